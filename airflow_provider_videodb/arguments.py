@@ -1,0 +1,100 @@
+"""Reading what a DAG author gave, after templates are rendered: strings then stand for numbers. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from airflow_provider_videodb.exceptions import VideoDBConfigError
+from airflow_provider_videodb.fields import to_decimal
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+def credits_argument(name: str, value: object) -> Decimal:
+    """
+    Read a number of credits, zero or more.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    return _number(name, value, "a number of credits, zero or more", minimum=0)
+
+
+def dollars_argument(name: str, value: object) -> int:
+    """
+    Read a whole number of US dollars, one or more.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    return _whole_number(name, value, "a whole number of US dollars above zero")
+
+
+def count_argument(name: str, value: object) -> int:
+    """
+    Read a whole number, one or more.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    return _whole_number(name, value, "a whole number above zero")
+
+
+def seconds_argument(name: str, value: object) -> float:
+    """
+    Read a duration above zero, given as a ``timedelta`` or as a number of seconds.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    rule = "a timedelta or a number of seconds, above zero"
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(_number(name, value, rule, minimum=0))
+    if seconds <= 0:
+        raise _broken(name, value, rule)
+    return seconds
+
+
+def url_argument(name: str, value: object) -> str:
+    """
+    Read the address of a web page.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+        raise _broken(name, value, "the address of a web page, beginning with https:// or http://")
+    return str(value)
+
+
+def flag_argument(name: str, value: object) -> bool:
+    """
+    Read a yes or no. Words are not guessed at: ``"False"`` is a true value in Python.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    if not isinstance(value, bool):
+        raise _broken(name, value, "True or False")
+    return value
+
+
+def _number(name: str, value: object, rule: str, *, minimum: int) -> Decimal:
+    try:
+        number = to_decimal(value)
+    except ValueError:
+        raise _broken(name, value, rule) from None
+    if number < minimum:
+        raise _broken(name, value, rule)
+    return number
+
+
+def _whole_number(name: str, value: object, rule: str) -> int:
+    number = _number(name, value, rule, minimum=1)
+    if number != number.to_integral_value():
+        raise _broken(name, value, rule)
+    return int(number)
+
+
+def _broken(name: str, value: object, rule: str) -> VideoDBConfigError:
+    return VideoDBConfigError(
+        f"{name} is {str(value)[:200]!r}; it must be {rule}. Nothing was sent. Correct the task's argument, "
+        "or the template that renders it."
+    )

@@ -1,0 +1,262 @@
+"""The seven billing calls of VideoDB, both of its documents' dialects read and written. No Airflow here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from uuid import uuid4
+
+from airflow_provider_videodb import __version__
+from airflow_provider_videodb.exceptions import (
+    ANSWER_LOST_ERRORS,
+    VideoDBAPIError,
+    VideoDBConfigError,
+    VideoDBResponseError,
+    VideoDBSettingsNotAppliedError,
+)
+from airflow_provider_videodb.fields import to_json_number
+from airflow_provider_videodb.models import AutoRecharge, Checkout, Invoice, Usage
+from airflow_provider_videodb.transport import Transport
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+DEFAULT_BASE_URL = "https://api.videodb.io"
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_MAX_RETRIES = 3
+
+_PAGE_SIZE = 100
+#: A list that has not ended by then is not ending.
+_MAX_PAGES = 1000
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+_Entry = TypeVar("_Entry", Checkout, Invoice)
+
+
+class BillingClient:
+    """
+    VideoDB's billing API.
+
+    Every call raises a :class:`VideoDBAPIError` whose class says what is known of the outcome. A GET is tried
+    again where that can help; a POST is sent exactly once.
+
+    :param api_key: the account's API key.
+    :param base_url: where VideoDB is; ``http://`` only for a loopback host.
+    :param timeout: seconds to wait for an answer, and again for its body once it has begun.
+    :param max_retries: how many times a failed GET is tried again.
+    :raises VideoDBConfigError: if key or address cannot be used. Nothing was sent.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+    ) -> None:
+        self._transport = Transport(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            user_agent=f"airflow-provider-videodb/{__version__}",
+        )
+        # By path, the length of the longest first page after which no other came.
+        self._whole_page: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<BillingClient {self.base_url}>"
+
+    @property
+    def base_url(self) -> str:
+        """Where this client sends its calls."""
+        return self._transport.base_url
+
+    def close(self) -> None:
+        """Close the connections to VideoDB."""
+        self._transport.close()
+
+    def get_usage(self) -> Usage:
+        """Return balance and consumption. VideoDB's documents: the figures can lag 5 to 15 minutes."""
+        return Usage.from_api(_unwrapped(self._transport.get("/billing/usage")))
+
+    def topup(
+        self,
+        amount: int,
+        *,
+        currency: str | None = None,
+        redirect_url: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Checkout:
+        """
+        Ask for a checkout over ``amount`` whole US dollars. A person pays it at the returned ``url``.
+
+        :param currency: sent as it is; VideoDB's documents show ``usd`` and name no other.
+        :param redirect_url: where the person lands after paying.
+        :param idempotency_key: the same for every try of one purchase; made up if not given. VideoDB documents
+            no such key, so nothing relies on it.
+        :raises VideoDBConfigError: if ``amount`` is not a whole number above zero. Nothing was sent.
+        """
+        _require_whole_dollars(amount)
+        payload = {"amount": amount, "currency": currency, "redirect_url": redirect_url}
+        return self._ask_for_checkout("/billing/topup", payload, idempotency_key)
+
+    def create_checkout(
+        self,
+        amount: int | None = None,
+        *,
+        mode: Literal["payment", "subscription"] = "payment",
+        plan_id: str | None = None,
+        success_url: str | None = None,
+        cancel_url: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Checkout:
+        """
+        Ask for a checkout of a payment (of ``amount`` whole US dollars) or of a subscription (to ``plan_id``).
+
+        :param success_url: where the person lands after paying.
+        :param cancel_url: where the person lands after turning back.
+        :param idempotency_key: as for :meth:`topup`.
+        :raises VideoDBConfigError: if the arguments do not make one of the two. Nothing was sent.
+        """
+        if mode not in ("payment", "subscription"):
+            raise VideoDBConfigError(f"mode is {mode!r}; it must be 'payment' or 'subscription'.")
+        if mode == "subscription" and not plan_id:
+            raise VideoDBConfigError("mode is 'subscription', which needs a plan_id.")
+        if mode == "payment" or amount is not None:
+            _require_whole_dollars(amount)
+        payload = {
+            "mode": mode,
+            "plan_id": plan_id,
+            "amount": amount,
+            "success_url": success_url,
+            "cancel_url": cancel_url,
+        }
+        return self._ask_for_checkout("/billing/checkout", payload, idempotency_key)
+
+    def list_checkouts(self, limit: int | None = None) -> list[Checkout]:
+        """Return the newest ``limit`` checkouts (default: all), newest first, abandoned ones included."""
+        return self._list("/billing/checkouts", "checkouts", Checkout.from_list, limit)
+
+    def poll_checkouts(self) -> list[Checkout]:
+        """
+        Return all checkouts, newest first, for somebody who looks again and again.
+
+        Takes one call where the first look took a second one to make sure of the end of the list. What decides over
+        money calls :meth:`list_checkouts`, which always makes sure.
+        """
+        path = "/billing/checkouts"
+        # A full page is never the end for certain.
+        trusted_length = min(self._whole_page.get(path, 0), _PAGE_SIZE - 1)
+        return self._list(path, "checkouts", Checkout.from_list, None, trusted_length=trusted_length)
+
+    def list_invoices(self, limit: int | None = None) -> list[Invoice]:
+        """Return the newest ``limit`` invoices (default: all), newest first."""
+        return self._list("/billing/invoices", "invoices", Invoice.from_api, limit)
+
+    def get_auto_recharge(self) -> AutoRecharge:
+        """Return the settings of automatic recharge."""
+        return AutoRecharge.from_api(_unwrapped(self._transport.get("/billing/auto_recharge")))
+
+    def set_auto_recharge(
+        self, *, enabled: bool, threshold: Decimal | None = None, amount: Decimal | None = None
+    ) -> AutoRecharge:
+        """
+        Write settings, read them back and return what VideoDB now says.
+
+        :param threshold: credits below which VideoDB recharges; left as it is if ``None``.
+        :param amount: credits that VideoDB adds; left as it is if ``None``.
+        :raises VideoDBSettingsNotAppliedError: if what was read back is not what was written.
+        """
+        figures = {"threshold": threshold, "amount": amount}
+        wanted = {"enabled": enabled} | {
+            name: to_json_number(value) for name, value in figures.items() if value is not None
+        }
+        # The OpenAPI part and the sample code of the page name the two figures differently: both are sent.
+        sample_names = {"threshold": "threshold_credits", "amount": "recharge_amount"}
+        payload = wanted | {sample_names[name]: value for name, value in wanted.items() if name in sample_names}
+        lost_answer: VideoDBAPIError | None = None
+        try:
+            self._transport.post("/billing/auto_recharge", payload)
+        except ANSWER_LOST_ERRORS as err:
+            # Whether the settings took effect is read below, with or without an answer.
+            lost_answer = err
+        found = self.get_auto_recharge()
+        differing = [name for name, value in wanted.items() if found.to_dict()[name] != value]
+        if differing:
+            raise VideoDBSettingsNotAppliedError(
+                f"VideoDB was asked to set auto-recharge to {wanted} and afterwards says {found.to_dict()}: "
+                f"{', '.join(differing)} did not take effect. Check that the account has a payment method, "
+                "then try again."
+            ) from lost_answer
+        return found
+
+    def _ask_for_checkout(self, path: str, payload: Mapping[str, Any], idempotency_key: str | None) -> Checkout:
+        answer = self._transport.post(
+            path,
+            {name: value for name, value in payload.items() if value is not None},
+            headers={"Idempotency-Key": idempotency_key or uuid4().hex},
+        )
+        return Checkout.from_created(_unwrapped(answer), amount=payload["amount"], currency=payload.get("currency"))
+
+    def _list(
+        self,
+        path: str,
+        sample_name: str,
+        read: Callable[[Mapping[str, Any]], _Entry],
+        limit: int | None,
+        *,
+        trusted_length: int = 0,
+    ) -> list[_Entry]:
+        """
+        Read a whole list, page by page.
+
+        The order is not documented, so only the whole list tells which entries are the newest. Neither is the
+        largest page: one shorter than asked for is no proof of the end, one with nothing new is.
+        """
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise VideoDBConfigError(f"limit is {limit!r}; it must be a whole number above zero, or None.")
+        # By id, since a list that grows while it is read shows entries again.
+        entries: dict[str | None, _Entry] = {}
+        offset = 0
+        for page_number in range(_MAX_PAGES):
+            page = self._page(path, sample_name, read, offset)
+            if all(entry.id in entries for entry in page):
+                if page_number == 1:
+                    self._whole_page[path] = max(self._whole_page.get(path, 0), offset)
+                break
+            entries.update((entry.id, entry) for entry in page)
+            offset += len(page)
+            if page_number == 0 and len(page) <= trusted_length:
+                break
+        else:
+            raise VideoDBResponseError(f"GET {path} still shows new entries after {_MAX_PAGES} pages.")
+        return sorted(entries.values(), key=lambda entry: entry.created_at or _EPOCH, reverse=True)[:limit]
+
+    def _page(
+        self, path: str, sample_name: str, read: Callable[[Mapping[str, Any]], _Entry], offset: int
+    ) -> list[_Entry]:
+        answer = self._transport.get(path, {"limit": _PAGE_SIZE, "offset": offset})
+        items = answer.get("data", answer.get(sample_name))
+        if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+            raise VideoDBResponseError(
+                f"VideoDB's answer to GET {path} cannot be read: data / {sample_name} is not a list of objects."
+            )
+        return [read(item) for item in items]
+
+
+def _require_whole_dollars(amount: object) -> None:
+    if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
+        raise VideoDBConfigError(
+            f"amount is {amount!r}; it must be a whole number of US dollars above zero. Nothing was sent."
+        )
+
+
+def _unwrapped(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the object that carries the fields: ``data`` in one dialect, the answer itself in the other."""
+    fields = answer.get("data", answer)
+    if not isinstance(fields, Mapping):
+        raise VideoDBResponseError("VideoDB's answer cannot be read: data is not an object.")
+    return fields

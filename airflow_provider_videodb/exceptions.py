@@ -1,0 +1,128 @@
+"""
+Every error this package raises, on one screen.
+
+They are plain exceptions, not ``AirflowException``: a sensor's ``soft_fail`` turns every
+``AirflowException`` into a skip, and a fault of the API is no reason to skip a gate. Operators wrap what no
+retry can mend in ``AirflowFailException``; the error below is then its ``__cause__``.
+"""
+
+from __future__ import annotations
+
+
+class VideoDBError(Exception):
+    """Base of all errors of this package."""
+
+
+class VideoDBConfigError(VideoDBError, ValueError):
+    """A connection field or an argument breaks a rule. Nothing was sent."""
+
+
+class VideoDBAPIError(VideoDBError):
+    """
+    A call to VideoDB failed.
+
+    :param message: what was asked, what came back and what to do next; never the key, never a whole body.
+    :param status: HTTP status of the answer, ``None`` where no answer arrived.
+    :param error_code: ``error_code`` of VideoDB's error body.
+    :param request_id: the request id header of the answer, for VideoDB's support.
+    :param retry_after: seconds VideoDB asked to wait before the next call.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        error_code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_code = error_code
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+class VideoDBNotSentError(VideoDBAPIError):
+    """The request provably never reached VideoDB: nothing was done there."""
+
+
+class VideoDBOutcomeUnknownError(VideoDBAPIError):
+    """The request was sent and its answer was lost: it may or may not have been carried out."""
+
+
+class VideoDBRefusedError(VideoDBAPIError):
+    """VideoDB understood the request and refused it (4xx, or 200 with ``success: false``): nothing was done."""
+
+
+class VideoDBAuthenticationError(VideoDBRefusedError):
+    """401: the API key is wrong or revoked."""
+
+
+class VideoDBInsufficientCreditsError(VideoDBRefusedError):
+    """402: the account is short of credits."""
+
+
+class VideoDBPermissionError(VideoDBRefusedError):
+    """403: the API key may not do this."""
+
+
+class VideoDBNotFoundError(VideoDBRefusedError):
+    """404: there is no such thing at that address."""
+
+
+class VideoDBRateLimitError(VideoDBAPIError):
+    """429: too many calls, nothing was done. ``retry_after`` says how long VideoDB asked to wait, where it did."""
+
+
+class VideoDBServerError(VideoDBAPIError):
+    """5xx: VideoDB failed. A POST may or may not have been carried out."""
+
+
+class VideoDBResponseError(VideoDBAPIError):
+    """The answer cannot be read: a redirect, no JSON, a field missing or of the wrong type."""
+
+
+class VideoDBSettingsNotAppliedError(VideoDBError):
+    """Auto-recharge settings, read back after writing them, are not what was asked for."""
+
+
+class VideoDBLimitExceededError(VideoDBError):
+    """A purchase would break a spending limit. Nothing was sent."""
+
+
+class VideoDBPurchaseError(VideoDBError):
+    """Base of what can go wrong with a checkout after it was asked for."""
+
+
+class VideoDBCheckoutExpiredError(VideoDBPurchaseError):
+    """The checkout expired unpaid: its link can no longer be paid."""
+
+
+class VideoDBCheckoutMissingError(VideoDBPurchaseError):
+    """The checkout is not in VideoDB's list (any more), so whether it was paid cannot be told."""
+
+
+class VideoDBPaymentTimeoutError(VideoDBPurchaseError):
+    """Nobody paid within ``payment_timeout``; the link stays payable until the checkout expires."""
+
+
+class VideoDBPurchaseUnknownError(VideoDBPurchaseError):
+    """A purchase was asked for and whether it was made or paid cannot be told. Nothing more was bought."""
+
+
+#: What no retry of the same call can mend: a person has to act first.
+PERMANENT_ERRORS = (
+    VideoDBConfigError,
+    VideoDBAuthenticationError,
+    VideoDBPermissionError,
+    VideoDBLimitExceededError,
+    VideoDBPurchaseUnknownError,
+)
+
+#: After these a POST has provably changed nothing at VideoDB.
+NOTHING_DONE_ERRORS = (VideoDBNotSentError, VideoDBRefusedError, VideoDBRateLimitError)
+
+#: What a POST may be answered with after VideoDB has already carried it out.
+ANSWER_LOST_ERRORS = (VideoDBOutcomeUnknownError, VideoDBServerError, VideoDBResponseError)

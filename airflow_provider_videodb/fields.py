@@ -1,0 +1,112 @@
+"""
+Reading one field of VideoDB's answers, in whichever dialect it comes. Pure.
+
+VideoDB's documents show two dialects for one call: the OpenAPI part of a page and the sample code on the same page
+name the fields differently. Each reader takes the OpenAPI name first, then the sample's. A field that is missing or
+of the wrong type is a :class:`VideoDBResponseError` naming it, never a default.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import pendulum
+
+from airflow_provider_videodb.exceptions import VideoDBResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+#: Past this a JSON number no longer tells one credit from the next.
+_TOO_LARGE = Decimal(2**53)
+
+
+def to_decimal(value: object) -> Decimal:
+    """
+    Read a finite number from a JSON number or from a string that spells one, exactly.
+
+    :raises ValueError: for anything else: booleans, ``None``, ``NaN``, infinity, words.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError(f"{value!r} is not a number")
+    # By way of str, a float means the number that was written: 100.1, not its nearest binary fraction.
+    text = str(value).strip()
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is not a number") from None
+    # Decimal reads "1_000" and digits of other scripts, which no API and no person means as a number.
+    if not text.isascii() or "_" in text:
+        raise ValueError(f"{value!r} is not a number")
+    if not number.is_finite() or abs(number) >= _TOO_LARGE:
+        raise ValueError(f"{value!r} is not a finite number below {_TOO_LARGE:g}")
+    return number
+
+
+def to_json_number(number: Decimal) -> int | float:
+    """Turn a Decimal into the JSON number that leaves a task: XCom would pass it through float anyway."""
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def unreadable(field: str, value: object, wanted: str) -> VideoDBResponseError:
+    """Return the error for a field that is missing or of the wrong type."""
+    shown = "is missing" if value is None else f"is {repr(value)[:80]}"
+    return VideoDBResponseError(f"VideoDB's answer cannot be read: {field} {shown}, expected {wanted}.")
+
+
+def _first(data: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((data[name] for name in names if data.get(name) is not None), None)
+
+
+def number(data: Mapping[str, Any], *names: str) -> Decimal:
+    """Read a finite number, exactly, also where it comes as a string."""
+    value = _first(data, names)
+    try:
+        return to_decimal(value)
+    except ValueError:
+        raise unreadable(" / ".join(names), value, "a number") from None
+
+
+def optional_number(data: Mapping[str, Any], *names: str, required: bool) -> Decimal | None:
+    """Read a number that may be absent or null, unless it is ``required``."""
+    if not required and _first(data, names) is None:
+        return None
+    return number(data, *names)
+
+
+def text(data: Mapping[str, Any], *names: str) -> str:
+    """Read a string that is not empty."""
+    value = _first(data, names)
+    if not isinstance(value, str) or not value:
+        raise unreadable(" / ".join(names), value, "a text")
+    return value
+
+
+def optional_text(data: Mapping[str, Any], *names: str) -> str | None:
+    """Read a string that may be absent or null."""
+    return None if _first(data, names) is None else text(data, *names)
+
+
+def moment(data: Mapping[str, Any], *names: str) -> datetime:
+    """Read a date: ISO 8601, the HTTP form, or seconds since 1970; without an offset it is UTC."""
+    value = _first(data, names)
+    try:
+        if isinstance(value, str):
+            return _moment_from_text(value)
+        return pendulum.from_timestamp(float(to_decimal(value)))
+    except (ValueError, OverflowError, OSError):
+        raise unreadable(" / ".join(names), value, "a date") from None
+
+
+def _moment_from_text(value: str) -> datetime:
+    try:
+        parsed = pendulum.parse(value)
+    except ValueError:
+        # "Mon, 15 Jan 2024 10:30:00 GMT" is what Flask's JSON encoder makes of a date.
+        parsed = pendulum.instance(parsedate_to_datetime(value))
+    if not isinstance(parsed, pendulum.DateTime):
+        raise ValueError(value)
+    return parsed

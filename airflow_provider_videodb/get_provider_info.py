@@ -1,0 +1,87 @@
+"""What Airflow is told about this provider. Airflow runs this in every process, so it imports nothing."""
+
+
+def get_provider_info() -> dict[str, object]:
+    """Return the provider info that Airflow validates against its ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-videodb",
+        "name": "VideoDB",
+        "description": "Gate a heavy `VideoDB <https://videodb.io/>`__ job on prepaid credits, and top them up.",
+        "integrations": [
+            {
+                "integration-name": "VideoDB",
+                "external-doc-url": "https://docs.videodb.io/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": "VideoDB",
+                "python-modules": ["airflow_provider_videodb.hooks.billing"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": "VideoDB",
+                "python-modules": ["airflow_provider_videodb.operators.billing"],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "VideoDB",
+                "python-modules": ["airflow_provider_videodb.sensors.billing"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "VideoDB",
+                "python-modules": ["airflow_provider_videodb.triggers.billing"],
+            }
+        ],
+        "extra-links": ["airflow_provider_videodb.links.billing.CheckoutLink"],
+        "connection-types": [
+            {
+                "connection-type": "videodb",
+                "hook-class-name": "airflow_provider_videodb.hooks.billing.VideoDBBillingHook",
+                "hook-name": "VideoDB",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "login", "port"],
+                    "relabeling": {"password": "API key", "host": "Base URL"},
+                    "placeholders": {
+                        "password": "sk-…",
+                        "host": "https://api.videodb.io (the default)",
+                    },
+                },
+                "conn-fields": {
+                    "timeout": {
+                        "label": "Timeout (seconds)",
+                        "description": "How long to wait for an answer of VideoDB. Default: 30.",
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 3600},
+                    },
+                    "max_retries": {
+                        "label": "Retries",
+                        "description": (
+                            "How many times a failed read is tried again. A purchase is never sent twice by itself. "
+                            "Default: 3."
+                        ),
+                        "schema": {"type": ["integer", "null"], "minimum": 0, "maximum": 10},
+                    },
+                    "max_topup_amount": {
+                        "label": "Limit of one top-up (USD)",
+                        "description": (
+                            "A task that wants to buy more in one purchase fails and buys nothing. Empty: no limit."
+                        ),
+                        "schema": {"type": ["number", "null"], "minimum": 0},
+                    },
+                    "monthly_topup_limit": {
+                        "label": "Limit of a month (USD)",
+                        "description": (
+                            "Paid and still payable checkouts of the account in a calendar month (UTC) may not exceed "
+                            "this. A task that would fails and buys nothing. Empty: no limit."
+                        ),
+                        "schema": {"type": ["number", "null"], "minimum": 0},
+                    },
+                },
+            }
+        ],
+    }
