@@ -1,0 +1,77 @@
+"""The raw connection under a request, which ASGI hides and half of the faults need."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import MutableMapping
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+Address = tuple[str, int]
+
+
+class Connections:
+    """
+    The open connections of one server, by the address of the client.
+
+    Two ways lead from an ASGI request to its transport. ``send.__self__.transport`` hangs on `send` being a bound
+    method of a private uvicorn class and on nothing ever wrapping it. Here uvicorn is given a subclass of its protocol
+    that writes its transport down, and the request finds it by ``scope["client"]``: what is relied on is asyncio's
+    `connection_made` and `connection_lost` and a documented ASGI key.
+    """
+
+    def __init__(self) -> None:
+        self._transports: dict[Address, asyncio.Transport] = {}
+
+    def protocol(self) -> type[H11Protocol]:
+        """Return the protocol class to run uvicorn with."""
+        transports = self._transports
+
+        class RegisteredProtocol(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+                self.address = _client_of(transport)
+                transports[self.address] = transport
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                transports.pop(self.address, None)
+                super().connection_lost(exc)
+
+        return RegisteredProtocol
+
+    def close(self, scope: MutableMapping[str, Any]) -> None:
+        """Close the connection of a request in an orderly way, after what was written has gone out."""
+        transport = self._of(scope)
+        if transport is not None:
+            transport.close()
+
+    def reset(self, scope: MutableMapping[str, Any]) -> None:
+        """Tear the connection of a request down at once; its client sees a connection reset."""
+        transport = self._of(scope)
+        if transport is not None:
+            sock = transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            transport.abort()
+
+    def abort_all(self) -> None:
+        """Tear every connection down at once."""
+        for transport in list(self._transports.values()):
+            transport.abort()
+
+    def _of(self, scope: MutableMapping[str, Any]) -> asyncio.Transport | None:
+        """Return the connection of a request, None when it is closed already."""
+        client = scope.get("client")
+        return None if client is None else self._transports.get((client[0], client[1]))
+
+
+def _client_of(transport: asyncio.BaseTransport) -> Address:
+    # A client that has left again before it was accepted has no address any more.
+    host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
+    return str(host), int(port)
