@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError
-from airflow_provider_videodb.fields import to_decimal
+from airflow_provider_videodb.fields import is_web_address, to_decimal
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -29,6 +29,31 @@ def dollars_argument(name: str, value: object) -> int:
     :raises VideoDBConfigError: naming the argument, its value and the rule.
     """
     return _whole_number(name, value, "a whole number of US dollars above zero")
+
+
+def price_argument(name: str, value: object) -> Decimal:
+    """
+    Read a number of US dollars above zero, cents and less included.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    rule = "a number of US dollars above zero"
+    price = _number(name, value, rule, minimum=0)
+    if not price:
+        raise _broken(name, value, rule)
+    return price
+
+
+def settings_argument(name: str, value: object) -> Mapping[str, Any]:
+    """
+    Read from what an ``AutoRechargeOperator`` returned the settings that it found.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    before = value.get("before") if isinstance(value, Mapping) else None
+    if not isinstance(before, Mapping) or not {"enabled", "threshold", "amount"} <= before.keys():
+        raise _broken(name, value, "what an AutoRechargeOperator returned, such as `restore=that_task.output`")
+    return before
 
 
 def count_argument(name: str, value: object) -> int:
@@ -59,10 +84,9 @@ def url_argument(name: str, value: object) -> str:
 
     :raises VideoDBConfigError: naming the argument, its value and the rule.
     """
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+    if not isinstance(value, str) or not is_web_address(value):
         raise _broken(name, value, "the address of a web page, beginning with https:// or http://")
-    return str(value)
+    return value
 
 
 def flag_argument(name: str, value: object) -> bool:

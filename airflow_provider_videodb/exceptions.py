@@ -108,6 +108,10 @@ class VideoDBPaymentTimeoutError(VideoDBPurchaseError):
     """Nobody paid within ``payment_timeout``; the link stays payable until the checkout expires."""
 
 
+class VideoDBCreditsMissingError(VideoDBPurchaseError):
+    """The balance did not reach what the job needs, in time."""
+
+
 class VideoDBPurchaseUnknownError(VideoDBPurchaseError):
     """A purchase was asked for and whether it was made or paid cannot be told. Nothing more was bought."""
 

@@ -35,7 +35,10 @@ def get_provider_info() -> dict[str, object]:
         "triggers": [
             {
                 "integration-name": "VideoDB",
-                "python-modules": ["airflow_provider_videodb.triggers.billing"],
+                "python-modules": [
+                    "airflow_provider_videodb.triggers.billing",
+                    "airflow_provider_videodb.triggers.ensure_credits",
+                ],
             }
         ],
         "extra-links": ["airflow_provider_videodb.links.billing.CheckoutLink"],

@@ -1,8 +1,8 @@
 """
-Where the record of a purchase survives what kills the task.
+Where a task keeps what must survive its death.
 
-On Airflow 3.3 that is the task state store, below it an Airflow Variable; both outlive a retry and are named after
-dag, run, task and map index. (An XCom is wiped at the start of every try, and the task instance's own id changes.)
+On Airflow 3.3 that is the task state store, below it Airflow Variables; both outlive a retry and are named after dag,
+run, task and map index. (An XCom is wiped at the start of every try, and the task instance's own id changes.)
 """
 
 from __future__ import annotations
@@ -11,39 +11,41 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_videodb.purchase import Purchase
+from airflow_provider_videodb.purchase import answer_variable
+from airflow_provider_videodb.record import Purchase
 from airflow_provider_videodb.version_compat import AIRFLOW_V_3_3_PLUS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_STORE_KEY = "videodb_purchase"
+_PURCHASE = "videodb_purchase"
 #: Longest key a Variable can have.
 _MAX_VARIABLE_KEY = 250
 
 log = logging.getLogger(__name__)
 
 
-class Journal(Protocol):
-    """Keeps the record of one task instance's purchase."""
+class Store(Protocol):
+    """Keeps JSON values of one task instance, by name."""
 
-    def load(self) -> Purchase | None:
-        """Return what is recorded, ``None`` if nothing is."""
+    def get(self, name: str) -> Any:
+        """Return what is kept, ``None`` if nothing is."""
         ...
 
-    def save(self, purchase: Purchase) -> None:
-        """Record ``purchase`` in place of what is there; when this returns, it is kept."""
+    def set(self, name: str, value: Any) -> None:
+        """Keep ``value`` in place of what is there; when this returns, it is kept."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Keep it no longer."""
         ...
 
 
-def open_journal(context: Context, *, durable: bool) -> Journal:
-    """Return the journal of the running task instance."""
-    if not durable:
-        log.warning("durable=False: nothing is recorded, so a retry of this task buys again.")
-        return ForgetfulJournal()
-    if AIRFLOW_V_3_3_PLUS and (store := context.get("task_state_store")) is not None:
-        return TaskStateJournal(store)
-    return VariableJournal("__".join(("videodb_purchase", *task_identity(context))))
+def open_store(context: Context) -> Store:
+    """Return the store of the running task instance."""
+    if AIRFLOW_V_3_3_PLUS and (accessor := context.get("task_state_store")) is not None:
+        return TaskStateStore(accessor)
+    return VariableStore(task_identity(context))
 
 
 def task_identity(context: Context) -> tuple[str, str, str, str]:
@@ -52,52 +54,96 @@ def task_identity(context: Context) -> tuple[str, str, str, str]:
     return ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)
 
 
-class TaskStateJournal:
+class TaskStateStore:
     """The task state store of Airflow 3.3: deleted with the DAG run."""
 
-    def __init__(self, store: Any) -> None:
-        self._store = store
+    def __init__(self, accessor: Any) -> None:
+        self._accessor = accessor
 
-    def load(self) -> Purchase | None:
-        """Return what is recorded, ``None`` if nothing is."""
-        record = self._store.get(_STORE_KEY)
-        return None if record is None else Purchase.from_dict(record)
+    def get(self, name: str) -> Any:
+        """Return what is kept, ``None`` if nothing is."""
+        return self._accessor.get(name)
 
-    def save(self, purchase: Purchase) -> None:
-        """Record ``purchase``, for as long as the DAG run is kept."""
+    def set(self, name: str, value: Any) -> None:
+        """Keep ``value`` for as long as the DAG run is kept."""
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # exported, but not in its stub
 
-        self._store.set(_STORE_KEY, purchase.to_dict(), retention=NEVER_EXPIRE)
+        self._accessor.set(name, value, retention=NEVER_EXPIRE)
+
+    def delete(self, name: str) -> None:
+        """Keep it no longer."""
+        self._accessor.delete(name)
 
 
-class VariableJournal:
-    """An Airflow Variable, for Airflow below 3.3."""
+class VariableStore:
+    """Airflow Variables, below Airflow 3.3: they stay until somebody deletes them."""
 
-    def __init__(self, name: str) -> None:
-        # A long name gives way to its hash, which is as unique.
-        digest = hashlib.sha256(name.encode()).hexdigest()
-        self.name = name if len(name) <= _MAX_VARIABLE_KEY else f"videodb_purchase__{digest}"
+    def __init__(self, identity: tuple[str, ...]) -> None:
+        self._identity = identity
 
-    def load(self) -> Purchase | None:
-        """Return what is recorded, ``None`` if nothing is."""
+    def get(self, name: str) -> Any:
+        """Return what is kept, ``None`` if nothing is."""
         from airflow.providers.common.compat.sdk import Variable
 
-        record = Variable.get(self.name, default=None, deserialize_json=True)
+        return Variable.get(self._key(name), default=None, deserialize_json=True)
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep ``value`` until somebody deletes the Variable."""
+        from airflow.providers.common.compat.sdk import Variable
+
+        Variable.set(self._key(name), value, serialize_json=True)
+
+    def delete(self, name: str) -> None:
+        """Keep it no longer."""
+        from airflow.providers.common.compat.sdk import Variable
+
+        Variable.delete(self._key(name))
+
+    def _key(self, name: str) -> str:
+        key = "__".join((name, *self._identity))
+        # A long name gives way to its hash, which is as unique.
+        return key if len(key) <= _MAX_VARIABLE_KEY else f"{name}__{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+class Journal:
+    """
+    The record of one task instance's purchase, and what a person says of it.
+
+    :param store: ``None`` keeps nothing, which is what ``durable=False`` asks for.
+    """
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+        if store is None:
+            log.warning("durable=False: the purchase is not recorded, so a retry of this task buys again.")
+
+    def load(self) -> Purchase | None:
+        """
+        Return what is recorded, ``None`` if nothing is.
+
+        :raises VideoDBPurchaseUnknownError: if what is recorded cannot be read.
+        """
+        record = None if self._store is None else self._store.get(_PURCHASE)
         return None if record is None else Purchase.from_dict(record)
 
     def save(self, purchase: Purchase) -> None:
-        """Record ``purchase`` until somebody deletes the Variable."""
+        """Record ``purchase`` in place of what is there; when this returns, it is kept."""
+        if self._store is not None:
+            self._store.set(_PURCHASE, purchase.to_dict())
+
+    def answer(self, purchase: Purchase) -> str | None:
+        """
+        Return what a person answered where the outcome of ``purchase`` could not be told.
+
+        The answer is an Airflow Variable: the UI and the command line both write those.
+        """
         from airflow.providers.common.compat.sdk import Variable
 
-        Variable.set(self.name, purchase.to_dict(), serialize_json=True)
+        answer = Variable.get(answer_variable(purchase), default=None)
+        return None if answer is None else str(answer).strip()
 
+    def forget_answer(self, purchase: Purchase) -> None:
+        """Remove an answer that was acted upon."""
+        from airflow.providers.common.compat.sdk import Variable
 
-class ForgetfulJournal:
-    """Records nothing: what ``durable=False`` asks for."""
-
-    def load(self) -> Purchase | None:
-        """Return ``None``."""
-        return None
-
-    def save(self, purchase: Purchase) -> None:
-        """Do nothing."""
+        Variable.delete(answer_variable(purchase))

@@ -1,40 +1,41 @@
-"""Operators that buy credits and set automatic recharge."""
+"""Operators that buy credits, make sure of them, and set automatic recharge."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
+from airflow_provider_videodb.operators.purchasing import (
+    PurchasingOperator,
+    no_retry_for_what_a_person_must_mend,
+    result,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from decimal import Decimal
 
-    from airflow.providers.common.compat.sdk import BaseNotifier, Context
+    from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-    from airflow_provider_videodb.journal import Journal
-    from airflow_provider_videodb.purchase import Purchase
-    from airflow_provider_videodb.triggers.billing import CheckoutTrigger
+    from airflow_provider_videodb.buyer import Buyer
+    from airflow_provider_videodb.models import Usage
+    from airflow_provider_videodb.record import Purchase
 
-#: How much later than our own deadline Airflow's may end the deferral, in case the triggerer cannot.
-_BACKSTOP = timedelta(seconds=60)
+#: Where an AutoRechargeOperator keeps what it found, until it is done.
+_FOUND = "videodb_auto_recharge_found"
 
 
-class TopupOperator(BaseOperator):
+class TopupOperator(PurchasingOperator):
     """
     Buy credits: ask VideoDB for a checkout, show a person its payment link, and wait until it is paid.
 
     Guarantees: one task instance makes one purchase. What it is about to do is recorded before it is done, so a retry
     waits for the checkout that is there instead of making a second one; only a checkout known to have expired is
-    replaced. Nothing is sent before every argument and limit is checked. While it waits, the link is in the log, in
-    XCom ``payment_url`` and behind the button *Pay VideoDB checkout* on the task's page.
+    replaced. Nothing is sent before every argument is checked. While it waits, the link is in the log, in XCom
+    ``payment_url`` and behind the button *Pay VideoDB checkout* on the task's page.
 
     Facts from VideoDB's documents: amounts are whole US dollars; credits arrive at once after the payment; an unpaid
     checkout expires after 24 hours; there is no call to cancel one.
@@ -63,182 +64,274 @@ class TopupOperator(BaseOperator):
     :param videodb_conn_id: the ``videodb`` connection. (templated)
     """
 
-    template_fields: Sequence[str] = (
-        "amount",
-        "currency",
-        "redirect_url",
-        "only_if_below",
-        "max_amount",
-        "videodb_conn_id",
-    )
-    operator_extra_links = (CheckoutLink(),)
-    ui_color = "#d5f5e3"
+    template_fields: Sequence[str] = (*PurchasingOperator.template_fields, "amount", "only_if_below")
 
     def __init__(
         self,
         *,
         amount: int | str,
-        currency: str | None = None,
-        redirect_url: str | None = None,
         only_if_below: float | str | None = None,
         wait_for_payment: bool = True,
-        payment_timeout: timedelta | float = timedelta(hours=24),
-        poll_interval: float = 30,
-        max_amount: int | str | None = None,
-        notifiers: Sequence[BaseNotifier] = (),
-        deferrable: bool = True,
-        durable: bool = True,
-        videodb_conn_id: str = "videodb_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.amount = amount
-        self.currency = currency
-        self.redirect_url = redirect_url
         self.only_if_below = only_if_below
         self.wait_for_payment = wait_for_payment
-        self.payment_timeout = payment_timeout
-        self.poll_interval = poll_interval
-        self.max_amount = max_amount
-        self.notifiers = notifiers
-        self.deferrable = deferrable
-        self.durable = durable
-        self.videodb_conn_id = videodb_conn_id
-        #: The payment link, for the notifiers' templates.
-        self.payment_url: str | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy what this task instance has not bought yet, then wait for the payment."""
-        with _no_retry_for_what_a_person_must_mend():
-            return self._buy_and_wait(context)
+        from airflow_provider_videodb.arguments import credits_argument, dollars_argument
+        from airflow_provider_videodb.fields import to_json_number
+
+        with no_retry_for_what_a_person_must_mend():
+            self.push_link(context, None)
+            amount = dollars_argument("amount", self.amount)
+            below = None if self.only_if_below is None else credits_argument("only_if_below", self.only_if_below)
+            self.check_common_arguments()
+            buyer = self.buyer(context)
+            begun = buyer.journal.load()
+            if begun is None:
+                buyer.refuse_too_much(amount)
+            usage = self.usage()
+            balance = to_json_number(usage.credit_balance)
+            if begun is None and below is not None and usage.covers(below):
+                self.log.info("The credit balance is %s, not below %s: no top-up is needed.", balance, below)
+                return result(status="not_needed", balance_before=balance, balance_after=balance)
+            purchase = buyer.obtain_checkout(
+                amount, currency=self.currency, redirect_url=self.redirect_url, balance=balance
+            )
+            if purchase.paid:
+                return self._finish(purchase)
+            purchase = self.hand_out_link(purchase, context, buyer)
+            if not self.wait_for_payment:
+                return result(purchase, status="pending")
+            return self._wait_for_payment(purchase, context, self.wait_deadline())
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Finish after the trigger; on any event but the expected ones, fail."""
-        from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError
-        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-        from airflow_provider_videodb.journal import open_journal
-        from airflow_provider_videodb.purchase import Purchase
+        from airflow_provider_videodb.record import Purchase
         from airflow_provider_videodb.triggers.billing import EventStatus, checked_event
 
-        with _no_retry_for_what_a_person_must_mend():
+        with no_retry_for_what_a_person_must_mend():
             checked = checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
             purchase = Purchase.from_dict(checked["purchase"])
             if checked["status"] == EventStatus.TIMEOUT:
-                raise VideoDBPaymentTimeoutError(
-                    f"Nobody paid checkout {purchase.checkout_id} over {purchase.amount} USD within "
-                    f"{self.payment_timeout}. It stays payable until it expires: {purchase.payment_url} A retry of "
-                    "this task waits for it again and makes no second one."
-                )
-            journal = open_journal(context, durable=self.durable)
-            return self._finish(purchase, VideoDBBillingHook(self.videodb_conn_id), journal)
+                raise self.payment_timeout_error(purchase)
+            settled = self.buyer(context).settle(purchase)
+            if not settled.paid:
+                return self._wait_for_payment(settled, context, checked["deadline"])
+            return self._finish(settled)
 
-    def _buy_and_wait(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_videodb.arguments import (
-            credits_argument,
-            dollars_argument,
-            seconds_argument,
-            url_argument,
-        )
-        from airflow_provider_videodb.buyer import TopupRequest, obtain_checkout
-        from airflow_provider_videodb.fields import to_json_number
-        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-        from airflow_provider_videodb.journal import open_journal, task_identity
-        from airflow_provider_videodb.limits import check_limits
-
-        amount = dollars_argument("amount", self.amount)
-        below = None if self.only_if_below is None else credits_argument("only_if_below", self.only_if_below)
-        max_amount = None if self.max_amount is None else dollars_argument("max_amount", self.max_amount)
-        redirect_url = None if self.redirect_url is None else url_argument("redirect_url", self.redirect_url)
-        seconds_argument("payment_timeout", self.payment_timeout)
-        seconds_argument("poll_interval", self.poll_interval)
-        hook = VideoDBBillingHook(self.videodb_conn_id)
-        limits = replace(hook.settings.limits, max_amount=max_amount)
-        journal = open_journal(context, durable=self.durable)
-        begun = journal.load()
-        if begun is None:
-            check_limits(amount, replace(limits, monthly_topup_limit=None), checkouts=(), now=datetime.now(UTC))
-        client = hook.get_conn()
-        usage = client.get_usage()
-        balance = to_json_number(usage.credit_balance)
-        if begun is None and below is not None and usage.covers(below):
-            self.log.info("The credit balance is %s, not below %s: no top-up is needed.", balance, below)
-            return _result(status="not_needed", balance_before=balance, balance_after=balance)
-        request = TopupRequest(
-            amount=amount,
-            currency=self.currency,
-            redirect_url=redirect_url,
-            identity=task_identity(context),
-            balance_before=balance,
-        )
-        purchase, paid = obtain_checkout(begun, request, client=client, journal=journal, limits=limits)
-        if paid:
-            return self._finish(purchase, hook, journal)
-        purchase = self._hand_out_link(purchase, context, journal)
-        if not self.wait_for_payment:
-            return _result(purchase, status="pending")
-        return self._wait(purchase, context)
-
-    def _hand_out_link(self, purchase: Purchase, context: Context, journal: Journal) -> Purchase:
-        """Show the link in every place a person may look; a retry shows it again, but notifies nobody twice."""
-        self.payment_url = purchase.payment_url
-        context["ti"].xcom_push(key=PAYMENT_URL_KEY, value=purchase.payment_url)
-        self.log.info(
-            "VideoDB checkout %s over %s USD (id from the %s) waits to be paid at: %s",
-            purchase.checkout_id,
-            purchase.amount,
-            purchase.id_source,
-            purchase.payment_url,
-        )
-        if purchase.notified:
-            return purchase
-        for notifier in self.notifiers:
-            try:
-                notifier(context)
-            except Exception:
-                # The link is on the task's page all the same: a message that did not go out is no reason to fail.
-                self.log.exception("The notifier %s failed", type(notifier).__name__)
-        purchase = replace(purchase, notified=True)
-        journal.save(purchase)
-        return purchase
-
-    def _wait(self, purchase: Purchase, context: Context) -> dict[str, Any]:
+    def _wait_for_payment(self, purchase: Purchase, context: Context, deadline: float) -> dict[str, Any]:
         from airflow_provider_videodb.arguments import seconds_argument
         from airflow_provider_videodb.triggers.billing import CheckoutTrigger
 
-        timeout = seconds_argument("payment_timeout", self.payment_timeout)
         trigger = CheckoutTrigger(
             purchase=purchase.to_dict(),
             videodb_conn_id=self.videodb_conn_id,
             poll_interval=seconds_argument("poll_interval", self.poll_interval),
-            deadline=time.time() + timeout,
+            deadline=deadline,
         )
-        if self.deferrable:
-            self.defer(
-                trigger=trigger,
-                method_name="execute_complete",
-                timeout=timedelta(seconds=timeout) + _BACKSTOP,
-            )
-        # Holding the worker, the trigger runs here: there is one way to wait, wherever it happens.
-        return self.execute_complete(context, asyncio.run(_first_event(trigger)))
+        return self.wait(trigger, purchase, context)
 
-    def _finish(self, purchase: Purchase, hook: VideoDBBillingHook, journal: Journal) -> dict[str, Any]:
-        from airflow_provider_videodb.exceptions import VideoDBError
+    def _finish(self, purchase: Purchase) -> dict[str, Any]:
+        self.log_payment(purchase)
+        return result(purchase, status="completed", balance_after=self.balance_afterwards())
+
+
+class EnsureCreditsOperator(PurchasingOperator):
+    """
+    Do not go on until the account has ``credits`` credits: look, buy what is missing, wait until the balance shows it.
+
+    Guarantees: those of :class:`TopupOperator` for the purchase, and it succeeds only on a balance it has just read.
+    A purchase that is paid but not shown yet (VideoDB's documents: the figures lag 5 to 15 minutes) is waited for and
+    not made again. If the account is filled in another way while the checkout is unpaid, the task goes on and says
+    that the link is left open. The wait shares its poll with the sensors of the same connection and interval; every
+    ``settle_timeout`` a worker looks at the checkout for a moment.
+
+    Returns (XCom ``return_value``) a flat dict: the keys of :class:`TopupOperator`, where ``status`` is
+    ``not_needed`` (enough from the start), ``completed`` (bought and paid), ``pending`` (enough without the payment:
+    the link is left open) or ``filled`` (``topup=False`` and somebody else filled the account).
+
+    Raises what :class:`TopupOperator` raises, and
+    :class:`~airflow_provider_videodb.exceptions.VideoDBCreditsMissingError` if the balance does not show enough
+    within ``settle_timeout`` of the payment, or within ``payment_timeout`` with ``topup=False``.
+
+    :param credits: what the job needs, in credits. (templated)
+    :param usd_per_credit: dollars a credit costs. (templated)
+    :param min_amount: dollars to buy at the least, once something is bought. (templated)
+    :param topup: ``False`` buys nothing and waits only.
+    :param settle_timeout: how long a payment may take to show in the balance: a timedelta or seconds.
+
+    The other parameters are those of :class:`TopupOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *PurchasingOperator.template_fields,
+        "credits",
+        "usd_per_credit",
+        "min_amount",
+    )
+
+    def __init__(
+        self,
+        *,
+        credits: float | str,
+        usd_per_credit: float | str = 1,
+        min_amount: int | str = 1,
+        topup: bool = True,
+        settle_timeout: timedelta | float = timedelta(minutes=30),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.credits = credits
+        self.usd_per_credit = usd_per_credit
+        self.min_amount = min_amount
+        self.topup = topup
+        self.settle_timeout = settle_timeout
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look, buy what is missing and was not bought yet, then wait for the balance."""
+        from airflow_provider_videodb.arguments import credits_argument, seconds_argument
+
+        with no_retry_for_what_a_person_must_mend():
+            self.push_link(context, None)
+            needed = credits_argument("credits", self.credits)
+            seconds_argument("settle_timeout", self.settle_timeout)
+            self.check_common_arguments()
+            self._amount_for(needed)
+            buyer = self.buyer(context)
+            purchase = buyer.journal.load()
+            usage = self.usage()
+            if usage.covers(needed):
+                return self._finish(purchase, usage)
+            if self.topup:
+                purchase = self._purchase(purchase, needed, usage, context, buyer)
+            return self._wait_for_balance(purchase, context, deadline=self.wait_deadline(), paid_at=None)
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on after the trigger; on any event but the expected ones, fail."""
+        from airflow_provider_videodb.arguments import credits_argument
+        from airflow_provider_videodb.record import Purchase
+        from airflow_provider_videodb.triggers.billing import EventStatus, checked_event
+
+        with no_retry_for_what_a_person_must_mend():
+            checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT)
+            state = checked["state"]
+            purchase = None if state["purchase"] is None else Purchase.from_dict(state["purchase"])
+            usage = self.usage()
+            if usage.covers(credits_argument("credits", self.credits)):
+                return self._finish(self._look_at_payment(purchase, context), usage)
+            purchase = self._look_at_payment(purchase, context)
+            paid_at = state["paid_at"]
+            if purchase is not None and purchase.paid:
+                paid_at = paid_at or time.time()
+            self._raise_if_over(purchase, usage, deadline=state["deadline"], paid_at=paid_at)
+            return self._wait_for_balance(purchase, context, deadline=state["deadline"], paid_at=paid_at)
+
+    def _amount_for(self, shortfall: Decimal) -> int:
+        """Return the dollars that buy ``shortfall`` credits, and so check the arguments that say so."""
+        from airflow_provider_videodb.arguments import dollars_argument, price_argument
+        from airflow_provider_videodb.purchase import dollars_for
+
+        return dollars_for(
+            shortfall,
+            usd_per_credit=price_argument("usd_per_credit", self.usd_per_credit),
+            min_amount=dollars_argument("min_amount", self.min_amount),
+        )
+
+    def _purchase(
+        self, begun: Purchase | None, needed: Decimal, usage: Usage, context: Context, buyer: Buyer
+    ) -> Purchase:
         from airflow_provider_videodb.fields import to_json_number
 
-        journal.save(purchase)
-        if len(purchase.paid) > 1:
-            self.log.error(
-                "More than one checkout of this task was paid: %s. Ask VideoDB's support to refund all but one.",
-                ", ".join(purchase.paid),
+        # What was bought before may not show in the balance yet: its amount stands, whatever seems missing now.
+        amount = self._amount_for(needed - usage.credit_balance) if begun is None else begun.amount
+        if begun is None:
+            buyer.refuse_too_much(amount)
+            self.log.info("%s of %s credits are there; buying for %s USD.", usage.credit_balance, needed, amount)
+        purchase = buyer.obtain_checkout(
+            amount,
+            currency=self.currency,
+            redirect_url=self.redirect_url,
+            balance=to_json_number(usage.credit_balance),
+        )
+        return purchase if purchase.paid else self.hand_out_link(purchase, context, buyer)
+
+    def _wait_for_balance(
+        self, purchase: Purchase | None, context: Context, *, deadline: float, paid_at: float | None
+    ) -> dict[str, Any]:
+        from airflow_provider_videodb.arguments import seconds_argument
+        from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
+
+        settle = seconds_argument("settle_timeout", self.settle_timeout)
+        next_look = time.time() + settle if paid_at is None else paid_at + settle
+        trigger = EnsureCreditsTrigger(
+            threshold=str(self.credits),
+            state={
+                "purchase": None if purchase is None else purchase.to_dict(),
+                "deadline": deadline,
+                "paid_at": paid_at,
+            },
+            videodb_conn_id=self.videodb_conn_id,
+            poll_interval=seconds_argument("poll_interval", self.poll_interval),
+            deadline=next_look if paid_at is not None else min(next_look, deadline),
+        )
+        return self.wait(trigger, purchase, context)
+
+    def _look_at_payment(self, purchase: Purchase | None, context: Context) -> Purchase | None:
+        """
+        Return the purchase as the list of checkouts shows it now.
+
+        :raises VideoDBCheckoutExpiredError: if it expired unpaid.
+        """
+        if purchase is None or purchase.paid:
+            return purchase
+        from airflow_provider_videodb.payment import PaymentWatch
+
+        buyer = self.buyer(context)
+        seen = PaymentWatch(purchase).paid(buyer.shop.list_checkouts(), now=datetime.now(UTC))
+        return purchase if seen is None else buyer.settle(seen)
+
+    def _raise_if_over(
+        self, purchase: Purchase | None, usage: Usage, *, deadline: float, paid_at: float | None
+    ) -> None:
+        from airflow_provider_videodb.arguments import seconds_argument
+        from airflow_provider_videodb.exceptions import VideoDBCreditsMissingError
+
+        now = time.time()
+        if paid_at is not None:
+            if now >= paid_at + seconds_argument("settle_timeout", self.settle_timeout):
+                raise VideoDBCreditsMissingError(
+                    f"A top-up is paid, but within {self.settle_timeout} the balance came to {usage.credit_balance} of "
+                    f"{self.credits} credits only. A retry waits on and buys nothing more; start a new DAG run to buy "
+                    "again."
+                )
+        elif now >= deadline:
+            if purchase is not None:
+                raise self.payment_timeout_error(purchase)
+            raise VideoDBCreditsMissingError(
+                f"The balance came to {usage.credit_balance} of {self.credits} credits within {self.payment_timeout}. "
+                "Top up the account, then clear this task."
             )
-        balance_after = None
-        try:
-            balance_after = to_json_number(hook.get_usage().credit_balance)
-        except VideoDBError as err:
-            # What was paid is paid: a figure for the record must not fail the task.
-            self.log.warning("The balance after the payment could not be read: %s", err)
-        self.log.info("Checkout %s over %s USD is paid.", purchase.paid[0], purchase.amount)
-        return _result(purchase, status="completed", balance_after=balance_after)
+
+    def _finish(self, purchase: Purchase | None, usage: Usage) -> dict[str, Any]:
+        from airflow_provider_videodb.fields import to_json_number
+
+        balance = to_json_number(usage.credit_balance)
+        self.log.info("The credit balance is %s; %s are needed.", balance, self.credits)
+        if purchase is None:
+            return result(status="not_needed", balance_before=balance, balance_after=balance)
+        if purchase.paid:
+            self.log_payment(purchase)
+            return result(purchase, status="completed", balance_after=balance)
+        self.log.warning(
+            "The account has enough without the payment of checkout %s, whose link is left open: %s",
+            purchase.checkout_id,
+            purchase.payment_url,
+        )
+        return result(purchase, status="pending", balance_after=balance)
 
 
 class AutoRechargeOperator(BaseOperator):
@@ -252,6 +345,13 @@ class AutoRechargeOperator(BaseOperator):
     Facts from VideoDB's documents: the threshold is when it triggers, the amount is in credits, it needs a payment
     method on file, and changes take effect immediately.
 
+    As a pair it holds for the duration of a pipeline, whether that succeeds or fails: the first task sets, the second
+    one, its teardown, brings back what the first one found::
+
+        on = AutoRechargeOperator(task_id="recharge_on", threshold=20, amount=100)
+        back = AutoRechargeOperator(task_id="recharge_back", restore=on.output)
+        on >> heavy_job >> back.as_teardown(setups=on)
+
     Returns (XCom ``return_value``) ``{"changed": true, "before": {…}, "after": {…}}`` with ``enabled``, ``threshold``
     and ``amount`` in each of the two, in credits.
 
@@ -261,10 +361,11 @@ class AutoRechargeOperator(BaseOperator):
     :param enabled: whether VideoDB shall recharge by itself.
     :param threshold: credits below which it does. (templated)
     :param amount: credits that it adds. (templated)
+    :param restore: what another such task returned: bring back the settings it found, instead of the above. (templated)
     :param videodb_conn_id: the ``videodb`` connection. (templated)
     """
 
-    template_fields: Sequence[str] = ("threshold", "amount", "videodb_conn_id")
+    template_fields: Sequence[str] = ("threshold", "amount", "restore", "videodb_conn_id")
     ui_color = "#d5f5e3"
 
     def __init__(
@@ -273,6 +374,7 @@ class AutoRechargeOperator(BaseOperator):
         enabled: bool = True,
         threshold: float | str | None = None,
         amount: float | str | None = None,
+        restore: dict[str, Any] | None = None,
         videodb_conn_id: str = "videodb_default",
         **kwargs: Any,
     ) -> None:
@@ -280,60 +382,47 @@ class AutoRechargeOperator(BaseOperator):
         self.enabled = enabled
         self.threshold = threshold
         self.amount = amount
+        self.restore = restore
         self.videodb_conn_id = videodb_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, read back."""
-        from airflow_provider_videodb.arguments import credits_argument, flag_argument
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+        from airflow_provider_videodb.journal import open_store
+        from airflow_provider_videodb.models import AutoRecharge
 
-        with _no_retry_for_what_a_person_must_mend():
-            enabled = flag_argument("enabled", self.enabled)
-            threshold = None if self.threshold is None else credits_argument("threshold", self.threshold)
-            amount = None if self.amount is None else credits_argument("amount", self.amount)
+        with no_retry_for_what_a_person_must_mend():
+            enabled, threshold, amount = self._wanted()
             client = VideoDBBillingHook(self.videodb_conn_id).get_conn()
-            before = client.get_auto_recharge()
-            wanted = before.changed_to(enabled=enabled, threshold=threshold, amount=amount)
-            if wanted == before:
-                self.log.info("Auto-recharge is as wanted already: %s", before.to_dict())
-                return {"changed": False, "before": before.to_dict(), "after": before.to_dict()}
-            after = client.set_auto_recharge(enabled=wanted.enabled, threshold=wanted.threshold, amount=wanted.amount)
-            self.log.info("Auto-recharge was %s and is now %s", before.to_dict(), after.to_dict())
-            return {"changed": True, "before": before.to_dict(), "after": after.to_dict()}
+            current = client.get_auto_recharge()
+            store = open_store(context)
+            # A try that died after writing has left here what it found, so that it can still be brought back.
+            noted = store.get(_FOUND)
+            before = current if noted is None else AutoRecharge.from_api(noted)
+            wanted = current.changed_to(enabled=enabled, threshold=threshold, amount=amount)
+            if wanted != current:
+                store.set(_FOUND, before.to_dict())
+                current = client.set_auto_recharge(
+                    enabled=wanted.enabled, threshold=wanted.threshold, amount=wanted.amount
+                )
+                noted = before.to_dict()
+            if noted is not None:
+                store.delete(_FOUND)
+            self.log.info("Auto-recharge was %s and is now %s", before.to_dict(), current.to_dict())
+            return {"changed": before != current, "before": before.to_dict(), "after": current.to_dict()}
 
+    def _wanted(self) -> tuple[bool, Decimal | None, Decimal | None]:
+        from airflow_provider_videodb.arguments import credits_argument, flag_argument, settings_argument
 
-@contextmanager
-def _no_retry_for_what_a_person_must_mend() -> Iterator[None]:
-    from airflow_provider_videodb.exceptions import PERMANENT_ERRORS
-
-    try:
-        yield
-    except PERMANENT_ERRORS as err:
-        raise AirflowFailException(str(err)) from err
-
-
-async def _first_event(trigger: CheckoutTrigger) -> Any:
-    async for event in trigger.run():
-        return event.payload
-    return None
-
-
-def _result(
-    purchase: Purchase | None = None,
-    *,
-    status: str,
-    balance_before: float | None = None,
-    balance_after: float | None = None,
-) -> dict[str, Any]:
-    """Return what leaves the task: the same keys, however it ended."""
-    if purchase is None:
-        bought: dict[str, Any] = dict.fromkeys(("checkout_id", "amount", "currency", "payment_url"))
-    else:
-        balance_before = purchase.balance_before
-        bought = {
-            "checkout_id": purchase.paid[0] if purchase.paid else purchase.checkout_id,
-            "amount": purchase.amount,
-            "currency": purchase.currency,
-            "payment_url": purchase.payment_url,
-        }
-    return {**bought, "status": status, "balance_before": balance_before, "balance_after": balance_after}
+        given: Any = {"enabled": self.enabled, "threshold": self.threshold, "amount": self.amount}
+        if self.restore is not None:
+            given = settings_argument("restore", self.restore)
+        threshold, amount = given["threshold"], given["amount"]
+        if self.restore is not None and not amount:
+            # The account had no figures, and there is no call to take them away again: they stay, disabled.
+            threshold = amount = None
+        return (
+            flag_argument("enabled", given["enabled"]),
+            None if threshold is None else credits_argument("threshold", threshold),
+            None if amount is None else credits_argument("amount", amount),
+        )

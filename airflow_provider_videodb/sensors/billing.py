@@ -6,16 +6,21 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
-_FAILURES_KEY = "videodb_consecutive_failures"
+_POKES_KEY = "videodb_pokes"
 #: How much later than our own deadline Airflow's may end the deferral, in case the triggerer cannot.
-_BACKSTOP = timedelta(seconds=60)
+_BACKSTOP = 60
 
 
 class CreditThresholdSensor(BaseSensorOperator):
@@ -24,27 +29,29 @@ class CreditThresholdSensor(BaseSensorOperator):
 
     Guarantees: it never succeeds on a balance it could not read; the comparison is exact (100.1 reaches 100.1);
     ``timeout`` and ``soft_fail`` mean the same in every mode, and ``soft_fail`` skips for a timeout only, never for a
-    fault of the API. VideoDB's documents say that the balance can lag 5 to 15 minutes behind.
+    fault of the API or of the triggerer. VideoDB's documents say that the balance can lag 5 to 15 minutes behind.
 
     By default it looks once and then defers, holding no worker; on Airflow 3.3 all such tasks of one connection and
     ``poke_interval`` share one poll of VideoDB per triggerer. With ``deferrable=False`` the ``mode`` counts: ``poke``
-    holds a worker for the whole wait, ``reschedule`` takes one for every poke.
+    holds a worker for the whole wait, ``reschedule`` takes one for every poke. Airflow's ``never_fail``,
+    ``silent_fail`` and ``exponential_backoff`` count in these two modes only.
 
     Returns (XCom ``return_value``) the usage it saw, in credits:
     ``{"credit_balance": 120, "usage_this_month": 30.5, "breakdown": {"indexing": 30.5}}``.
 
-    Raises ``AirflowSensorTimeout`` when ``timeout`` is over,
+    Raises ``AirflowSensorTimeout`` when ``timeout`` is over, which Airflow does not retry;
     :class:`~airflow_provider_videodb.exceptions.VideoDBConfigError` for a threshold that is no number of credits,
     :class:`~airflow_provider_videodb.exceptions.VideoDBAuthenticationError` or ``VideoDBPermissionError`` (401, 403) at
     once, and any other :class:`~airflow_provider_videodb.exceptions.VideoDBError` after ``max_consecutive_failures``.
 
     :param threshold: credits, a number or a string that spells one. (templated)
     :param videodb_conn_id: the ``videodb`` connection. (templated)
-    :param max_consecutive_failures: failed pokes in a row that fail the task. With ``mode="reschedule"`` below
-        Airflow 3.3 nothing can count them, and only ``timeout`` ends a wait whose pokes fail.
+    :param max_consecutive_failures: failed pokes in a row that fail the task. Being asked to slow down (429) is none:
+        the next poke then waits as long as VideoDB asks. With ``mode="reschedule"`` below Airflow 3.3 nothing can
+        remember either from one poke to the next.
     :param deferrable: wait in the triggerer. ``False`` is for deployments without one.
     :param start_from_trigger: start waiting in the triggerer, without any worker; needs ``deferrable``. Templates then
-        need Airflow 3.3.
+        need Airflow 3.3. A mapped task starts in a worker all the same.
     :param end_from_trigger: succeed (or, with ``soft_fail``, be skipped) in the triggerer, without any worker; needs
         ``deferrable``. What fails the task still takes one, so that retries and callbacks work. Airflow 3.3 hands the
         return value to later tasks as a JSON string in this case.
@@ -71,16 +78,15 @@ class CreditThresholdSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.start_from_trigger = deferrable and start_from_trigger
         self.end_from_trigger = end_from_trigger
-        self._failures = 0
+        self._pokes: dict[str, Any] = {}
         if self.start_from_trigger:
             from airflow.triggers.base import StartTriggerArgs
 
             self.start_trigger_args = StartTriggerArgs(
                 trigger_cls="airflow_provider_videodb.triggers.billing.CreditThresholdTrigger",
-                # An XComArg spells itself as the template that pulls it.
-                trigger_kwargs=self._trigger_kwargs() | {"threshold": str(threshold), "timeout": self.timeout},
+                trigger_kwargs=self._trigger_kwargs() | {"timeout": self.timeout},
                 next_method="execute_complete",
-                timeout=timedelta(seconds=self.timeout) + _BACKSTOP,
+                timeout=self._backstop(),
             )
 
     def execute(self, context: Context) -> Any:
@@ -96,40 +102,49 @@ class CreditThresholdSensor(BaseSensorOperator):
         return self.defer(
             trigger=CreditThresholdTrigger(**self._trigger_kwargs(), deadline=deadline),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout) + _BACKSTOP,
+            timeout=self._backstop(),
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Compare the balance with the threshold; a failed look is "not yet" until too many fail in a row."""
         from airflow_provider_videodb.arguments import count_argument, credits_argument
-        from airflow_provider_videodb.exceptions import PERMANENT_ERRORS, VideoDBError
+        from airflow_provider_videodb.exceptions import PERMANENT_ERRORS, VideoDBError, VideoDBRateLimitError
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
         threshold = credits_argument("threshold", self.threshold)
         allowed = count_argument("max_consecutive_failures", self.max_consecutive_failures)
+        pokes = self._recall(context)
+        if time.time() < pokes["not_before"]:
+            self.log.info("VideoDB asked to wait; not asked.")
+            return PokeReturnValue(is_done=False)
         try:
-            usage = VideoDBBillingHook(self.videodb_conn_id).get_usage()
+            usage = VideoDBBillingHook(self.videodb_conn_id).get_poll_client().get_usage()
         except PERMANENT_ERRORS:
             raise
+        except VideoDBRateLimitError as err:
+            self._remember(context, {**pokes, "not_before": time.time() + (err.retry_after or 0)})
+            self.log.warning("Could not read the credit balance: %s", err)
+            return PokeReturnValue(is_done=False)
         except VideoDBError as err:
-            failures = self._count_failures(context, failed=True)
+            failures = pokes["failures"] + 1
             if failures >= allowed:
-                self._count_failures(context, failed=False)
                 raise
+            self._remember(context, {**pokes, "failures": failures})
             self.log.warning("Could not read the credit balance (%s of %s): %s", failures, allowed, err)
             return PokeReturnValue(is_done=False)
-        self._count_failures(context, failed=False)
+        self._remember(context, {**pokes, "failures": 0})
         self.log.info("The credit balance is %s, the threshold %s.", usage.credit_balance, threshold)
         return PokeReturnValue(is_done=usage.covers(threshold), xcom_value=usage.to_dict())
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Finish after the trigger; on any event but the expected ones, fail."""
-        if self.end_from_trigger and event == "success":
-            # dag.test() hands us the event that ends a task in a real triggerer.
-            return self.execute(context)
-
         from airflow_provider_videodb.triggers.billing import EventStatus, checked_event
 
+        if self.end_from_trigger and event == "success":
+            # Only dag.test() hands us the events that end a task in a real triggerer, without what they carry.
+            return self.execute(context)
+        if self.end_from_trigger and event == "skipped":
+            event = {"status": EventStatus.TIMEOUT, "usage": None}
         checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT)
         if checked["status"] == EventStatus.TIMEOUT:
             seen = checked["usage"]["credit_balance"] if checked["usage"] else "unknown"
@@ -140,23 +155,48 @@ class CreditThresholdSensor(BaseSensorOperator):
         self.log.info("The credit balance is %s, the threshold %s.", checked["usage"]["credit_balance"], self.threshold)
         return checked["usage"]
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume as Airflow does, except that ``soft_fail`` skips for a timeout only, not for a trigger that failed."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSkipException as skip:
+            if self.soft_fail and skip.__cause__ and not isinstance(skip.__cause__, AirflowSensorTimeout):
+                raise skip.__cause__ from None
+            raise
+
     def _trigger_kwargs(self) -> dict[str, Any]:
         return {
-            "threshold": self.threshold,
-            "videodb_conn_id": self.videodb_conn_id,
+            # As texts, which an XComArg spells as the template that pulls it.
+            "threshold": str(self.threshold),
+            "videodb_conn_id": str(self.videodb_conn_id),
             "poll_interval": self.poke_interval,
             "max_consecutive_failures": self.max_consecutive_failures,
             "end_from_trigger": self.end_from_trigger,
             "soft_fail": self.soft_fail,
         }
 
-    def _count_failures(self, context: Context, *, failed: bool) -> int:
-        """Count failed pokes in a row; where every poke is a process of its own, in the task state store."""
-        store: Any = context.get("task_state_store") if self.reschedule and not self.deferrable else None
-        before = int(store.get(_FAILURES_KEY, 0)) if store is not None else self._failures
-        self._failures = before + 1 if failed else 0
-        if store is not None and self._failures != before:
-            store.set(_FAILURES_KEY, self._failures)
-        if store is None and self.reschedule and not self.deferrable:
-            return 0
-        return self._failures
+    def _backstop(self) -> timedelta:
+        # Our own deadline is looked at once per poll, as in the other modes.
+        return timedelta(seconds=self.timeout + self.poke_interval + _BACKSTOP)
+
+    def _recall(self, context: Context) -> dict[str, Any]:
+        """Return what this try remembers of its pokes."""
+        store = self._store(context)
+        pokes = self._pokes if store is None else store.get(_POKES_KEY)
+        try_number = context["ti"].try_number
+        if pokes and pokes["try_number"] == try_number:
+            return dict(pokes)
+        return {"try_number": try_number, "failures": 0, "not_before": 0.0}
+
+    def _remember(self, context: Context, pokes: dict[str, Any]) -> None:
+        if pokes == self._recall(context):
+            return
+        store = self._store(context)
+        if store is None:
+            self._pokes = pokes
+        else:
+            store.set(_POKES_KEY, pokes)
+
+    def _store(self, context: Context) -> Any:
+        """Return where a poke leaves its memory to the next: the task state store where each is its own process."""
+        return context.get("task_state_store") if self.reschedule and not self.deferrable else None

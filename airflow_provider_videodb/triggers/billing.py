@@ -9,11 +9,9 @@ triggerer; each filters the stream for what it waits for and keeps its own deadl
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,21 +20,17 @@ from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_videodb import exceptions
-from airflow_provider_videodb.arguments import credits_argument
-from airflow_provider_videodb.exceptions import (
-    PERMANENT_ERRORS,
-    VideoDBError,
-    VideoDBRateLimitError,
-)
-from airflow_provider_videodb.purchase import PaymentWatch, Purchase
+from airflow_provider_videodb.arguments import count_argument, credits_argument
+from airflow_provider_videodb.exceptions import PERMANENT_ERRORS, VideoDBError, VideoDBRateLimitError
+from airflow_provider_videodb.payment import PaymentWatch, last_look
+from airflow_provider_videodb.record import Purchase
+from airflow_provider_videodb.triggers.polling import NOTHING_NEW, Snapshot, snapshots
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_videodb.client import BillingClient
     from airflow_provider_videodb.models import Checkout, Usage
-
-log = logging.getLogger(__name__)
 
 #: Failed polls in a row that end a wait, unless the task says otherwise.
 MAX_CONSECUTIVE_FAILURES = 5
@@ -51,17 +45,13 @@ class EventStatus(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """What one poll saw: the answer, or the error that came instead of it."""
-
-    seen: Any = None
-    error: Exception | None = None
-
-
 class BillingTrigger(BaseEventTrigger):
     """
     Polls one account and fires once, when what the task waits for is there or can no longer come.
+
+    Whatever goes wrong is an event too, which raises the error in the task: a trigger that fails would end as a skip
+    under ``soft_fail``. For the same reason arguments are read in :meth:`begin`; besides, an exception of
+    ``__init__`` would end the whole triggerer.
 
     :param videodb_conn_id: the connection; the API key stays in it.
     :param poll_interval: seconds between polls.
@@ -83,6 +73,7 @@ class BillingTrigger(BaseEventTrigger):
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.max_consecutive_failures = max_consecutive_failures
+        self._failures = 0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
@@ -101,52 +92,17 @@ class BillingTrigger(BaseEventTrigger):
         return (self.kind, self.videodb_conn_id, self.poll_interval)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
-        """
-        Poll for ever and yield what was seen, a failure too.
-
-        An exception here would reach the waiters as a failed trigger, which ``soft_fail`` turns into a skip; and a
-        poll that yields nothing would keep them from noticing that their time is up.
-        """
-        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-
-        hook = VideoDBBillingHook(kwargs["videodb_conn_id"])
-        client: BillingClient | None = None
-        not_before = 0.0
-        ill: Exception | None = None
-        while True:
-            if time.monotonic() >= not_before:
-                try:
-                    client = client or await hook.aget_poll_client()
-                    snapshot = Snapshot(seen=await asyncio.to_thread(cls.read, client))
-                except Exception as err:  # noqa: BLE001 - see above: whatever it is, the waiters are told
-                    snapshot = Snapshot(error=err)
-                if isinstance(snapshot.error, VideoDBRateLimitError):
-                    not_before = time.monotonic() + (snapshot.error.retry_after or 0.0)
-                _log_change(kwargs["videodb_conn_id"], ill, snapshot.error)
-                ill = snapshot.error
-            yield snapshot
-            await asyncio.sleep(kwargs["poll_interval"])
+    def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
+        """Poll for ever; uses what is in the key alone."""
+        return snapshots(kwargs["videodb_conn_id"], cls.read, interval=kwargs["poll_interval"])
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Yield the one event that ends this wait."""
-        failures = 0
-        async for snapshot in shared_stream:
-            try:
-                if snapshot.error is None:
-                    failures = 0
-                    event = self.judge(snapshot.seen)
-                else:
-                    # Being asked to slow down is no failure: the poll waits as asked.
-                    failures += not isinstance(snapshot.error, VideoDBRateLimitError)
-                    event = self._judge_failure(snapshot.error, failures)
-            except VideoDBError as err:
-                event = _error_event(err)
-            if event is None and self.deadline is not None and time.time() >= self.deadline:
-                event = {"status": EventStatus.TIMEOUT, **self.result()}
-            if event is not None:
-                yield self.end_with(event)
-                return
+        try:
+            event = await self._wait(shared_stream)
+        except Exception as err:  # noqa: BLE001 - see the class: whatever it is, the task is told
+            event = _error_event(err)
+        yield self.end_with(event)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait on a stream of one's own, where nothing shares streams."""
@@ -158,9 +114,17 @@ class BillingTrigger(BaseEventTrigger):
     def read(cls, client: BillingClient) -> Any:
         """Poll once; runs in a thread."""
 
+    def begin(self) -> None:
+        """Read the arguments once, when waiting begins and templates are rendered; raise what is wrong with them."""
+        count_argument("max_consecutive_failures", self.max_consecutive_failures)
+
     @abstractmethod
     def judge(self, seen: Any) -> dict[str, Any] | None:
-        """Return the event that ends the wait, ``None`` while it goes on; raise what fails it."""
+        """
+        Return the event that ends the wait, ``None`` while it goes on; raise what fails it.
+
+        Runs for every waiter at every poll: ten thousand of these make one step of the event loop.
+        """
 
     @abstractmethod
     def result(self) -> dict[str, Any]:
@@ -170,9 +134,27 @@ class BillingTrigger(BaseEventTrigger):
         """Return the event for Airflow."""
         return TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's class is not annotated
 
-    def _judge_failure(self, error: Exception, failures: int) -> dict[str, Any] | None:
-        if isinstance(error, PERMANENT_ERRORS) or failures >= self.max_consecutive_failures:
-            return _error_event(error)
+    async def _wait(self, stream: AsyncIterator[Snapshot]) -> dict[str, Any]:
+        self.begin()
+        async for snapshot in stream:
+            event = self._weigh(snapshot)
+            if event is not None:
+                return event
+            if self.deadline is not None and time.time() >= self.deadline:
+                return {"status": EventStatus.TIMEOUT, **self.result()}
+        raise VideoDBError("The poll of VideoDB ended under a task that waits. Retry the task.")
+
+    def _weigh(self, snapshot: Snapshot) -> dict[str, Any] | None:
+        if snapshot is NOTHING_NEW:
+            return None
+        if snapshot.error is None:
+            self._failures = 0
+            return self.judge(snapshot.seen)
+        # Being asked to slow down is no failure: the poll waits as asked.
+        self._failures += not isinstance(snapshot.error, VideoDBRateLimitError)
+        if isinstance(snapshot.error, PERMANENT_ERRORS) or self._failures >= self.max_consecutive_failures:
+            # Not raised: all waiters have the same exception in hand, and each would add to its traceback.
+            return _error_event(snapshot.error)
         return None
 
 
@@ -187,6 +169,7 @@ class CreditThresholdTrigger(BillingTrigger):
     """
 
     kind = "usage"
+    _needed: Decimal
 
     def __init__(
         self,
@@ -222,12 +205,12 @@ class CreditThresholdTrigger(BillingTrigger):
             "soft_fail": self.soft_fail,
         }
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event that ends this wait."""
+    def begin(self) -> None:
+        """Read the threshold, and let the time begin for a task that no worker started."""
+        super().begin()
+        self._needed = credits_argument("threshold", self.threshold)
         if self.deadline is None and self.timeout is not None:
             self.deadline = time.time() + self.timeout
-        async for event in super().filter_shared_stream(shared_stream):
-            yield event
 
     @classmethod
     def read(cls, client: BillingClient) -> Usage:
@@ -237,8 +220,7 @@ class CreditThresholdTrigger(BillingTrigger):
     def judge(self, seen: Usage) -> dict[str, Any] | None:
         """Compare the balance with the threshold."""
         self._last_seen = seen
-        threshold: Decimal = credits_argument("threshold", self.threshold)
-        return {"status": EventStatus.ENOUGH, **self.result()} if seen.covers(threshold) else None
+        return {"status": EventStatus.ENOUGH, **self.result()} if seen.covers(self._needed) else None
 
     def result(self) -> dict[str, Any]:
         """Return the usage seen last."""
@@ -261,6 +243,7 @@ class CheckoutTrigger(BillingTrigger):
     """
 
     kind = "checkouts"
+    _watch: PaymentWatch
 
     def __init__(
         self,
@@ -278,12 +261,16 @@ class CheckoutTrigger(BillingTrigger):
             max_consecutive_failures=max_consecutive_failures,
         )
         self.purchase = purchase
-        self._watch = PaymentWatch(Purchase.from_dict(purchase))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
         path, kwargs = super().serialize()
         return path, kwargs | {"purchase": self.purchase}
+
+    def begin(self) -> None:
+        """Read the purchase."""
+        super().begin()
+        self._watch = PaymentWatch(Purchase.from_dict(self.purchase))
 
     @classmethod
     def read(cls, client: BillingClient) -> Sequence[Checkout]:
@@ -293,11 +280,21 @@ class CheckoutTrigger(BillingTrigger):
     def judge(self, seen: Sequence[Checkout]) -> dict[str, Any] | None:
         """Look for the purchase in the list."""
         settled = self._watch.paid(seen, now=datetime.now(UTC))
-        return None if settled is None else {"status": EventStatus.PAID, "purchase": settled.to_dict()}
+        if settled is None:
+            return None
+        return {"status": EventStatus.PAID, "purchase": settled.to_dict(), "deadline": self.deadline}
+
+    async def on_kill(self) -> None:
+        """Have a last look when a user ends the wait, and say in the task's log what remains payable."""
+        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+
+        client = await VideoDBBillingHook(self.videodb_conn_id).aget_poll_client()
+        checkouts = await asyncio.to_thread(client.list_checkouts)
+        self.log.warning(last_look(Purchase.from_dict(self.purchase), checkouts))
 
     def result(self) -> dict[str, Any]:
         """Return the purchase that was waited for."""
-        return {"purchase": self.purchase}
+        return {"purchase": self.purchase, "deadline": self.deadline}
 
 
 def checked_event(event: object, *expected: EventStatus) -> dict[str, Any]:
@@ -312,19 +309,15 @@ def checked_event(event: object, *expected: EventStatus) -> dict[str, Any]:
         if event.get("status") in expected:
             return dict(event)
         if event.get("status") == EventStatus.ERROR:
-            error = getattr(exceptions, str(event.get("error")), VideoDBError)
-            raise error(event.get("message"))
+            raise _error_class(event.get("error"))(event.get("message"))
     raise VideoDBError(f"The trigger sent {str(event)[:200]!r}, which is no event of this package. Retry the task.")
+
+
+def _error_class(name: object) -> type[VideoDBError]:
+    found = getattr(exceptions, str(name), None)
+    return found if isinstance(found, type) and issubclass(found, VideoDBError) else VideoDBError
 
 
 def _error_event(err: Exception) -> dict[str, Any]:
     message = str(err) if isinstance(err, VideoDBError) else f"{type(err).__name__}: {err}"
     return {"status": EventStatus.ERROR, "error": type(err).__name__, "message": message}
-
-
-def _log_change(conn_id: str, before: Exception | None, now: Exception | None) -> None:
-    """Say when polling begins to fail and when it works again, not at every poll."""
-    if now is not None and type(now) is not type(before):
-        log.warning("Polling VideoDB for connection %s fails; waiting goes on: %s", conn_id, now)
-    elif now is None and before is not None:
-        log.info("Polling VideoDB for connection %s works again.", conn_id)

@@ -1,0 +1,237 @@
+"""What the operators that buy have in common: one purchase, a link for a person, a wait without a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+
+from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow.providers.common.compat.sdk import BaseNotifier, Context
+
+    from airflow_provider_videodb.buyer import Buyer
+    from airflow_provider_videodb.client import BillingClient
+    from airflow_provider_videodb.models import Usage
+    from airflow_provider_videodb.record import Purchase
+    from airflow_provider_videodb.triggers.billing import BillingTrigger
+
+#: How much later than our own deadline Airflow's may end a deferral, in case the triggerer cannot.
+_BACKSTOP = timedelta(seconds=60)
+
+
+class PurchasingOperator(BaseOperator):
+    """
+    Base of the operators that buy credits; its arguments are described there.
+
+    :meta private:
+    """
+
+    template_fields: Sequence[str] = ("currency", "redirect_url", "max_amount", "videodb_conn_id")
+    operator_extra_links = (CheckoutLink(),)
+    ui_color = "#d5f5e3"
+
+    def __init__(
+        self,
+        *,
+        currency: str | None = None,
+        redirect_url: str | None = None,
+        payment_timeout: timedelta | float = timedelta(hours=24),
+        poll_interval: float = 30,
+        max_amount: int | str | None = None,
+        notifiers: Sequence[BaseNotifier] = (),
+        deferrable: bool = True,
+        durable: bool = True,
+        videodb_conn_id: str = "videodb_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.currency = currency
+        self.redirect_url = redirect_url
+        self.payment_timeout = payment_timeout
+        self.poll_interval = poll_interval
+        self.max_amount = max_amount
+        self.notifiers = notifiers
+        self.deferrable = deferrable
+        self.durable = durable
+        self.videodb_conn_id = videodb_conn_id
+        #: The payment link, for the notifiers' templates.
+        self.payment_url: str | None = None
+        self._waiting_for: Purchase | None = None
+
+    def on_kill(self) -> None:
+        """Say what remains payable when a worker that holds the wait is killed."""
+        if self._waiting_for is not None:
+            from airflow_provider_videodb.payment import last_look
+
+            self.log.warning(last_look(self._waiting_for, self._client().list_checkouts()))
+
+    def check_common_arguments(self) -> None:
+        """
+        Check, before anything is sent, what the purchase and the wait will need.
+
+        :raises VideoDBConfigError: naming the argument, its value and the rule.
+        """
+        from airflow_provider_videodb.arguments import dollars_argument, seconds_argument, url_argument
+
+        seconds_argument("payment_timeout", self.payment_timeout)
+        seconds_argument("poll_interval", self.poll_interval)
+        if self.max_amount is not None:
+            dollars_argument("max_amount", self.max_amount)
+        if self.redirect_url is not None:
+            url_argument("redirect_url", self.redirect_url)
+
+    def buyer(self, context: Context) -> Buyer:
+        """Return what makes the one purchase of the running task instance."""
+        from airflow_provider_videodb.arguments import dollars_argument
+        from airflow_provider_videodb.buyer import Buyer
+        from airflow_provider_videodb.claims import VariableClaims
+        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+        from airflow_provider_videodb.journal import Journal, open_store, task_identity
+
+        hook = VideoDBBillingHook(self.videodb_conn_id)
+        max_amount = None if self.max_amount is None else dollars_argument("max_amount", self.max_amount)
+        return Buyer(
+            shop=hook.get_conn(),
+            journal=Journal(open_store(context) if self.durable else None),
+            claims=VariableClaims(self.videodb_conn_id),
+            limits=replace(hook.settings.limits, max_amount=max_amount),
+            identity=task_identity(context),
+        )
+
+    def usage(self) -> Usage:
+        """Read balance and consumption."""
+        return self._client().get_usage()
+
+    def push_link(self, context: Context, url: str | None) -> None:
+        """Put the link where the button finds it; without one, so that Airflow does not log its absence as an error."""
+        self.payment_url = url
+        context["ti"].xcom_push(key=PAYMENT_URL_KEY, value=url)
+
+    def hand_out_link(self, purchase: Purchase, context: Context, buyer: Buyer) -> Purchase:
+        """Show the link; a retry shows it again, but notifies nobody twice."""
+        self.push_link(context, purchase.payment_url)
+        self.log.info(
+            "VideoDB checkout %s over %s USD (id from the %s) waits to be paid at: %s",
+            purchase.checkout_id,
+            purchase.amount,
+            purchase.id_source,
+            purchase.payment_url,
+        )
+        if purchase.notified:
+            return purchase
+        for notifier in self.notifiers:
+            try:
+                notifier(context)
+            except Exception:
+                # The link is on the task's page all the same: a message that did not go out is no reason to fail.
+                self.log.exception("The notifier %s failed", type(notifier).__name__)
+        notified = replace(purchase, notified=True)
+        buyer.journal.save(notified)
+        return notified
+
+    def payment_timeout_error(self, purchase: Purchase) -> Exception:
+        """Return the error for a payment that did not come in time."""
+        from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError
+
+        return VideoDBPaymentTimeoutError(
+            f"Nobody paid checkout {purchase.checkout_id} over {purchase.amount} USD within {self.payment_timeout}. It "
+            f"stays payable until it expires: {purchase.payment_url} A retry of this task waits for it again and makes "
+            "no second one."
+        )
+
+    def wait_deadline(self) -> float:
+        """Return when this try's wait for a payment is over, in seconds since 1970."""
+        from airflow_provider_videodb.arguments import seconds_argument
+
+        return time.time() + seconds_argument("payment_timeout", self.payment_timeout)
+
+    def wait(self, trigger: BillingTrigger, purchase: Purchase | None, context: Context) -> dict[str, Any]:
+        """Wait for what the trigger waits for, in the triggerer or, if that is not wished, here."""
+        if self.deferrable:
+            remaining = timedelta(seconds=max(0.0, (trigger.deadline or 0.0) - time.time()))
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=remaining + _BACKSTOP)
+        self._waiting_for = purchase
+        # The same trigger runs here: there is one way to wait, wherever it happens.
+        return self.execute_complete(context, asyncio.run(_first_event(trigger)))
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on after the trigger."""
+        raise NotImplementedError
+
+    def balance_afterwards(self) -> float | None:
+        """Read the balance for the record; what was paid is paid, so a failure here must not fail the task."""
+        from airflow_provider_videodb.exceptions import VideoDBError
+        from airflow_provider_videodb.fields import to_json_number
+
+        try:
+            return to_json_number(self.usage().credit_balance)
+        except VideoDBError as err:
+            self.log.warning("The balance after the payment could not be read: %s", err)
+            return None
+
+    def log_payment(self, purchase: Purchase) -> None:
+        """Say what was paid, loudly where it is not what was meant."""
+        self.log.info("Checkout %s over %s USD is paid.", purchase.paid[0], purchase.amount)
+        if len(purchase.paid) > 1:
+            self.log.error(
+                "More than one checkout of this task was paid: %s. Ask VideoDB's support to refund all but one.",
+                ", ".join(purchase.paid),
+            )
+        elif purchase.handed_out and purchase.paid[0] != purchase.checkout_id:
+            self.log.warning(
+                "What was paid is an earlier checkout, whose answer was lost. Do not pay the link of %s as well: %s",
+                purchase.checkout_id,
+                purchase.payment_url,
+            )
+
+    def _client(self) -> BillingClient:
+        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+
+        return VideoDBBillingHook(self.videodb_conn_id).get_conn()
+
+
+@contextmanager
+def no_retry_for_what_a_person_must_mend() -> Iterator[None]:
+    """Turn what no retry can mend into the exception that Airflow does not retry; the typed one is its cause."""
+    from airflow_provider_videodb.exceptions import PERMANENT_ERRORS
+
+    try:
+        yield
+    except PERMANENT_ERRORS as err:
+        raise AirflowFailException(str(err)) from err
+
+
+def result(
+    purchase: Purchase | None = None,
+    *,
+    status: str,
+    balance_before: float | None = None,
+    balance_after: float | None = None,
+) -> dict[str, Any]:
+    """Return what leaves a task that buys: the same keys, however it ended."""
+    if purchase is None:
+        bought: dict[str, Any] = dict.fromkeys(("checkout_id", "amount", "currency", "payment_url"))
+    else:
+        balance_before = purchase.balance_before
+        bought = {
+            "checkout_id": purchase.paid[0] if purchase.paid else purchase.checkout_id,
+            "amount": purchase.amount,
+            "currency": purchase.currency,
+            "payment_url": purchase.payment_url,
+        }
+    return {**bought, "status": status, "balance_before": balance_before, "balance_after": balance_after}
+
+
+async def _first_event(trigger: BillingTrigger) -> Any:
+    async for event in trigger.run():
+        return event.payload
+    return None
