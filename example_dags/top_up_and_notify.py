@@ -1,0 +1,59 @@
+"""
+Buy 50 dollars' worth of credits, and tell somebody that there is a link to pay.
+
+`top_up` asks VideoDB for one checkout and hands its link to a notifier as soon as it exists; then it waits, without a
+worker, until the checkout is paid. A retry waits for the same checkout and notifies nobody again.
+
+`report` logs what was bought and the balance before and after.
+
+`LogTheLink` stands in for the notifier that your company uses: any Airflow notifier will do, such as `SlackNotifier` of
+the Slack provider with `text="Please pay: {{ task.payment_url }}"`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseNotifier, dag, task
+
+from airflow_provider_videodb.operators.billing import TopupOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class LogTheLink(BaseNotifier):
+    """Write a message to the task's log."""
+
+    template_fields = ("message",)
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.message = message
+
+    def notify(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
+        """Send the message, here to the log."""
+        self.log.info(self.message)
+
+
+@dag(schedule=None, tags=["videodb"], doc_md=__doc__)
+def top_up_and_notify() -> None:
+    """Top up, tell somebody, report."""
+    top_up = TopupOperator(
+        task_id="top_up",
+        amount=50,
+        poll_interval=5,
+        notifiers=[LogTheLink("Please pay for the credits of {{ dag.dag_id }}: {{ task.payment_url }}")],
+    )
+
+    @task
+    def report(bought: dict[str, Any]) -> str:
+        """Say what was bought."""
+        line = "Paid {amount} USD: the balance was {balance_before} and is {balance_after} credits.".format(**bought)
+        print(line)  # noqa: T201 - a task's output is its log
+        return line
+
+    report(top_up.output)
+
+
+top_up_and_notify()
