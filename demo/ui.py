@@ -46,7 +46,7 @@ def _introduce(on_stage: Stage) -> None:
 
 A run of {DAG_ID} has been started; it is short of credits and will ask you to pay.
   The run     {page}
-  Pay button  {page}/tasks/{GATE_TASK}
+  Pay button  {page}/tasks/{GATE_TASK}/details
 
 Start more runs in Airflow if you like. Ctrl-C stops everything.
 """)

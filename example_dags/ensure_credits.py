@@ -2,8 +2,8 @@
 Make sure of 120 credits before a heavy job, in one task.
 
 `ensure_credits` goes on at once if the balance is 120 credits or more. Otherwise it buys what is missing, at one dollar
-a credit, for 10 dollars at least and 200 at most, shows the payment link on its page, and waits, without a worker,
-until the balance shows 120 credits.
+a credit, for 10 dollars at least, shows the payment link on its page, and waits, without a worker, until the balance
+shows 120 credits.
 
 `heavy_job` stands for what needs them.
 """
@@ -17,7 +17,7 @@ from airflow_provider_videodb.operators.billing import EnsureCreditsOperator
 def ensure_credits() -> None:
     """Make sure of the credits, then work."""
     enough = EnsureCreditsOperator(
-        task_id="ensure_credits", credits=120, usd_per_credit=1, min_amount=10, max_amount=200, poll_interval=5
+        task_id="ensure_credits", credits=120, usd_per_credit=1, min_amount=10, poll_interval=5
     )
 
     @task

@@ -1,0 +1,42 @@
+"""The first DAG of the README in a real Airflow: each sentence of its docstring."""
+
+from __future__ import annotations
+
+from demo.payer import pay
+from demo.processes import until
+
+BUTTON = "Pay VideoDB checkout"
+
+
+def test_it_asks_waits_without_a_worker_and_indexes_after_the_payment(live_airflow, emulator):
+    run = live_airflow.api.trigger("credit_gate")
+    run.wait_for_task("top_up", "deferred")
+
+    link = run.xcom("top_up", "payment_url")
+    assert run.links("top_up") == {BUTTON: link}
+    pid = run.task("top_up")["pid"]
+    until(lambda: not live_airflow.has_process(pid), timeout=10, what="the task's process to end")
+    assert live_airflow.api.pool()["running_slots"] == 0
+    assert emulator.calls("POST", "/collection/*") == []
+
+    pay(link)
+
+    assert run.wait() == "success"
+    assert [(checkout.amount, checkout.status) for checkout in emulator.checkouts()] == [(20, "completed")]
+    assert run.xcom("enough_credits")["credit_balance"] == 23
+    indexed = emulator.calls("POST", "/video/*/index", accepted=True)
+    assert [call.headers["x-videodb-client"].split("/")[0] for call in indexed] == ["videodb-python"] * 3
+    assert len({run.xcom("index_video", map_index=index) for index in range(3)}) == 3
+    assert emulator.balance == 3 + 20 - 3 * 4
+
+
+def test_it_buys_nothing_when_the_balance_suffices(live_airflow, emulator):
+    emulator.set_balance(12)
+
+    run = live_airflow.api.trigger("credit_gate")
+
+    assert run.wait() == "success"
+    assert run.xcom("top_up")["status"] == "not_needed"
+    assert emulator.checkouts() == []
+    assert emulator.balance == 0
+    assert "deferred" not in {event["event"] for event in run.events()}

@@ -1,0 +1,42 @@
+"""What is killed while somebody is about to pay: at most one purchase, and the run goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from demo.payer import pay
+
+
+def test_a_killed_worker_does_not_make_a_second_purchase(live_airflow, emulator):
+    live_airflow.api.wait_for_dag("live_top_up")
+    # The task made its checkout and is caught between two calls.
+    fault = emulator.add_fault("hang", method="GET", path="/billing/checkouts", skip=1)
+    run = live_airflow.api.trigger("live_top_up")
+    emulator.wait_for_calls(2, "GET", "/billing/checkouts", timeout=30)
+
+    os.kill(run.task("top_up")["pid"], signal.SIGKILL)
+    run.wait_for_task("top_up", "up_for_retry", timeout=30)
+    emulator.remove_fault(fault.id)
+    run.wait_for_task("top_up", "deferred")
+
+    assert run.task("top_up")["try_number"] == 2
+    (checkout,) = emulator.checkouts()
+    pay(run.xcom("top_up", "payment_url"))
+    assert run.wait() == "success"
+    assert run.xcom("top_up")["checkout_id"] == checkout.id
+    assert len(emulator.calls("POST", "/billing/topup")) == 1
+
+
+def test_a_killed_triggerer_is_replaced_and_the_payment_is_seen(live_airflow, emulator):
+    live_airflow.api.wait_for_dag("live_top_up")
+    run = live_airflow.api.trigger("live_top_up")
+    run.wait_for_task("top_up", "deferred")
+    emulator.wait_for_calls(4, "GET", "/billing/checkouts", timeout=30)
+
+    live_airflow.kill("triggerer")
+    pay(run.xcom("top_up", "payment_url"))
+    live_airflow.restart("triggerer")
+
+    assert run.wait(timeout=90) == "success"
+    assert len(emulator.calls("POST", "/billing/topup")) == 1

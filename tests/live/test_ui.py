@@ -1,0 +1,67 @@
+"""What a person sees and clicks, in Chromium."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from demo.browser import find_chromium, open_page, show_connection_form, show_extra_fields, show_pay_button
+
+CHROMIUM = find_chromium()
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
+
+
+@pytest.fixture
+def page():
+    with open_page(CHROMIUM) as page:
+        yield page
+
+
+def test_the_connection_form_has_our_fields_and_saves_what_the_hook_can_read(live_airflow, page):
+    show_connection_form(page, live_airflow, "videodb_from_the_form")
+    for label in ("Base URL", "API key"):
+        assert page.get_by_text(label, exact=True).is_visible()
+    for hidden in ("Login", "Port", "Schema"):
+        assert page.get_by_text(hidden, exact=True).count() == 0
+    page.locator("input[name=password]").fill("sk-from-the-form")
+    show_extra_fields(page)
+    for label in ("Timeout (seconds)", "Retries", "Limit of one top-up (USD)", "Limit of a month (USD)"):
+        assert page.get_by_text(label, exact=True).is_visible()
+    page.locator("input[name=element_max_topup_amount]").fill("50")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("videodb_from_the_form").first.wait_for()
+
+    saved = live_airflow.api.request("GET", "/connections/videodb_from_the_form")
+    live_airflow.api.delete_connection("videodb_from_the_form")
+
+    from airflow.sdk import Connection
+
+    from airflow_provider_videodb.hooks.billing import ConnectionSettings
+
+    connection = Connection(
+        conn_id=saved["connection_id"],
+        conn_type=saved["conn_type"],
+        host=saved["host"],
+        password="sk-from-the-form",
+        extra=saved["extra"],
+    )
+    assert json.loads(saved["extra"])["max_topup_amount"] == 50
+    settings = ConnectionSettings.from_connection(connection)
+    assert settings.limits.max_topup_amount == 50
+    assert settings.limits.monthly_topup_limit is None
+
+
+def test_the_button_of_a_waiting_task_leads_to_the_page_where_a_click_pays(live_airflow, emulator, page):
+    run = live_airflow.api.trigger("credit_gate")
+    run.wait_for_task("top_up", "deferred")
+
+    button = show_pay_button(page, live_airflow, run, "top_up")
+    with page.expect_popup() as opened:
+        button.click()
+    checkout = opened.value
+    checkout.get_by_role("button", name="Pay").click()
+
+    assert run.wait() == "success"
+    assert [(bought.amount, bought.status) for bought in emulator.checkouts()] == [(20, "completed")]
