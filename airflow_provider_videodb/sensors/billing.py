@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
 
 _POKES_KEY = "videodb_pokes"
 #: How much later than our own deadline Airflow's may end the deferral, in case the triggerer cannot.
@@ -63,7 +64,7 @@ class CreditThresholdSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        threshold: float | str,
+        threshold: float | str | XComArg,
         videodb_conn_id: str = "videodb_default",
         max_consecutive_failures: int = 5,
         deferrable: bool = True,

@@ -13,7 +13,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
 
     It shares its poll with the sensors of the same connection and interval.
 
-    :param state: JSON values for the task, part of every event.
+    :param state: JSON values for the task, part of every event but an error.
     """
 
     def __init__(self, *, state: dict[str, Any], **kwargs: Any) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBRateLimitError
+from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -86,8 +87,6 @@ class _Poll:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _snapshot(self) -> Snapshot:
-        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-
         try:
             # A connection that cannot be read is read again at the next look.
             self._client = self._client or await VideoDBBillingHook(self._conn_id).aget_poll_client()

@@ -1,0 +1,45 @@
+"""What a test of a whole DAG run gets besides an Airflow and an emulator: waits that are short, and a person."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.purchases import Person, watched_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_videodb.emulator.server import Emulator
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a list that lags, and two tasks that notice each other, a matter of moments."""
+    monkeypatch.setattr("airflow_provider_videodb.purchase.SETTLING_TIME", timedelta(seconds=0.2))
+    monkeypatch.setattr("airflow_provider_videodb.purchase.DATE_STEP", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.claims._CLAIM_SETTLING", 0.02)
+    monkeypatch.setattr("airflow_provider_videodb.payment.MISSING_GRACE", timedelta(seconds=0.3))
+
+
+@pytest.fixture
+def person(airflow_db: None, short_waits: None, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Person:
+    """Return somebody who pays the link while the task waits."""
+    somebody = Person(emulator)
+    somebody.while_waiting = somebody.pays
+    watched_by(somebody, monkeypatch)
+    return somebody
+
+
+@pytest.fixture
+def connect(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give `videodb_default` the fields of the extra."""
+
+    def with_extra(**extra: object) -> None:
+        connection = emulator.connection | {"extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", json.dumps(connection))
+
+    return with_extra

@@ -1,0 +1,84 @@
+"""Airflow's own triggerer inside the test process: the real `TriggerRunner`, without its supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.executors.workloads.trigger import RunTrigger
+from airflow.jobs.triggerer_job_runner import TriggerRunner
+from airflow.models.trigger import Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+
+class Triggerer:
+    """What a test does to a running triggerer, and what comes out of it."""
+
+    def __init__(self) -> None:
+        self.runner = TriggerRunner()
+        self.failed: dict[int, BaseException | None] = {}
+        self.happened: dict[int, TriggerEvent] = {}
+        self._ids = iter(range(1, 1_000_000))
+
+    async def start(self, *triggers: BaseTrigger) -> list[int]:
+        """Start triggers the way they arrive from the database: as class path and encrypted arguments."""
+        return [await self.start_stored(*trigger.serialize()) for trigger in triggers]
+
+    async def start_stored(self, classpath: str, kwargs: dict[str, Any], **workload: Any) -> int:
+        trigger_id = next(self._ids)
+        encrypted = Trigger.encrypt_kwargs(kwargs)
+        self.runner.to_create.append(
+            RunTrigger(id=trigger_id, classpath=classpath, encrypted_kwargs=encrypted, **workload)
+        )
+        await self.runner.create_triggers()
+        return trigger_id
+
+    async def cancel(self, trigger_id: int) -> None:
+        self.runner.to_cancel.append(trigger_id)
+        await self.runner.cancel_triggers()
+
+    async def events(self, count: int, *, within: float = 10) -> dict[int, TriggerEvent]:
+        """Return all events so far, by trigger, once there are so many; nothing may have failed instead."""
+        await self.until(lambda: len(self.happened) >= count, within=within)
+        assert not self.failed
+        return self.happened
+
+    async def idle(self, *, within: float = 10) -> None:
+        """Wait until no trigger runs any more."""
+        await self.until(lambda: not self.runner.triggers, within=within)
+
+    async def until(self, condition: Callable[[], object], *, within: float = 10) -> None:
+        """Go on as the triggerer's main loop does until something is so."""
+        async with asyncio.timeout(within):
+            while not condition():
+                await self._collect()
+                await asyncio.sleep(0.01)
+
+    @property
+    def polls(self) -> int:
+        """How many shared polls are running."""
+        return len(self.runner._shared_streams._groups)
+
+    async def _collect(self) -> None:
+        finished = await self.runner.cleanup_finished_triggers()
+        changes = self.runner.process_trigger_events(finished)
+        self.happened |= {entry.trigger_id: entry.event for entry in changes.events or ()}
+        self.failed |= dict(changes.failures or ())
+
+
+@asynccontextmanager
+async def triggerer() -> AsyncIterator[Triggerer]:
+    running = Triggerer()
+    try:
+        yield running
+    finally:
+        tasks = [details["task"] for details in running.runner.triggers.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await running.runner._shared_streams.stop_all()
