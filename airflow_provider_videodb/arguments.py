@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_videodb.addresses import is_web_address
 from airflow_provider_videodb.exceptions import VideoDBConfigError
-from airflow_provider_videodb.fields import is_web_address, to_decimal
+from airflow_provider_videodb.fields import to_decimal
 
 if TYPE_CHECKING:
     from decimal import Decimal

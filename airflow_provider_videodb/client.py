@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import uuid4
 
 from airflow_provider_videodb import __version__
+from airflow_provider_videodb.arguments import credits_argument
 from airflow_provider_videodb.exceptions import (
     ANSWER_LOST_ERRORS,
     VideoDBAPIError,
@@ -15,7 +17,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBResponseError,
     VideoDBSettingsNotAppliedError,
 )
-from airflow_provider_videodb.fields import to_json_number
+from airflow_provider_videodb.fields import to_json_number, unreadable
 from airflow_provider_videodb.models import AutoRecharge, Checkout, Invoice, Usage
 from airflow_provider_videodb.transport import Transport
 
@@ -29,6 +31,8 @@ DEFAULT_MAX_RETRIES = 3
 _PAGE_SIZE = 100
 #: A list that has not ended by then is not ending.
 _MAX_PAGES = 1000
+#: So many pages in a row without a new entry are the end of a list, though none was empty.
+_NOTHING_NEW = 2
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 _Entry = TypeVar("_Entry", Checkout, Invoice)
@@ -43,7 +47,7 @@ class BillingClient:
 
     :param api_key: the account's API key.
     :param base_url: where VideoDB is; ``http://`` only for a loopback host.
-    :param timeout: seconds to wait for an answer, and again for its body once it has begun.
+    :param timeout: seconds to wait for an answer, until its last byte.
     :param max_retries: how many times a failed GET is tried again.
     :raises VideoDBConfigError: if key or address cannot be used. Nothing was sent.
     """
@@ -63,8 +67,8 @@ class BillingClient:
             max_retries=max_retries,
             user_agent=f"airflow-provider-videodb/{__version__}",
         )
-        # By path, the length of the longest first page after which no other came.
-        self._whole_page: dict[str, int] = {}
+        # The checkouts of the last look that made sure of the end of the list.
+        self._whole_list: frozenset[str | None] = frozenset()
 
     def __repr__(self) -> str:
         return f"<BillingClient {self.base_url}>"
@@ -80,7 +84,7 @@ class BillingClient:
 
     def get_usage(self) -> Usage:
         """Return balance and consumption. VideoDB's documents: the figures can lag 5 to 15 minutes."""
-        return Usage.from_api(_unwrapped(self._transport.get("/billing/usage")))
+        return self._transport.get("/billing/usage", lambda answer: Usage.from_api(_unwrapped(answer)))
 
     def topup(
         self,
@@ -99,7 +103,7 @@ class BillingClient:
             no such key, so nothing relies on it.
         :raises VideoDBConfigError: if ``amount`` is not a whole number above zero. Nothing was sent.
         """
-        _require_whole_dollars(amount)
+        require_whole_dollars(amount)
         payload = {"amount": amount, "currency": currency, "redirect_url": redirect_url}
         return self._ask_for_checkout("/billing/topup", payload, idempotency_key)
 
@@ -126,7 +130,7 @@ class BillingClient:
         if mode == "subscription" and not plan_id:
             raise VideoDBConfigError("mode is 'subscription', which needs a plan_id.")
         if mode == "payment" or amount is not None:
-            _require_whole_dollars(amount)
+            require_whole_dollars(amount)
         payload = {
             "mode": mode,
             "plan_id": plan_id,
@@ -144,13 +148,18 @@ class BillingClient:
         """
         Return all checkouts, newest first, for somebody who looks again and again.
 
-        Takes one call where the first look took a second one to make sure of the end of the list. What decides over
-        money calls :meth:`list_checkouts`, which always makes sure.
+        Takes one call where nothing was added since the last look that made sure of the end of the list. What decides
+        over money calls :meth:`list_checkouts`, which always makes sure.
         """
-        path = "/billing/checkouts"
-        # A full page is never the end for certain.
-        trusted_length = min(self._whole_page.get(path, 0), _PAGE_SIZE - 1)
-        return self._list(path, "checkouts", Checkout.from_list, None, trusted_length=trusted_length)
+        path, sample_name = "/billing/checkouts", "checkouts"
+        first_page = self._page(path, sample_name, Checkout.from_list, 0)
+        # Only in a list that begins with the newest does the first page show whatever was added.
+        unchanged = {checkout.id for checkout in first_page} == self._whole_list
+        if unchanged and first_page == _newest_first(first_page):
+            return first_page
+        checkouts = self._list(path, sample_name, Checkout.from_list, None, first_page=first_page)
+        self._whole_list = frozenset(checkout.id for checkout in checkouts)
+        return checkouts
 
     def list_invoices(self, limit: int | None = None) -> list[Invoice]:
         """Return the newest ``limit`` invoices (default: all), newest first."""
@@ -158,7 +167,7 @@ class BillingClient:
 
     def get_auto_recharge(self) -> AutoRecharge:
         """Return the settings of automatic recharge."""
-        return AutoRecharge.from_api(_unwrapped(self._transport.get("/billing/auto_recharge")))
+        return self._transport.get("/billing/auto_recharge", lambda answer: AutoRecharge.from_api(_unwrapped(answer)))
 
     def set_auto_recharge(
         self, *, enabled: bool, threshold: Decimal | None = None, amount: Decimal | None = None
@@ -168,18 +177,21 @@ class BillingClient:
 
         :param threshold: credits below which VideoDB recharges; left as it is if ``None``.
         :param amount: credits that VideoDB adds; left as it is if ``None``.
+        :raises VideoDBConfigError: if a figure is negative or no number. Nothing was sent.
         :raises VideoDBSettingsNotAppliedError: if what was read back is not what was written.
         """
+        if not isinstance(enabled, bool):
+            raise VideoDBConfigError(f"enabled is {enabled!r}; it must be True or False. Nothing was sent.")
         figures = {"threshold": threshold, "amount": amount}
         wanted = {"enabled": enabled} | {
-            name: to_json_number(value) for name, value in figures.items() if value is not None
+            name: to_json_number(credits_argument(name, value)) for name, value in figures.items() if value is not None
         }
         # The OpenAPI part and the sample code of the page name the two figures differently: both are sent.
         sample_names = {"threshold": "threshold_credits", "amount": "recharge_amount"}
         payload = wanted | {sample_names[name]: value for name, value in wanted.items() if name in sample_names}
         lost_answer: VideoDBAPIError | None = None
         try:
-            self._transport.post("/billing/auto_recharge", payload)
+            self._transport.post("/billing/auto_recharge", dict, payload=payload)
         except ANSWER_LOST_ERRORS as err:
             # Whether the settings took effect is read below, with or without an answer.
             lost_answer = err
@@ -194,12 +206,16 @@ class BillingClient:
         return found
 
     def _ask_for_checkout(self, path: str, payload: Mapping[str, Any], idempotency_key: str | None) -> Checkout:
-        answer = self._transport.post(
+        if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]+", idempotency_key):
+            raise VideoDBConfigError("idempotency_key is sent as a header: it must be ASCII without spaces.")
+        return self._transport.post(
             path,
-            {name: value for name, value in payload.items() if value is not None},
+            lambda answer: Checkout.from_created(
+                _unwrapped(answer), amount=payload["amount"], currency=payload.get("currency")
+            ),
+            payload={name: value for name, value in payload.items() if value is not None},
             headers={"Idempotency-Key": idempotency_key or uuid4().hex},
         )
-        return Checkout.from_created(_unwrapped(answer), amount=payload["amount"], currency=payload.get("currency"))
 
     def _list(
         self,
@@ -208,7 +224,7 @@ class BillingClient:
         read: Callable[[Mapping[str, Any]], _Entry],
         limit: int | None,
         *,
-        trusted_length: int = 0,
+        first_page: list[_Entry] | None = None,
     ) -> list[_Entry]:
         """
         Read a whole list, page by page.
@@ -220,34 +236,41 @@ class BillingClient:
             raise VideoDBConfigError(f"limit is {limit!r}; it must be a whole number above zero, or None.")
         # By id, since a list that grows while it is read shows entries again.
         entries: dict[str | None, _Entry] = {}
-        offset = 0
-        for page_number in range(_MAX_PAGES):
-            page = self._page(path, sample_name, read, offset)
-            if all(entry.id in entries for entry in page):
-                if page_number == 1:
-                    self._whole_page[path] = max(self._whole_page.get(path, 0), offset)
-                break
+        offset, nothing_new = 0, 0
+        for _ in range(_MAX_PAGES):
+            page = self._page(path, sample_name, read, offset) if first_page is None else first_page
+            first_page = None
+            # A page of nothing but known entries is what is left to read of a list that grew by as many as a page
+            # holds; a second one is a server that ignores the offset.
+            nothing_new = nothing_new + 1 if all(entry.id in entries for entry in page) else 0
             entries.update((entry.id, entry) for entry in page)
             offset += len(page)
-            if page_number == 0 and len(page) <= trusted_length:
+            if not page or nothing_new == _NOTHING_NEW:
                 break
         else:
             raise VideoDBResponseError(f"GET {path} still shows new entries after {_MAX_PAGES} pages.")
-        return sorted(entries.values(), key=lambda entry: entry.created_at or _EPOCH, reverse=True)[:limit]
+        return _newest_first(entries.values())[:limit]
 
     def _page(
         self, path: str, sample_name: str, read: Callable[[Mapping[str, Any]], _Entry], offset: int
     ) -> list[_Entry]:
-        answer = self._transport.get(path, {"limit": _PAGE_SIZE, "offset": offset})
-        items = answer.get("data", answer.get(sample_name))
-        if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-            raise VideoDBResponseError(
-                f"VideoDB's answer to GET {path} cannot be read: data / {sample_name} is not a list of objects."
-            )
-        return [read(item) for item in items]
+        return self._transport.get(
+            path,
+            lambda answer: [read(item) for item in _items(answer, sample_name)],
+            params={"limit": _PAGE_SIZE, "offset": offset},
+        )
 
 
-def _require_whole_dollars(amount: object) -> None:
+def _newest_first(entries: Iterable[_Entry]) -> list[_Entry]:
+    return sorted(entries, key=lambda entry: entry.created_at or _EPOCH, reverse=True)
+
+
+def require_whole_dollars(amount: object) -> None:
+    """
+    Refuse an amount that VideoDB cannot be asked for.
+
+    :raises VideoDBConfigError: if it is not a whole number above zero.
+    """
     if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
         raise VideoDBConfigError(
             f"amount is {amount!r}; it must be a whole number of US dollars above zero. Nothing was sent."
@@ -256,7 +279,18 @@ def _require_whole_dollars(amount: object) -> None:
 
 def _unwrapped(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the object that carries the fields: ``data`` in one dialect, the answer itself in the other."""
-    fields = answer.get("data", answer)
-    if not isinstance(fields, Mapping):
-        raise VideoDBResponseError("VideoDB's answer cannot be read: data is not an object.")
-    return fields
+    data = answer.get("data")
+    if data is None:
+        return answer
+    if not isinstance(data, Mapping):
+        raise unreadable("data", data, "an object")
+    return data
+
+
+def _items(answer: Mapping[str, Any], sample_name: str) -> list[Mapping[str, Any]]:
+    """Return the entries of a list: ``data`` in one dialect, a field named after them in the other."""
+    data = answer.get("data")
+    items = data if isinstance(data, list) else _unwrapped(answer).get(sample_name)
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise unreadable(f"data / {sample_name}", items, "a list of objects")
+    return items

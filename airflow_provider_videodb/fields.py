@@ -8,17 +8,16 @@ of the wrong type is a :class:`VideoDBResponseError` naming it, never a default.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-import pendulum
-
+from airflow_provider_videodb.addresses import is_web_address
 from airflow_provider_videodb.exceptions import VideoDBResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 #: Past this a JSON number no longer tells one credit from the next.
 _TOO_LARGE = Decimal(2**53)
@@ -80,33 +79,39 @@ def optional_number(data: Mapping[str, Any], *names: str, required: bool) -> Dec
 def text(data: Mapping[str, Any], *names: str) -> str:
     """Read a string that is not empty."""
     value = _first(data, names)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value.strip():
         raise unreadable(" / ".join(names), value, "a text")
     return value
 
 
 def optional_text(data: Mapping[str, Any], *names: str) -> str | None:
-    """Read a string that may be absent or null."""
-    return None if _first(data, names) is None else text(data, *names)
+    """Read a string that may be absent, null or empty."""
+    return None if _first(data, names) in (None, "") else text(data, *names)
+
+
+def link(data: Mapping[str, Any], *names: str) -> str:
+    """Read the address of a web page: it becomes a button that people click."""
+    value = text(data, *names).strip()
+    if not is_web_address(value):
+        raise unreadable(" / ".join(names), value, "the address of a web page")
+    return value
 
 
 def moment(data: Mapping[str, Any], *names: str) -> datetime:
-    """Read a date: ISO 8601, the HTTP form, or seconds since 1970; without an offset it is UTC."""
+    """Read a date into UTC: ISO 8601, the HTTP form, or seconds since 1970; without an offset it is UTC."""
     value = _first(data, names)
     try:
         if isinstance(value, str):
-            return _moment_from_text(value)
-        return pendulum.from_timestamp(float(to_decimal(value)))
+            return _moment_from_text(value.strip()).astimezone(UTC)
+        return datetime.fromtimestamp(float(to_decimal(value)), UTC)
     except (ValueError, OverflowError, OSError):
         raise unreadable(" / ".join(names), value, "a date") from None
 
 
 def _moment_from_text(value: str) -> datetime:
     try:
-        parsed = pendulum.parse(value)
+        parsed = datetime.fromisoformat(value)
     except ValueError:
         # "Mon, 15 Jan 2024 10:30:00 GMT" is what Flask's JSON encoder makes of a date.
-        parsed = pendulum.instance(parsedate_to_datetime(value))
-    if not isinstance(parsed, pendulum.DateTime):
-        raise ValueError(value)
-    return parsed
+        parsed = parsedate_to_datetime(value)
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed

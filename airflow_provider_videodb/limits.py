@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import pendulum
+
 from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
 from airflow_provider_videodb.models import Checkout, CheckoutStatus
 
@@ -65,5 +67,5 @@ def _counts_this_month(checkout: Checkout, now: datetime) -> bool:
     """Count what was paid, can still be paid, or is in a state we do not know."""
     if checkout.status == CheckoutStatus.EXPIRED or checkout.created_at is None:
         return False
-    created, today = checkout.created_at.astimezone(UTC), now.astimezone(UTC)
-    return (created.year, created.month) == (today.year, today.month)
+    month = pendulum.instance(now).in_timezone("UTC")
+    return month.start_of("month") <= checkout.created_at <= month.end_of("month")

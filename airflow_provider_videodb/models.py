@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.fields import (
+    link,
     moment,
     number,
     optional_number,
@@ -63,7 +64,8 @@ class Usage:
     @classmethod
     def from_api(cls, data: Mapping[str, Any]) -> Usage:
         """Read ``GET /billing/usage``. Only the OpenAPI part of the page knows ``breakdown``."""
-        breakdown = data.get("breakdown", {})
+        breakdown = data.get("breakdown")
+        breakdown = {} if breakdown is None else breakdown
         if not isinstance(breakdown, Mapping):
             raise unreadable("breakdown", breakdown, "an object of numbers")
         return cls(
@@ -116,7 +118,7 @@ class Checkout:
 
         The OpenAPI answer is a link alone: its id is taken from the link where that carries one.
         """
-        url = text(data, "url", "payment_url", "checkout_url")
+        url = link(data, "url", "payment_url", "checkout_url")
         checkout_id, source = None, None
         if any(data.get(name) is not None for name in ("session_id", "id")):
             checkout_id, source = text(data, "session_id", "id"), IdSource.ANSWER
@@ -144,10 +146,6 @@ class Checkout:
             created_at=moment(data, "created_at"),
             id_source=IdSource.LIST,
         )
-
-    def identified_as(self, listed: Checkout) -> Checkout:
-        """Return this checkout with the id of the list's entry that was found to be it."""
-        return replace(self, id=listed.id, created_at=listed.created_at, id_source=IdSource.LIST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,10 +215,12 @@ class AutoRecharge:
 
         :raises VideoDBConfigError: if automatic recharge would be enabled without figures to go by.
         """
+        # Recharging by nothing is no configuration to enable: so an account shows that it never had one.
+        stored = self if self.amount or not enabled else AutoRecharge(enabled=self.enabled, threshold=None, amount=None)
         wanted = AutoRecharge(
             enabled=enabled,
-            threshold=self.threshold if threshold is None else threshold,
-            amount=self.amount if amount is None else amount,
+            threshold=stored.threshold if threshold is None else threshold,
+            amount=stored.amount if amount is None else amount,
         )
         if enabled and (wanted.threshold is None or not wanted.amount or wanted.amount < 0):
             raise VideoDBConfigError(

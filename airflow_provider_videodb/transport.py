@@ -4,43 +4,40 @@ One request to VideoDB, and what its outcome means.
 - A GET is retried with backoff, jitter and VideoDB's own ``Retry-After``; a POST is sent exactly once.
 - A redirect is an error: ``requests`` would carry ``x-access-token`` along to another host.
 - The API key appears in no log, message, ``repr`` or exception chain.
+- An answer arrives whole within the timeout, or its loss is an error.
 
-This is the only file that imports ``requests``; it knows neither Airflow nor billing.
+With :mod:`~airflow_provider_videodb.outcomes` and :mod:`~airflow_provider_videodb.deadline` this is all that knows
+``requests``; none of them knows Airflow or billing.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from math import isfinite
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 import requests
 import tenacity
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import HTTPError, MaxRetryError
 
+from airflow_provider_videodb.addresses import check_base_url, is_loopback
+from airflow_provider_videodb.deadline import POOLS
 from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
-    VideoDBAuthenticationError,
     VideoDBConfigError,
-    VideoDBInsufficientCreditsError,
-    VideoDBNotFoundError,
     VideoDBNotSentError,
     VideoDBOutcomeUnknownError,
-    VideoDBPermissionError,
     VideoDBRateLimitError,
-    VideoDBRefusedError,
     VideoDBResponseError,
     VideoDBServerError,
 )
+from airflow_provider_videodb.fields import unreadable
+from airflow_provider_videodb.outcomes import classify, read_retry_after, was_never_sent
 
 #: Seconds to reach the host. A host that does not pick up by then is down, however long its answers may take.
 CONNECT_TIMEOUT = 10.0
@@ -59,12 +56,21 @@ _RETRIED_ERRORS = (
     VideoDBServerError,
 )
 
-_STATUS_ERRORS: dict[int, tuple[type[VideoDBRefusedError], str]] = {
-    401: (VideoDBAuthenticationError, "Put a valid API key into the connection's password."),
-    402: (VideoDBInsufficientCreditsError, "Top up the account, then try again."),
-    403: (VideoDBPermissionError, "Use an API key that may do this."),
-    404: (VideoDBNotFoundError, "Check the base URL in the connection's host."),
-}
+_Read = TypeVar("_Read")
+_JsonObject = Mapping[str, Any]
+
+
+class _HurriedAdapter(HTTPAdapter):
+    """Makes its connections, those through a proxy too, with a deadline for the whole answer."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
 
 
 class _TokenAuth(AuthBase):
@@ -84,7 +90,7 @@ class Transport:
 
     :param api_key: the account's API key.
     :param base_url: where VideoDB is; ``http://`` only for a loopback host.
-    :param timeout: seconds to wait for an answer, and again for its body once it has begun.
+    :param timeout: seconds to wait for an answer, until its last byte.
     :param max_retries: how many times a failed GET is tried again.
     :param user_agent: what to call ourselves.
     :raises VideoDBConfigError: if key or address cannot be used. Nothing was sent.
@@ -103,6 +109,8 @@ class Transport:
         self.max_retries = max_retries
         self._session = requests.Session()
         self._session.auth = _TokenAuth(api_key)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _HurriedAdapter())
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
         if is_loopback(self.base_url):
             # A proxy cannot reach this host's loopback, and would be handed the key in clear text.
@@ -112,8 +120,8 @@ class Transport:
         """Close the connections to VideoDB."""
         self._session.close()
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-        """Return the JSON object at ``path``, trying again what a later try can mend."""
+    def get(self, path: str, read: Callable[[_JsonObject], _Read], *, params: Mapping[str, Any] | None = None) -> _Read:
+        """Return what ``read`` makes of the JSON object at ``path``, trying again what a later try can mend."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_worth_retrying),
             stop=tenacity.stop_after_attempt(self.max_retries + 1),
@@ -121,16 +129,26 @@ class Transport:
             sleep=time.sleep,
             reraise=True,
         )
-        return retrying(self._send, "GET", path, params=params)
+        result: _Read = retrying(self._send, "GET", path, read, params=params)
+        return result
 
     def post(
-        self, path: str, payload: Mapping[str, Any], headers: Mapping[str, str] | None = None
-    ) -> Mapping[str, Any]:
-        """Send ``payload`` once and return the JSON object that comes back."""
-        return self._send("POST", path, json=payload, headers=headers)
+        self,
+        path: str,
+        read: Callable[[_JsonObject], _Read],
+        *,
+        payload: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+    ) -> _Read:
+        """Send ``payload`` once and return what ``read`` makes of the JSON object that comes back."""
+        # On a connection of its own: on an idle one it may cross with the server's hanging up, and whether it was
+        # carried out would be unknown.
+        self._session.close()
+        return self._send("POST", path, read, json=payload, headers=headers)
 
-    def _send(self, method: str, path: str, **request: Any) -> Mapping[str, Any]:
+    def _send(self, method: str, path: str, read: Callable[[_JsonObject], _Read], **request: Any) -> _Read:
         what = f"{method} {self.base_url}{path}"
+        answered: tuple[requests.Response, bytes] | None = None
         try:
             with self._session.request(
                 method,
@@ -140,60 +158,62 @@ class Transport:
                 stream=True,
                 **request,
             ) as response:
-                body = _read_body(response, deadline=time.monotonic() + self.timeout)
-        except requests.RequestException as err:
-            # Its request carries the key in a header, and would travel on along the exception chain.
-            err.request = None
-            raise _transport_error(what, err) from err
-        except HTTPError as err:
-            raise VideoDBOutcomeUnknownError(
-                f"{what} was sent and its answer broke off ({type(err).__name__}: {str(err)[:200]}): it may or "
-                "may not have been carried out."
-            ) from err
-        return self._read_answer(what, response, body)
+                answered = response, _read_body(response)
+        except (OSError, HTTPError) as err:
+            failure = self._transport_error(what, err)
+        # Raised out here, the error has no cause: that of requests carries the key in the headers of its request, and
+        # that of urllib3 quotes what a server sent.
+        if answered is None:
+            raise failure
+        return self._read_answer(what, *answered, read)
 
-    def _read_answer(self, what: str, response: requests.Response, body: bytes) -> Mapping[str, Any]:
+    def _read_answer(
+        self, what: str, response: requests.Response, body: bytes, read: Callable[[_JsonObject], _Read]
+    ) -> _Read:
         status = response.status_code
-        request_id = self._request_id(response)
         if 300 <= status < 400:
             target = self._quotable(response.headers.get("Location", "nowhere"))
-            raise VideoDBResponseError(
+            raise self._response_error(
                 f"{what} was redirected to {target} (HTTP {status}) and not followed, since that would hand the "
                 "API key to another host. Put the API's own address into the connection's host.",
-                status=status,
-                request_id=request_id,
+                response,
             )
-        try:
-            answer = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            answer = None
+        answer = _json_of(body)
         fields = answer if isinstance(answer, Mapping) else {}
-        if status >= 400 or fields.get("success", True) is not True:
+        success = fields.get("success", True)
+        if status >= 400 or success is False:
             raise self._status_error(what, response, fields)
         if not isinstance(answer, Mapping):
-            kind = response.headers.get("Content-Type", "no content type")[:80]
-            raise VideoDBResponseError(
+            kind = self._quotable(response.headers.get("Content-Type", "no content type"))[:80]
+            raise self._response_error(
                 f"{what} was answered with HTTP {status}, but with {len(body)} bytes of {kind} that are no JSON "
                 "object. Check the base URL in the connection's host.",
-                status=status,
-                request_id=request_id,
+                response,
             )
         if answer.get("status") == "processing":
-            raise VideoDBResponseError(
-                f"{what} was accepted for later processing, which VideoDB documents for no such call.",
-                status=status,
-                request_id=request_id,
+            raise self._response_error(
+                f"{what} was accepted for later processing, which VideoDB documents for no such call.", response
             )
-        return answer
+        try:
+            if success is not True:
+                raise unreadable("success", success, "true or false")
+            return read(answer)
+        except VideoDBResponseError as err:
+            unread = self._quotable(str(err))
+        # Raised out here for the same reason as above: the first error quotes what the server sent.
+        raise self._response_error(f"{what} was answered with HTTP {status}. {unread}", response)
+
+    def _response_error(self, message: str, response: requests.Response) -> VideoDBResponseError:
+        return VideoDBResponseError(message, status=response.status_code, request_id=self._request_id(response))
 
     def _status_error(self, what: str, response: requests.Response, fields: Mapping[str, Any]) -> VideoDBAPIError:
         status = response.status_code
-        retry_after = _retry_after(response.headers.get("Retry-After"))
+        retry_after = read_retry_after(response.headers.get("Retry-After"))
         request_id = self._request_id(response)
         code, message = fields.get("error_code"), fields.get("message")
         error_code = self._quotable(str(code)) if isinstance(code, str | int) else None
         said = f' VideoDB says: "{self._quotable(message)}".' if isinstance(message, str) and message else ""
-        error, next_step = _classify(status, retry_after)
+        error, next_step = classify(status, retry_after)
         details = [f"HTTP {status}"]
         if error_code:
             details.append(f"error code {error_code}")
@@ -213,100 +233,40 @@ class Transport:
 
     def _quotable(self, text: str) -> str:
         """Return VideoDB's words on one short line, without the key that a server may echo."""
-        return " ".join(text.replace(self._api_key, "***").split())[:300]
+        harmless = (letter if letter.isprintable() else " " for letter in text.replace(self._api_key, "***"))
+        return " ".join("".join(harmless).split())[:300]
 
-
-def check_base_url(base_url: str) -> str:
-    """
-    Return ``base_url`` without a trailing slash.
-
-    :raises VideoDBConfigError: if it is no address the key may be sent to.
-    """
-    try:
-        parts = urlsplit(base_url)
-        # Reading the port raises where it is no number.
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query or parts.fragment:
-        # Not quoted: what stands before an "@" or in a query may be a secret.
-        raise VideoDBConfigError(
-            "The base URL (the connection's host) is not an address such as https://api.videodb.io: it needs a "
-            "scheme and a host, and takes no user, query or fragment."
+    def _transport_error(self, what: str, err: OSError | HTTPError) -> VideoDBAPIError:
+        cause: object = err.args[0] if err.args else ""
+        if isinstance(cause, MaxRetryError) and cause.reason is not None:
+            cause = cause.reason
+        reason = f"{type(err).__name__}: {self._quotable(str(cause))}"
+        if was_never_sent(err, cause):
+            return VideoDBNotSentError(
+                f"{what} was not sent ({reason}). Nothing was done at VideoDB. Check the network and the connection's "
+                "host."
+            )
+        return VideoDBOutcomeUnknownError(
+            f"{what} was sent and its answer was lost ({reason}): it may or may not have been carried out."
         )
-    if parts.scheme == "http" and not is_loopback(base_url):
-        raise VideoDBConfigError(
-            f"The base URL (the connection's host) is {base_url!r}: http:// would send the API key in clear text "
-            "and is allowed for a loopback host only. Use https://."
-        )
-    return base_url.rstrip("/")
 
 
-def is_loopback(base_url: str) -> bool:
-    """Say whether a URL points at this machine itself."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _read_body(response: requests.Response, *, deadline: float) -> bytes:
-    """
-    Read an answer's body, within limits of size and time.
-
-    The read timeout starts anew with every byte, so a server that drips could hold us for ever.
-    """
+def _read_body(response: requests.Response) -> bytes:
     body = bytearray()
-    while chunk := response.raw.read1(65536, decode_content=True):
+    while chunk := response.raw.read(65536, decode_content=True):
         body += chunk
         if len(body) > _MAX_BODY_BYTES:
             raise requests.exceptions.ContentDecodingError(f"the answer is longer than {_MAX_BODY_BYTES} bytes")
-        if time.monotonic() > deadline:
-            raise requests.ReadTimeout("the answer did not end in time")
     return bytes(body)
 
 
-def _transport_error(what: str, err: requests.RequestException) -> VideoDBAPIError:
-    cause: object = err.args[0] if err.args else ""
-    if isinstance(cause, MaxRetryError) and cause.reason is not None:
-        cause = cause.reason
-    reason = f"{type(err).__name__}: {str(cause)[:200]}"
-    if _provably_not_sent(err, cause):
-        return VideoDBNotSentError(
-            f"{what} was not sent ({reason}). Nothing was done at VideoDB. Check the network and the connection's host."
-        )
-    return VideoDBOutcomeUnknownError(
-        f"{what} was sent and its answer was lost ({reason}): it may or may not have been carried out."
-    )
-
-
-def _provably_not_sent(err: requests.RequestException, cause: object) -> bool:
-    if isinstance(err, requests.ConnectTimeout | requests.exceptions.ProxyError):
-        return True
-    if isinstance(err, requests.ConnectionError):
-        unreached = isinstance(cause, NewConnectionError | ConnectTimeoutError)
-        return unreached or "CERTIFICATE_VERIFY_FAILED" in str(cause)
-    # A bad URL or header is found before anything is sent; time and broken bodies run out after it.
-    return not isinstance(err, requests.Timeout | requests.exceptions.ContentDecodingError)
-
-
-def _classify(status: int, retry_after: float | None) -> tuple[type[VideoDBAPIError], str]:
-    """Return the error that an HTTP status means, and what a person does next."""
-    if status in _STATUS_ERRORS:
-        return _STATUS_ERRORS[status]
-    if status == requests.codes.too_many_requests:
-        if retry_after is None:
-            return VideoDBRateLimitError, "Call less often."
-        return (
-            VideoDBRateLimitError,
-            f"VideoDB asks to wait {retry_after:g} s, until {_clock_time_in(retry_after)}.",
-        )
-    if status == requests.codes.request_timeout:
-        return VideoDBOutcomeUnknownError, "VideoDB gave up waiting for the request; try again."
-    if status >= requests.codes.server_error:
-        return VideoDBServerError, "VideoDB has a fault; try again later."
-    return VideoDBRefusedError, "Correct the request: VideoDB did nothing."
+def _json_of(body: bytes) -> object:
+    """Return what a JSON text says, its numbers exactly; ``None`` where it is none."""
+    try:
+        return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+    # The third is Decimal's word for an exponent beyond all bounds.
+    except (ValueError, RecursionError, ArithmeticError):
+        return None
 
 
 def _is_worth_retrying(err: BaseException) -> bool:
@@ -317,27 +277,6 @@ def _wait(state: tenacity.RetryCallState) -> float:
     err = state.outcome.exception() if state.outcome else None
     asked = err.retry_after if isinstance(err, VideoDBAPIError) else None
     return max(asked or 0.0, BACKOFF(state))
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Read ``Retry-After``: seconds, fractions of seconds, or a date. ``None`` where it says none of these."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return max(0.0, seconds) if isfinite(seconds) else None
-
-
-def _clock_time_in(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError, OSError):
-        return "a date far away"
 
 
 def _refuse_constant(word: str) -> None:

@@ -13,16 +13,18 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
+from airflow_provider_videodb.addresses import is_loopback
+from airflow_provider_videodb.arguments import credits_argument
 from airflow_provider_videodb.client import (
     DEFAULT_BASE_URL,
     DEFAULT_MAX_RETRIES,
     DEFAULT_TIMEOUT,
     BillingClient,
+    require_whole_dollars,
 )
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.fields import to_decimal, to_json_number
 from airflow_provider_videodb.limits import SpendLimits, check_limits
-from airflow_provider_videodb.transport import is_loopback
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -57,6 +59,12 @@ class ConnectionSettings:
         conn_id = connection.conn_id
         if not connection.password:
             raise VideoDBConfigError(f"Connection {conn_id!r} has no password. Put VideoDB's API key (sk-…) there.")
+        # Airflow puts the path of a URI there, so that VideoDB would be called without it.
+        if connection.schema not in (None, "", "http", "https"):
+            raise VideoDBConfigError(
+                f"Connection {conn_id!r} has the schema {connection.schema!r}, which is not used. A path belongs into "
+                "the host, as part of a whole URL; otherwise leave the schema empty."
+            )
         extra = _read_extra(conn_id, connection.extra)
         timeout = _field(conn_id, extra, "timeout", low=Decimal("0.001"), high=_MAX_TIMEOUT)
         max_retries = _field(conn_id, extra, "max_retries", high=_MAX_RETRIES, whole=True)
@@ -122,12 +130,12 @@ class VideoDBBillingHook(BaseHook):
         """Return the client of this connection, the same one each time."""
         return self._client
 
-    async def aget_poll_client(self) -> BillingClient:
-        """
-        Return a client for the poll loop of a trigger, where the connection cannot be read synchronously.
+    def get_poll_client(self) -> BillingClient:
+        """Return a client for whoever looks again and again: it tries nothing again by itself, the next look does."""
+        return _client_for(self.settings, max_retries=0)
 
-        It tries nothing again by itself: the next poll does, and a slow one would keep all waiters from their ticks.
-        """
+    async def aget_poll_client(self) -> BillingClient:
+        """Return the same in a trigger, where the connection cannot be read synchronously."""
         from airflow.providers.common.compat.connection import get_async_connection
 
         try:
@@ -222,11 +230,12 @@ class VideoDBBillingHook(BaseHook):
         """
         return self.get_conn().set_auto_recharge(
             enabled=enabled,
-            threshold=_credits("threshold", threshold),
-            amount=_credits("amount", amount),
+            threshold=None if threshold is None else credits_argument("threshold", threshold),
+            amount=None if amount is None else credits_argument("amount", amount),
         )
 
     def _check_limits(self, amount: int) -> None:
+        require_whole_dollars(amount)
         limits = self.settings.limits
         checkouts = self.list_checkouts() if limits.monthly_topup_limit is not None else []
         check_limits(amount, limits, checkouts=checkouts, now=datetime.now(UTC))
@@ -241,7 +250,8 @@ def _client_for(settings: ConnectionSettings, *, max_retries: int) -> BillingCli
 def _no_such_connection(conn_id: str) -> VideoDBConfigError:
     return VideoDBConfigError(
         f"Airflow has no connection {conn_id!r} (videodb_conn_id). Add it in the UI under Admin, Connections, or with: "
-        f"airflow connections add {conn_id} --conn-type videodb --conn-password API_KEY"
+        f"airflow connections add {conn_id} --conn-type videodb --conn-password API_KEY. "
+        f"If it is in AIRFLOW_CONN_{conn_id.upper()}, Airflow cannot read what is written there."
     )
 
 
@@ -249,11 +259,17 @@ def _base_url(host: str | None, port: int | None) -> str:
     """Build the URL from what the forms of a connection leave: a whole URL, or a host with or without a port."""
     if not host:
         return DEFAULT_BASE_URL
-    if "://" not in host:
-        # A bare loopback host is the emulator, which speaks plain HTTP.
-        host = f"{'http' if is_loopback('//' + host) else 'https'}://{host}"
-    if port and urlsplit(host).port is None:
-        host = f"{host.rstrip('/')}:{port}"
+    host = host.strip()
+    try:
+        if "://" not in host:
+            # A bare loopback host is the emulator, which speaks plain HTTP.
+            host = f"{'http' if is_loopback('//' + host) else 'https'}://{host}"
+        parts = urlsplit(host)
+        if port and parts.port is None:
+            host = parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
+    except ValueError:
+        # The client says what is wrong with it.
+        pass
     return host
 
 
@@ -308,12 +324,3 @@ def _field(
             f"Connection {conn_id!r}: {name} in the extra is {value!r}; it must be {kind} {bounds}. Correct it."
         )
     return number
-
-
-def _credits(name: str, value: object) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        return to_decimal(value)
-    except ValueError as err:
-        raise VideoDBConfigError(f"{name}: {err}; it must be a number of credits. Nothing was sent.") from None

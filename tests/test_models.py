@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBResponseError
+from airflow_provider_videodb.models import AutoRecharge, Checkout, CheckoutStatus, IdSource, Invoice, Usage
+
+USAGE = {"credit_balance": 100.1, "usage_this_month": "12.50", "breakdown": {"index": 12.5}}
+CHECKOUT = {"id": "cs_1", "amount": 50, "currency": "usd", "status": "pending", "created_at": "2024-01-15T10:30:00Z"}
+INVOICE = {"id": "in_1", "amount": "20.00", "status": "paid", "date": "2024-01-15"}
+AUTO_RECHARGE = {"enabled": True, "threshold": 10, "amount": 50}
+
+
+def created(data, amount=50, currency="usd"):
+    return Checkout.from_created(data, amount=amount, currency=currency)
+
+
+@pytest.mark.parametrize(
+    ("read", "data", "missing"),
+    [
+        (Usage.from_api, USAGE, "credit_balance"),
+        (Usage.from_api, USAGE, "usage_this_month"),
+        *((Checkout.from_list, CHECKOUT, name) for name in CHECKOUT),
+        *((Invoice.from_api, INVOICE, name) for name in INVOICE),
+        *((AutoRecharge.from_api, AUTO_RECHARGE, name) for name in AUTO_RECHARGE),
+        (created, {"url": "https://pay.example/1"}, "url"),
+    ],
+)
+@pytest.mark.parametrize(
+    "replacement", [{}, None, [], "\t", {"value": 1}], ids=["missing", "null", "list", "blank", "object"]
+)
+def test_each_required_field_is_missed_by_its_name(read, data, missing, replacement):
+    broken = {name: value for name, value in data.items() if name != missing}
+    if replacement != {}:
+        broken[missing] = replacement
+    with pytest.raises(VideoDBResponseError, match=rf"\b{missing}\b"):
+        read(broken)
+
+
+def test_usage_is_read_exactly():
+    usage = Usage.from_api(USAGE)
+    assert usage.credit_balance == Decimal("100.1")
+    assert usage.usage_this_month == Decimal("12.5")
+    assert usage.breakdown == {"index": Decimal("12.5")}
+
+
+@pytest.mark.parametrize("breakdown", [{}, {"breakdown": None}, {"breakdown": {}}])
+def test_usage_may_carry_no_breakdown(breakdown):
+    assert Usage.from_api({"credit_balance": 1, "usage_this_month": 0, **breakdown}).breakdown == {}
+
+
+@pytest.mark.parametrize(("breakdown", "named"), [([1], "breakdown"), ("x", "breakdown"), ({"index": "?"}, "index")])
+def test_a_breakdown_that_is_none_is_refused(breakdown, named):
+    with pytest.raises(VideoDBResponseError, match=named):
+        Usage.from_api(USAGE | {"breakdown": breakdown})
+
+
+@pytest.mark.parametrize(
+    ("balance", "threshold", "covered"),
+    [("100.1", "100.1", True), ("100.09999999999999", "100.1", False), ("0", "0", True), ("-1", "0", False)],
+)
+def test_a_balance_covers_a_threshold_by_exact_comparison(balance, threshold, covered):
+    usage = Usage.from_api({"credit_balance": balance, "usage_this_month": 0})
+    assert usage.covers(Decimal(threshold)) is covered
+
+
+@pytest.mark.parametrize("model", [Usage.from_api(USAGE), AutoRecharge.from_api(AUTO_RECHARGE)], ids=["usage", "auto"])
+def test_what_goes_into_xcom_is_plain_json(model):
+    assert json.loads(json.dumps(model.to_dict())) == model.to_dict()
+
+
+def test_usage_leaves_as_json_numbers():
+    assert Usage.from_api(USAGE).to_dict() == {
+        "credit_balance": 100.1,
+        "usage_this_month": 12.5,
+        "breakdown": {"index": 12.5},
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [(Usage.from_api(USAGE), "credit_balance"), (Checkout.from_list(CHECKOUT), "status")],
+    ids=["usage", "checkout"],
+)
+def test_models_cannot_be_changed(model, field):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(model, field, "other")
+
+
+def test_the_breakdown_cannot_be_changed():
+    with pytest.raises(TypeError):
+        Usage.from_api(USAGE).breakdown["index"] = 0
+
+
+@pytest.mark.parametrize(
+    ("data", "checkout_id", "source"),
+    [
+        ({"url": "https://checkout.stripe.com/pay/xxx"}, None, None),
+        ({"url": "https://checkout.stripe.com/c/pay/cs_test_a1"}, "cs_test_a1", IdSource.URL),
+        ({"url": "https://checkout.stripe.com/pay/cs_live_b2?x=1"}, "cs_live_b2", IdSource.URL),
+        ({"url": "https://checkout.stripe.com/pay/cs_live_b2#frag"}, "cs_live_b2", IdSource.URL),
+        ({"url": "https://pay.example/cs_live_b2/step"}, "cs_live_b2", IdSource.URL),
+        ({"url": "https://pay.example/?id=cs_live_b2"}, None, None),
+        ({"payment_url": "https://pay.example/cs_1", "session_id": "cs_2"}, "cs_2", IdSource.ANSWER),
+        ({"checkout_url": "https://pay.example/x", "id": "cs_3"}, "cs_3", IdSource.ANSWER),
+        ({"checkout_url": "https://pay.example/cs_4", "id": None}, "cs_4", IdSource.URL),
+    ],
+)
+def test_the_id_of_a_new_checkout_is_learnt_from_the_answer_then_from_its_link(data, checkout_id, source):
+    checkout = created(data)
+    assert (checkout.id, checkout.id_source) == (checkout_id, source)
+    assert checkout.status == CheckoutStatus.PENDING
+    assert checkout.url == next(iter(data.values()))
+
+
+def test_a_subscription_has_no_amount():
+    assert created({"url": "https://pay.example/x"}, amount=None, currency=None).amount is None
+
+
+@pytest.mark.parametrize("status", ["completed", "pending", "expired", "complete", "COMPLETED", "paid", "refunded"])
+def test_the_status_of_a_checkout_is_kept_word_for_word(status):
+    checkout = Checkout.from_list(CHECKOUT | {"status": status})
+    assert checkout.status == status
+    assert (checkout.status == CheckoutStatus.COMPLETED) is (status == "completed")
+
+
+def test_an_invoice_is_read_with_the_names_of_either_dialect():
+    sample = Invoice.from_api(INVOICE)
+    openapi = Invoice.from_api(
+        {"id": "in_1", "amount": 20, "currency": "usd", "status": "paid", "pdf_url": "https://x/1", "created_at": 0}
+    )
+    assert (sample.amount, sample.currency, sample.pdf_url) == (Decimal(20), None, None)
+    assert sample.created_at == datetime(2024, 1, 15, tzinfo=UTC)
+    assert (openapi.currency, openapi.pdf_url) == ("usd", "https://x/1")
+
+
+@pytest.mark.parametrize(
+    ("data", "threshold", "amount"),
+    [
+        ({"enabled": True, "threshold": "10.5", "amount": 50}, Decimal("10.5"), 50),
+        ({"enabled": True, "threshold_credits": 10, "recharge_amount": 50}, 10, 50),
+        ({"enabled": False}, None, None),
+        ({"enabled": False, "threshold": None, "amount": None}, None, None),
+        ({"enabled": False, "threshold": 0, "amount": 0}, 0, 0),
+    ],
+)
+def test_auto_recharge_is_read_in_both_dialects(data, threshold, amount):
+    settings = AutoRecharge.from_api(data)
+    assert (settings.threshold, settings.amount) == (threshold, amount)
+
+
+@pytest.mark.parametrize("enabled", ["true", 1, 0, "no"])
+def test_enabled_is_true_or_false_and_no_word(enabled):
+    with pytest.raises(VideoDBResponseError, match=r"enabled is .*, expected true or false"):
+        AutoRecharge.from_api(AUTO_RECHARGE | {"enabled": enabled})
+
+
+def settings(enabled, threshold, amount):
+    return AutoRecharge(enabled=enabled, threshold=threshold, amount=amount)
+
+
+@pytest.mark.parametrize(
+    ("stored", "change", "wanted"),
+    [
+        ((False, Decimal(5), Decimal(50)), (True, None, None), (True, 5, 50)),
+        ((True, Decimal(5), Decimal(50)), (False, None, None), (False, 5, 50)),
+        ((True, Decimal(5), Decimal(50)), (True, Decimal(0), None), (True, 0, 50)),
+        ((False, None, None), (True, Decimal(1), Decimal(2)), (True, 1, 2)),
+        ((False, None, None), (False, None, None), (False, None, None)),
+    ],
+)
+def test_what_is_not_given_stays_as_it_is(stored, change, wanted):
+    enabled, threshold, amount = change
+    assert settings(*stored).changed_to(enabled=enabled, threshold=threshold, amount=amount) == settings(*wanted)
+
+
+@pytest.mark.parametrize(
+    ("stored", "threshold", "amount"),
+    [
+        ((False, None, None), None, None),
+        ((False, None, None), Decimal(5), None),
+        ((False, None, Decimal(5)), None, None),
+        ((False, Decimal(5), Decimal(0)), None, None),
+        ((False, Decimal(5), Decimal(5)), None, Decimal(-1)),
+    ],
+)
+def test_auto_recharge_is_not_enabled_without_figures_to_go_by(stored, threshold, amount):
+    with pytest.raises(VideoDBConfigError, match="Nothing was sent"):
+        settings(*stored).changed_to(enabled=True, threshold=threshold, amount=amount)
