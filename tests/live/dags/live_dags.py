@@ -29,6 +29,14 @@ def live_many_gates() -> None:
     CreditThresholdSensor.partial(task_id="gate", poke_interval=2).expand(threshold=list(range(10, 30)))
 
 
+@dag(schedule=None, params={"needed": 10})
+def live_without_a_worker() -> None:
+    without_a_worker = {"start_from_trigger": True, "end_from_trigger": True, "poke_interval": 1}
+    CreditThresholdSensor(task_id="filled", threshold="{{ params.needed }}", **without_a_worker)
+    CreditThresholdSensor(task_id="too_late", threshold=1000, timeout=2, soft_fail=True, **without_a_worker)
+
+
 live_top_up()
+live_without_a_worker()
 live_kills()
 live_many_gates()

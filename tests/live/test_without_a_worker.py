@@ -1,0 +1,19 @@
+"""Sensors that start and end in the triggerer: no worker ever runs them."""
+
+from __future__ import annotations
+
+
+def test_a_gate_opens_and_another_one_is_skipped_without_a_worker(live_airflow, emulator):
+    live_airflow.api.wait_for_dag("live_without_a_worker")
+    run = live_airflow.api.trigger("live_without_a_worker")
+    run.wait_for_task("filled", "deferred")
+    emulator.wait_for_calls(1, "GET", "/billing/usage", timeout=30)
+
+    emulator.set_balance(10)
+
+    assert run.wait_for_task("filled", "success") == "success"
+    assert run.wait_for_task("too_late", "skipped") == "skipped"
+    for task_id in ("filled", "too_late"):
+        assert run.task(task_id)["pid"] is None
+        assert not run.task(task_id)["hostname"]
+    assert run.xcom("filled") is not None
