@@ -20,6 +20,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPurchaseUnknownError,
 )
 from airflow_provider_videodb.limits import SpendLimits, check_limits
+from airflow_provider_videodb.payment import last_look
 from airflow_provider_videodb.purchase import (
     CLOCK_SKEW,
     Create,
@@ -30,7 +31,6 @@ from airflow_provider_videodb.purchase import (
     Stop,
     WaitFor,
     candidates,
-    how_to_resolve,
     idempotency_key,
     next_step,
     resolved,
@@ -38,9 +38,14 @@ from airflow_provider_videodb.purchase import (
 from airflow_provider_videodb.record import Purchase
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from airflow_provider_videodb.claims import Claims
     from airflow_provider_videodb.journal import Journal
     from airflow_provider_videodb.models import Checkout
+
+#: Answers that one try may lose before it leaves the rest to the next one.
+_MOST_LOST_ANSWERS = 2
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +111,13 @@ class Buyer:
         :raises VideoDBAPIError: if VideoDB refuses, or if the answer was lost twice in this try.
         """
         purchase = self._begun(amount)
+        if purchase is not None and purchase.paid:
+            return purchase
+        quiet_since = self.clock.now()
+        lost_answers = 0
         lost: VideoDBAPIError | None = None
         while True:
-            situation = self._look(amount, purchase)
+            situation = self._look(amount, purchase, quiet_since)
             match next_step(purchase, situation):
                 case Done(purchase=purchase):
                     purchase = self.settle(purchase)
@@ -121,25 +130,25 @@ class Buyer:
                     if stopped is not None:
                         self.journal.save(stopped)
                     raise error
-                case LookAgain(seconds=seconds):
-                    log.info("Looking at the list of checkouts again in %.1f s, since it may lag.", seconds)
-                    self.clock.sleep(seconds)
+                case LookAgain() as look_again:
+                    self._let_settle(look_again)
                     continue
                 case Create(generation=generation, orphans=orphans):
                     purchase = Purchase(
                         generation=generation,
                         amount=amount,
                         currency=currency,
-                        key=idempotency_key(*self.identity, generation),
+                        key=self._key(generation, amount),
                         balance_before=balance,
                         orphans=orphans,
-                        not_ours=_recent_ids(situation),
                     )
                 case CreateAgain(purchase=purchase):
-                    if lost is not None:
+                    if lost is not None and lost_answers == _MOST_LOST_ANSWERS:
                         self.journal.save(purchase)
                         raise lost
-            purchase, lost = self._post(purchase, redirect_url)
+            purchase, lost = self._post(purchase, redirect_url, there_before=_recent_ids(situation))
+            quiet_since = self.clock.now()
+            lost_answers += lost is not None
 
     def refuse_too_much(self, amount: int) -> None:
         """
@@ -156,20 +165,46 @@ class Buyer:
         :param purchase: with what was paid.
         :return: the same without what turns out to be another task's; then it may not be paid at all.
         """
-        others = [
-            checkout_id
-            for checkout_id in purchase.paid
-            if not purchase.is_surely(checkout_id) and not self.claims.take(checkout_id, self._owner)
-        ]
+        claimed, others = False, []
+        for checkout_id in purchase.paid:
+            if claimed:
+                # Reported, but left to whoever has lost its answer and finds it.
+                ours = self.claims.owner(checkout_id) in (None, self._owner)
+            else:
+                ours = claimed = self._owns(purchase, checkout_id)
+            if not ours:
+                others.append(checkout_id)
+        if any(purchase.is_surely(checkout_id) for checkout_id in others):
+            raise self._taken(purchase)
         if others:
             log.warning("Checkouts %s were paid, but they are another task's.", ", ".join(others))
         settled = purchase.disowned(others)
         self.journal.save(settled)
         return settled
 
+    def what_became_of(self, purchase: Purchase) -> tuple[Purchase, str]:
+        """Look, buy nothing: return the purchase as it stands, and what remains to be paid, in words."""
+        quiet_since = self.clock.now()
+        situation = self._look(purchase.amount, purchase, quiet_since)
+        while isinstance(step := next_step(purchase, situation), LookAgain):
+            self._let_settle(step)
+            situation = self._look(purchase.amount, purchase, quiet_since)
+        if isinstance(step, Done):
+            purchase = self.settle(step.purchase)
+        if isinstance(step, Stop):
+            return purchase, str(step.error)
+        return purchase, last_look(purchase, situation.checkouts)
+
+    def _let_settle(self, look_again: LookAgain) -> None:
+        log.info("Looking at the list of checkouts again in %.1f s, since it may lag.", look_again.seconds)
+        self.clock.sleep(look_again.seconds)
+
     @property
     def _owner(self) -> str:
         return "/".join(self.identity)
+
+    def _key(self, generation: int, amount: int) -> str:
+        return idempotency_key(*self.identity, generation, amount)
 
     def _begun(self, amount: int) -> Purchase | None:
         """Return what earlier tries began, with what a person has said of it since."""
@@ -177,18 +212,26 @@ class Buyer:
         if purchase is None:
             return None
         if purchase.amount != amount:
-            log.warning(
-                "This task now asks for %s USD, but a purchase of %s USD was begun and stands.", amount, purchase.amount
-            )
+            if purchase.stands:
+                log.warning(
+                    "This task now asks for %s USD, but a purchase of %s USD was begun and stands.",
+                    amount,
+                    purchase.amount,
+                )
+            else:
+                # All that was sent was refused, perhaps for the amount: there is nothing that could stand.
+                purchase = replace(purchase, amount=amount, key=self._key(purchase.generation, amount))
         answer = self.journal.answer(purchase)
         if answer is not None:
             purchase = resolved(purchase, answer, self.shop.list_checkouts())
+            if not all(self._owns(purchase, checkout_id) for checkout_id in purchase.paid):
+                raise self._taken(purchase)
             self.journal.save(purchase)
             self.journal.forget_answer(purchase)
             log.info("Going on from the answer %r that a person gave for this purchase.", answer)
         return purchase
 
-    def _look(self, amount: int, purchase: Purchase | None) -> Situation:
+    def _look(self, amount: int, purchase: Purchase | None, quiet_since: datetime) -> Situation:
         checkouts = self.shop.list_checkouts()
         possible = candidates(purchase, checkouts) if purchase is not None and purchase.checkout_id is None else []
         taken = [
@@ -197,17 +240,24 @@ class Buyer:
             if checkout.id and self.claims.owner(checkout.id) not in (None, self._owner)
         ]
         return Situation(
-            amount=amount, checkouts=checkouts, now=self.clock.now(), limits=self.limits, claimed_by_others=taken
+            amount=amount,
+            checkouts=checkouts,
+            now=self.clock.now(),
+            quiet_since=quiet_since,
+            limits=self.limits,
+            claimed_by_others=taken,
         )
 
-    def _post(self, purchase: Purchase, redirect_url: str | None) -> tuple[Purchase, VideoDBAPIError | None]:
+    def _post(
+        self, purchase: Purchase, redirect_url: str | None, *, there_before: Collection[str]
+    ) -> tuple[Purchase, VideoDBAPIError | None]:
         """Send the POST; return the purchase as it then stands, and the error if its answer was lost."""
         if purchase.orphans:
             log.warning(
                 "Lost answers left the unpaid checkouts %s behind. Nobody has their links; they expire by themselves.",
                 ", ".join(purchase.orphans),
             )
-        purchase = purchase.posting(self.clock.now())
+        purchase = purchase.posting(self.clock.now(), there_before=there_before)
         self.journal.save(purchase)
         try:
             checkout = self.shop.topup(
@@ -229,11 +279,21 @@ class Buyer:
 
     def _claim(self, purchase: Purchase) -> None:
         """Tell the other tasks whose checkout this is."""
-        if purchase.checkout_id is None or self.claims.claim(purchase.checkout_id, self._owner):
-            return
-        raise VideoDBPurchaseUnknownError(
+        if purchase.checkout_id is not None and not self._owns(purchase, purchase.checkout_id):
+            raise self._taken(purchase)
+
+    def _owns(self, purchase: Purchase, checkout_id: str) -> bool:
+        """Claim a checkout; ``False`` if another task has it."""
+        # What VideoDB's answer named needs no waiting for others that may take it: nobody can before it is paid.
+        if purchase.is_surely(checkout_id) and (purchase.handed_out or not purchase.paid):
+            return self.claims.claim(checkout_id, self._owner)
+        return self.claims.take(checkout_id, self._owner)
+
+    @staticmethod
+    def _taken(purchase: Purchase) -> VideoDBPurchaseUnknownError:
+        return VideoDBPurchaseUnknownError(
             f"Checkout {purchase.checkout_id} over {purchase.amount} USD was taken for its own by another task, so "
-            f"which of the two it belongs to cannot be told. Nothing more was bought. {how_to_resolve(purchase)}"
+            "which of the two it belongs to cannot be told. Nothing more was bought. Start a new DAG run to buy again."
         )
 
     def _about_to_hand_out(self, purchase: Purchase) -> Purchase:

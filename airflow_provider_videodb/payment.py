@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError
 from airflow_provider_videodb.models import Checkout, CheckoutStatus
-from airflow_provider_videodb.purchase import candidates, missing_error, paid_ids, status_of
+from airflow_provider_videodb.purchase import missing_error, paid_ids, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,15 +38,14 @@ class PaymentWatch:
         """
         Return the purchase with what of it is paid, ``None`` while it can still be.
 
-        After a lost answer that may be a checkout which only now shows in the list; whether it is really this task's
-        is for the worker to tell, who can read the claims.
+        That may be an orphan; whether it is really this task's is for the worker to tell, who can read the claims.
 
         :raises VideoDBCheckoutExpiredError: if it expired unpaid.
         :raises VideoDBCheckoutMissingError: if the list does not show it, beyond what lag explains.
         :raises VideoDBResponseError: if its state is a word we do not know.
         """
         purchase = self._purchase
-        if paid := _paid(purchase, checkouts):
+        if paid := paid_ids(purchase, checkouts):
             return purchase.settled(paid)
         status = status_of(purchase, checkouts)
         if status is CheckoutStatus.EXPIRED:
@@ -67,6 +66,8 @@ class PaymentWatch:
 
 def last_look(purchase: Purchase, checkouts: Sequence[Checkout]) -> str:
     """Say what remains of a purchase that nobody waits for any more."""
+    if not purchase.handed_out:
+        return f"Nobody has been shown a link to pay the {purchase.amount} USD that were asked for."
     what = f"Checkout {purchase.checkout_id} over {purchase.amount} USD"
     if paid_ids(purchase, checkouts):
         return f"{what} was paid: its credits are on the account."
@@ -74,15 +75,3 @@ def last_look(purchase: Purchase, checkouts: Sequence[Checkout]) -> str:
     if status is CheckoutStatus.EXPIRED:
         return f"{what} expired unpaid: nothing can be paid any more."
     return f"{what} stays payable until it expires, and there is no call to cancel it: {purchase.payment_url}"
-
-
-def _paid(purchase: Purchase, checkouts: Sequence[Checkout]) -> tuple[str, ...]:
-    known = paid_ids(purchase, checkouts)
-    if len(purchase.posts) < 2:
-        return known
-    late = (
-        checkout.id
-        for checkout in candidates(purchase, checkouts)
-        if checkout.id and checkout.status == CheckoutStatus.COMPLETED
-    )
-    return tuple(dict.fromkeys((*known, *late)))

@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 SETTLING_TIME = timedelta(seconds=10)
 #: How far VideoDB's clock and ours may differ.
 CLOCK_SKEW = timedelta(minutes=5)
+#: How long VideoDB may take over a POST.
+POST_TIME = timedelta(minutes=5)
+#: VideoDB may cut its dates to whole seconds.
+DATE_STEP = timedelta(seconds=1)
+_UNPAID = (CheckoutStatus.PENDING, CheckoutStatus.EXPIRED)
+_KNOWN = tuple(CheckoutStatus)
 #: A person's word for "none of these is mine, buy".
 BUY = "buy"
 
@@ -52,12 +58,14 @@ class Situation:
     :param amount: dollars that this try asks for.
     :param checkouts: VideoDB's list, read just now.
     :param now: by our clock.
+    :param quiet_since: from when on no POST of this task was under way: this try began, or lost or got its answer.
     :param claimed_by_others: those of :func:`candidates` that other tasks have claimed.
     """
 
     amount: int
     checkouts: Sequence[Checkout]
     now: datetime
+    quiet_since: datetime
     limits: SpendLimits = field(default_factory=SpendLimits)
     claimed_by_others: Collection[str] = ()
 
@@ -143,23 +151,31 @@ def resolved(purchase: Purchase, answer: str, checkouts: Sequence[Checkout]) -> 
     Apply what a person says of a purchase whose outcome could not be told.
 
     :param answer: the id of the checkout that was this task's, or :data:`BUY` if none was.
-    :raises VideoDBPurchaseUnknownError: if there is no such checkout.
+    :raises VideoDBPurchaseUnknownError: if the answer cannot be followed.
     """
+    if purchase.paid or paid_ids(purchase, checkouts):
+        # There is nothing left to tell.
+        return purchase
     if answer == BUY:
-        others = [checkout.id for checkout in candidates(purchase, checkouts) if checkout.id]
-        return replace(purchase.disowned(others), posts=(), checkout_id=None, payment_url=None)
+        if purchase.handed_out and status_of(purchase, checkouts) is not CheckoutStatus.EXPIRED:
+            raise VideoDBPurchaseUnknownError(
+                f"The answer is {BUY!r}, but a link of this task was handed out and may still be paid: "
+                f"{purchase.payment_url} Nothing was bought. Remove the Airflow Variable {answer_variable(purchase)} "
+                "and clear the task to wait for that payment, or start a new DAG run to buy again."
+            )
+        return purchase.begun_anew()
     named = next((checkout for checkout in checkouts if checkout.id == answer), None)
-    if named is None:
+    if named is None or named.status not in _KNOWN:
+        state = "in no state that VideoDB's documents know" if named else "the id of no checkout in VideoDB's list"
         raise VideoDBPurchaseUnknownError(
-            f"The answer {answer!r} is neither {BUY!r} nor the id of a checkout in VideoDB's list. Nothing was bought. "
-            f"{how_to_resolve(purchase)}"
+            f"The answer {answer!r} is not {BUY!r}, and {state}. Nothing was bought. {how_to_resolve(purchase)}"
         )
-    others = [checkout.id for checkout in candidates(purchase, checkouts) if checkout.id and checkout.id != answer]
-    own = purchase.disowned(others)
     if named.status == CheckoutStatus.COMPLETED:
-        return own.found(named).settled([answer])
+        return purchase.found(named).settled([answer])
+    if purchase.payment_url is not None:
+        return purchase.found(named)
     # Its link is lost, so it is an orphan: the next step asks for another one.
-    return replace(own, posts=(), orphans=merged(own.orphans, [answer]))
+    return replace(purchase.begun_anew(), orphans=merged(purchase.orphans, [answer]))
 
 
 def candidates(purchase: Purchase, checkouts: Sequence[Checkout]) -> list[Checkout]:
@@ -168,13 +184,10 @@ def candidates(purchase: Purchase, checkouts: Sequence[Checkout]) -> list[Checko
 
 
 def paid_ids(purchase: Purchase, checkouts: Sequence[Checkout]) -> tuple[str, ...]:
-    """Return which checkouts known to be this purchase's are paid."""
-    ours = {purchase.checkout_id, *purchase.orphans}
-    return tuple(
-        checkout.id
-        for checkout in checkouts
-        if checkout.id is not None and checkout.id in ours and checkout.status == CheckoutStatus.COMPLETED
-    )
+    """Return which checkouts known to be this purchase's are paid; the one that its link leads to comes first."""
+    paid = {checkout.id for checkout in checkouts if checkout.status == CheckoutStatus.COMPLETED}
+    ours = dict.fromkeys((purchase.checkout_id, *purchase.orphans))
+    return tuple(checkout_id for checkout_id in ours if checkout_id is not None and checkout_id in paid)
 
 
 def status_of(purchase: Purchase, checkouts: Sequence[Checkout]) -> CheckoutStatus | None:
@@ -229,25 +242,24 @@ def _step_with_checkout(purchase: Purchase, situation: Situation) -> Step:
     if purchase.handed_out or situation.limits.monthly_topup_limit is None:
         # Not listed (yet) is for the wait to judge: it has the time to look again.
         return WaitFor(purchase=purchase)
-    return _step_before_handing_out(purchase, situation, listed=status is not None)
+    return _step_before_handing_out(purchase, situation)
 
 
-def _step_before_handing_out(purchase: Purchase, situation: Situation, *, listed: bool) -> Step:
+def _step_before_handing_out(purchase: Purchase, situation: Situation) -> Step:
     """
     Check the month once more now that the checkout exists: another task may have passed the first check as well.
 
-    Of two that together break the limit, the later one does, by VideoDB's dates; so each must see its own.
+    Of those that together break the limit, the later ones do, by VideoDB's dates; so this waits until whatever is
+    earlier, or of the same second, shows in the list.
     """
-    if not listed and (look_again := _look_again(purchase, situation.now)):
+    if look_again := _look_again(situation, SETTLING_TIME + DATE_STEP):
         return look_again
     own = next((checkout for checkout in situation.checkouts if checkout.id == purchase.checkout_id), None)
-    earlier = [
-        checkout
-        for checkout in situation.checkouts
-        if checkout.id != purchase.checkout_id and (own is None or _order(checkout) < _order(own))
-    ]
+    earlier = [checkout for checkout in situation.checkouts if own is None or _order(checkout) < _order(own)]
+    # The month is that of VideoDB's clock, once it is known.
+    made_at = situation.now if own is None or own.created_at is None else own.created_at
     try:
-        check_limits(purchase.amount, situation.limits, checkouts=earlier, now=situation.now)
+        check_limits(purchase.amount, situation.limits, checkouts=earlier, now=made_at)
     except VideoDBLimitExceededError as err:
         withheld = VideoDBLimitExceededError(
             f"{err} Checkout {purchase.checkout_id} was made at the same time as others; its link is withheld, so it "
@@ -258,21 +270,20 @@ def _step_before_handing_out(purchase: Purchase, situation: Situation, *, listed
 
 
 def _step_with_link_alone(purchase: Purchase, situation: Situation) -> Step:
-    """Go on from an answer that was a link without an id, which only the list can tell."""
+    """Go on from an answer that was a link without an id, which only the list can tell, once it must be there."""
+    if look_again := _look_again(situation, SETTLING_TIME):
+        return look_again
     found = _unclaimed_candidates(purchase, situation)
     if len(found) == 1:
         return next_step(purchase.found(found[0]), situation)
-    if found:
-        return Stop(error=_cannot_tell(purchase, found))
-    return _look_again(purchase, situation.now) or Stop(error=missing_error(purchase))
+    return Stop(error=_cannot_tell(purchase, found) if found else missing_error(purchase))
 
 
 def _step_after_lost_answer(purchase: Purchase, situation: Situation) -> Step:
-    if look_again := _look_again(purchase, situation.now):
+    if look_again := _look_again(situation, SETTLING_TIME):
         return look_again
     found = _unclaimed_candidates(purchase, situation)
-    unpaid = (CheckoutStatus.PENDING, CheckoutStatus.EXPIRED)
-    if all(checkout.status in unpaid for checkout in found):
+    if all(checkout.status in _UNPAID for checkout in found):
         pending = [checkout.id for checkout in found if checkout.id and checkout.status == CheckoutStatus.PENDING]
         again = replace(purchase, orphans=merged(purchase.orphans, pending))
         return _within_limits(situation, CreateAgain(purchase=again))
@@ -290,11 +301,9 @@ def _within_limits(situation: Situation, step: Create | CreateAgain) -> Step:
     return step
 
 
-def _look_again(purchase: Purchase, now: datetime) -> LookAgain | None:
-    """Wait for a list that may lag behind the last POST."""
-    settles_in = datetime.fromisoformat(purchase.posts[-1]) + SETTLING_TIME - now
-    # A clock that was set back since must not make us wait for longer than that.
-    settles_in = min(settles_in, SETTLING_TIME)
+def _look_again(situation: Situation, settling_time: timedelta) -> LookAgain | None:
+    """Wait for a list that may lag behind the last POST, or for a POST that outlived the process that sent it."""
+    settles_in = situation.quiet_since + settling_time - situation.now
     return LookAgain(seconds=settles_in.total_seconds()) if settles_in > timedelta(0) else None
 
 
@@ -311,8 +320,10 @@ def _may_be_ours(checkout: Checkout, purchase: Purchase) -> bool:
         return False
     if checkout.id in purchase.not_ours:
         return False
-    first, last = (datetime.fromisoformat(purchase.posts[index]) for index in (0, -1))
-    return first - CLOCK_SKEW <= checkout.created_at <= last + CLOCK_SKEW
+    return any(
+        -CLOCK_SKEW - DATE_STEP <= checkout.created_at - datetime.fromisoformat(post) <= CLOCK_SKEW + POST_TIME
+        for post in purchase.posts
+    )
 
 
 def _order(checkout: Checkout) -> tuple[float, str]:

@@ -22,13 +22,13 @@ class Purchase:
     :param amount: dollars. It stands, whatever a later try of the task renders.
     :param key: the idempotency key, the same for every POST of this generation.
     :param posts: when POSTs were sent that may have made a checkout.
-    :param not_ours: checkouts that were there before the first of them, or that turned out to be another task's.
+    :param not_ours: checkouts that were there before one of them, or that turned out to be another task's.
     :param orphans: unpaid checkouts that a lost answer left behind. Nobody has their links.
     :param checkout_id: the checkout, once it is known.
     :param payment_url: its link; ``None`` too if the account was charged without one.
     :param handed_out: whether a person may have seen the link.
     :param notified: whether the notifiers have been called with it.
-    :param paid: ids of what was paid; more than one is a fault to be reported.
+    :param paid: ids of what was paid, this task's own first; more than one is a fault to be reported.
     :param balance_before: credits when the purchase began.
     """
 
@@ -68,9 +68,32 @@ class Purchase:
         """Return the JSON form for journal, trigger and event."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
-    def posting(self, now: datetime) -> Purchase:
-        """Note a POST that is about to be sent."""
-        return replace(self, posts=(*self.posts, now.isoformat()))
+    @property
+    def stands(self) -> bool:
+        """Whether something may have come of it; not so if all that was sent was refused."""
+        return bool(self.posts or self.checkout_id or self.payment_url)
+
+    def posting(self, now: datetime, *, there_before: Collection[str]) -> Purchase:
+        """
+        Note a POST that is about to be sent.
+
+        :param there_before: checkouts that it cannot make, since they are in the list already.
+        """
+        others = [checkout_id for checkout_id in there_before if checkout_id not in self.orphans]
+        return replace(self, posts=(*self.posts, now.isoformat()), not_ours=merged(self.not_ours, others))
+
+    def begun_anew(self) -> Purchase:
+        """Forget what was sent, on a person's word: amount and key stay."""
+        return replace(
+            self,
+            posts=(),
+            orphans=(),
+            checkout_id=None,
+            id_source=None,
+            payment_url=None,
+            handed_out=False,
+            notified=False,
+        )
 
     def refused(self) -> Purchase:
         """Take the last POST back: it provably did nothing."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
 
     from airflow_provider_videodb.buyer import Buyer
     from airflow_provider_videodb.models import Usage
@@ -58,7 +59,8 @@ class TopupOperator(PurchasingOperator):
     :param payment_timeout: how long a try waits for the payment: a timedelta or seconds.
     :param poll_interval: seconds between looks at the checkout.
     :param max_amount: dollars this task may spend in one purchase; the connection's limits hold besides. (templated)
-    :param notifiers: called once with each new link; ``{{ task.payment_url }}`` in their templates is the link.
+    :param notifiers: called once with each new link, again only if the task dies at that moment;
+        ``{{ task.payment_url }}`` in their templates is the link.
     :param deferrable: wait in the triggerer. ``False`` holds a worker for the whole wait.
     :param durable: record the purchase so that a retry finds it. ``False`` makes every retry buy again.
     :param videodb_conn_id: the ``videodb`` connection. (templated)
@@ -69,8 +71,8 @@ class TopupOperator(PurchasingOperator):
     def __init__(
         self,
         *,
-        amount: int | str,
-        only_if_below: float | str | None = None,
+        amount: int | str | XComArg,
+        only_if_below: float | str | XComArg | None = None,
         wait_for_payment: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -91,16 +93,15 @@ class TopupOperator(PurchasingOperator):
             self.check_common_arguments()
             buyer = self.buyer(context)
             begun = buyer.journal.load()
-            if begun is None:
+            stands = begun is not None and begun.stands
+            if not stands:
                 buyer.refuse_too_much(amount)
             usage = self.usage()
             balance = to_json_number(usage.credit_balance)
-            if begun is None and below is not None and usage.covers(below):
+            if not stands and below is not None and usage.covers(below):
                 self.log.info("The credit balance is %s, not below %s: no top-up is needed.", balance, below)
                 return result(status="not_needed", balance_before=balance, balance_after=balance)
-            purchase = buyer.obtain_checkout(
-                amount, currency=self.currency, redirect_url=self.redirect_url, balance=balance
-            )
+            purchase = self.obtain_checkout(buyer, amount, balance=balance)
             if purchase.paid:
                 return self._finish(purchase)
             purchase = self.hand_out_link(purchase, context, buyer)
@@ -152,9 +153,9 @@ class EnsureCreditsOperator(PurchasingOperator):
 
     Returns (XCom ``return_value``) a flat dict: the keys of :class:`TopupOperator`, where ``status`` is
     ``not_needed`` (enough from the start), ``completed`` (bought and paid), ``pending`` (enough without the payment:
-    the link is left open) or ``filled`` (``topup=False`` and somebody else filled the account).
+    the log says what is left open) or ``filled`` (``topup=False`` and somebody else filled the account).
 
-    Raises what :class:`TopupOperator` raises, and
+    Raises what :class:`TopupOperator` raises, but waits on where the list does not show the checkout, and
     :class:`~airflow_provider_videodb.exceptions.VideoDBCreditsMissingError` if the balance does not show enough
     within ``settle_timeout`` of the payment, or within ``payment_timeout`` with ``topup=False``.
 
@@ -177,9 +178,9 @@ class EnsureCreditsOperator(PurchasingOperator):
     def __init__(
         self,
         *,
-        credits: float | str,
-        usd_per_credit: float | str = 1,
-        min_amount: int | str = 1,
+        credits: float | str | XComArg,
+        usd_per_credit: float | str | XComArg = 1,
+        min_amount: int | str | XComArg = 1,
         topup: bool = True,
         settle_timeout: timedelta | float = timedelta(minutes=30),
         **kwargs: Any,
@@ -205,10 +206,11 @@ class EnsureCreditsOperator(PurchasingOperator):
             purchase = buyer.journal.load()
             usage = self.usage()
             if usage.covers(needed):
-                return self._finish(purchase, usage)
+                return self._finish(purchase, usage, buyer, without_purchase="not_needed")
             if self.topup:
                 purchase = self._purchase(purchase, needed, usage, context, buyer)
-            return self._wait_for_balance(purchase, context, deadline=self.wait_deadline(), paid_at=None)
+            paid_at = time.time() if purchase is not None and purchase.paid else None
+            return self._wait_for_balance(purchase, context, deadline=self.wait_deadline(), paid_at=paid_at)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on after the trigger; on any event but the expected ones, fail."""
@@ -221,9 +223,10 @@ class EnsureCreditsOperator(PurchasingOperator):
             state = checked["state"]
             purchase = None if state["purchase"] is None else Purchase.from_dict(state["purchase"])
             usage = self.usage()
+            buyer = self.buyer(context)
             if usage.covers(credits_argument("credits", self.credits)):
-                return self._finish(self._look_at_payment(purchase, context), usage)
-            purchase = self._look_at_payment(purchase, context)
+                return self._finish(purchase, usage, buyer, without_purchase="filled")
+            purchase = self._look_at_payment(purchase, buyer)
             paid_at = state["paid_at"]
             if purchase is not None and purchase.paid:
                 paid_at = paid_at or time.time()
@@ -246,17 +249,14 @@ class EnsureCreditsOperator(PurchasingOperator):
     ) -> Purchase:
         from airflow_provider_videodb.fields import to_json_number
 
-        # What was bought before may not show in the balance yet: its amount stands, whatever seems missing now.
-        amount = self._amount_for(needed - usage.credit_balance) if begun is None else begun.amount
-        if begun is None:
+        if begun is not None and begun.stands:
+            # What was bought may not show in the balance yet: its amount stands, whatever seems missing now.
+            amount = begun.amount
+        else:
+            amount = self._amount_for(needed - usage.credit_balance)
             buyer.refuse_too_much(amount)
             self.log.info("%s of %s credits are there; buying for %s USD.", usage.credit_balance, needed, amount)
-        purchase = buyer.obtain_checkout(
-            amount,
-            currency=self.currency,
-            redirect_url=self.redirect_url,
-            balance=to_json_number(usage.credit_balance),
-        )
+        purchase = self.obtain_checkout(buyer, amount, balance=to_json_number(usage.credit_balance))
         return purchase if purchase.paid else self.hand_out_link(purchase, context, buyer)
 
     def _wait_for_balance(
@@ -280,7 +280,7 @@ class EnsureCreditsOperator(PurchasingOperator):
         )
         return self.wait(trigger, purchase, context)
 
-    def _look_at_payment(self, purchase: Purchase | None, context: Context) -> Purchase | None:
+    def _look_at_payment(self, purchase: Purchase | None, buyer: Buyer) -> Purchase | None:
         """
         Return the purchase as the list of checkouts shows it now.
 
@@ -290,7 +290,6 @@ class EnsureCreditsOperator(PurchasingOperator):
             return purchase
         from airflow_provider_videodb.payment import PaymentWatch
 
-        buyer = self.buyer(context)
         seen = PaymentWatch(purchase).paid(buyer.shop.list_checkouts(), now=datetime.now(UTC))
         return purchase if seen is None else buyer.settle(seen)
 
@@ -316,21 +315,25 @@ class EnsureCreditsOperator(PurchasingOperator):
                 "Top up the account, then clear this task."
             )
 
-    def _finish(self, purchase: Purchase | None, usage: Usage) -> dict[str, Any]:
+    def _finish(
+        self, purchase: Purchase | None, usage: Usage, buyer: Buyer, *, without_purchase: str
+    ) -> dict[str, Any]:
+        from airflow_provider_videodb.exceptions import VideoDBError
         from airflow_provider_videodb.fields import to_json_number
 
         balance = to_json_number(usage.credit_balance)
         self.log.info("The credit balance is %s; %s are needed.", balance, self.credits)
         if purchase is None:
-            return result(status="not_needed", balance_before=balance, balance_after=balance)
+            return result(status=without_purchase, balance_before=balance, balance_after=balance)
+        try:
+            purchase, left_open = buyer.what_became_of(purchase)
+        except VideoDBError as err:
+            # The balance is what the job needs; a payment that cannot be looked at must not keep it waiting.
+            left_open = str(err)
         if purchase.paid:
             self.log_payment(purchase)
             return result(purchase, status="completed", balance_after=balance)
-        self.log.warning(
-            "The account has enough without the payment of checkout %s, whose link is left open: %s",
-            purchase.checkout_id,
-            purchase.payment_url,
-        )
+        self.log.warning("The account has enough without a payment of this task. %s", left_open)
         return result(purchase, status="pending", balance_after=balance)
 
 
@@ -372,9 +375,9 @@ class AutoRechargeOperator(BaseOperator):
         self,
         *,
         enabled: bool = True,
-        threshold: float | str | None = None,
-        amount: float | str | None = None,
-        restore: dict[str, Any] | None = None,
+        threshold: float | str | XComArg | None = None,
+        amount: float | str | XComArg | None = None,
+        restore: dict[str, Any] | XComArg | None = None,
         videodb_conn_id: str = "videodb_default",
         **kwargs: Any,
     ) -> None:

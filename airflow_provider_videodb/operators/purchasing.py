@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, TaskDeferred
 
 from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
+    from airflow.sdk import XComArg
 
     from airflow_provider_videodb.buyer import Buyer
     from airflow_provider_videodb.client import BillingClient
@@ -43,10 +44,10 @@ class PurchasingOperator(BaseOperator):
         self,
         *,
         currency: str | None = None,
-        redirect_url: str | None = None,
+        redirect_url: str | XComArg | None = None,
         payment_timeout: timedelta | float = timedelta(hours=24),
         poll_interval: float = 30,
-        max_amount: int | str | None = None,
+        max_amount: int | str | XComArg | None = None,
         notifiers: Sequence[BaseNotifier] = (),
         deferrable: bool = True,
         durable: bool = True,
@@ -66,6 +67,7 @@ class PurchasingOperator(BaseOperator):
         #: The payment link, for the notifiers' templates.
         self.payment_url: str | None = None
         self._waiting_for: Purchase | None = None
+        self._holds_worker = False
 
     def on_kill(self) -> None:
         """Say what remains payable when a worker that holds the wait is killed."""
@@ -111,6 +113,13 @@ class PurchasingOperator(BaseOperator):
         """Read balance and consumption."""
         return self._client().get_usage()
 
+    def obtain_checkout(self, buyer: Buyer, amount: int, *, balance: float) -> Purchase:
+        """Return this task instance's purchase: paid, or with a link that may be handed out."""
+        from airflow_provider_videodb.arguments import url_argument
+
+        redirect_url = None if self.redirect_url is None else url_argument("redirect_url", self.redirect_url)
+        return buyer.obtain_checkout(amount, currency=self.currency, redirect_url=redirect_url, balance=balance)
+
     def push_link(self, context: Context, url: str | None) -> None:
         """Put the link where the button finds it; without one, so that Airflow does not log its absence as an error."""
         self.payment_url = url
@@ -119,13 +128,9 @@ class PurchasingOperator(BaseOperator):
     def hand_out_link(self, purchase: Purchase, context: Context, buyer: Buyer) -> Purchase:
         """Show the link; a retry shows it again, but notifies nobody twice."""
         self.push_link(context, purchase.payment_url)
-        self.log.info(
-            "VideoDB checkout %s over %s USD (id from the %s) waits to be paid at: %s",
-            purchase.checkout_id,
-            purchase.amount,
-            purchase.id_source,
-            purchase.payment_url,
-        )
+        # The link comes first, on a short line: a log page cuts long ones off.
+        self.log.info("Pay %s USD here: %s", purchase.amount, purchase.payment_url)
+        self.log.info("It is checkout %s (id from the %s).", purchase.checkout_id, purchase.id_source)
         if purchase.notified:
             return purchase
         for notifier in self.notifiers:
@@ -156,12 +161,20 @@ class PurchasingOperator(BaseOperator):
 
     def wait(self, trigger: BillingTrigger, purchase: Purchase | None, context: Context) -> dict[str, Any]:
         """Wait for what the trigger waits for, in the triggerer or, if that is not wished, here."""
-        if self.deferrable:
-            remaining = timedelta(seconds=max(0.0, (trigger.deadline or 0.0) - time.time()))
-            self.defer(trigger=trigger, method_name="execute_complete", timeout=remaining + _BACKSTOP)
         self._waiting_for = purchase
-        # The same trigger runs here: there is one way to wait, wherever it happens.
-        return self.execute_complete(context, asyncio.run(_first_event(trigger)))
+        if self.deferrable or self._holds_worker:
+            remaining = timedelta(seconds=max(0.0, (trigger.deadline or 0.0) - time.time()))
+            # A trigger notices the time at its next tick only.
+            backstop = _BACKSTOP + timedelta(seconds=trigger.poll_interval)
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=remaining + backstop)
+        self._holds_worker = True
+        while True:
+            # The same trigger runs here: there is one way to wait, wherever it happens.
+            event = asyncio.run(_first_event(trigger))
+            try:
+                return self.execute_complete(context, event)
+            except TaskDeferred as wait_on:
+                trigger = wait_on.trigger
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on after the trigger."""
@@ -183,7 +196,8 @@ class PurchasingOperator(BaseOperator):
         self.log.info("Checkout %s over %s USD is paid.", purchase.paid[0], purchase.amount)
         if len(purchase.paid) > 1:
             self.log.error(
-                "More than one checkout of this task was paid: %s. Ask VideoDB's support to refund all but one.",
+                "More than one checkout of this task was paid: %s. Unless another task reports one of them as its own, "
+                "ask VideoDB's support to refund all but one.",
                 ", ".join(purchase.paid),
             )
         elif purchase.handed_out and purchase.paid[0] != purchase.checkout_id:
@@ -226,7 +240,8 @@ def result(
             "checkout_id": purchase.paid[0] if purchase.paid else purchase.checkout_id,
             "amount": purchase.amount,
             "currency": purchase.currency,
-            "payment_url": purchase.payment_url,
+            # A link that was withheld, because a limit would be broken, goes nowhere.
+            "payment_url": purchase.payment_url if purchase.handed_out or purchase.paid else None,
         }
     return {**bought, "status": status, "balance_before": balance_before, "balance_after": balance_after}
 

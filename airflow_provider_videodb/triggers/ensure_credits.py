@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_videodb.triggers.billing import CreditThresholdTrigger
+from airflow_provider_videodb.triggers.billing import CheckoutTrigger, CreditThresholdTrigger
 
 
 class EnsureCreditsTrigger(CreditThresholdTrigger):
@@ -28,3 +28,11 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
     def result(self) -> dict[str, Any]:
         """Return the usage seen last and what the task knew."""
         return super().result() | {"state": self.state}
+
+    async def on_kill(self) -> None:
+        """Have a last look when a user ends the wait, and say in the task's log what remains payable."""
+        purchase = self.state["purchase"]
+        if purchase is not None:
+            await CheckoutTrigger(
+                purchase=purchase, videodb_conn_id=self.videodb_conn_id, poll_interval=self.poll_interval
+            ).on_kill()

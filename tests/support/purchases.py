@@ -1,0 +1,223 @@
+"""What the tests of buying share: a person with the links, a death at a chosen point, a task to run."""
+
+from __future__ import annotations
+
+import functools
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from tests.support.dag_runs import Run, new_dag, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pytest
+
+    from airflow_provider_videodb.emulator.server import Emulator
+
+TASK = "buy"
+TOPUP = "/billing/topup"
+LIST = "/billing/checkouts"
+USAGE = "/billing/usage"
+
+
+class Died(BaseException):
+    """What no code of ours catches, as it would not survive its process."""
+
+
+@dataclass
+class Person:
+    """Sees every link that leaves a task and counts how many could be paid at the same time."""
+
+    emulator: Emulator
+    links: list[str] = field(default_factory=list)
+    most_payable: int = 0
+    on_sight: Callable[[], object] = lambda: None
+    while_waiting: Callable[[], object] = lambda: None
+
+    def sees(self, url: str) -> None:
+        if url not in self.links:
+            self.links.append(url)
+        payable = [link for link in self.links if self.emulator.checkout(id_of(link)).status == "pending"]
+        self.most_payable = max(self.most_payable, len(payable))
+        self.on_sight()
+
+    def pays(self) -> None:
+        """Pay the newest link, as a click on its page does."""
+        if self.links and self.emulator.checkout(id_of(self.links[-1])).status == "pending":
+            self.emulator.pay(id_of(self.links[-1]))
+
+    def expires(self) -> None:
+        """Let the newest checkout run out."""
+        self.emulator.expire(id_of(self.links[-1]))
+
+
+def in_turn(*acts: Callable[[], object]) -> Callable[[], None]:
+    """Do the first thing the first time, the second the second time, and nothing after the last."""
+    left = iter(acts)
+
+    def act() -> None:
+        for chosen in left:
+            chosen()
+            return
+
+    return act
+
+
+def id_of(link: str) -> str:
+    return link.rsplit("/", 1)[1]
+
+
+def watched_by(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the person where the links come out, and where a wait begins."""
+    from airflow_provider_videodb.operators.purchasing import PurchasingOperator
+    from airflow_provider_videodb.triggers.billing import BillingTrigger
+
+    push_link, begin = PurchasingOperator.push_link, BillingTrigger.begin
+
+    def pushed(self: PurchasingOperator, context: Any, url: str | None) -> None:
+        push_link(self, context, url)
+        if url is not None:
+            person.sees(url)
+
+    def begun(self: BillingTrigger) -> None:
+        begin(self)
+        person.while_waiting()
+
+    monkeypatch.setattr(PurchasingOperator, "push_link", pushed)
+    monkeypatch.setattr(BillingTrigger, "begin", begun)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A call of our code at which something can happen: before it or after it, at its nth time."""
+
+    owner: str
+    method: str
+    after: bool = False
+    nth: int = 1
+
+    def breaks(self, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Raise ``error`` there, once."""
+        from airflow.sdk._shared.module_loading import import_string
+
+        owner = import_string(f"airflow_provider_videodb.{self.owner}")
+        original = getattr(owner, self.method)
+        calls = iter(range(1, 1_000_000))
+
+        @functools.wraps(original)
+        def breaking(*args: Any, **kwargs: Any) -> Any:
+            now = next(calls) == self.nth
+            if now and not self.after:
+                raise error
+            result = original(*args, **kwargs)
+            if now:
+                raise error
+            return result
+
+        monkeypatch.setattr(owner, self.method, breaking)
+
+
+@dataclass
+class Bought:
+    """What came of a run with one task that buys."""
+
+    run: Run
+    errors: list[BaseException]
+
+    @property
+    def state(self) -> str:
+        return self.run.task_state(TASK)
+
+    @property
+    def tries(self) -> int:
+        return self.run.tries(TASK)
+
+    @property
+    def result(self) -> Any:
+        return self.run.result(TASK)
+
+    @property
+    def cause(self) -> BaseException | None:
+        """The typed error behind the exception that Airflow does not retry."""
+        return self.errors[-1].__cause__
+
+
+class Shopping:
+    """A DAG with one task that buys, its errors kept."""
+
+    def __init__(self, operator: str = "TopupOperator", *, retries: int = 0, **arguments: Any) -> None:
+        from airflow_provider_videodb.operators import billing
+
+        self.errors: list[BaseException] = []
+        wait = {"poll_interval": 0.05, "payment_timeout": 20}
+        with new_dag("shopping") as self.dag:
+            self.task = getattr(billing, operator)(
+                task_id=TASK,
+                retries=retries,
+                retry_delay=timedelta(0),
+                on_retry_callback=self._keep_error,
+                on_failure_callback=self._keep_error,
+                **wait | arguments,
+            )
+
+    def run(self, **kwargs: Any) -> Bought:
+        return Bought(run(self.dag, **kwargs), self.errors)
+
+    def clear(self, bought: Bought) -> Bought:
+        """Run the task once more, as a user's clear of it does."""
+        with _same_run(bought.run.dag_run):
+            return self.run(logical_date=bought.run.dag_run.logical_date)
+
+    def _keep_error(self, context: Any) -> None:
+        self.errors.append(context["exception"])
+
+
+@contextmanager
+def _same_run(dag_run: Any) -> Iterator[None]:
+    """Let `dag.test()`, which clears the run of its date, go on with that run instead of replacing it by a new one."""
+    from unittest.mock import patch
+
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.state import DagRunState
+
+    def cleared(*, dag: Any, session: Any, **_: Any) -> DagRun:
+        existing: DagRun = session.get(DagRun, dag_run.id)
+        existing.dag = dag
+        existing.state = DagRunState.RUNNING
+        session.commit()
+        return existing
+
+    with patch("airflow.models.dagrun.get_or_create_dagrun", cleared):
+        yield
+
+
+def kept_in_xcom() -> dict[str, Any]:
+    """Return what the newest run of the task has in XCom at this moment, as the API server would read it."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        rows = session.execute(
+            select(XComModel.key, XComModel.value)
+            .where(XComModel.dag_id == "shopping", XComModel.task_id == TASK)
+            .order_by(XComModel.dag_run_id)
+        )
+        return {row.key: XComModel.deserialize_value(row) for row in rows}
+
+
+def journal_of(bought: Bought) -> Any:
+    """Return what the task state store keeps of a run's purchase."""
+    from airflow.models.task_state_store import TaskStateStoreModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        value = session.scalar(
+            select(TaskStateStoreModel.value).where(TaskStateStoreModel.dag_run_id == bought.run.dag_run.id)
+        )
+        return json.loads(value)

@@ -1,0 +1,172 @@
+"""Two tasks that ask for the same amount at the same instant, over real HTTP: neither takes the other's checkout."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_videodb.buyer import Buyer
+from airflow_provider_videodb.claims import VariableClaims
+from airflow_provider_videodb.client import BillingClient
+from airflow_provider_videodb.exceptions import (
+    VideoDBError,
+    VideoDBLimitExceededError,
+    VideoDBPurchaseUnknownError,
+)
+from airflow_provider_videodb.journal import Journal
+from airflow_provider_videodb.limits import SpendLimits
+from airflow_provider_videodb.record import Purchase
+from tests.support.purchases import TOPUP
+
+if TYPE_CHECKING:
+    from airflow_provider_videodb.emulator.server import Emulator
+    from airflow_provider_videodb.models import Checkout
+
+CHARGES: dict[str, Any] = {"charge_stored_card": True}
+
+
+class Variables:
+    """Airflow's Variables, which both tasks see."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, str] = {}
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        return self._kept.get(key, default)
+
+    def set(self, key: str, value: str) -> None:
+        self._kept[key] = value
+
+
+@dataclass
+class Store:
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        return self.kept.get(name)
+
+    def set(self, name: str, value: Any) -> None:
+        self.kept[name] = value
+
+    def delete(self, name: str) -> None:
+        self.kept.pop(name, None)
+
+
+@dataclass
+class InStep:
+    """The account, where nobody's first POST is sent before, nor its outcome looked at until, the other's is."""
+
+    client: BillingClient
+    together: threading.Barrier
+    _first: bool = True
+
+    def topup(self, amount: int, **kwargs: Any) -> Checkout:
+        in_step, self._first = self._first, False
+        if in_step:
+            self.together.wait()
+        try:
+            return self.client.topup(amount, **kwargs)
+        finally:
+            if in_step:
+                self.together.wait()
+
+    def list_checkouts(self) -> list[Checkout]:
+        return self.client.list_checkouts()
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_videodb.purchase.SETTLING_TIME", timedelta(seconds=0.4))
+    monkeypatch.setattr("airflow_provider_videodb.purchase.DATE_STEP", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.claims._CLAIM_SETTLING", 0.2)
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.Variable", Variables(), raising=False)
+
+
+def both_buy(emulator: Emulator, *, monthly_topup_limit: int | None = None) -> list[Purchase | VideoDBError]:
+    """Let two tasks buy 50 dollars each, and return what came of it."""
+    together = threading.Barrier(2, timeout=10)
+    limit = None if monthly_topup_limit is None else Decimal(monthly_topup_limit)
+
+    def buy(task_id: str) -> Purchase | VideoDBError:
+        client = BillingClient(emulator.api_key, base_url=emulator.base_url, max_retries=0)
+        buyer = Buyer(
+            shop=InStep(client, together),
+            journal=Journal(Store()),
+            claims=VariableClaims("videodb_default"),
+            limits=SpendLimits(monthly_topup_limit=limit),
+            identity=("dag", "run", task_id, "-1"),
+        )
+        try:
+            return buyer.obtain_checkout(50, currency=None, redirect_url=None, balance=3)
+        except VideoDBError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as workers:
+        return list(workers.map(buy, ("one", "other")))
+
+
+@pytest.mark.parametrize(
+    ("server", "faults", "made"),
+    [
+        ({}, [], 2),
+        ({}, ["drop_after"], 3),
+        ({}, ["drop_after", "drop_after"], 4),
+        ({}, ["drop_before", "drop_after"], 3),
+        ({"idempotency": "honour"}, ["drop_after", "drop_after"], 2),
+        ({"list_lag": 0.2}, ["drop_after", "drop_after"], 4),
+        (CHARGES, [], 2),
+        (CHARGES, ["drop_after"], 2),
+        (CHARGES, ["drop_before"], 2),
+        (CHARGES, ["drop_before", "drop_after"], 2),
+        (CHARGES | {"list_lag": 0.2}, ["drop_after"], 2),
+    ],
+    ids=str,
+)
+def test_each_comes_to_a_purchase_of_its_own(
+    emulator: Emulator, server: dict[str, Any], faults: list[Any], made: int
+) -> None:
+    emulator.change_settings(**server)
+    for kind in faults:
+        emulator.add_fault(kind, method="POST", path=TOPUP)
+    purchases = [bought for bought in both_buy(emulator) if isinstance(bought, Purchase)]
+
+    assert len(purchases) == 2
+    assert len({purchase.checkout_id for purchase in purchases}) == 2
+    assert len(emulator.checkouts()) == made
+    # The orphans of lost answers are nobody's; whatever was charged for is somebody's.
+    charged = {checkout.id for checkout in emulator.checkouts() if checkout.status == "completed"}
+    assert charged <= {purchase.checkout_id for purchase in purchases}
+    for purchase in purchases:
+        assert purchase.paid == (purchase.checkout_id,) or purchase.payment_url == emulator.payment_url(
+            str(purchase.checkout_id)
+        )
+
+
+def test_neither_buys_again_where_both_were_charged_and_nobody_can_tell_whose_is_whose(emulator: Emulator) -> None:
+    emulator.change_settings(charge_stored_card=True)
+    emulator.add_fault("drop_after", method="POST", path=TOPUP, times=2)
+    one, other = both_buy(emulator)
+
+    assert len(emulator.checkouts()) == 2
+    for stopped in (one, other):
+        assert isinstance(stopped, VideoDBPurchaseUnknownError)
+        assert all(checkout.id in str(stopped) for checkout in emulator.checkouts())
+
+
+@pytest.mark.parametrize("server", [{}, {"list_lag": 0.2}], ids=str)
+def test_of_two_that_together_break_the_limit_one_withholds_its_link(
+    emulator: Emulator, server: dict[str, Any]
+) -> None:
+    emulator.change_settings(**server)
+    outcomes = both_buy(emulator, monthly_topup_limit=60)
+
+    [bought] = (outcome for outcome in outcomes if isinstance(outcome, Purchase))
+    [refused] = (outcome for outcome in outcomes if isinstance(outcome, VideoDBLimitExceededError))
+    [withheld] = (checkout.id for checkout in emulator.checkouts() if checkout.id != bought.checkout_id)
+    assert f"Checkout {withheld} " in str(refused)

@@ -1,0 +1,116 @@
+"""What survives the death of a task, and where it is kept."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_videodb import journal
+from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
+from airflow_provider_videodb.journal import Journal, TaskStateStore, VariableStore, open_store, task_identity
+from airflow_provider_videodb.record import Purchase
+
+PURCHASE = Purchase(
+    generation=1,
+    amount=50,
+    currency=None,
+    key="key",
+    balance_before=3.5,
+    posts=("2026-01-01T00:00:00+00:00",),
+    not_ours=("cs_1",),
+    orphans=("cs_2", "cs_3"),
+    checkout_id="cs_4",
+    id_source="url",
+    payment_url="https://pay.example/cs_4",
+    handed_out=True,
+    paid=("cs_4",),
+)
+CONTEXT: Any = {"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)}
+
+
+class Accessor:
+    """Airflow's task state store, as a task is given it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+        self.retention: Any = None
+
+    def get(self, key: str) -> Any:
+        return self.kept.get(key)
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self.kept[key], self.retention = value, retention
+
+    def delete(self, key: str) -> None:
+        del self.kept[key]
+
+
+def test_what_is_saved_is_loaded() -> None:
+    store = TaskStateStore(Accessor())
+    Journal(store).save(PURCHASE)
+
+    assert Journal(store).load() == PURCHASE
+
+
+def test_nothing_saved_is_nothing_loaded() -> None:
+    assert Journal(TaskStateStore(Accessor())).load() is None
+
+
+def test_what_is_kept_does_not_expire_before_its_run() -> None:
+    from airflow.sdk import NEVER_EXPIRE
+
+    accessor = Accessor()
+    Journal(TaskStateStore(accessor)).save(PURCHASE)
+    assert accessor.retention is NEVER_EXPIRE
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "x",
+        5,
+        [],
+        {},
+        {"generation": 0},
+        PURCHASE.to_dict() | {"of_a_later_version": 1},
+        {name: value for name, value in PURCHASE.to_dict().items() if name != "posts"},
+        PURCHASE.to_dict() | {"posts": None},
+    ],
+    ids=str,
+)
+def test_a_record_that_cannot_be_read_is_not_taken_for_none(record: Any) -> None:
+    accessor = Accessor()
+    accessor.kept["videodb_purchase"] = record
+
+    with pytest.raises(VideoDBPurchaseUnknownError, match="cannot be read"):
+        Journal(TaskStateStore(accessor)).load()
+
+
+def test_without_a_store_nothing_is_kept_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    kept = Journal(None)
+    kept.save(PURCHASE)
+
+    assert kept.load() is None
+    assert "durable=False" in caplog.text
+
+
+class TestTheStore:
+    def test_is_airflows_own_where_there_is_one(self) -> None:
+        assert isinstance(open_store(CONTEXT | {"task_state_store": Accessor()}), TaskStateStore)
+
+    def test_is_a_variable_below_airflow_3_3(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(journal, "AIRFLOW_V_3_3_PLUS", False)
+
+        assert isinstance(open_store(CONTEXT | {"task_state_store": Accessor()}), VariableStore)
+
+    def test_is_named_after_what_outlives_a_retry(self) -> None:
+        assert task_identity(CONTEXT) == ("dag", "run", "task", "3")
+        assert VariableStore(task_identity(CONTEXT))._key("videodb_purchase") == "videodb_purchase__dag__run__task__3"
+
+    def test_has_a_name_that_airflow_can_keep_and_nobody_shares(self) -> None:
+        keys = {VariableStore(("d" * 250, "r" * 250, "t" * 250, str(index)))._key("name") for index in range(20)}
+
+        assert len(keys) == 20
+        assert max(len(key) for key in keys) <= 250
