@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,28 @@ def url_argument(name: str, value: object) -> str:
     """
     if not isinstance(value, str) or not is_web_address(value):
         raise _broken(name, value, "the address of a web page, beginning with https:// or http://")
+    return value
+
+
+def text_argument(name: str, value: object) -> str:
+    """
+    Read a word.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise _broken(name, value, "a text that is not empty")
+    return value
+
+
+def list_argument(name: str, value: object) -> Sequence[Any]:
+    """
+    Read a list.
+
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise _broken(name, value, "a list, also of one")
     return value
 
 

@@ -57,6 +57,12 @@ class ConnectionSettings:
         :raises VideoDBConfigError: naming the connection, the field, its value and the rule.
         """
         conn_id = connection.conn_id
+        if connection.conn_type != VideoDBBillingHook.conn_type:
+            # Its password is somebody else's, and VideoDB must not be handed it.
+            raise VideoDBConfigError(
+                f"Connection {conn_id!r} is of the type {connection.conn_type!r}; it must be "
+                f"{VideoDBBillingHook.conn_type!r}. Name another connection, or correct its type."
+            )
         if not connection.password:
             raise VideoDBConfigError(f"Connection {conn_id!r} has no password. Put VideoDB's API key (sk-…) there.")
         # Airflow puts the path of a URI there, so that VideoDB would be called without it.
@@ -260,6 +266,9 @@ def _base_url(host: str | None, port: int | None) -> str:
     if not host:
         return DEFAULT_BASE_URL
     host = host.strip()
+    if host.count(":") > 1 and "[" not in host and "/" not in host:
+        # From a URI, an IPv6 address comes without its brackets.
+        host = f"[{host}]"
     try:
         if "://" not in host:
             # A bare loopback host is the emulator, which speaks plain HTTP.

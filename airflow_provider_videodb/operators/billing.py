@@ -6,13 +6,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
-from airflow_provider_videodb.operators.purchasing import (
-    PurchasingOperator,
-    no_retry_for_what_a_person_must_mend,
-    result,
-)
+from airflow_provider_videodb.operators.common import GivenArguments, no_retry_for_what_a_person_must_mend
+from airflow_provider_videodb.operators.purchasing import PurchasingOperator, result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,14 +75,16 @@ class TopupOperator(PurchasingOperator):
         self.amount = amount
         self.only_if_below = only_if_below
         self.wait_for_payment = wait_for_payment
+        self.note_given_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy what this task instance has not bought yet, then wait for the payment."""
-        from airflow_provider_videodb.arguments import credits_argument, dollars_argument
+        from airflow_provider_videodb.arguments import credits_argument, dollars_argument, flag_argument
         from airflow_provider_videodb.fields import to_json_number
 
         with no_retry_for_what_a_person_must_mend():
             self.push_link(context, None)
+            flag_argument("wait_for_payment", self.wait_for_payment)
             amount = dollars_argument("amount", self.amount)
             below = None if self.only_if_below is None else credits_argument("only_if_below", self.only_if_below)
             self.check_common_arguments()
@@ -191,13 +188,15 @@ class EnsureCreditsOperator(PurchasingOperator):
         self.min_amount = min_amount
         self.topup = topup
         self.settle_timeout = settle_timeout
+        self.note_given_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look, buy what is missing and was not bought yet, then wait for the balance."""
-        from airflow_provider_videodb.arguments import credits_argument, seconds_argument
+        from airflow_provider_videodb.arguments import credits_argument, flag_argument, seconds_argument
 
         with no_retry_for_what_a_person_must_mend():
             self.push_link(context, None)
+            flag_argument("topup", self.topup)
             needed = credits_argument("credits", self.credits)
             seconds_argument("settle_timeout", self.settle_timeout)
             self.check_common_arguments()
@@ -337,7 +336,7 @@ class EnsureCreditsOperator(PurchasingOperator):
         return result(purchase, status="pending", balance_after=balance)
 
 
-class AutoRechargeOperator(BaseOperator):
+class AutoRechargeOperator(GivenArguments):
     """
     Bring VideoDB's automatic recharge into the wanted state.
 
@@ -387,6 +386,7 @@ class AutoRechargeOperator(BaseOperator):
         self.amount = amount
         self.restore = restore
         self.videodb_conn_id = videodb_conn_id
+        self.note_given_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, read back."""
@@ -395,6 +395,7 @@ class AutoRechargeOperator(BaseOperator):
         from airflow_provider_videodb.models import AutoRecharge
 
         with no_retry_for_what_a_person_must_mend():
+            self.refuse_empty_arguments()
             enabled, threshold, amount = self._wanted()
             client = VideoDBBillingHook(self.videodb_conn_id).get_conn()
             current = client.get_auto_recharge()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
+from airflow_provider_videodb.operators.common import GivenArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
     from airflow.sdk import XComArg
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _BACKSTOP = timedelta(seconds=60)
 
 
-class PurchasingOperator(BaseOperator):
+class PurchasingOperator(GivenArguments):
     """
     Base of the operators that buy credits; its arguments are described there.
 
@@ -82,8 +83,21 @@ class PurchasingOperator(BaseOperator):
 
         :raises VideoDBConfigError: naming the argument, its value and the rule.
         """
-        from airflow_provider_videodb.arguments import dollars_argument, seconds_argument, url_argument
+        from airflow_provider_videodb.arguments import (
+            dollars_argument,
+            flag_argument,
+            list_argument,
+            seconds_argument,
+            text_argument,
+            url_argument,
+        )
 
+        self.refuse_empty_arguments()
+        flag_argument("deferrable", self.deferrable)
+        flag_argument("durable", self.durable)
+        list_argument("notifiers", self.notifiers)
+        if self.currency is not None:
+            text_argument("currency", self.currency)
         seconds_argument("payment_timeout", self.payment_timeout)
         seconds_argument("poll_interval", self.poll_interval)
         if self.max_amount is not None:
@@ -135,7 +149,8 @@ class PurchasingOperator(BaseOperator):
             return purchase
         for notifier in self.notifiers:
             try:
-                notifier(context)
+                # A copy, since rendering its templates changes it, and several tasks may have been given the same one.
+                copy.copy(notifier)(context)
             except Exception:
                 # The link is on the task's page all the same: a message that did not go out is no reason to fail.
                 self.log.exception("The notifier %s failed", type(notifier).__name__)
@@ -211,17 +226,6 @@ class PurchasingOperator(BaseOperator):
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
         return VideoDBBillingHook(self.videodb_conn_id).get_conn()
-
-
-@contextmanager
-def no_retry_for_what_a_person_must_mend() -> Iterator[None]:
-    """Turn what no retry can mend into the exception that Airflow does not retry; the typed one is its cause."""
-    from airflow_provider_videodb.exceptions import PERMANENT_ERRORS
-
-    try:
-        yield
-    except PERMANENT_ERRORS as err:
-        raise AirflowFailException(str(err)) from err
 
 
 def result(

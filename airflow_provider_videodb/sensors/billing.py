@@ -48,8 +48,8 @@ class CreditThresholdSensor(BaseSensorOperator):
     :param threshold: credits, a number or a string that spells one. (templated)
     :param videodb_conn_id: the ``videodb`` connection. (templated)
     :param max_consecutive_failures: failed pokes in a row that fail the task. Being asked to slow down (429) is none:
-        the next poke then waits as long as VideoDB asks. With ``mode="reschedule"`` below Airflow 3.3 nothing can
-        remember either from one poke to the next.
+        the next poke then waits as long as VideoDB asks. The look before a deferral counts apart. With
+        ``mode="reschedule"`` below Airflow 3.3 nothing can remember either from one poke to the next.
     :param deferrable: wait in the triggerer. ``False`` is for deployments without one.
     :param start_from_trigger: start waiting in the triggerer, without any worker; needs ``deferrable``. Templates then
         need Airflow 3.3. A mapped task starts in a worker all the same.

@@ -60,6 +60,7 @@ def limited(emulator, connect):
         ("videodb://:KEY@https%3A%2F%2Fgate.example%2Fvideodb:8443", "https://gate.example:8443/videodb"),
         ("videodb://:KEY@127.0.0.1:8765", "http://127.0.0.1:8765"),
         ("videodb://:KEY@localhost:8765", "http://localhost:8765"),
+        ("videodb://:KEY@[::1]:8765", "http://[::1]:8765"),
         ("videodb://http://:KEY@127.0.0.1:8765", "http://127.0.0.1:8765"),
         ("videodb://:KEY@http%3A%2F%2F127.0.0.1%3A8765", "http://127.0.0.1:8765"),
     ],
@@ -68,6 +69,15 @@ def test_a_connection_as_a_uri(connect, uri, base_url):
     hook = connect(uri.replace("KEY", API_KEY))
     assert hook.settings.api_key == API_KEY
     assert hook.get_conn().base_url == base_url
+
+
+def test_the_password_of_another_kind_of_connection_is_not_sent_to_videodb(emulator, connect):
+    hook = connect(json.dumps({"conn_type": "postgres", "password": API_KEY, "host": emulator.base_url}))
+
+    with pytest.raises(VideoDBConfigError, match="'videodb_default' is of the type 'postgres'"):
+        hook.get_usage()
+
+    assert emulator.calls() == []
 
 
 @pytest.mark.parametrize(
@@ -377,7 +387,7 @@ def test_a_log_line_with_the_key_is_redacted_once_the_connection_was_read(connec
 def test_the_hook_registers_the_key_itself_wherever_the_connection_comes_from(monkeypatch, read, request):
     """A secrets backend of one's own may hand out connections that Airflow has not registered."""
     key = f"sk-registered-by-the-hook-{abs(hash(request.node.name))}"
-    fields = {"password": key, "host": "", "port": None, "schema": None, "extra": None}
+    fields = {"conn_type": "videodb", "password": key, "host": "", "port": None, "schema": None, "extra": None}
     hook = VideoDBBillingHook()
     monkeypatch.setattr(hook, "get_connection", lambda conn_id: SimpleNamespace(conn_id=conn_id, **fields))
     read(hook)

@@ -26,7 +26,7 @@ def live_kills() -> None:
 
 @dag(schedule=None, max_active_tasks=50)
 def live_many_gates() -> None:
-    CreditThresholdSensor.partial(task_id="gate", poke_interval=2).expand(threshold=list(range(10, 30)))
+    CreditThresholdSensor.partial(task_id="gate", poke_interval=2).expand(threshold=list(range(10, 60)))
 
 
 @dag(schedule=None, params={"needed": 10})
