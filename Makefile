@@ -4,7 +4,7 @@ PYTHON_IN_VENV := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint clean
+.PHONY: help demo ui test fuzz lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ ui: $(READY) ## Start Airflow and the emulator, and leave paying to you (Ctrl-C 
 
 test: $(READY) ## Run all tests
 	$(PYTHON_IN_VENV) -m pytest
+
+fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 examples)
+	PURCHASE_MACHINE_EXAMPLES=10000 $(PYTHON_IN_VENV) -m pytest tests/test_purchase_machine.py
 
 lint: $(READY) ## Check style and types: ruff, mypy --strict
 	$(PYTHON_IN_VENV) -m ruff check .

@@ -144,7 +144,7 @@ def test_a_host_that_does_not_pick_up_was_never_sent_to():
         # Fill the queue of connections nobody accepts; the kernel then lets further ones wait.
         waiting = [socket.socket() for _ in range(4)]
         for client in waiting:
-            client.setblocking(False)  # noqa: FBT003 - the socket's own signature
+            client.setblocking(False)
             client.connect_ex(address)
         error = failure_of(post, f"http://127.0.0.1:{address[1]}", timeout=0.3)
         for client in waiting:
