@@ -232,6 +232,8 @@ class Buyer:
         return purchase
 
     def _look(self, amount: int, purchase: Purchase | None, quiet_since: datetime) -> Situation:
+        # The list is at least as new as this: what is decided on it must not be taken for settled too early.
+        now = self.clock.now()
         checkouts = self.shop.list_checkouts()
         possible = candidates(purchase, checkouts) if purchase is not None and purchase.checkout_id is None else []
         taken = [
@@ -242,7 +244,7 @@ class Buyer:
         return Situation(
             amount=amount,
             checkouts=checkouts,
-            now=self.clock.now(),
+            now=now,
             quiet_since=quiet_since,
             limits=self.limits,
             claimed_by_others=taken,

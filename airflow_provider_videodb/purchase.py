@@ -56,7 +56,7 @@ class Situation:
     What a try of the task sees before it decides.
 
     :param amount: dollars that this try asks for.
-    :param checkouts: VideoDB's list, read just now.
+    :param checkouts: VideoDB's list, as new as ``now`` or newer.
     :param now: by our clock.
     :param quiet_since: from when on no POST of this task was under way: this try began, or lost or got its answer.
     :param claimed_by_others: those of :func:`candidates` that other tasks have claimed.
@@ -130,7 +130,7 @@ def next_step(purchase: Purchase | None, situation: Situation) -> Step:
     """
     if purchase is None:
         return _within_limits(situation, Create(generation=0))
-    if paid := purchase.paid or paid_ids(purchase, situation.checkouts):
+    if paid := purchase.paid or _paid(purchase, situation):
         return Done(purchase=purchase.settled(paid))
     if purchase.checkout_id is not None:
         return _step_with_checkout(purchase, situation)
@@ -230,6 +230,15 @@ def how_to_resolve(purchase: Purchase) -> str:
         f"Look at the checkouts in VideoDB's console, then either run `airflow variables set {name} CHECKOUT_ID` (it "
         f"was this one) or `airflow variables set {name} {BUY}` (none of them, buy), and clear the task."
     )
+
+
+def _paid(purchase: Purchase, situation: Situation) -> tuple[str, ...]:
+    """Return what is paid of this purchase, once something is, and what may be as well."""
+    paid = paid_ids(purchase, situation.checkouts)
+    if not paid or purchase.checkout_id is not None:
+        return paid
+    unclaimed = _unclaimed_candidates(purchase, situation)
+    return merged(paid, [also.id for also in unclaimed if also.id and also.status == CheckoutStatus.COMPLETED])
 
 
 def _step_with_checkout(purchase: Purchase, situation: Situation) -> Step:

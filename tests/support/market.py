@@ -425,9 +425,7 @@ class Market:
         def report() -> None:
             task.reported = purchase.paid
             unsaid = {entry.id for entry in self._paid_by(task)} & task.seen_paid - set(purchase.paid)
-            # A checkout that no answer has named may be known by nothing but its link.
-            excused = task.answered or not self.names_ids
-            assert excused or not unsaid, f"{task.name} has paid {unsaid} as well and does not say so"
+            assert task.answered or not unsaid, f"{task.name} has paid {unsaid} as well and does not say so"
             for paid in (self.entries[checkout_id] for checkout_id in purchase.paid):
                 assert paid.id not in (task.there_before or ()), (
                     f"{task.name} takes {paid.id} for its own, which it has seen before it asked for anything"
