@@ -133,14 +133,13 @@ class Buyer:
                 case LookAgain() as look_again:
                     self._let_settle(look_again)
                     continue
-                case Create(generation=generation, orphans=orphans):
+                case Create(generation=generation):
                     purchase = Purchase(
                         generation=generation,
                         amount=amount,
                         currency=currency,
                         key=self._key(generation, amount),
                         balance_before=balance,
-                        orphans=orphans,
                     )
                 case CreateAgain(purchase=purchase):
                     if lost is not None and lost_answers == _MOST_LOST_ANSWERS:

@@ -75,7 +75,6 @@ class Create:
     """Begin a purchase: nothing was bought, or what was asked for before has expired unpaid."""
 
     generation: int
-    orphans: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +178,7 @@ def resolved(purchase: Purchase, answer: str, checkouts: Sequence[Checkout]) -> 
 
 
 def candidates(purchase: Purchase, checkouts: Sequence[Checkout]) -> list[Checkout]:
-    """Return what a POST of this purchase may have made, by amount and time."""
+    """Return what a POST of this purchase may have made, by amount and time, and what is known to be its orphan."""
     return [checkout for checkout in checkouts if _may_be_ours(checkout, purchase)]
 
 
@@ -247,7 +246,8 @@ def _step_with_checkout(purchase: Purchase, situation: Situation) -> Step:
     except VideoDBResponseError as err:
         return Stop(error=err)
     if status is CheckoutStatus.EXPIRED:
-        return _within_limits(situation, Create(generation=purchase.generation + 1, orphans=purchase.orphans))
+        # Whatever lost answers left behind is older, so it has expired as well.
+        return _within_limits(situation, Create(generation=purchase.generation + 1))
     if purchase.handed_out or situation.limits.monthly_topup_limit is None:
         # Not listed (yet) is for the wait to judge: it has the time to look again.
         return WaitFor(purchase=purchase)
@@ -325,9 +325,9 @@ def _unclaimed_candidates(purchase: Purchase, situation: Situation) -> list[Chec
 
 
 def _may_be_ours(checkout: Checkout, purchase: Purchase) -> bool:
-    if not purchase.posts or checkout.amount != purchase.amount or checkout.created_at is None:
-        return False
-    if checkout.id in purchase.not_ours:
+    if checkout.id in purchase.orphans:
+        return True
+    if checkout.id in purchase.not_ours or checkout.amount != purchase.amount or checkout.created_at is None:
         return False
     return any(
         -CLOCK_SKEW - DATE_STEP <= checkout.created_at - datetime.fromisoformat(post) <= CLOCK_SKEW + POST_TIME

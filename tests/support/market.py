@@ -423,6 +423,8 @@ class Market:
 
     def _end_of(self, task: Task, process: Process, purchase: Purchase) -> Purchase:
         def report() -> None:
+            if task.reported:
+                return
             task.reported = purchase.paid
             unsaid = {entry.id for entry in self._paid_by(task)} & task.seen_paid - set(purchase.paid)
             assert task.answered or not unsaid, f"{task.name} has paid {unsaid} as well and does not say so"
