@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from airflow_provider_videodb.answers import resolved
 from airflow_provider_videodb.exceptions import (
     ANSWER_LOST_ERRORS,
     NOTHING_DONE_ERRORS,
@@ -20,9 +21,9 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPurchaseUnknownError,
 )
 from airflow_provider_videodb.limits import SpendLimits, check_limits
+from airflow_provider_videodb.matching import CLOCK_SKEW, DATE_STEP, candidates
 from airflow_provider_videodb.payment import last_look
 from airflow_provider_videodb.purchase import (
-    CLOCK_SKEW,
     Create,
     CreateAgain,
     Done,
@@ -30,15 +31,13 @@ from airflow_provider_videodb.purchase import (
     Situation,
     Stop,
     WaitFor,
-    candidates,
     idempotency_key,
     next_step,
-    resolved,
 )
 from airflow_provider_videodb.record import Purchase
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from airflow_provider_videodb.claims import Claims
     from airflow_provider_videodb.journal import Journal
@@ -87,6 +86,7 @@ class Buyer:
     Makes the one purchase of one task instance.
 
     :param identity: what names the task instance through all its tries.
+    :param since: no checkout of this task instance is older than this.
     """
 
     shop: Shop
@@ -94,6 +94,7 @@ class Buyer:
     claims: Claims
     limits: SpendLimits
     identity: tuple[str, ...]
+    since: datetime
     clock: Clock = field(default_factory=Clock)
 
     def obtain_checkout(
@@ -192,7 +193,7 @@ class Buyer:
             purchase = self.settle(step.purchase)
         if isinstance(step, Stop):
             return purchase, str(step.error)
-        return purchase, last_look(purchase, situation.checkouts)
+        return purchase, last_look(purchase, situation.listed)
 
     def _let_settle(self, look_again: LookAgain) -> None:
         log.info("Looking at the list of checkouts again in %.1f s, since it may lag.", look_again.seconds)
@@ -240,6 +241,7 @@ class Buyer:
             for checkout in possible
             if checkout.id and self.claims.owner(checkout.id) not in (None, self._owner)
         ]
+        own = self._claimed(checkouts) if purchase is None and self.journal.durable else []
         return Situation(
             amount=amount,
             checkouts=checkouts,
@@ -247,7 +249,19 @@ class Buyer:
             quiet_since=quiet_since,
             limits=self.limits,
             claimed_by_others=taken,
+            own=own,
         )
+
+    def _claimed(self, checkouts: Sequence[Checkout]) -> list[Checkout]:
+        oldest = self.since - CLOCK_SKEW - DATE_STEP
+        return [
+            checkout
+            for checkout in checkouts
+            if checkout.id
+            and checkout.created_at
+            and checkout.created_at >= oldest
+            and self.claims.owner(checkout.id) == self._owner
+        ]
 
     def _post(
         self, purchase: Purchase, redirect_url: str | None, *, there_before: Collection[str]

@@ -1,8 +1,9 @@
 """
 Where a task keeps what must survive its death.
 
-On Airflow 3.3 that is the task state store, below it Airflow Variables; both outlive a retry and are named after dag,
-run, task and map index. (An XCom is wiped at the start of every try, and the task instance's own id changes.)
+On Airflow 3.3 that is the task state store, elsewhere Airflow Variables; both outlive a retry and a clear and are
+named after dag, run, task and map index. (An XCom is wiped at the start of every try, and the task instance's own id
+changes.)
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_videodb.purchase import answer_variable
+from airflow_provider_videodb.answers import answer_variable
 from airflow_provider_videodb.record import Purchase
-from airflow_provider_videodb.version_compat import AIRFLOW_V_3_3_PLUS
+from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -26,7 +27,13 @@ log = logging.getLogger(__name__)
 
 
 class Store(Protocol):
-    """Keeps JSON values of one task instance, by name."""
+    """
+    Keeps JSON values of one task instance, by name.
+
+    ``ends_with_run`` says whether Airflow deletes them with the DAG run.
+    """
+
+    ends_with_run: bool
 
     def get(self, name: str) -> Any:
         """Return what is kept, ``None`` if nothing is."""
@@ -43,7 +50,7 @@ class Store(Protocol):
 
 def open_store(context: Context) -> Store:
     """Return the store of the running task instance."""
-    if AIRFLOW_V_3_3_PLUS and (accessor := context.get("task_state_store")) is not None:
+    if STATE_STORE_OUTLIVES_CLEAR and (accessor := context.get("task_state_store")) is not None:
         return TaskStateStore(accessor)
     return VariableStore(task_identity(context))
 
@@ -55,7 +62,9 @@ def task_identity(context: Context) -> tuple[str, str, str, str]:
 
 
 class TaskStateStore:
-    """The task state store of Airflow 3.3: deleted with the DAG run."""
+    """The task state store of Airflow 3.3."""
+
+    ends_with_run = True
 
     def __init__(self, accessor: Any) -> None:
         self._accessor = accessor
@@ -76,7 +85,9 @@ class TaskStateStore:
 
 
 class VariableStore:
-    """Airflow Variables, below Airflow 3.3: they stay until somebody deletes them."""
+    """Airflow Variables: they stay until somebody deletes them."""
+
+    ends_with_run = False
 
     def __init__(self, identity: tuple[str, ...]) -> None:
         self._identity = identity
@@ -114,6 +125,8 @@ class Journal:
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
+        #: Whether anything is recorded at all.
+        self.durable = store is not None
         if store is None:
             log.warning("durable=False: the purchase is not recorded, so a retry of this task buys again.")
 
@@ -127,8 +140,17 @@ class Journal:
         return None if record is None else Purchase.from_dict(record)
 
     def save(self, purchase: Purchase) -> None:
-        """Record ``purchase`` in place of what is there; when this returns, it is kept."""
-        if self._store is not None:
+        """
+        Record ``purchase`` in place of what is there; when this returns, it is kept.
+
+        Once it is paid, a record that nobody would ever delete is removed: the claim on what was paid stays and tells
+        a cleared task as much.
+        """
+        if self._store is None:
+            return
+        if purchase.paid and not self._store.ends_with_run:
+            self._store.delete(_PURCHASE)
+        else:
             self._store.set(_PURCHASE, purchase.to_dict())
 
     def answer(self, purchase: Purchase) -> str | None:

@@ -23,6 +23,7 @@ from airflow_provider_videodb.fields import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 #: Stripe puts the id of a checkout session into the path of its payment link.
@@ -146,6 +147,11 @@ class Checkout:
             created_at=moment(data, "created_at"),
             id_source=IdSource.LIST,
         )
+
+
+def by_id(checkouts: Iterable[Checkout]) -> dict[str, Checkout]:
+    """Return the entries of a list by their ids, for whoever looks for some of them in a long one."""
+    return {checkout.id: checkout for checkout in checkouts if checkout.id is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError
+from airflow_provider_videodb.matching import paid_ids, status_of
 from airflow_provider_videodb.models import Checkout, CheckoutStatus
-from airflow_provider_videodb.purchase import missing_error, paid_ids, status_of
+from airflow_provider_videodb.purchase import missing_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     from airflow_provider_videodb.record import Purchase
@@ -23,7 +24,7 @@ MAX_MISSING_LOOKS = 3
 
 class PaymentWatch:
     """
-    Follows one purchase through successive looks at the list.
+    Follows one purchase through successive looks at the list, which comes by id.
 
     :param purchase: with the id of its checkout.
     """
@@ -34,9 +35,11 @@ class PaymentWatch:
         self._missing_since: datetime | None = None
         self._missing_looks = 0
 
-    def paid(self, checkouts: Sequence[Checkout], *, now: datetime) -> Purchase | None:
+    def paid(self, listed: Mapping[str, Checkout], *, now: datetime) -> Purchase | None:
         """
         Return the purchase with what of it is paid, ``None`` while it can still be.
+
+        Costs the same however long the list is: it runs for every waiter at every poll.
 
         That may be an orphan; whether it is really this task's is for the worker to tell, who can read the claims.
 
@@ -45,9 +48,9 @@ class PaymentWatch:
         :raises VideoDBResponseError: if its state is a word we do not know.
         """
         purchase = self._purchase
-        if paid := paid_ids(purchase, checkouts):
+        if paid := paid_ids(purchase, listed):
             return purchase.settled(paid)
-        status = status_of(purchase, checkouts)
+        status = status_of(purchase, listed)
         if status is CheckoutStatus.EXPIRED:
             raise VideoDBCheckoutExpiredError(
                 f"Checkout {purchase.checkout_id} over {purchase.amount} USD expired unpaid: its link cannot be paid "
@@ -64,14 +67,14 @@ class PaymentWatch:
         return None
 
 
-def last_look(purchase: Purchase, checkouts: Sequence[Checkout]) -> str:
+def last_look(purchase: Purchase, listed: Mapping[str, Checkout]) -> str:
     """Say what remains of a purchase that nobody waits for any more."""
     if not purchase.handed_out:
         return f"Nobody has been shown a link to pay the {purchase.amount} USD that were asked for."
     what = f"Checkout {purchase.checkout_id} over {purchase.amount} USD"
-    if paid_ids(purchase, checkouts):
+    if paid_ids(purchase, listed):
         return f"{what} was paid: its credits are on the account."
-    status = status_of(purchase, checkouts)
+    status = status_of(purchase, listed)
     if status is CheckoutStatus.EXPIRED:
         return f"{what} expired unpaid: nothing can be paid any more."
     return f"{what} stays payable until it expires, and there is no call to cancel it: {purchase.payment_url}"

@@ -10,7 +10,8 @@ pay it any more (an *orphan*); but an account with a stored card may have been c
 and the purchase is done; anything else, and a person has to look.
 
 The API carries no reference of ours, so checkouts are told apart by amount, by time, and by *claims*: every task
-writes down which checkout is its own, and what another task has claimed is not ours.
+writes down which checkout is its own, and what another task has claimed is not ours. A claim outlives the record of
+its purchase, and so tells a cleared task that it has paid.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from airflow_provider_videodb.answers import how_to_resolve
 from airflow_provider_videodb.exceptions import (
     VideoDBCheckoutMissingError,
     VideoDBError,
@@ -29,25 +31,17 @@ from airflow_provider_videodb.exceptions import (
     VideoDBResponseError,
 )
 from airflow_provider_videodb.limits import SpendLimits, check_limits
-from airflow_provider_videodb.models import Checkout, CheckoutStatus
+from airflow_provider_videodb.matching import DATE_STEP, candidates, in_words, paid_ids, status_of
+from airflow_provider_videodb.models import Checkout, CheckoutStatus, by_id
 from airflow_provider_videodb.record import Purchase, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from decimal import Decimal
 
 #: How long a new checkout may take to show in the list before its absence means something.
 SETTLING_TIME = timedelta(seconds=10)
-#: How far VideoDB's clock and ours may differ.
-CLOCK_SKEW = timedelta(minutes=5)
-#: How long VideoDB may take over a POST.
-POST_TIME = timedelta(minutes=5)
-#: VideoDB may cut its dates to whole seconds.
-DATE_STEP = timedelta(seconds=1)
 _UNPAID = (CheckoutStatus.PENDING, CheckoutStatus.EXPIRED)
-_KNOWN = tuple(CheckoutStatus)
-#: A person's word for "none of these is mine, buy".
-BUY = "buy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +54,7 @@ class Situation:
     :param now: by our clock.
     :param quiet_since: from when on no POST of this task was under way: this try began, or lost or got its answer.
     :param claimed_by_others: those of :func:`candidates` that other tasks have claimed.
+    :param own: where there is no record: the checkouts that this task has claimed.
     """
 
     amount: int
@@ -68,6 +63,12 @@ class Situation:
     quiet_since: datetime
     limits: SpendLimits = field(default_factory=SpendLimits)
     claimed_by_others: Collection[str] = ()
+    own: Sequence[Checkout] = ()
+
+    @property
+    def listed(self) -> Mapping[str, Checkout]:
+        """The list by id."""
+        return by_id(self.checkouts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,7 @@ def next_step(purchase: Purchase | None, situation: Situation) -> Step:
     :param purchase: what the journal holds, ``None`` if nothing was begun.
     """
     if purchase is None:
-        return _within_limits(situation, Create(generation=0))
+        return _step_without_record(situation)
     if paid := purchase.paid or _paid(purchase, situation):
         return Done(purchase=purchase.settled(paid))
     if purchase.checkout_id is not None:
@@ -145,68 +146,6 @@ def dollars_for(shortfall: Decimal, *, usd_per_credit: Decimal, min_amount: int)
     return max(min_amount, math.ceil(shortfall * usd_per_credit))
 
 
-def resolved(purchase: Purchase, answer: str, checkouts: Sequence[Checkout]) -> Purchase:
-    """
-    Apply what a person says of a purchase whose outcome could not be told.
-
-    :param answer: the id of the checkout that was this task's, or :data:`BUY` if none was.
-    :raises VideoDBPurchaseUnknownError: if the answer cannot be followed.
-    """
-    if purchase.paid or paid_ids(purchase, checkouts):
-        # There is nothing left to tell.
-        return purchase
-    if answer == BUY:
-        if purchase.handed_out and status_of(purchase, checkouts) is not CheckoutStatus.EXPIRED:
-            raise VideoDBPurchaseUnknownError(
-                f"The answer is {BUY!r}, but a link of this task was handed out and may still be paid: "
-                f"{purchase.payment_url} Nothing was bought. Remove the Airflow Variable {answer_variable(purchase)} "
-                "and clear the task to wait for that payment, or start a new DAG run to buy again."
-            )
-        return purchase.begun_anew()
-    named = next((checkout for checkout in checkouts if checkout.id == answer), None)
-    if named is None or named.status not in _KNOWN:
-        state = "in no state that VideoDB's documents know" if named else "the id of no checkout in VideoDB's list"
-        raise VideoDBPurchaseUnknownError(
-            f"The answer {answer!r} is not {BUY!r}, and {state}. Nothing was bought. {how_to_resolve(purchase)}"
-        )
-    if named.status == CheckoutStatus.COMPLETED:
-        return purchase.found(named).settled([answer])
-    if purchase.payment_url is not None:
-        return purchase.found(named)
-    # Its link is lost, so it is an orphan: the next step asks for another one.
-    return replace(purchase.begun_anew(), orphans=merged(purchase.orphans, [answer]))
-
-
-def candidates(purchase: Purchase, checkouts: Sequence[Checkout]) -> list[Checkout]:
-    """Return what a POST of this purchase may have made, by amount and time, and what is known to be its orphan."""
-    return [checkout for checkout in checkouts if _may_be_ours(checkout, purchase)]
-
-
-def paid_ids(purchase: Purchase, checkouts: Sequence[Checkout]) -> tuple[str, ...]:
-    """Return which checkouts known to be this purchase's are paid; the one that its link leads to comes first."""
-    paid = {checkout.id for checkout in checkouts if checkout.status == CheckoutStatus.COMPLETED}
-    ours = dict.fromkeys((purchase.checkout_id, *purchase.orphans))
-    return tuple(checkout_id for checkout_id in ours if checkout_id is not None and checkout_id in paid)
-
-
-def status_of(purchase: Purchase, checkouts: Sequence[Checkout]) -> CheckoutStatus | None:
-    """
-    Return the state of the purchase's checkout, ``None`` if the list does not show it.
-
-    :raises VideoDBResponseError: if it is a word that VideoDB's documents do not know.
-    """
-    for checkout in checkouts:
-        if checkout.id == purchase.checkout_id:
-            try:
-                return CheckoutStatus(checkout.status)
-            except ValueError:
-                raise VideoDBResponseError(
-                    f"Checkout {checkout.id} has the status {checkout.status!r}, which VideoDB's documents do not "
-                    "know; it is not taken for paid. Look at it in VideoDB's console."
-                ) from None
-    return None
-
-
 def missing_error(purchase: Purchase) -> VideoDBCheckoutMissingError:
     """Return the error for a checkout that the list does not show."""
     name = purchase.checkout_id or "that was just made"
@@ -217,23 +156,24 @@ def missing_error(purchase: Purchase) -> VideoDBCheckoutMissingError:
     )
 
 
-def answer_variable(purchase: Purchase) -> str:
-    """Return the name of the Airflow Variable in which a person answers for this purchase."""
-    return f"videodb_answer_{purchase.key[:16]}"
-
-
-def how_to_resolve(purchase: Purchase) -> str:
-    """Tell a person how to go on."""
-    name = answer_variable(purchase)
-    return (
-        f"Look at the checkouts in VideoDB's console, then either run `airflow variables set {name} CHECKOUT_ID` (it "
-        f"was this one) or `airflow variables set {name} {BUY}` (none of them, buy), and clear the task."
-    )
+def _step_without_record(situation: Situation) -> Step:
+    """Begin, unless the claims of this task tell of a purchase whose record was removed."""
+    if paid := [checkout for checkout in situation.own if checkout.status == CheckoutStatus.COMPLETED]:
+        return Done(purchase=Purchase.from_claimed(paid))
+    if payable := [checkout for checkout in situation.own if checkout.status != CheckoutStatus.EXPIRED]:
+        return Stop(
+            error=VideoDBPurchaseUnknownError(
+                f"This task has made a checkout whose record is gone, and its link may still be payable: "
+                f"{in_words(payable)}. Nothing more was bought. Clear the task once that is paid or has expired, or "
+                "start a new DAG run to buy again."
+            )
+        )
+    return _within_limits(situation, Create(generation=len(situation.own)))
 
 
 def _paid(purchase: Purchase, situation: Situation) -> tuple[str, ...]:
     """Return what is paid of this purchase, once something is, and what may be as well."""
-    paid = paid_ids(purchase, situation.checkouts)
+    paid = paid_ids(purchase, situation.listed)
     if not paid or purchase.checkout_id is not None:
         return paid
     unclaimed = _unclaimed_candidates(purchase, situation)
@@ -242,7 +182,7 @@ def _paid(purchase: Purchase, situation: Situation) -> tuple[str, ...]:
 
 def _step_with_checkout(purchase: Purchase, situation: Situation) -> Step:
     try:
-        status = status_of(purchase, situation.checkouts)
+        status = status_of(purchase, situation.listed)
     except VideoDBResponseError as err:
         return Stop(error=err)
     if status is CheckoutStatus.EXPIRED:
@@ -263,7 +203,7 @@ def _step_before_handing_out(purchase: Purchase, situation: Situation) -> Step:
     """
     if look_again := _look_again(situation, SETTLING_TIME + DATE_STEP):
         return look_again
-    own = next((checkout for checkout in situation.checkouts if checkout.id == purchase.checkout_id), None)
+    own = situation.listed.get(purchase.checkout_id or "")
     earlier = [checkout for checkout in situation.checkouts if own is None or _order(checkout) < _order(own)]
     # The month is that of VideoDB's clock, once it is known.
     made_at = situation.now if own is None or own.created_at is None else own.created_at
@@ -324,29 +264,14 @@ def _unclaimed_candidates(purchase: Purchase, situation: Situation) -> list[Chec
     ]
 
 
-def _may_be_ours(checkout: Checkout, purchase: Purchase) -> bool:
-    if checkout.id in purchase.orphans:
-        return True
-    if checkout.id in purchase.not_ours or checkout.amount != purchase.amount or checkout.created_at is None:
-        return False
-    return any(
-        -CLOCK_SKEW - DATE_STEP <= checkout.created_at - datetime.fromisoformat(post) <= CLOCK_SKEW + POST_TIME
-        for post in purchase.posts
-    )
-
-
 def _order(checkout: Checkout) -> tuple[float, str]:
     created = checkout.created_at.timestamp() if checkout.created_at else 0.0
     return created, checkout.id or ""
 
 
 def _cannot_tell(purchase: Purchase, found: Sequence[Checkout]) -> VideoDBPurchaseUnknownError:
-    listed = "; ".join(
-        f"{checkout.id}: {checkout.amount} {checkout.currency}, {checkout.status}, {checkout.created_at}"
-        for checkout in found
-    )
     return VideoDBPurchaseUnknownError(
         f"A top-up of {purchase.amount} USD was asked for at {purchase.posts[-1]} and its answer was lost or named no "
-        f"checkout. Whether it is one of these cannot be told: {listed}. Nothing more was bought. "
+        f"checkout. Whether it is one of these cannot be told: {in_words(found)}. Nothing more was bought. "
         f"{how_to_resolve(purchase)}"
     )

@@ -64,6 +64,21 @@ class Purchase:
                 "bought. Look at the checkouts in VideoDB's console; then start a new DAG run to buy again."
             ) from err
 
+    @classmethod
+    def from_claimed(cls, paid: Sequence[Checkout]) -> Purchase:
+        """Return what VideoDB's list tells of a purchase: the first is what was bought, its link is not known."""
+        first = paid[0]
+        return cls(
+            generation=0,
+            amount=int(first.amount),  # type: ignore[arg-type]  # every entry of the list has an amount
+            currency=first.currency,
+            key="",
+            balance_before=None,
+            checkout_id=first.id,
+            id_source=first.id_source,
+            paid=tuple(checkout.id for checkout in paid if checkout.id),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form for journal, trigger and event."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

@@ -6,5 +6,5 @@ from importlib.metadata import version
 
 _major, _minor = version("apache-airflow-core").split(".")[:2]
 
-#: Task state store, shared streams in the triggerer, templates in what starts from a trigger.
-AIRFLOW_V_3_3_PLUS = (int(_major), int(_minor)) >= (3, 3)
+#: Below there is no task state store; from 3.4 on, a user who clears a task empties it.
+STATE_STORE_OUTLIVES_CLEAR = (int(_major), int(_minor)) == (3, 3)

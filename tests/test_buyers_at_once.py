@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class Variables:
 
 @dataclass
 class Store:
+    ends_with_run = True
     kept: dict[str, Any] = field(default_factory=dict)
 
     def get(self, name: str) -> Any:
@@ -101,6 +102,7 @@ def both_buy(emulator: Emulator, *, monthly_topup_limit: int | None = None) -> l
             claims=VariableClaims("videodb_default"),
             limits=SpendLimits(monthly_topup_limit=limit),
             identity=("dag", "run", task_id, "-1"),
+            since=datetime.now(UTC),
         )
         try:
             return buyer.obtain_checkout(50, currency=None, redirect_url=None, balance=3)

@@ -17,7 +17,19 @@ PACKAGE = Path(airflow_provider_videodb.__file__).parent
 #: What every DAG file has loaded already.
 AIRFLOW = "import airflow.sdk, airflow.providers.common.compat.sdk"
 DAG_FILE = "import airflow_provider_videodb.operators.billing, airflow_provider_videodb.sensors.billing"
-PURE = ("addresses", "arguments", "exceptions", "fields", "limits", "models", "payment", "purchase", "record")
+PURE = (
+    "addresses",
+    "answers",
+    "arguments",
+    "exceptions",
+    "fields",
+    "limits",
+    "matching",
+    "models",
+    "payment",
+    "purchase",
+    "record",
+)
 IMPURE = ("airflow", "requests", "urllib3", "tenacity")
 
 

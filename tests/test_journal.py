@@ -101,7 +101,7 @@ class TestTheStore:
         assert isinstance(open_store(CONTEXT | {"task_state_store": Accessor()}), TaskStateStore)
 
     def test_is_a_variable_below_airflow_3_3(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(journal, "AIRFLOW_V_3_3_PLUS", False)
+        monkeypatch.setattr(journal, "STATE_STORE_OUTLIVES_CLEAR", False)
 
         assert isinstance(open_store(CONTEXT | {"task_state_store": Accessor()}), VariableStore)
 

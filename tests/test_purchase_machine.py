@@ -21,7 +21,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from airflow_provider_videodb.purchase import BUY, CLOCK_SKEW, SETTLING_TIME
+from airflow_provider_videodb.answers import BUY
+from airflow_provider_videodb.matching import CLOCK_SKEW
+from airflow_provider_videodb.purchase import SETTLING_TIME
 from tests.support.market import WEBSITE, Card, Happening, Market, Step, Task, TaskState
 
 AMOUNT, OTHER_AMOUNT = 10, 20
@@ -40,13 +42,17 @@ class PurchaseMachine(RuleBasedStateMachine):
         card=st.sampled_from(Card),
         honours_key=st.booleans(),
         names_ids=st.sampled_from([True, True, True, False]),
+        keeps_records=st.booleans(),
         monthly_limit=st.sampled_from([None, None, AMOUNT, 2 * AMOUNT]),
     )
-    def opens(self, card: Card, honours_key: bool, names_ids: bool, monthly_limit: int | None) -> None:
+    def opens(
+        self, card: Card, honours_key: bool, names_ids: bool, keeps_records: bool, monthly_limit: int | None
+    ) -> None:
         self.market = Market(
             card=card,
             honours_key=honours_key,
             names_ids=names_ids,
+            keeps_records=keeps_records,
             monthly_limit=monthly_limit,
             tasks=[Task(name, AMOUNT) for name in NAMES],
         )

@@ -287,9 +287,10 @@ class EnsureCreditsOperator(PurchasingOperator):
         """
         if purchase is None or purchase.paid:
             return purchase
+        from airflow_provider_videodb.models import by_id
         from airflow_provider_videodb.payment import PaymentWatch
 
-        seen = PaymentWatch(purchase).paid(buyer.shop.list_checkouts(), now=datetime.now(UTC))
+        seen = PaymentWatch(purchase).paid(by_id(buyer.shop.list_checkouts()), now=datetime.now(UTC))
         return purchase if seen is None else buyer.settle(seen)
 
     def _raise_if_over(

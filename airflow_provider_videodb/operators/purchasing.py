@@ -73,9 +73,10 @@ class PurchasingOperator(GivenArguments):
     def on_kill(self) -> None:
         """Say what remains payable when a worker that holds the wait is killed."""
         if self._waiting_for is not None:
+            from airflow_provider_videodb.models import by_id
             from airflow_provider_videodb.payment import last_look
 
-            self.log.warning(last_look(self._waiting_for, self._client().list_checkouts()))
+            self.log.warning(last_look(self._waiting_for, by_id(self._client().list_checkouts())))
 
     def check_common_arguments(self) -> None:
         """
@@ -121,6 +122,7 @@ class PurchasingOperator(GivenArguments):
             claims=VariableClaims(self.videodb_conn_id),
             limits=replace(hook.settings.limits, max_amount=max_amount),
             identity=task_identity(context),
+            since=context["dag_run"].run_after,
         )
 
     def usage(self) -> Usage:

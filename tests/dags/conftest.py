@@ -25,8 +25,17 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_videodb.payment.MISSING_GRACE", timedelta(seconds=0.3))
 
 
+@pytest.fixture(params=["task state store", "variables"])
+def record(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Keep the record of a purchase where Airflow 3.3 does, and where any other does."""
+    monkeypatch.setattr("airflow_provider_videodb.journal.STATE_STORE_OUTLIVES_CLEAR", request.param != "variables")
+    return str(request.param)
+
+
 @pytest.fixture
-def person(airflow_db: None, short_waits: None, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Person:
+def person(
+    airflow_db: None, short_waits: None, record: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> Person:
     """Return somebody who pays the link while the task waits."""
     somebody = Person(emulator)
     somebody.while_waiting = somebody.pays

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import pytest
 
 from airflow_provider_videodb.emulator.faults import FaultKind
-from tests.support.purchases import LIST, TOPUP, Died, Point, Shopping, in_turn
+from tests.support.purchases import LIST, TOPUP, Died, Point, Shopping, in_turn, journal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_videodb.emulator.server import Emulator
     from tests.support.purchases import Bought, Person
 
 Server = dict[str, Any]
@@ -258,11 +257,13 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_one_purchase(
-    row: Row, person: Person, emulator: Emulator, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    row: Row, person: Person, record: str, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bought = told(row, person, connect, monkeypatch)
 
     assert end_of(bought, person) == row.end
+    # Nobody but us ever deletes a Variable, and a settled purchase needs none.
+    assert (journal_of(bought) is None) == (record == "variables" and row.paid == 1)
 
 
 def test_every_fault_of_the_emulator_has_a_row() -> None:

@@ -329,8 +329,11 @@ def test_another_triggerer_takes_over_a_wait(person: Person, monkeypatch: pytest
     async def run_twice(self: CheckoutTrigger) -> Any:
         if not waits:
             waits.append(self)
-            async for _ in self.open_shared_stream(self.serialize()[1]):
-                break
+            died = asyncio.ensure_future(anext(run_to_the_end(self)))
+            await asyncio.wait({died}, timeout=0)
+            died.cancel()
+            await asyncio.wait({died})
+            assert died.cancelled()
             async for event in CheckoutTrigger(**self.serialize()[1]).run():
                 yield event
         else:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_videodb.answers import BUY
 from airflow_provider_videodb.buyer import Buyer
 from airflow_provider_videodb.exceptions import (
     PERMANENT_ERRORS,
@@ -26,9 +27,9 @@ from airflow_provider_videodb.exceptions import (
     VideoDBServerError,
 )
 from airflow_provider_videodb.limits import SpendLimits
-from airflow_provider_videodb.models import Checkout, CheckoutStatus, IdSource
+from airflow_provider_videodb.models import Checkout, CheckoutStatus, IdSource, by_id
 from airflow_provider_videodb.payment import PaymentWatch
-from airflow_provider_videodb.purchase import BUY, SETTLING_TIME
+from airflow_provider_videodb.purchase import SETTLING_TIME
 from airflow_provider_videodb.record import Purchase
 
 if TYPE_CHECKING:
@@ -225,18 +226,27 @@ class Market:
     VideoDB with one account, the tasks of ours that buy on it, and the time.
 
     :param names_ids: whether the answer of a POST names the checkout, or is a link alone.
+    :param keeps_records: whether Airflow keeps the record of a settled purchase, as its task state store does.
     """
 
     def __init__(
-        self, *, card: Card, honours_key: bool, names_ids: bool, monthly_limit: int | None, tasks: Iterable[Task]
+        self,
+        *,
+        card: Card,
+        honours_key: bool,
+        names_ids: bool,
+        keeps_records: bool,
+        monthly_limit: int | None,
+        tasks: Iterable[Task],
     ) -> None:
         self.card = card
         self.honours_key = honours_key
         self.names_ids = names_ids
+        self.keeps_records = keeps_records
         self.monthly_limit = monthly_limit
         self.tasks = {task.name: task for task in tasks}
         # Two minutes before a new month, so that limits meet one.
-        self.now = datetime(2026, 1, 31, 23, 58, 0, 250_000, UTC)
+        self.now = self.opened = datetime(2026, 1, 31, 23, 58, 0, 250_000, UTC)
         self.entries: dict[str, Entry] = {}
         self.requests: list[Request] = []
         self.claims: dict[str, str] = {}
@@ -310,6 +320,7 @@ class Market:
             claims=_Claims(self, process),
             limits=SpendLimits(monthly_topup_limit=None if self.monthly_limit is None else Decimal(self.monthly_limit)),
             identity=(task.name,),
+            since=self.opened,
             clock=_Clock(self, task, process),  # type: ignore[arg-type]
         )
 
@@ -331,7 +342,7 @@ class Market:
         checkouts = self.view()
         task.seen_paid = _paid_in(checkouts)
         try:
-            seen = task.watch.paid(checkouts, now=self.now)
+            seen = task.watch.paid(by_id(checkouts), now=self.now)
         except VideoDBError as err:
             self._failed(task, err)
             return
@@ -411,8 +422,10 @@ class Market:
 
     def _is_taken_from(self, task: Task) -> bool:
         """Say whether another task has taken what an answer named as this task's: only a new DAG run goes on."""
-        own = None if task.purchase is None else task.purchase.checkout_id
-        return self.claims.get(own or "", task.name) != task.name
+        link = None if task.purchase is None else task.purchase.payment_url
+        return any(
+            entry.url == link and self.claims.get(entry.id, task.name) != task.name for entry in self.entries.values()
+        )
 
     def _start(self, task: Task, work: Callable[[Process], Purchase]) -> None:
         task.state = TaskState.RUNNING
@@ -582,6 +595,8 @@ class _Shop:
 
 
 class _Journal:
+    durable = True
+
     def __init__(self, market: Market, task: Task, process: Process) -> None:
         self._market, self._task, self._process = market, task, process
 
@@ -590,7 +605,8 @@ class _Journal:
 
     def save(self, purchase: Purchase) -> None:
         def write() -> None:
-            self._task.journal = json.dumps(purchase.to_dict())
+            kept = self._market.keeps_records or not purchase.paid
+            self._task.journal = json.dumps(purchase.to_dict()) if kept else None
             for entry in self._market.entries.values():
                 if purchase.payment_url == entry.url:
                     entry.answered = True

@@ -211,8 +211,9 @@ def kept_in_xcom() -> dict[str, Any]:
 
 
 def journal_of(bought: Bought) -> Any:
-    """Return what the task state store keeps of a run's purchase."""
+    """Return what Airflow keeps of a run's purchase, in its task state store or in a Variable; ``None`` if nothing."""
     from airflow.models.task_state_store import TaskStateStoreModel
+    from airflow.models.variable import Variable
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
@@ -220,4 +221,6 @@ def journal_of(bought: Bought) -> Any:
         value = session.scalar(
             select(TaskStateStoreModel.value).where(TaskStateStoreModel.dag_run_id == bought.run.dag_run.id)
         )
-        return json.loads(value)
+    variable = f"videodb_purchase__shopping__{bought.run.dag_run.run_id}__{TASK}__-1"
+    value = value or Variable.get(variable, default_var=None)
+    return None if value is None else json.loads(value)
