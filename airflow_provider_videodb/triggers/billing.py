@@ -1,9 +1,8 @@
 """
 Waiting without a worker: one poll of an account serves every task that waits on it.
 
-On Airflow 3.3 all triggers of one kind, connection and poll interval share one stream of snapshots in the
-triggerer; each filters the stream for what it waits for and keeps its own deadline. Elsewhere (older Airflow,
-``dag.test()``) the same filter runs over a stream of its own.
+All triggers of one kind, connection and poll interval share one poll in their triggerer; each judges what the poll
+sees for itself and keeps its own deadline.
 """
 
 from __future__ import annotations
@@ -11,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.triggers import BaseEventTrigger
-from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_videodb import exceptions
 from airflow_provider_videodb.arguments import count_argument, credits_argument
 from airflow_provider_videodb.exceptions import PERMANENT_ERRORS, VideoDBError, VideoDBRateLimitError
+from airflow_provider_videodb.models import by_id
 from airflow_provider_videodb.payment import PaymentWatch, last_look
 from airflow_provider_videodb.record import Purchase
-from airflow_provider_videodb.triggers.polling import NOTHING_NEW, Snapshot, snapshots
+from airflow_provider_videodb.triggers.polling import NOTHING_NEW, Snapshot
+from airflow_provider_videodb.triggers.sharing import Question, verdict
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -45,7 +45,7 @@ class EventStatus(StrEnum):
     ERROR = "error"
 
 
-class BillingTrigger(BaseEventTrigger):
+class BillingTrigger(BaseTrigger):
     """
     Polls one account and fires once, when what the task waits for is there or can no longer come.
 
@@ -56,14 +56,11 @@ class BillingTrigger(BaseEventTrigger):
     :param videodb_conn_id: the connection; the API key stays in it.
     :param poll_interval: seconds between polls.
     :param deadline: when the wait is over, in seconds since 1970, so that a restart of the triggerer does not
-        prolong it.
+        prolong it. It is looked at once per interval.
     :param max_consecutive_failures: failed polls in a row that end the wait.
     """
 
     kind: ClassVar[str]
-
-    # BaseEventTrigger was made for assets, which have no queue; the tasks that defer to us do.
-    supports_triggerer_queue = True
 
     def __init__(
         self, *, videodb_conn_id: str, poll_interval: float, deadline: float | None, max_consecutive_failures: int
@@ -87,27 +84,26 @@ class BillingTrigger(BaseEventTrigger):
             },
         )
 
-    def shared_stream_key(self) -> Hashable:
-        """Share one poll with everybody who asks the same account the same question as often."""
-        return (self.kind, self.videodb_conn_id, self.poll_interval)
+    @property
+    def question(self) -> Question:
+        """What is polled for this wait: everybody who asks the same account the same as often shares the poll."""
+        return Question(self.kind, self.videodb_conn_id, self.poll_interval)
 
-    @classmethod
-    def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
-        """Poll for ever; uses what is in the key alone."""
-        return snapshots(kwargs["videodb_conn_id"], cls.read, interval=kwargs["poll_interval"])
-
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+    async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event that ends this wait."""
         try:
-            event = await self._wait(shared_stream)
+            self.begin()
+            event = await verdict(self.question, self.read, self.weigh)
         except Exception as err:  # noqa: BLE001 - see the class: whatever it is, the task is told
             event = _error_event(err)
         yield self.end_with(event)
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait on a stream of one's own, where nothing shares streams."""
-        async for event in self.filter_shared_stream(self.open_shared_stream(self.serialize()[1])):
-            yield event
+    def weigh(self, snapshot: Snapshot) -> dict[str, Any] | None:
+        """Return the event that ends the wait, if this tick of the poll does."""
+        event = self._judged(snapshot)
+        if event is None and self.deadline is not None and time.time() >= self.deadline:
+            return {"status": EventStatus.TIMEOUT, **self.result()}
+        return event
 
     @classmethod
     @abstractmethod
@@ -134,17 +130,7 @@ class BillingTrigger(BaseEventTrigger):
         """Return the event for Airflow."""
         return TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's class is not annotated
 
-    async def _wait(self, stream: AsyncIterator[Snapshot]) -> dict[str, Any]:
-        self.begin()
-        async for snapshot in stream:
-            event = self._weigh(snapshot)
-            if event is not None:
-                return event
-            if self.deadline is not None and time.time() >= self.deadline:
-                return {"status": EventStatus.TIMEOUT, **self.result()}
-        raise VideoDBError("The poll of VideoDB ended under a task that waits. Retry the task.")
-
-    def _weigh(self, snapshot: Snapshot) -> dict[str, Any] | None:
+    def _judged(self, snapshot: Snapshot) -> dict[str, Any] | None:
         if snapshot is NOTHING_NEW:
             return None
         if snapshot.error is None:
@@ -273,11 +259,11 @@ class CheckoutTrigger(BillingTrigger):
         self._watch = PaymentWatch(Purchase.from_dict(self.purchase))
 
     @classmethod
-    def read(cls, client: BillingClient) -> Sequence[Checkout]:
+    def read(cls, client: BillingClient) -> Mapping[str, Checkout]:
         """Read the list, the only view of a checkout there is."""
-        return client.poll_checkouts()
+        return by_id(client.poll_checkouts())
 
-    def judge(self, seen: Sequence[Checkout]) -> dict[str, Any] | None:
+    def judge(self, seen: Mapping[str, Checkout]) -> dict[str, Any] | None:
         """Look for the purchase in the list."""
         settled = self._watch.paid(seen, now=datetime.now(UTC))
         if settled is None:
@@ -290,7 +276,7 @@ class CheckoutTrigger(BillingTrigger):
 
         client = await VideoDBBillingHook(self.videodb_conn_id).aget_poll_client()
         checkouts = await asyncio.to_thread(client.list_checkouts)
-        self.log.warning(last_look(Purchase.from_dict(self.purchase), checkouts))
+        self.log.warning(last_look(Purchase.from_dict(self.purchase), by_id(checkouts)))
 
     def result(self) -> dict[str, Any]:
         """Return the purchase that was waited for."""

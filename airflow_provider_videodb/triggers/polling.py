@@ -1,9 +1,10 @@
-"""Looking at one account again and again, for everybody who waits on it. Knows nothing of tasks."""
+"""Looking at one account again and again. Knows nothing of tasks, nor of who else waits."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from airflow_provider_videodb.exceptions import VideoDBRateLimitError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from airflow_provider_videodb.client import BillingClient
 
@@ -21,6 +22,10 @@ log = logging.getLogger(__name__)
 
 #: Airflow's sensors may poke without a pause; the event loop of all triggers must not spin for it.
 SHORTEST_INTERVAL = 0.05
+#: Seconds over which the first looks of many polls are spread, as when a triggerer starts with a hundred accounts.
+SPREAD = 10.0
+#: Longest pause in seconds that failures alone lead to; longer intervals and what VideoDB asks for are kept.
+LONGEST_PAUSE = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,16 +40,20 @@ class Snapshot:
 NOTHING_NEW = Snapshot()
 
 
-async def snapshots(conn_id: str, look: Callable[[BillingClient], Any], *, interval: float) -> AsyncIterator[Snapshot]:
+async def snapshots(
+    conn_id: str, look: Callable[[BillingClient], Any], *, interval: float
+) -> AsyncGenerator[Snapshot, None]:
     """
     Look at most once per ``interval`` and yield at every tick, for ever, whatever happens.
 
-    An exception here would reach the waiters as a failed trigger, and a poll that yields nothing would keep them
-    from noticing that their time is up.
+    Begins at a random moment of the first interval. While looks fail, each is twice as far from the next as the one
+    before; being asked to wait is obeyed. A poll that yielded nothing meanwhile would keep the waiters from noticing
+    that their time is up.
     """
     interval = max(interval, SHORTEST_INTERVAL)
-    poll = _Poll(conn_id, look)
+    poll = _Poll(conn_id, look, interval)
     try:
+        await asyncio.sleep(random.uniform(0, min(interval, SPREAD)))  # noqa: S311 - no secret hangs on it
         while True:
             next_tick = time.monotonic() + interval
             yield await poll.tick(within=interval)
@@ -56,28 +65,32 @@ async def snapshots(conn_id: str, look: Callable[[BillingClient], Any], *, inter
 class _Poll:
     """One look at a time, in a thread of its own: an account that answers slowly delays no other."""
 
-    def __init__(self, conn_id: str, look: Callable[[BillingClient], Any]) -> None:
+    def __init__(self, conn_id: str, look: Callable[[BillingClient], Any], interval: float) -> None:
         self._conn_id = conn_id
         self._look = look
+        self._interval = interval
         self._client: BillingClient | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"videodb-{conn_id}")
         self._under_way: asyncio.Task[Snapshot] | None = None
+        self._began = 0.0
         self._not_before = 0.0
-        self._failing = False
+        self._failures = 0
 
     async def tick(self, *, within: float) -> Snapshot:
         """Return what a look saw, if one came to an end within so many seconds."""
         if self._under_way is None:
             if time.monotonic() < self._not_before:
                 return NOTHING_NEW
+            self._began = time.monotonic()
             self._under_way = asyncio.create_task(self._snapshot())
         await asyncio.wait({self._under_way}, timeout=within)
         if not self._under_way.done():
             return NOTHING_NEW
         snapshot, self._under_way = self._under_way.result(), None
-        if isinstance(snapshot.error, VideoDBRateLimitError):
-            self._not_before = time.monotonic() + (snapshot.error.retry_after or 0.0)
         self._log_change(snapshot.error)
+        self._failures = 0 if snapshot.error is None else self._failures + 1
+        if snapshot.error is not None:
+            self._not_before = self._pause_after(snapshot.error)
         return snapshot
 
     def stop(self) -> None:
@@ -95,11 +108,18 @@ class _Poll:
         except Exception as err:  # noqa: BLE001 - whatever it is, the waiters are told
             return Snapshot(error=err)
 
+    def _pause_after(self, error: Exception) -> float:
+        """Return when to look again after a failure."""
+        if isinstance(error, VideoDBRateLimitError) and error.retry_after is not None:
+            return time.monotonic() + error.retry_after
+        # No power is raised that could overflow: by then the pause is the longest anyway.
+        doubled: float = self._interval * 2 ** min(self._failures, 16)
+        # From where the look began, which is where its tick did.
+        return self._began + min(doubled, max(self._interval, LONGEST_PAUSE))
+
     def _log_change(self, error: Exception | None) -> None:
         """Say when looking begins to fail and when it works again, not at every look."""
-        failing = error is not None
-        if failing and not self._failing:
+        if error is not None and not self._failures:
             log.warning("Polling VideoDB for connection %s fails; waiting goes on: %s", self._conn_id, error)
-        elif self._failing and not failing:
+        elif error is None and self._failures:
             log.info("Polling VideoDB for connection %s works again.", self._conn_id)
-        self._failing = failing

@@ -392,4 +392,4 @@ def test_it_shares_the_poll_of_the_sensors() -> None:
 
     same: dict[str, Any] = {"threshold": 5, "videodb_conn_id": "videodb_default", "poll_interval": 30, "deadline": None}
     sensor, task = CreditThresholdTrigger(**same), EnsureCreditsTrigger(**same, state={})
-    assert sensor.shared_stream_key() == task.shared_stream_key()
+    assert sensor.question == task.question

@@ -10,6 +10,8 @@ from airflow.executors.workloads.trigger import RunTrigger
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 from airflow.models.trigger import Trigger
 
+from airflow_provider_videodb.triggers.sharing import polls_here
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -62,7 +64,7 @@ class Triggerer:
     @property
     def polls(self) -> int:
         """How many shared polls are running."""
-        return len(self.runner._shared_streams._groups)
+        return polls_here()
 
     async def _collect(self) -> None:
         finished = await self.runner.cleanup_finished_triggers()
@@ -81,4 +83,3 @@ async def triggerer() -> AsyncIterator[Triggerer]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await running.runner._shared_streams.stop_all()

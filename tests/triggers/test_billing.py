@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from decimal import Decimal
 from inspect import signature
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from airflow.sdk._shared.module_loading import import_string
@@ -58,7 +60,7 @@ def listed(checkout_id: str, status: str) -> Snapshot:
     checkout = Checkout.from_list(
         {"id": checkout_id, "amount": 50, "currency": "usd", "status": status, "created_at": "2026-01-01T00:00:00Z"}
     )
-    return Snapshot(seen=[checkout])
+    return Snapshot(seen={checkout_id: checkout})
 
 
 def threshold_trigger(**arguments: Any) -> CreditThresholdTrigger:
@@ -76,19 +78,35 @@ def checkout_trigger(**arguments: Any) -> CheckoutTrigger:
 async def outcome(trigger: Any, *snapshots: Snapshot) -> TriggerEvent | None:
     """Return the one event that the trigger makes of these snapshots, ``None`` if it still waits after them."""
 
-    class StillWaitingError(BaseException):
-        pass
+    all_shown = asyncio.Event()
 
-    async def stream() -> AsyncIterator[Snapshot]:
+    async def stream(*_: Any, **__: Any) -> AsyncIterator[Snapshot]:
         for snapshot in snapshots:
             yield snapshot
-        raise StillWaitingError
+        all_shown.set()
+        await asyncio.Event().wait()
 
-    try:
-        (event,) = [event async for event in trigger.filter_shared_stream(stream())]
-    except StillWaitingError:
-        return None
-    return event
+    return await first_event(trigger, stream, until=all_shown)
+
+
+async def first_event(trigger: Any, stream: Any, *, until: asyncio.Event | None = None) -> TriggerEvent | None:
+    """Let a trigger wait on a poll that sees ``stream``; ``None`` if it still waits once ``until`` is set."""
+
+    async def events() -> list[TriggerEvent]:
+        return [event async for event in trigger.run()]
+
+    with patch("airflow_provider_videodb.triggers.sharing.snapshots", stream):
+        waiting = asyncio.create_task(events())
+        ends = {waiting} if until is None else {waiting, asyncio.create_task(until.wait())}
+        await asyncio.wait(ends, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        for _ in range(5):
+            # What was decided at the last tick takes a few steps to come out.
+            await asyncio.sleep(0)
+        if not waiting.done():
+            waiting.cancel()
+            return None
+        (event,) = await waiting
+        return event
 
 
 async def payload(trigger: Any, *snapshots: Snapshot) -> dict[str, Any]:
@@ -212,22 +230,22 @@ async def test_a_worker_is_spared_unless_something_must_be_raised(soft_fail, sna
 
 @pytest.mark.parametrize("make", [threshold_trigger, checkout_trigger])
 async def test_a_poll_that_breaks_is_an_error_of_the_task_and_no_failed_trigger(make):
-    async def broken() -> AsyncIterator[Snapshot]:
+    async def broken(*_: Any, **__: Any) -> AsyncIterator[Snapshot]:
         yield NOTHING_NEW
-        raise RuntimeError("subscriber queue exceeded")
+        raise RuntimeError("out of threads")
 
-    (event,) = [event async for event in make().filter_shared_stream(broken())]
+    event = await first_event(make(), broken)
 
-    assert event.payload["message"] == "RuntimeError: subscriber queue exceeded"
-    with pytest.raises(VideoDBError, match="subscriber queue exceeded"):
+    assert event.payload["message"] == "RuntimeError: out of threads"
+    with pytest.raises(VideoDBError, match="out of threads"):
         checked_event(event.payload, EventStatus.ENOUGH)
 
 
 async def test_a_poll_that_ends_is_an_error_too():
-    async def ending() -> AsyncIterator[Snapshot]:
+    async def ending(*_: Any, **__: Any) -> AsyncIterator[Snapshot]:
         yield balance("1")
 
-    (event,) = [event async for event in threshold_trigger().filter_shared_stream(ending())]
+    event = await first_event(threshold_trigger(), ending)
 
     assert event.payload["error"] == "VideoDBError"
 
@@ -311,9 +329,9 @@ def test_who_asks_the_same_of_the_same_account_as_often_shares_a_poll():
     ]
     others = [threshold_trigger(videodb_conn_id="other"), threshold_trigger(poll_interval=60), checkout_trigger()]
 
-    keys = {trigger.shared_stream_key() for trigger in same}
+    keys = {trigger.question for trigger in same}
     assert len(keys) == 1
-    assert len(keys | {trigger.shared_stream_key() for trigger in others}) == 4
+    assert len(keys | {trigger.question for trigger in others}) == 4
 
 
 ENDING_ERRORS = [

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from contextlib import aclosing
-from itertools import count
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,10 +143,47 @@ async def test_it_waits_as_long_as_videodb_asks_and_ticks_meanwhile():
     assert between > 1
 
 
-async def test_being_limited_without_a_time_costs_no_more_than_an_interval():
-    looks = await looks_of(answers(VideoDBRateLimitError("slow down"), "go on"), 2)
+@pytest.mark.parametrize("error", [VideoDBServerError("down"), VideoDBRateLimitError("slow down")])
+async def test_while_looks_fail_each_pause_is_twice_as_long_as_the_one_before(error):
+    times: list[float] = []
 
-    assert looks[1].seen == "go on"
+    def look(_: Any) -> None:
+        times.append(time.monotonic())
+        if len(times) not in (5, 6):
+            raise error
+
+    await looks_of(look, 8, interval=0.1)
+
+    pauses = [round((later - earlier) / 0.1) for earlier, later in pairwise(times)]
+    assert pauses == [2, 4, 8, 16, 1, 1, 2]
+
+
+async def test_no_pause_that_failures_lead_to_is_longer_than_the_longest(monkeypatch):
+    monkeypatch.setattr(polling, "LONGEST_PAUSE", 0.2)
+    began = time.monotonic()
+
+    await looks_of(answers(*[VideoDBServerError("down")] * 7), 7, interval=0.05)
+
+    assert 0.1 + 5 * 0.2 <= time.monotonic() - began + 0.1 < 2
+
+
+async def test_first_looks_of_many_polls_are_spread():
+    times: list[float] = []
+    began = time.monotonic()
+
+    await asyncio.gather(*(looks_of(lambda _: times.append(time.monotonic()), 1, interval=1) for _ in range(40)))
+
+    halves = [looked - began < 0.5 for looked in times]
+    assert min(halves.count(True), halves.count(False)) > 4
+
+
+async def test_the_first_look_at_a_rare_poll_comes_soon(monkeypatch):
+    monkeypatch.setattr(polling, "SPREAD", 0.1)
+    began = time.monotonic()
+
+    await looks_of(answers("seen"), 1, interval=3600)
+
+    assert time.monotonic() - began < 5
 
 
 async def test_a_poke_interval_of_zero_does_not_spin(monkeypatch):
@@ -170,7 +207,9 @@ async def test_a_connection_that_cannot_be_read_is_read_again(monkeypatch):
         assert "password" in str(refused)
 
         monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(CONNECTION))
-        assert await anext(stream) == Snapshot(seen="seen")
+        while (read := await anext(stream)) is NOTHING_NEW:
+            pass
+        assert read == Snapshot(seen="seen")
 
 
 async def test_the_log_tells_each_change_of_state_once(caplog):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,19 +15,23 @@ import structlog
 from airflow_provider_videodb.client import BillingClient
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import VideoDBAuthenticationError
-from airflow_provider_videodb.triggers import polling
+from airflow_provider_videodb.triggers import polling, sharing
 from airflow_provider_videodb.triggers.billing import (
+    MAX_CONSECUTIVE_FAILURES,
     CheckoutTrigger,
     CreditThresholdTrigger,
     EventStatus,
     checked_event,
 )
+from airflow_provider_videodb.triggers.sharing import Question, polls_here, verdict
 from tests.conftest import API_KEY
 from tests.support.records import purchase_of
 from tests.support.triggerer import triggerer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from airflow_provider_videodb.triggers.polling import Snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -124,7 +130,8 @@ async def test_a_late_joiner_needs_no_poll_of_its_own(emulator):
         assert airflow.polls == 1
 
 
-async def test_no_waiter_is_lost_while_videodb_is_ill_and_the_log_says_it_once(emulator, caplog):
+async def test_no_waiter_is_lost_while_videodb_is_ill_and_the_log_says_it_once(emulator, caplog, monkeypatch):
+    monkeypatch.setattr(polling, "LONGEST_PAUSE", 0)
     caplog.set_level("INFO", logger=polling.__name__)
     async with triggerer() as airflow:
         waiting = await airflow.start(*[gate(max_consecutive_failures=10_000) for _ in range(50)])
@@ -150,6 +157,18 @@ async def test_an_api_that_stays_down_ends_every_wait_after_the_failures_it_was_
         assert set(events) == set(few)
         assert {event.payload["error"] for event in events.values()} == {"VideoDBServerError"}
         assert len(emulator.calls()) <= 3
+
+
+async def test_five_failures_outlast_ten_minutes_of_half_a_minute_each(emulator):
+    emulator.add_fault("status", path=USAGE, times=None, status=503)
+    async with triggerer() as airflow:
+        await airflow.start(gate(poll_interval=0.1))
+        (event,) = (await airflow.events(1)).values()
+
+    assert event.payload["error"] == "VideoDBServerError"
+    first, *_, last = emulator.calls()
+    assert len(emulator.calls()) == MAX_CONSECUTIVE_FAILURES
+    assert (last.wall_time - first.wall_time).total_seconds() / 0.1 > 10 * 60 / 30
 
 
 async def test_a_refused_key_reaches_every_task_as_the_typed_error(emulator, monkeypatch):
@@ -196,6 +215,84 @@ async def test_a_videodb_that_hangs_holds_up_neither_deadlines_nor_other_account
         assert time.monotonic() - began < 3
         await airflow.idle(within=1)
         assert len(emulator.calls()) == 1
+
+
+async def test_no_more_than_a_few_hundred_waiters_are_woken_in_one_step(emulator):
+    waiters, woken = 3000, 0
+
+    async def wait() -> None:
+        nonlocal woken
+        await verdict(Question("test", "videodb_default", INTERVAL), lambda _: "seen", lambda tick: {"saw": tick.seen})
+        woken += 1
+
+    tasks = [asyncio.create_task(wait()) for _ in range(waiters)]
+    at_each_step = [0]
+    while woken < waiters:
+        await asyncio.sleep(0)
+        at_each_step.append(woken)
+
+    await asyncio.gather(*tasks)
+    assert max(later - earlier for earlier, later in pairwise(at_each_step)) <= 200
+
+
+async def test_what_one_waiter_cannot_judge_is_its_own_trouble(emulator):
+    question = Question("test", "videodb_default", INTERVAL)
+
+    def broken(_: Snapshot) -> None:
+        raise ValueError("not that")
+
+    waits = [verdict(question, lambda _: "seen", judge) for judge in (broken, lambda tick: {"saw": tick.seen})]
+    failed, fine = await asyncio.gather(*waits, return_exceptions=True)
+
+    assert str(failed) == "not that"
+    assert fine == {"saw": "seen"}
+    assert polls_here() == 0
+
+
+async def test_whoever_comes_after_a_poll_broke_gets_another(emulator, monkeypatch):
+    question = Question("test", "videodb_default", INTERVAL)
+
+    async def breaks(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("out of threads")
+        yield
+
+    streams = iter([breaks])
+
+    def first_breaks(*args: Any, **kwargs: Any) -> Any:
+        return next(streams, polling.snapshots)(*args, **kwargs)
+
+    monkeypatch.setattr(sharing, "snapshots", first_breaks)
+
+    async def waits_twice() -> dict[str, Any]:
+        with pytest.raises(RuntimeError):
+            await verdict(question, lambda _: None, lambda _: None)
+        # The other one has not left the broken poll yet.
+        return await verdict(question, lambda _: "seen", lambda tick: {"saw": tick.seen})
+
+    other = asyncio.create_task(verdict(question, lambda _: None, lambda _: None))
+    assert await asyncio.wait_for(waits_twice(), timeout=10) == {"saw": "seen"}
+    assert isinstance(other.exception(), RuntimeError)
+
+
+async def test_what_a_poll_logs_is_in_no_task_log(emulator):
+    """The first to wait starts the poll, and may be gone long before the last."""
+    bound = []
+
+    class Seen(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            bound.append(structlog.contextvars.get_contextvars())
+
+    handler = Seen()
+    polling.log.addHandler(handler)
+    emulator.add_fault("status", path=USAGE, times=1, status=503)
+    try:
+        async with triggerer() as airflow:
+            await airflow.start(gate())
+            await airflow.until(lambda: bound)
+    finally:
+        polling.log.removeHandler(handler)
+
+    assert bound == [{}]
 
 
 async def test_the_poll_stops_when_the_last_waiter_is_gone(emulator):

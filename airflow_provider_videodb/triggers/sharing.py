@@ -1,0 +1,123 @@
+"""
+One poll for all who wait in one event loop, which is that of a triggerer.
+
+Airflow's own shared streams, from 3.3 on, wake every waiter at every tick, all in one step of the event loop. Here
+nobody is woken before the wait is over: the poll shows each snapshot to one function per waiter, a few hundred at a
+step, and any Airflow has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from airflow_provider_videodb.exceptions import VideoDBError
+from airflow_provider_videodb.triggers.polling import Snapshot, snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_videodb.client import BillingClient
+
+#: Waiters that are shown a snapshot, and may be woken by it, in one step of the event loop.
+_WAITERS_PER_STEP = 100
+
+
+class Question(NamedTuple):
+    """What is polled: equal questions share one poll."""
+
+    kind: str
+    conn_id: str
+    interval: float
+
+
+async def verdict(
+    question: Question, look: Callable[[BillingClient], Any], judge: Callable[[Snapshot], dict[str, Any] | None]
+) -> dict[str, Any]:
+    """
+    Wait until ``judge`` has an answer to what the poll of ``question`` sees, and return it.
+
+    :param look: asks VideoDB; the same for equal questions.
+    :param judge: is shown each snapshot in turn; ``None`` waits on, and what it raises ends the wait.
+    """
+    polls = _polls.setdefault(asyncio.get_running_loop(), {})
+    poll = polls.get(question)
+    if poll is None or poll.is_over:
+        poll = polls[question] = _SharedPoll(question, look)
+    try:
+        return await poll.join(judge)
+    finally:
+        if poll.is_deserted:
+            poll.stop()
+            if polls.get(question) is poll:
+                del polls[question]
+
+
+def polls_here() -> int:
+    """Return how many polls run in this event loop."""
+    return len(_polls.get(asyncio.get_running_loop(), {}))
+
+
+class _SharedPoll:
+    def __init__(self, question: Question, look: Callable[[BillingClient], Any]) -> None:
+        self._question = question
+        self._look = look
+        self._waiters: dict[asyncio.Future[dict[str, Any]], Callable[[Snapshot], dict[str, Any] | None]] = {}
+        # A context of its own: what the poll logs is nobody's task log, least of all that of who came first.
+        self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+
+    @property
+    def is_deserted(self) -> bool:
+        return not self._waiters
+
+    @property
+    def is_over(self) -> bool:
+        return self._task.done()
+
+    async def join(self, judge: Callable[[Snapshot], dict[str, Any] | None]) -> dict[str, Any]:
+        waiter: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = judge
+        try:
+            return await waiter
+        finally:
+            del self._waiters[waiter]
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        over: Exception = VideoDBError("The poll of VideoDB ended under a task that waits. Retry the task.")
+        stream = snapshots(self._question.conn_id, self._look, interval=self._question.interval)
+        try:
+            async with aclosing(stream):
+                async for snapshot in stream:
+                    await self._show(snapshot)
+        except Exception as err:  # noqa: BLE001 - see below
+            over = err
+        # Nobody may be left waiting for a poll that is over.
+        for waiter in self._waiters:
+            _fail(waiter, over)
+
+    async def _show(self, snapshot: Snapshot) -> None:
+        for number, (waiter, judge) in enumerate(list(self._waiters.items()), start=1):
+            if not waiter.done():
+                try:
+                    answer = judge(snapshot)
+                except Exception as err:  # noqa: BLE001 - it is this waiter's alone
+                    _fail(waiter, err)
+                else:
+                    if answer is not None:
+                        waiter.set_result(answer)
+            if number % _WAITERS_PER_STEP == 0:
+                await asyncio.sleep(0)
+
+
+def _fail(waiter: asyncio.Future[dict[str, Any]], err: Exception) -> None:
+    if not waiter.done():
+        waiter.set_exception(err)
+
+
+_polls: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Question, _SharedPoll]] = WeakKeyDictionary()
