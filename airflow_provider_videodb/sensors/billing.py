@@ -32,10 +32,11 @@ class CreditThresholdSensor(BaseSensorOperator):
     ``timeout`` and ``soft_fail`` mean the same in every mode, and ``soft_fail`` skips for a timeout only, never for a
     fault of the API or of the triggerer. VideoDB's documents say that the balance can lag 5 to 15 minutes behind.
 
-    By default it looks once and then defers, holding no worker; on Airflow 3.3 all such tasks of one connection and
-    ``poke_interval`` share one poll of VideoDB per triggerer. With ``deferrable=False`` the ``mode`` counts: ``poke``
-    holds a worker for the whole wait, ``reschedule`` takes one for every poke. Airflow's ``never_fail``,
-    ``silent_fail`` and ``exponential_backoff`` count in these two modes only.
+    By default it looks once and then defers, holding no worker; all such tasks of one connection and ``poke_interval``
+    share one poll of VideoDB per triggerer. While looks fail, each pause is twice as long as the one before, up to five
+    minutes. With ``deferrable=False`` the ``mode`` counts: ``poke`` holds a worker for the whole wait, ``reschedule``
+    takes one for every poke. Airflow's ``never_fail``, ``silent_fail`` and ``exponential_backoff`` count in these two
+    modes only.
 
     Returns (XCom ``return_value``) the usage it saw, in credits:
     ``{"credit_balance": 120, "usage_this_month": 30.5, "breakdown": {"indexing": 30.5}}``.
@@ -51,8 +52,9 @@ class CreditThresholdSensor(BaseSensorOperator):
         the next poke then waits as long as VideoDB asks. The look before a deferral counts apart. With
         ``mode="reschedule"`` below Airflow 3.3 nothing can remember either from one poke to the next.
     :param deferrable: wait in the triggerer. ``False`` is for deployments without one.
-    :param start_from_trigger: start waiting in the triggerer, without any worker; needs ``deferrable``. Templates then
-        need Airflow 3.3. A mapped task starts in a worker all the same.
+    :param start_from_trigger: start waiting in the triggerer, without any worker; needs ``deferrable``. The first look
+        comes within ``poke_interval``, or ten seconds if that is longer. Templates then need Airflow 3.3. A mapped task
+        starts in a worker all the same.
     :param end_from_trigger: succeed (or, with ``soft_fail``, be skipped) in the triggerer, without any worker; needs
         ``deferrable``. What fails the task still takes one, so that retries and callbacks work. Airflow 3.3 hands the
         return value to later tasks as a JSON string in this case.
@@ -101,7 +103,9 @@ class CreditThresholdSensor(BaseSensorOperator):
         from airflow_provider_videodb.triggers.billing import CreditThresholdTrigger
 
         return self.defer(
-            trigger=CreditThresholdTrigger(**self._trigger_kwargs(), deadline=deadline),
+            trigger=CreditThresholdTrigger(
+                **self._trigger_kwargs(), deadline=deadline, not_before=self._recall(context)["not_before"] or None
+            ),
             method_name="execute_complete",
             timeout=self._backstop(),
         )

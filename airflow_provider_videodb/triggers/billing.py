@@ -58,18 +58,26 @@ class BillingTrigger(BaseTrigger):
     :param deadline: when the wait is over, in seconds since 1970, so that a restart of the triggerer does not
         prolong it. It is looked at once per interval.
     :param max_consecutive_failures: failed polls in a row that end the wait.
+    :param not_before: when VideoDB may be asked again, in seconds since 1970, if it asked the task to wait.
     """
 
     kind: ClassVar[str]
 
     def __init__(
-        self, *, videodb_conn_id: str, poll_interval: float, deadline: float | None, max_consecutive_failures: int
+        self,
+        *,
+        videodb_conn_id: str,
+        poll_interval: float,
+        deadline: float | None,
+        max_consecutive_failures: int,
+        not_before: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's base class is not annotated
         self.videodb_conn_id = videodb_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.max_consecutive_failures = max_consecutive_failures
+        self.not_before = not_before
         self._failures = 0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -81,6 +89,7 @@ class BillingTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
                 "max_consecutive_failures": self.max_consecutive_failures,
+                "not_before": self.not_before,
             },
         )
 
@@ -93,7 +102,7 @@ class BillingTrigger(BaseTrigger):
         """Yield the one event that ends this wait."""
         try:
             self.begin()
-            event = await verdict(self.question, self.read, self.weigh)
+            event = await verdict(self.question, self.read, self.weigh, not_before=self.not_before)
         except Exception as err:  # noqa: BLE001 - see the class: whatever it is, the task is told
             event = _error_event(err)
         yield self.end_with(event)
@@ -166,6 +175,7 @@ class CreditThresholdTrigger(BillingTrigger):
         deadline: float | None = None,
         timeout: float | None = None,
         max_consecutive_failures: int = MAX_CONSECUTIVE_FAILURES,
+        not_before: float | None = None,
         end_from_trigger: bool = False,
         soft_fail: bool = False,
     ) -> None:
@@ -174,6 +184,7 @@ class CreditThresholdTrigger(BillingTrigger):
             poll_interval=poll_interval,
             deadline=deadline,
             max_consecutive_failures=max_consecutive_failures,
+            not_before=not_before,
         )
         self.threshold = threshold
         self.timeout = timeout
@@ -239,12 +250,14 @@ class CheckoutTrigger(BillingTrigger):
         poll_interval: float,
         deadline: float | None = None,
         max_consecutive_failures: int = MAX_CONSECUTIVE_FAILURES,
+        not_before: float | None = None,
     ) -> None:
         super().__init__(
             videodb_conn_id=videodb_conn_id,
             poll_interval=poll_interval,
             deadline=deadline,
             max_consecutive_failures=max_consecutive_failures,
+            not_before=not_before,
         )
         self.purchase = purchase
 

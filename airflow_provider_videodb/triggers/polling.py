@@ -41,7 +41,7 @@ NOTHING_NEW = Snapshot()
 
 
 async def snapshots(
-    conn_id: str, look: Callable[[BillingClient], Any], *, interval: float
+    conn_id: str, look: Callable[[BillingClient], Any], *, interval: float, not_before: float | None = None
 ) -> AsyncGenerator[Snapshot, None]:
     """
     Look at most once per ``interval`` and yield at every tick, for ever, whatever happens.
@@ -49,9 +49,11 @@ async def snapshots(
     Begins at a random moment of the first interval. While looks fail, each is twice as far from the next as the one
     before; being asked to wait is obeyed. A poll that yielded nothing meanwhile would keep the waiters from noticing
     that their time is up.
+
+    :param not_before: seconds since 1970, if VideoDB has asked to wait until then.
     """
     interval = max(interval, SHORTEST_INTERVAL)
-    poll = _Poll(conn_id, look, interval)
+    poll = _Poll(conn_id, look, interval, pause=0.0 if not_before is None else not_before - time.time())
     try:
         await asyncio.sleep(random.uniform(0, min(interval, SPREAD)))  # noqa: S311 - no secret hangs on it
         while True:
@@ -65,7 +67,7 @@ async def snapshots(
 class _Poll:
     """One look at a time, in a thread of its own: an account that answers slowly delays no other."""
 
-    def __init__(self, conn_id: str, look: Callable[[BillingClient], Any], interval: float) -> None:
+    def __init__(self, conn_id: str, look: Callable[[BillingClient], Any], interval: float, *, pause: float) -> None:
         self._conn_id = conn_id
         self._look = look
         self._interval = interval
@@ -73,7 +75,7 @@ class _Poll:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"videodb-{conn_id}")
         self._under_way: asyncio.Task[Snapshot] | None = None
         self._began = 0.0
-        self._not_before = 0.0
+        self._not_before = time.monotonic() + pause
         self._failures = 0
 
     async def tick(self, *, within: float) -> Snapshot:

@@ -35,18 +35,23 @@ class Question(NamedTuple):
 
 
 async def verdict(
-    question: Question, look: Callable[[BillingClient], Any], judge: Callable[[Snapshot], dict[str, Any] | None]
+    question: Question,
+    look: Callable[[BillingClient], Any],
+    judge: Callable[[Snapshot], dict[str, Any] | None],
+    *,
+    not_before: float | None = None,
 ) -> dict[str, Any]:
     """
     Wait until ``judge`` has an answer to what the poll of ``question`` sees, and return it.
 
     :param look: asks VideoDB; the same for equal questions.
     :param judge: is shown each snapshot in turn; ``None`` waits on, and what it raises ends the wait.
+    :param not_before: seconds since 1970, if VideoDB has asked to wait until then; a poll that runs knows by itself.
     """
     polls = _polls.setdefault(asyncio.get_running_loop(), {})
     poll = polls.get(question)
     if poll is None or poll.is_over:
-        poll = polls[question] = _SharedPoll(question, look)
+        poll = polls[question] = _SharedPoll(question, look, not_before)
     try:
         return await poll.join(judge)
     finally:
@@ -62,9 +67,10 @@ def polls_here() -> int:
 
 
 class _SharedPoll:
-    def __init__(self, question: Question, look: Callable[[BillingClient], Any]) -> None:
+    def __init__(self, question: Question, look: Callable[[BillingClient], Any], not_before: float | None) -> None:
         self._question = question
         self._look = look
+        self._not_before = not_before
         self._waiters: dict[asyncio.Future[dict[str, Any]], Callable[[Snapshot], dict[str, Any] | None]] = {}
         # A context of its own: what the poll logs is nobody's task log, least of all that of who came first.
         self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
@@ -90,7 +96,8 @@ class _SharedPoll:
 
     async def _run(self) -> None:
         over: Exception = VideoDBError("The poll of VideoDB ended under a task that waits. Retry the task.")
-        stream = snapshots(self._question.conn_id, self._look, interval=self._question.interval)
+        _, conn_id, interval = self._question
+        stream = snapshots(conn_id, self._look, interval=interval, not_before=self._not_before)
         try:
             async with aclosing(stream):
                 async for snapshot in stream:

@@ -212,3 +212,16 @@ def test_a_mistake_in_the_dag_fails_in_every_mode_and_sends_nothing(emulator, ar
     assert gates.states() == gates.all(hard=("failed", 1), soft=("failed", 1))
     assert set(gates.errors.values()) == {"VideoDBConfigError"}
     assert emulator.calls() == []
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_videodb_is_left_in_peace_for_as_long_as_it_asks(emulator, mode):
+    emulator.set_balance(10)
+    emulator.add_fault("status", times=1, status=429, retry_after="1")
+    with new_dag("limited") as dag:
+        CreditThresholdSensor(task_id="gate", threshold=10, poke_interval=0.1, timeout=20, **MODES[mode])
+
+    assert run(dag).state == "success"
+
+    limited, answered = emulator.calls()
+    assert (answered.wall_time - limited.wall_time).total_seconds() >= 1
