@@ -74,6 +74,7 @@ class _SharedPoll:
         self._waiters: dict[asyncio.Future[dict[str, Any]], Callable[[Snapshot], dict[str, Any] | None]] = {}
         # A context of its own: what the poll logs is nobody's task log, least of all that of who came first.
         self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+        self._task.add_done_callback(self._release)
 
     @property
     def is_deserted(self) -> bool:
@@ -95,18 +96,17 @@ class _SharedPoll:
         self._task.cancel()
 
     async def _run(self) -> None:
-        over: Exception = VideoDBError("The poll of VideoDB ended under a task that waits. Retry the task.")
         _, conn_id, interval = self._question
         stream = snapshots(conn_id, self._look, interval=interval, not_before=self._not_before)
-        try:
-            async with aclosing(stream):
-                async for snapshot in stream:
-                    await self._show(snapshot)
-        except Exception as err:  # noqa: BLE001 - see below
-            over = err
-        # Nobody may be left waiting for a poll that is over.
+        async with aclosing(stream):
+            async for snapshot in stream:
+                await self._show(snapshot)
+
+    def _release(self, task: asyncio.Task[None]) -> None:
+        """Leave nobody waiting for a poll that is over, however it came to its end."""
+        broke = None if task.cancelled() else task.exception()
         for waiter in self._waiters:
-            _fail(waiter, over)
+            _fail(waiter, broke or VideoDBError("The poll of VideoDB ended under a task that waits. Retry the task."))
 
     async def _show(self, snapshot: Snapshot) -> None:
         for number, (waiter, judge) in enumerate(list(self._waiters.items()), start=1):
@@ -122,7 +122,7 @@ class _SharedPoll:
                 await asyncio.sleep(0)
 
 
-def _fail(waiter: asyncio.Future[dict[str, Any]], err: Exception) -> None:
+def _fail(waiter: asyncio.Future[dict[str, Any]], err: BaseException) -> None:
     if not waiter.done():
         waiter.set_exception(err)
 
