@@ -2,14 +2,15 @@
 One poll for all who wait in one event loop, which is that of a triggerer.
 
 Airflow's own shared streams, from 3.3 on, wake every waiter at every tick, all in one step of the event loop. Here
-nobody is woken before the wait is over: the poll shows each snapshot to one function per waiter, a few hundred at a
-step, and any Airflow has it.
+nobody is woken before the wait is over: the poll shows each snapshot to one function per waiter, a hundred at a step,
+and any Airflow has it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+import gc
+from contextlib import aclosing, contextmanager, nullcontext
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -18,12 +19,14 @@ from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.triggers.polling import Snapshot, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_videodb.client import BillingClient
 
 #: Waiters that are shown a snapshot, and may be woken by it, in one step of the event loop.
 _WAITERS_PER_STEP = 100
+#: Steps of the event loop that a waiter takes from being woken to having Airflow log its event.
+_STEPS_TO_LOG = 3
 
 
 class Question(NamedTuple):
@@ -109,17 +112,59 @@ class _SharedPoll:
             _fail(waiter, broke or VideoDBError("The poll of VideoDB ended under a task that waits. Retry the task."))
 
     async def _show(self, snapshot: Snapshot) -> None:
-        for number, (waiter, judge) in enumerate(list(self._waiters.items()), start=1):
-            if not waiter.done():
-                try:
-                    answer = judge(snapshot)
-                except Exception as err:  # noqa: BLE001 - it is this waiter's alone
-                    _fail(waiter, err)
-                else:
-                    if answer is not None:
-                        waiter.set_result(answer)
-            if number % _WAITERS_PER_STEP == 0:
+        waiters = list(self._waiters.items())
+        with _collector_at_rest() if len(waiters) > _WAITERS_PER_STEP else nullcontext():
+            for start in range(0, len(waiters), _WAITERS_PER_STEP):
+                woken = [_wake(waiter, judge, snapshot) for waiter, judge in waiters[start : start + _WAITERS_PER_STEP]]
                 await asyncio.sleep(0)
+                if any(woken):
+                    await _until_logged()
+
+
+def _wake(
+    waiter: asyncio.Future[dict[str, Any]], judge: Callable[[Snapshot], dict[str, Any] | None], snapshot: Snapshot
+) -> bool:
+    """Show a waiter the snapshot, and say whether that ends its wait."""
+    if waiter.done():
+        return False
+    try:
+        answer = judge(snapshot)
+    except Exception as err:  # noqa: BLE001 - it is this waiter's alone
+        _fail(waiter, err)
+        return True
+    if answer is not None:
+        waiter.set_result(answer)
+    return answer is not None
+
+
+async def _until_logged() -> None:
+    """
+    Wait until Airflow has logged the events of those who were just woken.
+
+    It does so in the threads of the loop's own executor, one call after the other. Thousands of calls that wait there
+    slow each other down, and would be many more objects for the collector to visit.
+    """
+    for _ in range(_STEPS_TO_LOG):
+        await asyncio.sleep(0)
+    await asyncio.get_running_loop().run_in_executor(None, int)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """
+    Keep Python's collector out of the steps in which many waiters are woken.
+
+    It would visit all that Airflow holds for each of them, in one step that takes longer than all the others.
+    Afterwards most of that is gone.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _fail(waiter: asyncio.Future[dict[str, Any]], err: BaseException) -> None:

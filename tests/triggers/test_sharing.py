@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import time
@@ -233,6 +234,31 @@ async def test_no_more_than_a_few_hundred_waiters_are_woken_in_one_step(emulator
 
     await asyncio.gather(*tasks)
     assert max(later - earlier for earlier, later in pairwise(at_each_step)) <= 200
+
+
+@pytest.mark.parametrize(("waiters", "collects"), [(5, True), (500, False)])
+async def test_the_collector_rests_while_many_are_woken_and_then_goes_on(emulator, waiters, collects):
+    during = []
+
+    def judge(tick: Snapshot) -> dict[str, Any]:
+        during.append(gc.isenabled())
+        return {"saw": tick.seen}
+
+    question = Question("test", "videodb_default", INTERVAL)
+    await asyncio.gather(*(verdict(question, lambda _: "seen", judge) for _ in range(waiters)))
+
+    assert set(during) == {collects}
+    assert gc.isenabled()
+
+
+async def test_a_collector_that_somebody_switched_off_stays_off(emulator):
+    question = Question("test", "videodb_default", INTERVAL)
+    gc.disable()
+    try:
+        await asyncio.gather(*(verdict(question, lambda _: "seen", lambda tick: {"": tick}) for _ in range(500)))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 async def test_what_one_waiter_cannot_judge_is_its_own_trouble(emulator):
