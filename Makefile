@@ -2,12 +2,15 @@ VENV := .venv
 PYTHON_IN_VENV := $(VENV)/bin/python
 # The environment is complete and as new as what it was made from.
 READY := $(VENV)/.ready
+CONSTRAINTS := constraints/airflow-3.3.txt
+# What decides about money and what carries it out; each has the tests of its name.
+MONEY := answers buyer claims journal limits matching payment purchase record
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test fuzz lint clean
+.PHONY: help demo ui test coverage mutants distributed fuzz bench lint clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check what was promised (about a minute)
 	@$(PYTHON_IN_VENV) -m demo.run
@@ -18,8 +21,27 @@ ui: $(READY) ## Start Airflow and the emulator, and leave paying to you (Ctrl-C 
 test: $(READY) ## Run all tests
 	$(PYTHON_IN_VENV) -m pytest
 
+coverage: $(READY) ## Run every branch of the money code by the tests that need no emulator (a quarter of a minute)
+	$(PYTHON_IN_VENV) -m coverage run -m pytest $(MONEY:%=tests/test_%.py)
+	$(PYTHON_IN_VENV) -m coverage report --fail-under=100 \
+		--include=$$(echo $(MONEY:%=airflow_provider_videodb/%.py) | tr ' ' ,)
+
+mutants: $(READY) ## Break the money code in 900 ways, list what no test notices (about two minutes)
+	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group mutation
+	@# What an earlier run has found would stand, although the tests have changed.
+	@rm -rf mutants
+	$(PYTHON_IN_VENV) -m mutmut run
+	$(PYTHON_IN_VENV) -m mutmut results
+
+distributed: $(READY) ## Hurt a distributed Airflow while it buys: two workers, two triggerers (about four minutes)
+	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group distributed
+	@$(PYTHON_IN_VENV) -m demo.distributed.run
+
 fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 examples)
 	PURCHASE_MACHINE_EXAMPLES=10000 $(PYTHON_IN_VENV) -m pytest tests/test_purchase_machine.py
+
+bench: $(READY) ## Measure what waiting costs, beside other ways to wait (about a quarter of an hour)
+	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
 
 lint: $(READY) ## Check style and types: ruff, mypy --strict
 	$(PYTHON_IN_VENV) -m ruff check .
@@ -27,9 +49,9 @@ lint: $(READY) ## Check style and types: ruff, mypy --strict
 	$(PYTHON_IN_VENV) -m mypy
 
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml constraints/airflow-3.3.txt demo/make_venv.sh
+$(READY): pyproject.toml $(CONSTRAINTS) demo/make_venv.sh
 	@sh demo/make_venv.sh $(VENV)
 	@touch $@

@@ -9,6 +9,7 @@ import requests
 from demo.processes import until
 
 REQUEST_SECONDS = 30
+PAGE_SIZE = 100
 FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
@@ -32,6 +33,15 @@ class AirflowApi:
         if not response.ok:
             raise AirflowApiError(f"{method} {path} -> {response.status_code}: {response.text[:500]}")
         return response.json() if response.content else None
+
+    def pages(self, path: str, name: str, **query: Any) -> list[dict[str, Any]]:
+        """Read a list to its end, page by page; `name` is where an answer has its entries."""
+        entries: list[dict[str, Any]] = []
+        while True:
+            page = self.request("GET", path, params={**query, "limit": PAGE_SIZE, "offset": len(entries)})
+            entries += page[name]
+            if len(entries) >= page["total_entries"] or not page[name]:
+                return entries
 
     def warm_up(self) -> None:
         """Let the API server build the part that workers call, which it would else do while the first task waits."""
@@ -101,10 +111,20 @@ class DagRun:
         state: str = self.api.request("GET", self._path)["state"]
         return state
 
-    def tasks(self) -> list[dict[str, Any]]:
-        """Return all task instances, mapped ones included, in the order in which Airflow lists them."""
-        tasks: list[dict[str, Any]] = self.api.request("GET", f"{self._path}/taskInstances")["task_instances"]
-        return tasks
+    def tasks(self, **query: Any) -> list[dict[str, Any]]:
+        """
+        Return all task instances, mapped ones included, in the order in which Airflow lists them.
+
+        :param query: which ones, as `/taskInstances` names it: `state`, `task_id`, `try_number`.
+        """
+        return self.api.pages(f"{self._path}/taskInstances", "task_instances", **query)
+
+    def count(self, **query: Any) -> int:
+        """Return how many task instances `tasks` would return, without reading them."""
+        found: int = self.api.request("GET", f"{self._path}/taskInstances", params={**query, "limit": 1})[
+            "total_entries"
+        ]
+        return found
 
     def task(self, task_id: str, *, map_index: int = -1) -> dict[str, Any]:
         """Return one task instance."""
@@ -135,15 +155,14 @@ class DagRun:
         lines: list[dict[str, Any]] = self.api.request("GET", path, params=query)["content"]
         return lines
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return Airflow's audit log of this run, oldest first: who was `running`, `deferred`, `success`, and when."""
-        query = {"dag_id": self.dag_id, "run_id": self.run_id, "order_by": "when", "limit": 100}
-        events: list[dict[str, Any]] = []
-        while True:
-            page = self.api.request("GET", "/eventLogs", params={**query, "offset": len(events)})
-            events += page["event_logs"]
-            if len(events) >= page["total_entries"] or not page["event_logs"]:
-                return events
+    def events(self, **query: Any) -> list[dict[str, Any]]:
+        """
+        Return Airflow's audit log of this run, oldest first: who was `running`, `deferred`, `success`, and when.
+
+        :param query: what to look for, as `/eventLogs` names it: `event`, `after`, `before`.
+        """
+        query |= {"dag_id": self.dag_id, "run_id": self.run_id, "order_by": "when"}
+        return self.api.pages("/eventLogs", "event_logs", **query)
 
     def state_store(self, task_id: str) -> dict[str, Any]:
         """Return what a task keeps in its state store (Airflow 3.3 and later)."""

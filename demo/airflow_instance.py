@@ -33,14 +33,16 @@ class AirflowInstance:
     """
     A complete Airflow on 127.0.0.1 that is up inside the `with` block and gone after it.
 
-    LocalExecutor and SQLite. Every visitor is its admin: neither a person nor `api` has to log in.
+    LocalExecutor and SQLite, unless `components` and `settings` make it another one. Every visitor is its admin:
+    neither a person nor `api` has to log in.
 
     :param home: AIRFLOW_HOME: database and logs, left there afterwards.
     :param dags_folder: where the DAG files are.
     :param connections: connections by id, each in Airflow's JSON form; they reach Airflow through the environment
         and are never stored.
     :param parallelism: how many tasks may run at the same time.
-    :param settings: further environment variables, such as `AIRFLOW__TRIGGERER__CAPACITY`.
+    :param components: the `airflow` command of each process, by the name that the process is to have here.
+    :param settings: further environment variables, such as `AIRFLOW__TRIGGERER__CAPACITY`; they go before ours.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class AirflowInstance:
         dags_folder: Path = EXAMPLE_DAGS,
         connections: Mapping[str, Mapping[str, Any]] | None = None,
         parallelism: int = 4,
+        components: Mapping[str, tuple[str, ...]] = COMPONENTS,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home.resolve()
@@ -61,7 +64,7 @@ class AirflowInstance:
             **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(fields) for name, fields in (connections or {}).items()},
             **(settings or {}),
         }
-        self._children = {name: self._child(name, arguments) for name, arguments in COMPONENTS.items()}
+        self._children = {name: self._child(name, arguments) for name, arguments in components.items()}
 
     def _child(self, name: str, arguments: tuple[str, ...]) -> ChildProcess:
         command = [sys.executable, "-m", "airflow", *arguments]
@@ -131,9 +134,13 @@ class AirflowInstance:
         """Return all process ids of a component: itself, its workers, the tasks they run."""
         return self._children[name].members()
 
+    def all_pids(self) -> list[int]:
+        """Return the process ids of all components."""
+        return [pid for child in self._children.values() for pid in child.members()]
+
     def has_process(self, pid: int | None) -> bool:
         """Tell whether a process id, such as the `pid` of a task instance, is alive and belongs to this Airflow."""
-        return any(pid in child.members() for child in self._children.values())
+        return pid in self.all_pids()
 
     def stop(self) -> None:
         """Stop all components side by side and wait until nothing of them is left."""

@@ -34,13 +34,24 @@ class ChildProcess:
 
     Airflow puts every task into a process group of its own; they all stay in the session of the component that
     started them, which is why `stop` and `kill` go by session and not by group.
+
+    :param user: who runs it, for what refuses to be run by root; `None` for whoever runs us.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, env: Mapping[str, str], log_file: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log_file: Path,
+        user: str | None = None,
+    ) -> None:
         self.name = name
         self.log_file = log_file
         self._command = list(command)
         self._env = dict(env)
+        self._user = user
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -54,6 +65,9 @@ class ChildProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                user=self._user,
+                # Another user may not be let into the folder that we are in.
+                cwd="/" if self._user else None,
             )
 
     @property
@@ -124,6 +138,19 @@ def _is_zombie(pid: int) -> bool:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
+
+
+def listening_addresses(pids: Iterable[int]) -> set[str]:
+    """Return the IP addresses that processes listen on."""
+    return {address for pid in pids for address in _listening_addresses_of(pid)}
+
+
+def _listening_addresses_of(pid: int) -> set[str]:
+    try:
+        connections = psutil.Process(pid).net_connections(kind="inet")
+    except psutil.NoSuchProcess:
+        return set()
+    return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
 
 
 def free_port() -> int:
