@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
 from tests.support.purchases import Person, watched_by
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_videodb.payment.MISSING_GRACE", timedelta(seconds=0.3))
 
 
-@pytest.fixture(params=["task state store", "variables"])
+@pytest.fixture(params=["task state store", "variables"] if STATE_STORE_OUTLIVES_CLEAR else ["variables"])
 def record(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Keep the record of a purchase where Airflow 3.3 does, and where any other does."""
     monkeypatch.setattr("airflow_provider_videodb.journal.STATE_STORE_OUTLIVES_CLEAR", request.param != "variables")
