@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
-from airflow_provider_videodb.matching import paid_ids, status_of
+from airflow_provider_videodb.matching import candidates, paid_ids, status_of
 from airflow_provider_videodb.models import Checkout, CheckoutStatus, by_id
 from airflow_provider_videodb.record import Purchase, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 #: A person's word for "none of these is mine, buy".
 BUY = "buy"
@@ -31,9 +31,9 @@ def resolved(purchase: Purchase, answer: str, checkouts: Sequence[Checkout]) -> 
         return purchase
     expired = status_of(purchase, listed) is CheckoutStatus.EXPIRED
     if answer != BUY:
-        return _with_named(purchase, answer, listed, expired=expired)
+        return _with_named(purchase, answer, checkouts, expired=expired)
     if expired:
-        # It is replaced anyway, and by a new generation: the old key could bring the expired one back.
+        # The next step replaces it.
         return purchase
     if purchase.handed_out:
         raise VideoDBPurchaseUnknownError(
@@ -41,7 +41,7 @@ def resolved(purchase: Purchase, answer: str, checkouts: Sequence[Checkout]) -> 
             f"{purchase.payment_url} Nothing was bought. Remove the Airflow Variable {answer_variable(purchase)} and "
             "clear the task to wait for that payment, or start a new DAG run to buy again."
         )
-    return purchase.begun_anew()
+    return _anew(purchase, checkouts)
 
 
 def answer_variable(purchase: Purchase) -> str:
@@ -58,8 +58,8 @@ def how_to_resolve(purchase: Purchase) -> str:
     )
 
 
-def _with_named(purchase: Purchase, answer: str, listed: Mapping[str, Checkout], *, expired: bool) -> Purchase:
-    named = listed.get(answer)
+def _with_named(purchase: Purchase, answer: str, checkouts: Sequence[Checkout], *, expired: bool) -> Purchase:
+    named = by_id(checkouts).get(answer)
     if named is None or named.status not in _KNOWN:
         state = "in no state that VideoDB's documents know" if named else "the id of no checkout in VideoDB's list"
         raise VideoDBPurchaseUnknownError(
@@ -72,4 +72,12 @@ def _with_named(purchase: Purchase, answer: str, listed: Mapping[str, Checkout],
     if purchase.payment_url is not None:
         return purchase.found(named)
     # Its link is lost, so it is an orphan: the next step asks for another one.
-    return replace(purchase.begun_anew(), orphans=merged(purchase.orphans, [answer]))
+    return replace(_anew(purchase, checkouts), orphans=merged(purchase.orphans, [answer]))
+
+
+def _anew(purchase: Purchase, checkouts: Sequence[Checkout]) -> Purchase:
+    """Forget what was sent; where some of it may have expired, its key too, which could bring that back."""
+    anew = purchase.begun_anew()
+    if any(checkout.status == CheckoutStatus.EXPIRED for checkout in candidates(purchase, checkouts)):
+        return replace(anew, generation=anew.generation + 1)
+    return anew

@@ -11,7 +11,7 @@ import logging
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from airflow_provider_videodb.answers import resolved
 from airflow_provider_videodb.exceptions import (
@@ -146,6 +146,8 @@ class Buyer:
                     if lost is not None and lost_answers == _MOST_LOST_ANSWERS:
                         self.journal.save(purchase)
                         raise lost
+                case unknown:
+                    assert_never(unknown)
             purchase, lost = self._post(purchase, redirect_url, there_before=_recent_ids(situation))
             quiet_since = self.clock.now()
             lost_answers += lost is not None
@@ -185,10 +187,13 @@ class Buyer:
     def what_became_of(self, purchase: Purchase) -> tuple[Purchase, str]:
         """Look, buy nothing: return the purchase as it stands, and what remains to be paid, in words."""
         quiet_since = self.clock.now()
-        situation = self._look(purchase.amount, purchase, quiet_since)
-        while isinstance(step := next_step(purchase, situation), LookAgain):
+        while True:
+            # No limit has a say in what is not bought.
+            situation = replace(self._look(purchase.amount, purchase, quiet_since), limits=SpendLimits())
+            step = next_step(purchase, situation)
+            if not isinstance(step, LookAgain):
+                break
             self._let_settle(step)
-            situation = self._look(purchase.amount, purchase, quiet_since)
         if isinstance(step, Done):
             purchase = self.settle(step.purchase)
         if isinstance(step, Stop):
@@ -223,11 +228,14 @@ class Buyer:
                 purchase = replace(purchase, amount=amount, key=self._key(purchase.generation, amount))
         answer = self.journal.answer(purchase)
         if answer is not None:
-            purchase = resolved(purchase, answer, self.shop.list_checkouts())
+            asked, purchase = purchase, resolved(purchase, answer, self.shop.list_checkouts())
+            if purchase.generation != asked.generation:
+                purchase = replace(purchase, key=self._key(purchase.generation, purchase.amount))
             if not all(self._owns(purchase, checkout_id) for checkout_id in purchase.paid):
                 raise self._taken(purchase)
             self.journal.save(purchase)
-            self.journal.forget_answer(purchase)
+            # Under the name that the person was told.
+            self.journal.forget_answer(asked)
             log.info("Going on from the answer %r that a person gave for this purchase.", answer)
         return purchase
 

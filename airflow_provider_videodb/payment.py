@@ -72,8 +72,12 @@ def last_look(purchase: Purchase, listed: Mapping[str, Checkout]) -> str:
     if not purchase.handed_out:
         return f"Nobody has been shown a link to pay the {purchase.amount} USD that were asked for."
     what = f"Checkout {purchase.checkout_id} over {purchase.amount} USD"
-    if paid_ids(purchase, listed):
-        return f"{what} was paid: its credits are on the account."
+    if paid := paid_ids(purchase, listed):
+        was_paid = f"Checkout {', '.join(paid)} over {purchase.amount} USD was paid: its credits are on the account."
+        if purchase.checkout_id in paid:
+            return was_paid
+        # What is paid is an orphan, so the link that people have may be payable still.
+        return f"{was_paid} Do not pay the link of {purchase.checkout_id} as well: {purchase.payment_url}"
     status = status_of(purchase, listed)
     if status is CheckoutStatus.EXPIRED:
         return f"{what} expired unpaid: nothing can be paid any more."

@@ -98,7 +98,7 @@ class Purchase:
         return replace(self, posts=(*self.posts, now.isoformat()), not_ours=merged(self.not_ours, others))
 
     def begun_anew(self) -> Purchase:
-        """Forget what was sent, on a person's word: amount and key stay."""
+        """Forget what was sent, on a person's word; the amount stays."""
         return replace(
             self,
             posts=(),

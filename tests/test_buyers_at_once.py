@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -23,40 +23,13 @@ from airflow_provider_videodb.journal import Journal
 from airflow_provider_videodb.limits import SpendLimits
 from airflow_provider_videodb.record import Purchase
 from tests.support.purchases import TOPUP
+from tests.support.variables import Store, Variables
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.server import Emulator
     from airflow_provider_videodb.models import Checkout
 
 CHARGES: dict[str, Any] = {"charge_stored_card": True}
-
-
-class Variables:
-    """Airflow's Variables, which both tasks see."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, str] = {}
-
-    def get(self, key: str, default: str | None = None) -> str | None:
-        return self._kept.get(key, default)
-
-    def set(self, key: str, value: str) -> None:
-        self._kept[key] = value
-
-
-@dataclass
-class Store:
-    ends_with_run = True
-    kept: dict[str, Any] = field(default_factory=dict)
-
-    def get(self, name: str) -> Any:
-        return self.kept.get(name)
-
-    def set(self, name: str, value: Any) -> None:
-        self.kept[name] = value
-
-    def delete(self, name: str) -> None:
-        self.kept.pop(name, None)
 
 
 @dataclass

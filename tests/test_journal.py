@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from airflow_provider_videodb import journal
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
 from airflow_provider_videodb.journal import Journal, TaskStateStore, VariableStore, open_store, task_identity
 from airflow_provider_videodb.record import Purchase
+from tests.support.variables import Variables
 
 PURCHASE = Purchase(
     generation=1,
@@ -27,6 +29,7 @@ PURCHASE = Purchase(
     handed_out=True,
     paid=("cs_4",),
 )
+PENDING = replace(PURCHASE, paid=())
 CONTEXT: Any = {"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)}
 
 
@@ -45,6 +48,13 @@ class Accessor:
 
     def delete(self, key: str) -> None:
         del self.kept[key]
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
+    kept = Variables()
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.Variable", kept, raising=False)
+    return kept
 
 
 def test_what_is_saved_is_loaded() -> None:
@@ -88,6 +98,48 @@ def test_a_record_that_cannot_be_read_is_not_taken_for_none(record: Any) -> None
         Journal(TaskStateStore(accessor)).load()
 
 
+def test_in_a_variable_it_stays_until_it_is_paid(variables: Variables) -> None:
+    kept = Journal(VariableStore(task_identity(CONTEXT)))
+    assert kept.load() is None
+
+    kept.save(PENDING)
+    assert list(variables.kept) == ["videodb_purchase__dag__run__task__3"]
+    assert kept.load() == PENDING
+
+    # Nobody would ever delete it; its claim is the receipt.
+    kept.save(PURCHASE)
+    assert variables.kept == {}
+    assert kept.load() is None
+
+
+def test_in_airflows_own_store_it_stays_as_long_as_its_run() -> None:
+    accessor = Accessor()
+    kept = Journal(TaskStateStore(accessor))
+    kept.save(PENDING)
+    kept.save(PURCHASE)
+
+    assert accessor.kept == {"videodb_purchase": PURCHASE.to_dict()}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(None, None), ("buy", "buy"), (" cs_1\n", "cs_1"), (7, "7")],
+    ids=["none", "buy", "id", "number"],
+)
+def test_an_answer_is_a_variable_that_a_person_sets(variables: Variables, written: Any, read: str | None) -> None:
+    if written is not None:
+        variables.kept["videodb_answer_key"] = written
+
+    assert Journal(None).answer(PURCHASE) == read
+
+
+def test_an_answer_that_was_acted_upon_is_removed(variables: Variables) -> None:
+    variables.kept = {"videodb_answer_key": "buy", "videodb_answer_other": "buy"}
+    Journal(None).forget_answer(PURCHASE)
+
+    assert list(variables.kept) == ["videodb_answer_other"]
+
+
 def test_without_a_store_nothing_is_kept_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
     kept = Journal(None)
     kept.save(PURCHASE)
@@ -104,6 +156,17 @@ class TestTheStore:
         monkeypatch.setattr(journal, "STATE_STORE_OUTLIVES_CLEAR", False)
 
         assert isinstance(open_store(CONTEXT | {"task_state_store": Accessor()}), VariableStore)
+
+    @pytest.mark.parametrize("kind", ["airflow's own", "variables"])
+    def test_keeps_a_value_until_it_is_deleted(self, variables: Variables, kind: str) -> None:
+        store = TaskStateStore(Accessor()) if kind == "airflow's own" else VariableStore(task_identity(CONTEXT))
+        assert store.get("name") is None
+
+        store.set("name", {"a": [1]})
+        assert store.get("name") == {"a": [1]}
+
+        store.delete("name")
+        assert store.get("name") is None
 
     def test_is_named_after_what_outlives_a_retry(self) -> None:
         assert task_identity(CONTEXT) == ("dag", "run", "task", "3")

@@ -1,0 +1,68 @@
+"""Purchases and checkouts of one story: fifty dollars were asked for at noon."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from airflow_provider_videodb.models import Checkout, IdSource
+from airflow_provider_videodb.record import Purchase
+
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+LINK = "https://pay.example/cs_1"
+
+
+def after(seconds: float = 0) -> datetime:
+    """Return the moment so long after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def listed(
+    checkout_id: str | None = "cs_1",
+    status: str = "pending",
+    *,
+    amount: int | str = 50,
+    made_at: datetime | None = NOON,
+) -> Checkout:
+    """Return an entry of VideoDB's list."""
+    return Checkout(
+        id=checkout_id,
+        url=None,
+        amount=Decimal(amount),
+        currency="usd",
+        status=status,
+        created_at=made_at,
+        id_source=IdSource.LIST,
+    )
+
+
+def answered(checkout_id: str | None = "cs_1", *, url: str = LINK, amount: int = 50) -> Checkout:
+    """Return what a POST is answered with."""
+    return Checkout(
+        id=checkout_id,
+        url=url,
+        amount=Decimal(amount),
+        currency=None,
+        status="pending",
+        created_at=None,
+        id_source=None if checkout_id is None else IdSource.ANSWER,
+    )
+
+
+def asked(**fields: Any) -> Purchase:
+    """Return a purchase whose POST was sent at noon and not answered (yet)."""
+    begun = {
+        "generation": 0,
+        "amount": 50,
+        "currency": None,
+        "key": "0123456789abcdef-and-more",
+        "balance_before": 3,
+        "posts": (NOON.isoformat(),),
+    }
+    return Purchase(**begun | fields)
+
+
+def made(**fields: Any) -> Purchase:
+    """Return a purchase whose POST was answered with ``cs_1`` and its link."""
+    return asked(**{"checkout_id": "cs_1", "id_source": "answer", "payment_url": LINK} | fields)

@@ -1,0 +1,519 @@
+"""What a try of a purchase does next: tables of what is recorded, what is seen, and the step that follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_videodb import matching, payment, purchase
+from airflow_provider_videodb.exceptions import (
+    VideoDBCheckoutMissingError,
+    VideoDBLimitExceededError,
+    VideoDBPurchaseUnknownError,
+    VideoDBResponseError,
+)
+from airflow_provider_videodb.limits import SpendLimits
+from airflow_provider_videodb.purchase import (
+    Create,
+    CreateAgain,
+    Done,
+    LookAgain,
+    Situation,
+    Stop,
+    WaitFor,
+    dollars_for,
+    idempotency_key,
+    missing_error,
+    next_step,
+)
+from airflow_provider_videodb.record import Purchase
+from tests.support.checkouts import LINK, after, asked, listed, made
+
+if TYPE_CHECKING:
+    from airflow_provider_videodb.models import Checkout
+
+LINK_ALONE = asked(payment_url=LINK)
+REFUSED = asked(posts=())
+HANDED_OUT = made(handed_out=True)
+MONTHLY = SpendLimits(monthly_topup_limit=Decimal(60))
+FOUND = {"checkout_id": "cs_1", "id_source": "list"}
+
+
+def seen(*checkouts: Checkout, **rest: Any) -> Situation:
+    """Return what is seen a minute after noon, when everything that was sent at noon has settled."""
+    return Situation(**{"amount": 50, "checkouts": checkouts, "now": after(60), "quiet_since": after()} | rest)
+
+
+def just_sent(*checkouts: Checkout, seconds: float = 0, **rest: Any) -> Situation:
+    """Return what is seen so many seconds after the POST."""
+    return seen(*checkouts, now=after(seconds), **rest)
+
+
+def error_of(step: object, error: type[Exception]) -> str:
+    assert isinstance(step, Stop)
+    assert type(step.error) is error
+    return str(step.error)
+
+
+def test_the_times_are_those_that_the_documents_promise() -> None:
+    assert timedelta(seconds=10) == purchase.SETTLING_TIME
+    assert timedelta(minutes=5) == matching.CLOCK_SKEW
+    assert timedelta(minutes=5) == matching.POST_TIME
+    assert timedelta(seconds=1) == matching.DATE_STEP
+    assert timedelta(seconds=60) == payment.MISSING_GRACE
+    assert payment.MAX_MISSING_LOOKS == 3
+
+
+@pytest.mark.parametrize(
+    ("own", "step"),
+    [
+        ([], Create(generation=0)),
+        ([listed(status="expired")], Create(generation=1)),
+        ([listed(status="expired"), listed("cs_2", "expired")], Create(generation=2)),
+        ([listed(status="completed")], Done(purchase=Purchase.from_claimed([listed(status="completed")]))),
+        (
+            [listed(), listed("cs_2", "completed", amount=20), listed("cs_3", "expired")],
+            Done(purchase=Purchase.from_claimed([listed("cs_2", "completed", amount=20)])),
+        ),
+        (
+            [listed(status="completed"), listed("cs_2", "completed")],
+            Done(purchase=Purchase.from_claimed([listed(status="completed"), listed("cs_2", "completed")])),
+        ),
+    ],
+)
+def test_without_a_record_its_claims_tell_what_it_has_paid(own: list[Checkout], step: object) -> None:
+    assert next_step(None, seen(*own, own=own)) == step
+
+
+def test_without_a_record_what_nobody_claimed_is_not_its_own() -> None:
+    assert next_step(None, seen(listed(status="completed"))) == Create(generation=0)
+
+
+@pytest.mark.parametrize("status", ["pending", "disputed"])
+def test_without_a_record_a_claim_that_may_be_payable_buys_nothing(status: str) -> None:
+    step = next_step(None, seen(own=[listed("cs_2", "expired"), listed(status=status)]))
+
+    assert error_of(step, VideoDBPurchaseUnknownError) == (
+        "This task has made a checkout whose record is gone, and its link may still be payable: cs_1: 50 usd, "
+        f"{status}, 2026-01-15 12:00:00+00:00. Nothing more was bought. Clear the task once that is paid or has "
+        "expired, or start a new DAG run to buy again."
+    )
+    assert step == Stop(error=step.error)
+
+
+@pytest.mark.parametrize(
+    ("record", "entries", "paid"),
+    [
+        # What is recorded needs no look.
+        (made(paid=("cs_1",)), [], ("cs_1",)),
+        (made(paid=("cs_1", "cs_2")), [listed()], ("cs_1", "cs_2")),
+        (made(), [listed(status="completed")], ("cs_1",)),
+        (HANDED_OUT, [listed(status="completed")], ("cs_1",)),
+        (LINK_ALONE.found(listed()), [listed(status="completed")], ("cs_1",)),
+        # A late payment of an orphan, even one that expired in between.
+        (made(orphans=("cs_2",)), [listed(), listed("cs_2", "completed")], ("cs_2",)),
+        (made(orphans=("cs_2",)), [listed(status="expired"), listed("cs_2", "completed")], ("cs_2",)),
+        (made(orphans=("cs_2",)), [listed("cs_2", "completed"), listed(status="completed")], ("cs_1", "cs_2")),
+        # One that knows its checkout has no other candidates,
+        (made(), [listed(status="completed"), listed("cs_2", "completed")], ("cs_1",)),
+        (made(orphans=("cs_2",)), [listed("cs_2", "completed"), listed("cs_3", "completed")], ("cs_2",)),
+        # one that does not reports what else may be its own.
+        (asked(orphans=("cs_2",)), [listed("cs_2", "completed")], ("cs_2",)),
+        (asked(orphans=("cs_2",)), [listed(status="completed"), listed("cs_2", "completed")], ("cs_2", "cs_1")),
+        (asked(orphans=("cs_2",)), [listed(), listed("cs_2", "completed"), listed(None, "completed")], ("cs_2",)),
+        (
+            asked(orphans=("cs_2",)),
+            [listed(status="completed", made_at=after(-3600)), listed("cs_2", "completed")],
+            ("cs_2",),
+        ),
+    ],
+)
+def test_once_anything_of_it_is_paid_it_is_done(
+    record: Purchase, entries: list[Checkout], paid: tuple[str, ...]
+) -> None:
+    # It neither settles nor meets a limit any more.
+    situation = just_sent(*entries, limits=SpendLimits(max_topup_amount=Decimal(1), monthly_topup_limit=Decimal(1)))
+
+    assert next_step(record, situation) == Done(purchase=record.settled(paid))
+
+
+def test_what_another_task_claimed_is_not_paid_as_well() -> None:
+    record, entries = asked(orphans=("cs_2",)), [listed(status="completed"), listed("cs_2", "completed")]
+
+    assert next_step(record, seen(*entries, claimed_by_others=["cs_1"])) == Done(purchase=record.settled(["cs_2"]))
+
+
+@pytest.mark.parametrize(
+    ("record", "entries"),
+    [
+        (made(), [listed()]),
+        (made(), []),
+        (HANDED_OUT, [listed()]),
+        (HANDED_OUT, []),
+        (made(orphans=("cs_2",)), [listed(), listed("cs_2")]),
+        (made(orphans=("cs_2",)), [listed(), listed("cs_2", "expired")]),
+    ],
+)
+def test_a_checkout_that_is_not_paid_is_waited_for_at_once(record: Purchase, entries: list[Checkout]) -> None:
+    assert next_step(record, just_sent(*entries)) == WaitFor(purchase=record)
+
+
+@pytest.mark.parametrize("record", [made(), HANDED_OUT, LINK_ALONE.found(listed())])
+def test_a_status_of_no_known_word_hands_out_and_buys_nothing(record: Purchase) -> None:
+    step = next_step(record, seen(listed(status="disputed")))
+
+    assert "'disputed'" in error_of(step, VideoDBResponseError)
+    assert step == Stop(error=step.error)
+
+
+@pytest.mark.parametrize("record", [made(), HANDED_OUT, made(orphans=("cs_2",)), LINK_ALONE.found(listed())])
+def test_what_has_expired_is_replaced_by_the_next_generation(record: Purchase) -> None:
+    expired = listed(status="expired")
+
+    assert next_step(record, just_sent(expired)) == Create(generation=1)
+    assert next_step(replace(record, generation=4), just_sent(expired)) == Create(generation=5)
+
+
+@pytest.mark.parametrize(
+    ("record", "entries", "amount", "refused"),
+    [
+        (None, [], 50, False),
+        (None, [], 51, True),
+        (made(amount=51), [listed(status="expired")], 50, False),
+        (made(amount=50), [listed(status="expired")], 51, True),
+        # A purchase that has begun keeps its amount, whatever the try asks for.
+        (REFUSED, [], 51, False),
+        (replace(REFUSED, amount=51), [], 50, True),
+        (asked(), [listed()], 51, False),
+        (asked(amount=51), [listed(amount=51)], 50, True),
+    ],
+)
+def test_nothing_is_asked_for_beyond_a_limit(
+    record: Purchase | None, entries: list[Checkout], amount: int, refused: bool
+) -> None:
+    step = next_step(record, seen(*entries, amount=amount, limits=SpendLimits(max_topup_amount=Decimal(50))))
+
+    assert isinstance(step, Create | CreateAgain) is not refused
+    if refused:
+        assert "A top-up of 51 USD is over max_topup_amount" in error_of(step, VideoDBLimitExceededError)
+
+
+@pytest.mark.parametrize(
+    ("record", "entries", "kept"),
+    [
+        (None, [], None),
+        (made(), [listed(status="expired")], None),
+        (REFUSED, [], REFUSED),
+        # What is known of orphans by now is not forgotten.
+        (asked(), [listed()], asked(orphans=("cs_1",))),
+    ],
+)
+def test_a_refused_purchase_is_kept_where_it_has_begun(
+    record: Purchase | None, entries: list[Checkout], kept: Purchase | None
+) -> None:
+    step = next_step(record, seen(*entries, limits=SpendLimits(max_amount=49)))
+
+    assert isinstance(step, Stop)
+    assert step.purchase == kept
+
+
+@pytest.mark.parametrize(
+    ("record", "entries", "refused"),
+    [
+        (None, [listed("cs_2", amount=10)], False),
+        (None, [listed("cs_2", amount=11)], True),
+        (None, [listed("cs_2", amount=11, made_at=after(-3600 * 24 * 20))], False),
+        (made(), [listed(status="expired"), listed("cs_2", amount=11)], True),
+        (REFUSED, [listed("cs_2", amount=11)], True),
+        # Its own orphan counts: a card may still be charged for it.
+        (asked(), [listed()], True),
+        (asked(), [], False),
+    ],
+)
+def test_the_month_counts_before_anything_is_asked_for(
+    record: Purchase | None, entries: list[Checkout], refused: bool
+) -> None:
+    step = next_step(record, seen(*entries, limits=MONTHLY))
+
+    assert isinstance(step, Create | CreateAgain) is not refused
+    if refused:
+        assert "is over monthly_topup_limit" in error_of(step, VideoDBLimitExceededError)
+
+
+class TestBeforeALinkIsHandedOut:
+    @pytest.mark.parametrize(
+        ("record", "situation", "step"),
+        [
+            (made(), just_sent(listed(), limits=MONTHLY), LookAgain(seconds=11)),
+            (made(), just_sent(listed(), limits=MONTHLY, seconds=10), LookAgain(seconds=1)),
+            (made(), just_sent(listed(), limits=MONTHLY, seconds=10.75), LookAgain(seconds=0.25)),
+            (made(), just_sent(listed(), limits=MONTHLY, seconds=11), WaitFor(purchase=made())),
+            (made(), just_sent(limits=MONTHLY, seconds=11), WaitFor(purchase=made())),
+            (HANDED_OUT, just_sent(listed(), limits=MONTHLY), WaitFor(purchase=HANDED_OUT)),
+        ],
+    )
+    def test_the_month_is_looked_at_once_what_is_earlier_must_show(
+        self, record: Purchase, situation: Situation, step: object
+    ) -> None:
+        assert next_step(record, situation) == step
+
+    @pytest.mark.parametrize(
+        ("entries", "withheld"),
+        [
+            ([listed(), listed("cs_2", amount=10, made_at=after(-1))], False),
+            ([listed(), listed("cs_2", amount=11, made_at=after(-1))], True),
+            ([listed(), listed("cs_2", amount=11, made_at=after(1))], False),
+            ([listed(), listed("cs_2", "expired", amount=11, made_at=after(-1))], False),
+            ([listed(), listed("cs_2", "completed", amount=11, made_at=after(-1))], True),
+            # Of the same second, one of the two is earlier for both.
+            ([listed(), listed("cs_0", amount=11)], True),
+            ([listed(), listed("cs_2", amount=11)], False),
+            ([listed(), listed(None, amount=11)], True),
+            # Not in the list, it is later than all that is.
+            ([listed("cs_2", amount=10)], False),
+            ([listed("cs_2", amount=11)], True),
+            # What has no date is in no month.
+            ([listed(), listed("cs_2", amount=11, made_at=None)], False),
+            ([listed(made_at=None), listed("cs_2", amount=11)], False),
+            ([listed(made_at=None), listed("cs_0", amount=11, made_at=None)], False),
+        ],
+    )
+    def test_the_later_ones_of_those_that_break_the_limit_do(self, entries: list[Checkout], withheld: bool) -> None:
+        step = next_step(made(), seen(*entries, limits=MONTHLY))
+
+        assert isinstance(step, Stop) is withheld
+        if not withheld:
+            assert step == WaitFor(purchase=made())
+
+    @pytest.mark.parametrize(
+        ("own", "now", "withheld"),
+        [
+            (
+                listed(made_at=datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)),
+                datetime(2026, 2, 1, 0, 1, tzinfo=UTC),
+                True,
+            ),
+            (listed(made_at=datetime(2026, 2, 1, tzinfo=UTC)), datetime(2026, 1, 31, 23, 59, tzinfo=UTC), False),
+            # Until it shows, our own clock has to do.
+            (None, datetime(2026, 1, 31, 23, 59, tzinfo=UTC), True),
+            (None, datetime(2026, 2, 1, 0, 1, tzinfo=UTC), False),
+            (listed(made_at=None), datetime(2026, 2, 1, 0, 1, tzinfo=UTC), False),
+        ],
+    )
+    def test_the_month_is_that_of_videodbs_clock(self, own: Checkout | None, now: datetime, withheld: bool) -> None:
+        in_january = listed("cs_2", amount=11)
+        entries = [in_january] if own is None else [own, in_january]
+
+        assert isinstance(next_step(made(), seen(*entries, now=now, limits=MONTHLY)), Stop) is withheld
+
+    @pytest.mark.parametrize("checkout_id", ["0", "AA", "cs_1"])
+    def test_what_has_no_id_is_the_earliest_of_its_second(self, checkout_id: str) -> None:
+        entries = [listed(checkout_id), listed(None, amount=11)]
+
+        assert isinstance(next_step(made(checkout_id=checkout_id), seen(*entries, limits=MONTHLY)), Stop)
+
+    def test_a_withheld_link_is_kept_and_the_error_says_what_becomes_of_it(self) -> None:
+        step = next_step(made(), seen(listed(), listed("cs_0", amount=20), limits=MONTHLY))
+
+        assert error_of(step, VideoDBLimitExceededError) == (
+            "A top-up of 50 USD is over monthly_topup_limit, which allows 60 USD in 2026-01 (UTC): 1 checkouts over 20 "
+            "USD, paid or still payable, count already. Nothing was bought. Whoever owns the connection can raise it "
+            "in the connection's extra. Checkout cs_1 was made at the same time as others; its link is withheld, so it "
+            "stays unpaid and expires by itself."
+        )
+        assert step == Stop(error=step.error, purchase=made())
+
+
+class TestALinkWithoutAnId:
+    @pytest.mark.parametrize(
+        ("situation", "step"),
+        [
+            (just_sent(listed()), LookAgain(seconds=10)),
+            (just_sent(seconds=9.5), LookAgain(seconds=0.5)),
+            (just_sent(listed(), seconds=10), WaitFor(purchase=LINK_ALONE.found(listed()))),
+            (seen(listed(), listed("cs_2", amount=20)), WaitFor(purchase=LINK_ALONE.found(listed()))),
+            (
+                seen(listed(), listed("cs_2"), claimed_by_others=["cs_2"]),
+                WaitFor(purchase=LINK_ALONE.found(listed())),
+            ),
+            (
+                seen(listed(status="completed")),
+                Done(purchase=LINK_ALONE.found(listed()).settled(["cs_1"])),
+            ),
+            (seen(listed(status="expired")), Create(generation=1)),
+            (just_sent(listed(), seconds=10, limits=MONTHLY), LookAgain(seconds=1)),
+        ],
+    )
+    def test_is_that_of_the_one_checkout_it_can_be(self, situation: Situation, step: object) -> None:
+        assert next_step(LINK_ALONE, situation) == step
+
+    @pytest.mark.parametrize(
+        "situation", [seen(), seen(listed("cs_2", amount=20)), seen(listed(), claimed_by_others=["cs_1"])]
+    )
+    def test_is_missing_where_there_is_none(self, situation: Situation) -> None:
+        step = next_step(LINK_ALONE, situation)
+
+        assert error_of(step, VideoDBCheckoutMissingError) == str(missing_error(LINK_ALONE))
+        assert step == Stop(error=step.error)
+
+    @pytest.mark.parametrize("status", ["pending", "completed", "expired"])
+    def test_cannot_be_told_where_there_are_two(self, status: str) -> None:
+        step = next_step(LINK_ALONE, seen(listed(), listed("cs_2", status)))
+
+        assert f"cs_2: 50 usd, {status}" in error_of(step, VideoDBPurchaseUnknownError)
+        assert step == Stop(error=step.error)
+
+
+class TestALostAnswer:
+    @pytest.mark.parametrize(
+        ("situation", "step"),
+        [
+            (just_sent(), LookAgain(seconds=10)),
+            (just_sent(listed()), LookAgain(seconds=10)),
+            (just_sent(listed(status="completed")), LookAgain(seconds=10)),
+            (just_sent(seconds=9.75), LookAgain(seconds=0.25)),
+            (just_sent(seconds=10), CreateAgain(purchase=asked())),
+            (just_sent(seconds=-1), LookAgain(seconds=11)),
+        ],
+    )
+    def test_is_looked_into_once_the_list_must_show_it(self, situation: Situation, step: object) -> None:
+        assert next_step(asked(), situation) == step
+
+    @pytest.mark.parametrize(
+        ("record", "situation", "orphans"),
+        [
+            (asked(), seen(), ()),
+            (asked(), seen(listed()), ("cs_1",)),
+            (asked(), seen(listed(), listed("cs_2")), ("cs_1", "cs_2")),
+            (asked(), seen(listed(status="expired")), ()),
+            (asked(), seen(listed(status="expired"), listed("cs_2")), ("cs_2",)),
+            (asked(), seen(listed(None)), ()),
+            (asked(), seen(listed(amount=20)), ()),
+            (asked(), seen(listed(status="completed"), claimed_by_others=["cs_1"]), ()),
+            (asked(), seen(listed(), listed("cs_2"), claimed_by_others=["cs_1"]), ("cs_2",)),
+            (asked(not_ours=("cs_1",)), seen(listed(status="completed")), ()),
+            (asked(orphans=("cs_2",)), seen(listed(), listed("cs_2")), ("cs_2", "cs_1")),
+            (asked(orphans=("cs_2",)), seen(listed("cs_2", "expired")), ("cs_2",)),
+        ],
+    )
+    def test_is_asked_for_again_where_nothing_was_paid(
+        self, record: Purchase, situation: Situation, orphans: tuple[str, ...]
+    ) -> None:
+        assert next_step(record, situation) == CreateAgain(purchase=replace(record, orphans=orphans))
+
+    @pytest.mark.parametrize(
+        "situation",
+        [
+            seen(listed(status="completed")),
+            seen(listed(status="completed"), listed("cs_2", "completed"), claimed_by_others=["cs_2"]),
+            seen(listed(status="completed"), listed("cs_2", "completed", amount=20)),
+        ],
+    )
+    def test_was_of_the_one_that_was_charged_at_once(self, situation: Situation) -> None:
+        assert next_step(asked(), situation) == Done(purchase=asked(**FOUND, paid=("cs_1",)))
+
+    @pytest.mark.parametrize(
+        ("record", "entries"),
+        [
+            (asked(), [listed(status="completed"), listed("cs_2", "completed")]),
+            (asked(), [listed(status="completed"), listed("cs_2")]),
+            (asked(), [listed(status="expired"), listed("cs_2", "completed")]),
+            (asked(), [listed(status="disputed")]),
+            (asked(), [listed(), listed("cs_2", "disputed")]),
+            (asked(), [listed(None, "completed")]),
+            (asked(orphans=("cs_1",)), [listed(made_at=after(-3600)), listed("cs_2", "completed")]),
+        ],
+    )
+    def test_cannot_be_told_where_something_else_may_be_its_own(
+        self, record: Purchase, entries: list[Checkout]
+    ) -> None:
+        step = next_step(record, seen(*entries))
+
+        error_of(step, VideoDBPurchaseUnknownError)
+        assert step == Stop(error=step.error)
+
+    def test_names_what_it_may_be_and_how_to_go_on(self) -> None:
+        twice = asked(posts=(after().isoformat(), after(30).isoformat()))
+        step = next_step(twice, seen(listed(), listed("cs_2", "completed"), listed("cs_3"), claimed_by_others=["cs_3"]))
+
+        assert error_of(step, VideoDBPurchaseUnknownError) == (
+            "A top-up of 50 USD was asked for at 2026-01-15T12:00:30+00:00 and its answer was lost or named no "
+            "checkout. Whether it is one of these cannot be told: cs_1: 50 usd, pending, 2026-01-15 12:00:00+00:00; "
+            "cs_2: 50 usd, completed, 2026-01-15 12:00:00+00:00. Nothing more was bought. Look at the checkouts in "
+            "VideoDB's console, then either run `airflow variables set videodb_answer_0123456789abcdef CHECKOUT_ID` "
+            "(it was this one) or `airflow variables set videodb_answer_0123456789abcdef buy` (none of them, buy), and "
+            "clear the task."
+        )
+
+
+def test_what_was_refused_is_asked_for_again_at_once() -> None:
+    assert next_step(REFUSED, just_sent(listed(status="completed"))) == CreateAgain(purchase=REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (
+            made(),
+            (
+                "Checkout cs_1 over 50 USD is not in VideoDB's list, so whether it was paid cannot be told. Look for "
+                "it in VideoDB's console; a retry of the task looks again and makes no second one."
+            ),
+        ),
+        (
+            HANDED_OUT,
+            (
+                "Checkout cs_1 over 50 USD is not in VideoDB's list, so whether it was paid cannot be told. Its link "
+                f"may still be payable: {LINK} Look for it in VideoDB's console; a retry of the task looks again and "
+                "makes no second one."
+            ),
+        ),
+        (
+            LINK_ALONE,
+            (
+                "Checkout that was just made over 50 USD is not in VideoDB's list, so whether it was paid cannot be "
+                "told. Look for it in VideoDB's console; a retry of the task looks again and makes no second one."
+            ),
+        ),
+    ],
+)
+def test_a_missing_checkout_shows_the_link_only_where_people_have_it(record: Purchase, message: str) -> None:
+    assert str(missing_error(record)) == message
+
+
+@pytest.mark.parametrize(
+    ("shortfall", "usd_per_credit", "min_amount", "dollars"),
+    [
+        ("50", "1", 1, 50),
+        ("50.01", "1", 1, 51),
+        ("0.01", "1", 1, 1),
+        ("3", "1", 10, 10),
+        ("10", "1", 10, 10),
+        ("10.5", "1", 10, 11),
+        ("100", "0.015", 1, 2),
+        ("200", "0.015", 1, 3),
+        ("3", "0.1", 0, 1),
+        ("0", "1", 0, 0),
+        # Floats would make 8 of it.
+        ("100", "0.07", 1, 7),
+    ],
+)
+def test_a_shortfall_is_bought_in_whole_dollars_and_not_below_the_minimum(
+    shortfall: str, usd_per_credit: str, min_amount: int, dollars: int
+) -> None:
+    bought = dollars_for(Decimal(shortfall), usd_per_credit=Decimal(usd_per_credit), min_amount=min_amount)
+    assert (type(bought), bought) == (int, dollars)
+
+
+def test_a_key_is_the_same_in_every_process_and_version() -> None:
+    key = idempotency_key("dag", "run", "task", "-1", 0, 50)
+    assert key == "fada3c41ebb4701019bbd786edb03d5d8ce5f9a0d6ca4b5d5f1ccd2581200bab"
+
+
+def test_no_two_purchases_share_a_key() -> None:
+    identities = [("a", "b", 0), ("ab", 0), ("a", "b0"), ("a", "b", 1), ("b", "a", 0)]
+    assert len({idempotency_key(*identity) for identity in identities}) == len(identities)
