@@ -4,7 +4,7 @@ PYTHON_IN_VENV := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CONSTRAINTS := constraints/airflow-3.3.txt
 # What decides about money and what carries it out; each has the tests of its name.
-MONEY := answers buyer claims journal limits matching payment purchase record
+MONEY := answers buyer claims journal limits matching payment purchase record variables
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test coverage mutants distributed fuzz bench lint clean

@@ -11,6 +11,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from airflow_provider_videodb.variables import read_variable, write_variable
+
 #: Seconds within which two tasks that take the same checkout notice each other.
 _CLAIM_SETTLING = 2.0
 
@@ -33,28 +35,20 @@ class Claims(Protocol):
 
 class VariableClaims:
     """
-    Claims in Airflow Variables.
+    Claims in Airflow Variables, whichever connection leads to the account: ids of checkouts are unique.
 
-    :param conn_id: the connection, since ids are those of one account.
+    :meth:`owner` and what begins with it raise ``VideoDBRecordUnreadableError`` if Airflow cannot tell.
     """
-
-    def __init__(self, conn_id: str) -> None:
-        self._conn_id = conn_id
 
     def owner(self, checkout_id: str) -> str | None:
         """Return who claimed a checkout."""
-        from airflow.providers.common.compat.sdk import Variable
-
-        owner = Variable.get(self._name(checkout_id), default=None)
-        return None if owner is None else str(owner)
+        return read_variable(claim_variable(checkout_id))
 
     def claim(self, checkout_id: str, owner: str) -> bool:
         """Claim the checkout that VideoDB's answer named; ``False`` if it is somebody else's."""
-        from airflow.providers.common.compat.sdk import Variable
-
         claimed_by = self.owner(checkout_id)
         if claimed_by is None:
-            Variable.set(self._name(checkout_id), owner)
+            write_variable(claim_variable(checkout_id), owner)
         return claimed_by in (None, owner)
 
     def take(self, checkout_id: str, owner: str) -> bool:
@@ -65,5 +59,7 @@ class VariableClaims:
         time.sleep(_CLAIM_SETTLING)
         return self.owner(checkout_id) == owner
 
-    def _name(self, checkout_id: str) -> str:
-        return f"videodb_checkout__{self._conn_id}__{checkout_id}"
+
+def claim_variable(checkout_id: str) -> str:
+    """Return the name of the Variable that says whose checkout it is."""
+    return f"videodb_checkout__{checkout_id}"

@@ -18,7 +18,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBSettingsNotAppliedError,
 )
 from airflow_provider_videodb.fields import to_json_number, unreadable
-from airflow_provider_videodb.models import AutoRecharge, Checkout, Invoice, Usage
+from airflow_provider_videodb.models import AutoRecharge, Checkout, CheckoutStatus, Invoice, Usage
 from airflow_provider_videodb.transport import Transport
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _PAGE_SIZE = 100
 _MAX_PAGES = 1000
 #: So many pages in a row without a new entry are the end of a list, though none was empty.
 _NOTHING_NEW = 2
+#: States of a checkout that do not change any more.
+_FINAL = (CheckoutStatus.COMPLETED, CheckoutStatus.EXPIRED)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 _Entry = TypeVar("_Entry", Checkout, Invoice)
@@ -67,8 +69,8 @@ class BillingClient:
             max_retries=max_retries,
             user_agent=f"airflow-provider-videodb/{__version__}",
         )
-        # The checkouts of the last look that made sure of the end of the list.
-        self._whole_list: frozenset[str | None] = frozenset()
+        # What the last look saw that made sure of the end of the list.
+        self._whole_list: list[Checkout] = []
 
     def __repr__(self) -> str:
         return f"<BillingClient {self.base_url}>"
@@ -148,18 +150,20 @@ class BillingClient:
         """
         Return all checkouts, newest first, for somebody who looks again and again.
 
-        Takes one call where nothing was added since the last look that made sure of the end of the list. What decides
-        over money calls :meth:`list_checkouts`, which always makes sure.
+        Takes one call where nothing was added since the last look that made sure of the end of the list, unless some
+        of what is beyond the first page can still be paid. What decides over money calls :meth:`list_checkouts`,
+        which always makes sure.
         """
         path, sample_name = "/billing/checkouts", "checkouts"
         first_page = self._page(path, sample_name, Checkout.from_list, 0)
+        shown = {checkout.id for checkout in first_page}
+        rest = [checkout for checkout in self._whole_list if checkout.id not in shown]
         # Only in a list that begins with the newest does the first page show whatever was added.
-        unchanged = {checkout.id for checkout in first_page} == self._whole_list
-        if unchanged and first_page == _newest_first(first_page):
-            return first_page
-        checkouts = self._list(path, sample_name, Checkout.from_list, None, first_page=first_page)
-        self._whole_list = frozenset(checkout.id for checkout in checkouts)
-        return checkouts
+        nothing_added = len(shown) + len(rest) == len(self._whole_list) and first_page == _newest_first(first_page)
+        if nothing_added and all(checkout.status in _FINAL for checkout in rest):
+            return [*first_page, *rest]
+        self._whole_list = self._list(path, sample_name, Checkout.from_list, None, first_page=first_page)
+        return self._whole_list
 
     def list_invoices(self, limit: int | None = None) -> list[Invoice]:
         """Return the newest ``limit`` invoices (default: all), newest first."""

@@ -17,6 +17,10 @@ class VideoDBConfigError(VideoDBError, ValueError):
     """A connection field or an argument breaks a rule. Nothing was sent."""
 
 
+class VideoDBNoConnectionError(VideoDBConfigError):
+    """Airflow has no such connection, or could not read it: it says the same of both."""
+
+
 class VideoDBAPIError(VideoDBError):
     """
     A call to VideoDB failed.
@@ -110,6 +114,10 @@ class VideoDBPaymentTimeoutError(VideoDBPurchaseError):
 
 class VideoDBCreditsMissingError(VideoDBPurchaseError):
     """The balance did not reach what the job needs, in time."""
+
+
+class VideoDBRecordUnreadableError(VideoDBPurchaseError):
+    """Airflow could not say what is recorded of a purchase. Nothing was bought; a retry asks again."""
 
 
 class VideoDBPurchaseUnknownError(VideoDBPurchaseError):

@@ -9,11 +9,13 @@ changes.)
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_videodb.answers import answer_variable
 from airflow_provider_videodb.record import Purchase
+from airflow_provider_videodb.variables import delete_variable, read_variable, write_variable
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
 
 if TYPE_CHECKING:
@@ -94,21 +96,16 @@ class VariableStore:
 
     def get(self, name: str) -> Any:
         """Return what is kept, ``None`` if nothing is."""
-        from airflow.providers.common.compat.sdk import Variable
-
-        return Variable.get(self._key(name), default=None, deserialize_json=True)
+        kept = read_variable(self._key(name))
+        return None if kept is None else json.loads(kept)
 
     def set(self, name: str, value: Any) -> None:
         """Keep ``value`` until somebody deletes the Variable."""
-        from airflow.providers.common.compat.sdk import Variable
-
-        Variable.set(self._key(name), value, serialize_json=True)
+        write_variable(self._key(name), json.dumps(value))
 
     def delete(self, name: str) -> None:
         """Keep it no longer."""
-        from airflow.providers.common.compat.sdk import Variable
-
-        Variable.delete(self._key(name))
+        delete_variable(self._key(name))
 
     def _key(self, name: str) -> str:
         key = "__".join((name, *self._identity))
@@ -143,12 +140,12 @@ class Journal:
         """
         Record ``purchase`` in place of what is there; when this returns, it is kept.
 
-        Once it is paid, a record that nobody would ever delete is removed: the claim on what was paid stays and tells
+        Once it is over, a record that nobody would ever delete is removed: the claim on what was paid stays and tells
         a cleared task as much.
         """
         if self._store is None:
             return
-        if purchase.paid and not self._store.ends_with_run:
+        if purchase.is_over and not self._store.ends_with_run:
             self._store.delete(_PURCHASE)
         else:
             self._store.set(_PURCHASE, purchase.to_dict())
@@ -159,13 +156,9 @@ class Journal:
 
         The answer is an Airflow Variable: the UI and the command line both write those.
         """
-        from airflow.providers.common.compat.sdk import Variable
-
-        answer = Variable.get(answer_variable(purchase), default=None)
-        return None if answer is None else str(answer).strip()
+        answer = read_variable(answer_variable(purchase))
+        return None if answer is None else answer.strip()
 
     def forget_answer(self, purchase: Purchase) -> None:
         """Remove an answer that was acted upon."""
-        from airflow.providers.common.compat.sdk import Variable
-
-        Variable.delete(answer_variable(purchase))
+        delete_variable(answer_variable(purchase))

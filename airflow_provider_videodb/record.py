@@ -88,6 +88,11 @@ class Purchase:
         """Whether something may have come of it; not so if all that was sent was refused."""
         return bool(self.posts or self.checkout_id or self.payment_url)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is paid and no link of it can be paid besides: what was paid may be an orphan."""
+        return bool(self.paid) and (not self.handed_out or self.checkout_id in self.paid)
+
     def posting(self, now: datetime, *, there_before: Collection[str]) -> Purchase:
         """
         Note a POST that is about to be sent.

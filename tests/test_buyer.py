@@ -47,7 +47,7 @@ LOST = VideoDBOutcomeUnknownError("The answer was lost.")
 
 
 def claim_on(checkout_id: str) -> str:
-    return f"videodb_checkout__account__{checkout_id}"
+    return f"videodb_checkout__{checkout_id}"
 
 
 @dataclass
@@ -76,7 +76,7 @@ class World:
         return Buyer(
             shop=self,
             journal=Journal(_NotedStore(self) if self.durable else None),
-            claims=VariableClaims("account"),
+            claims=VariableClaims(),
             limits=self.limits,
             identity=IDENTITY,
             since=NOON,
@@ -152,7 +152,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         made_up.variables.kept[key] = value
 
     monkeypatch.setattr(made_up.variables, "set", claims)
-    monkeypatch.setattr("airflow.providers.common.compat.sdk.Variable", made_up.variables, raising=False)
+    made_up.variables.install(monkeypatch)
     monkeypatch.setattr(
         "airflow_provider_videodb.claims.time", SimpleNamespace(sleep=lambda _: made_up.done.append("let others claim"))
     )

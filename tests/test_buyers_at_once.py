@@ -59,7 +59,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_videodb.purchase.SETTLING_TIME", timedelta(seconds=0.4))
     monkeypatch.setattr("airflow_provider_videodb.purchase.DATE_STEP", timedelta(seconds=0.05))
     monkeypatch.setattr("airflow_provider_videodb.claims._CLAIM_SETTLING", 0.2)
-    monkeypatch.setattr("airflow.providers.common.compat.sdk.Variable", Variables(), raising=False)
+    Variables().install(monkeypatch)
 
 
 def both_buy(emulator: Emulator, *, monthly_topup_limit: int | None = None) -> list[Purchase | VideoDBError]:
@@ -72,7 +72,7 @@ def both_buy(emulator: Emulator, *, monthly_topup_limit: int | None = None) -> l
         buyer = Buyer(
             shop=InStep(client, together),
             journal=Journal(Store()),
-            claims=VariableClaims("videodb_default"),
+            claims=VariableClaims(),
             limits=SpendLimits(monthly_topup_limit=limit),
             identity=("dag", "run", task_id, "-1"),
             since=datetime.now(UTC),

@@ -29,10 +29,10 @@ def seen_by_tasks(airflow_db: None, *steps: Any) -> list[Any]:
     return [done.result(f"step_{number}") for number in range(len(steps))]
 
 
-def claims(conn_id: str = "account") -> Any:
+def claims() -> Any:
     from airflow_provider_videodb.claims import VariableClaims
 
-    return VariableClaims(conn_id)
+    return VariableClaims()
 
 
 def test_who_comes_first_has_it(airflow_db: None) -> None:
@@ -62,18 +62,12 @@ def test_of_two_that_take_it_at_once_the_last_to_write_has_it(
     def both() -> list[bool]:
         from airflow.sdk import Variable
 
+        from airflow_provider_videodb.claims import claim_variable
+
         def other_writes(_seconds: float) -> None:
-            Variable.set(claims()._name("cs_3"), "b")
+            Variable.set(claim_variable("cs_3"), "b")
 
         monkeypatch.setattr("airflow_provider_videodb.claims.time", SimpleNamespace(sleep=other_writes))
         return [bool(claims().take("cs_3", "a")), claims().owner("cs_3") == "b"]
 
     assert seen_by_tasks(airflow_db, both) == [[False, True]]
-
-
-def test_accounts_do_not_share_ids(airflow_db: None) -> None:
-    assert seen_by_tasks(
-        airflow_db,
-        lambda: claims("account").claim("cs_4", "a"),
-        lambda: claims("other").claim("cs_4", "b"),
-    ) == [True, True]

@@ -178,6 +178,29 @@ def test_polling_never_misses_a_checkout_however_the_server_pages(cap, newest_fi
                 assert [checkout.id for checkout in client.poll_checkouts()] == ids(reversed(range(number + 1)))
 
 
+@pytest.mark.parametrize("final", ["completed", "expired"])
+def test_polling_a_long_list_takes_one_call_while_nothing_beyond_its_first_page_can_change(final):
+    ledger = Ledger([entry(number, status=final) for number in range(350)])
+    with RawServer(ledger) as server:
+        client = client_of(server)
+        client.poll_checkouts()
+        calls = len(server.requests)
+        ledger.entries[349] = entry(349, status="completed")
+        polled = client.poll_checkouts()
+        assert len(server.requests) == calls + 1
+    assert [checkout.id for checkout in polled] == ids(reversed(range(350)))
+    assert polled[0].status == "completed"
+
+
+def test_polling_a_long_list_sees_the_payment_of_an_old_checkout():
+    ledger = Ledger([entry(number, status="pending" if number == 5 else "expired") for number in range(350)])
+    with RawServer(ledger) as server:
+        client = client_of(server)
+        client.poll_checkouts()
+        ledger.entries[5] = entry(5, status="completed")
+        assert {checkout.id: checkout.status for checkout in client.poll_checkouts()}["cs_5"] == "completed"
+
+
 def test_polling_sees_a_payment_at_the_first_look():
     ledger = Ledger(map(entry, range(3)))
     with RawServer(ledger) as server:

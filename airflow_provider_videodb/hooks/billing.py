@@ -22,7 +22,7 @@ from airflow_provider_videodb.client import (
     BillingClient,
     require_whole_dollars,
 )
-from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError, VideoDBNoConnectionError
 from airflow_provider_videodb.fields import to_decimal, to_json_number
 from airflow_provider_videodb.limits import SpendLimits, check_limits
 
@@ -253,8 +253,8 @@ def _client_for(settings: ConnectionSettings, *, max_retries: int) -> BillingCli
     )
 
 
-def _no_such_connection(conn_id: str) -> VideoDBConfigError:
-    return VideoDBConfigError(
+def _no_such_connection(conn_id: str) -> VideoDBNoConnectionError:
+    return VideoDBNoConnectionError(
         f"Airflow has no connection {conn_id!r} (videodb_conn_id). Add it in the UI under Admin, Connections, or with: "
         f"airflow connections add {conn_id} --conn-type videodb --conn-password API_KEY. "
         f"If it is in AIRFLOW_CONN_{conn_id.upper()}, Airflow cannot read what is written there."

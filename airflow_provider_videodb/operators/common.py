@@ -45,9 +45,12 @@ class GivenArguments(BaseOperator):
 @contextmanager
 def no_retry_for_what_a_person_must_mend() -> Iterator[None]:
     """Turn what no retry can mend into the exception that Airflow does not retry; the typed one is its cause."""
-    from airflow_provider_videodb.exceptions import PERMANENT_ERRORS
+    from airflow_provider_videodb.exceptions import PERMANENT_ERRORS, VideoDBNoConnectionError
 
     try:
         yield
+    except VideoDBNoConnectionError:
+        # Airflow says the same of a connection that it could not read just now.
+        raise
     except PERMANENT_ERRORS as err:
         raise AirflowFailException(str(err)) from err

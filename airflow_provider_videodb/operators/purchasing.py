@@ -119,7 +119,7 @@ class PurchasingOperator(GivenArguments):
         return Buyer(
             shop=hook.get_conn(),
             journal=Journal(open_store(context) if self.durable else None),
-            claims=VariableClaims(self.videodb_conn_id),
+            claims=VariableClaims(),
             limits=replace(hook.settings.limits, max_amount=max_amount),
             identity=task_identity(context),
             since=context["dag_run"].run_after,

@@ -19,7 +19,12 @@ from airflow.triggers.base import BaseTrigger, TaskSkippedEvent, TaskSuccessEven
 
 from airflow_provider_videodb import exceptions
 from airflow_provider_videodb.arguments import count_argument, credits_argument
-from airflow_provider_videodb.exceptions import PERMANENT_ERRORS, VideoDBError, VideoDBRateLimitError
+from airflow_provider_videodb.exceptions import (
+    PERMANENT_ERRORS,
+    VideoDBError,
+    VideoDBNoConnectionError,
+    VideoDBRateLimitError,
+)
 from airflow_provider_videodb.models import by_id
 from airflow_provider_videodb.payment import PaymentWatch, last_look
 from airflow_provider_videodb.record import Purchase
@@ -147,7 +152,11 @@ class BillingTrigger(BaseTrigger):
             return self.judge(snapshot.seen)
         # Being asked to slow down is no failure: the poll waits as asked.
         self._failures += not isinstance(snapshot.error, VideoDBRateLimitError)
-        if isinstance(snapshot.error, PERMANENT_ERRORS) or self._failures >= self.max_consecutive_failures:
+        if self._failures >= self.max_consecutive_failures or (
+            isinstance(snapshot.error, PERMANENT_ERRORS)
+            # Airflow says the same of a connection that it could not read just now.
+            and not isinstance(snapshot.error, VideoDBNoConnectionError)
+        ):
             # Not raised: all waiters have the same exception in hand, and each would add to its traceback.
             return _error_event(snapshot.error)
         return None

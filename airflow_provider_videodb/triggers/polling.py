@@ -10,7 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.exceptions import VideoDBRateLimitError
+from airflow_provider_videodb.exceptions import (
+    VideoDBAuthenticationError,
+    VideoDBPermissionError,
+    VideoDBRateLimitError,
+)
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
 if TYPE_CHECKING:
@@ -102,11 +106,16 @@ class _Poll:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _snapshot(self) -> Snapshot:
+        kept = self._client is not None
         try:
             # A connection that cannot be read is read again at the next look.
             self._client = self._client or await VideoDBBillingHook(self._conn_id).aget_poll_client()
             loop = asyncio.get_running_loop()
             return Snapshot(seen=await loop.run_in_executor(self._thread, self._look, self._client))
+        except (VideoDBAuthenticationError, VideoDBPermissionError) as err:
+            # Somebody may have put a new key into the connection since it was read.
+            self._client = None
+            return await self._snapshot() if kept else Snapshot(error=err)
         except Exception as err:  # noqa: BLE001 - whatever it is, the waiters are told
             return Snapshot(error=err)
 

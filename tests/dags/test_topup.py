@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPaymentTimeoutError,
     VideoDBPermissionError,
     VideoDBPurchaseUnknownError,
+    VideoDBRecordUnreadableError,
 )
 from tests.support.dag_runs import new_dag, run
 from tests.support.purchases import (
@@ -344,6 +346,32 @@ def test_another_triggerer_takes_over_a_wait(person: Person, monkeypatch: pytest
     assert Shopping(amount=50).run().result["status"] == "completed"
 
 
+@pytest.mark.parametrize("record", ["variables"], indirect=True)
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_variable_that_airflow_cannot_read_is_not_taken_for_none(
+    record: str, nth: int, person: Person, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.api.client import VariableOperations
+    from airflow.sdk.exceptions import ErrorType
+    from airflow.sdk.execution_time.comms import ErrorResponse
+
+    emulator.change_settings(charge_stored_card=True)
+    died = Point("client.BillingClient", "topup", after=True).breaks(Died(), monkeypatch)
+    read, reads = VariableOperations.get, itertools.count(1)
+
+    def get(self: VariableOperations, key: str) -> Any:
+        if died and key.startswith("videodb_") and next(reads) == nth:
+            return ErrorResponse(error=ErrorType.API_SERVER_ERROR)
+        return read(self, key)
+
+    monkeypatch.setattr(VariableOperations, "get", get)
+    bought = Shopping(amount=50, retries=3).run()
+
+    assert (bought.state, bought.tries) == ("success", 3)
+    assert isinstance(bought.errors[-1], VideoDBRecordUnreadableError)
+    assert [checkout.status for checkout in emulator.checkouts()] == ["completed"]
+
+
 BAD_ARGUMENTS: list[dict[str, Any]] = [
     *({"amount": value} for value in (0, -1, 1.5, "abc", "1.5", "", True, None, "nan", "Infinity", [50])),
     *({"only_if_below": value} for value in (-1, "abc", True, "nan")),
@@ -516,7 +544,7 @@ def answer_to(stopped: Bought) -> str | None:
 def claim_for_another_task(checkout_id: str) -> None:
     from airflow.models.variable import Variable
 
-    Variable.set(f"videodb_checkout__videodb_default__{checkout_id}", "another/task")
+    Variable.set(f"videodb_checkout__{checkout_id}", "another/task")
 
 
 def test_what_another_task_took_for_its_own_is_not_handed_out(

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable, VariableResult
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Variables:
-    """Airflow's Variables, which all tasks see."""
+    """
+    Airflow's Variables, which all tasks see.
+
+    :param failing: what the API server answers to whoever wants to read one, in place of the Variable.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
+        self.failing: ErrorType | None = None
 
-    def get(self, key: str, default: Any = None, *, deserialize_json: bool = False) -> Any:
-        if key not in self.kept:
-            return default
-        return json.loads(self.kept[key]) if deserialize_json else self.kept[key]
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put them where a task writes them, and where it asks the API server for one."""
+        monkeypatch.setattr("airflow.providers.common.compat.sdk.Variable", self, raising=False)
+        monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", self, raising=False)
 
-    def set(self, key: str, value: Any, *, serialize_json: bool = False) -> None:
-        self.kept[key] = json.dumps(value) if serialize_json else value
+    def send(self, question: Any) -> VariableResult | ErrorResponse:
+        assert isinstance(question, GetVariable)
+        if self.failing is None and question.key in self.kept:
+            return VariableResult(key=question.key, value=self.kept[question.key])
+        return ErrorResponse(error=self.failing or ErrorType.VARIABLE_NOT_FOUND)
+
+    def set(self, key: str, value: str) -> None:
+        self.kept[key] = value
 
     def delete(self, key: str) -> None:
-        del self.kept[key]
+        self.kept.pop(key, None)
 
 
 @dataclass

@@ -187,6 +187,31 @@ async def test_a_refused_key_reaches_every_task_as_the_typed_error(emulator, mon
             checked_event(event.payload, EventStatus.ENOUGH)
 
 
+async def test_a_new_key_in_the_connection_is_used_as_soon_as_the_old_one_is_refused(emulator, monkeypatch):
+    async with triggerer() as airflow:
+        waiting = await airflow.start(*[gate() for _ in range(20)])
+        await polled(emulator, 1)
+        emulator.change_settings(api_key="sk-the-new-one")
+        monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", emulator.connection_json)
+        await polled(emulator, 3)
+        assert len(airflow.runner.triggers) == 20
+
+        emulator.set_balance(10)
+        assert set(await airflow.events(20)) == set(waiting)
+
+
+async def test_a_connection_that_cannot_be_found_for_a_moment_ends_no_wait(emulator, monkeypatch):
+    monkeypatch.delenv("AIRFLOW_CONN_VIDEODB_DEFAULT")
+    async with triggerer() as airflow:
+        (waiting,) = await airflow.start(gate())
+        await asyncio.sleep(2 * INTERVAL)
+        assert len(airflow.runner.triggers) == 1
+
+        monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", emulator.connection_json)
+        emulator.set_balance(10)
+        assert set(await airflow.events(1)) == {waiting}
+
+
 async def test_retry_after_is_kept_while_deadlines_go_on(emulator):
     emulator.add_fault("status", path=USAGE, times=1, status=429, retry_after="1")
     async with triggerer() as airflow:
