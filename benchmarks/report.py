@@ -42,7 +42,7 @@ fresh process that runs Airflow's own `TriggerRunner` under a stand-in for its s
 - **idle trigger**: waits in memory and asks nobody. What it costs, Airflow costs; no trigger can wait for less.
 - **PythonSensor**: `mode="reschedule"`, with a `requests.get`. It uses no triggerer.
 
-The API is a minimal server on 127.0.0.1, the same for all: the emulator could not keep up with HttpSensor.
+The API is a minimal server on 127.0.0.1, the same for all, so that nobody waits for the emulator.
 
 **Requests** are counted by the API over {intervals} intervals. PythonSensor's are those of one task per poke, times
 N.
