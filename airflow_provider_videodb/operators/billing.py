@@ -109,7 +109,7 @@ class TopupOperator(PurchasingOperator):
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Finish after the trigger; on any event but the expected ones, fail."""
         from airflow_provider_videodb.record import Purchase
-        from airflow_provider_videodb.triggers.billing import EventStatus, checked_event
+        from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 
         with no_retry_for_what_a_person_must_mend():
             checked = checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
@@ -215,7 +215,7 @@ class EnsureCreditsOperator(PurchasingOperator):
         """Go on after the trigger; on any event but the expected ones, fail."""
         from airflow_provider_videodb.arguments import credits_argument
         from airflow_provider_videodb.record import Purchase
-        from airflow_provider_videodb.triggers.billing import EventStatus, checked_event
+        from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 
         with no_retry_for_what_a_person_must_mend():
             checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT)

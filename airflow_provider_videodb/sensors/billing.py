@@ -143,7 +143,7 @@ class CreditThresholdSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Finish after the trigger; on any event but the expected ones, fail."""
-        from airflow_provider_videodb.triggers.billing import EventStatus, checked_event
+        from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 
         if self.end_from_trigger and event == "success":
             # Only dag.test() hands us the events that end a task in a real triggerer, without what they carry.

@@ -10,28 +10,26 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_videodb import exceptions
 from airflow_provider_videodb.arguments import count_argument, credits_argument
 from airflow_provider_videodb.exceptions import (
     PERMANENT_ERRORS,
-    VideoDBError,
     VideoDBNoConnectionError,
     VideoDBRateLimitError,
 )
 from airflow_provider_videodb.models import by_id
 from airflow_provider_videodb.payment import PaymentWatch, last_look
 from airflow_provider_videodb.record import Purchase
+from airflow_provider_videodb.triggers.events import EventStatus, error_event
 from airflow_provider_videodb.triggers.polling import NOTHING_NEW, Snapshot
 from airflow_provider_videodb.triggers.sharing import Question, verdict
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
     from decimal import Decimal
 
     from airflow_provider_videodb.client import BillingClient
@@ -39,15 +37,6 @@ if TYPE_CHECKING:
 
 #: Failed polls in a row that end a wait, unless the task says otherwise.
 MAX_CONSECUTIVE_FAILURES = 5
-
-
-class EventStatus(StrEnum):
-    """How a wait ended."""
-
-    ENOUGH = "enough"
-    PAID = "paid"
-    TIMEOUT = "timeout"
-    ERROR = "error"
 
 
 class BillingTrigger(BaseTrigger):
@@ -109,7 +98,7 @@ class BillingTrigger(BaseTrigger):
             self.begin()
             event = await verdict(self.question, self.read, self.weigh, not_before=self.not_before)
         except Exception as err:  # noqa: BLE001 - see the class: whatever it is, the task is told
-            event = _error_event(err)
+            event = error_event(err)
         yield self.end_with(event)
 
     def weigh(self, snapshot: Snapshot) -> dict[str, Any] | None:
@@ -158,7 +147,7 @@ class BillingTrigger(BaseTrigger):
             and not isinstance(snapshot.error, VideoDBNoConnectionError)
         ):
             # Not raised: all waiters have the same exception in hand, and each would add to its traceback.
-            return _error_event(snapshot.error)
+            return error_event(snapshot.error)
         return None
 
 
@@ -303,29 +292,3 @@ class CheckoutTrigger(BillingTrigger):
     def result(self) -> dict[str, Any]:
         """Return the purchase that was waited for."""
         return {"purchase": self.purchase, "deadline": self.deadline}
-
-
-def checked_event(event: object, *expected: EventStatus) -> dict[str, Any]:
-    """
-    Return the event a trigger sent to its task.
-
-    :param expected: how the wait may have ended, errors apart.
-    :raises VideoDBError: the error that the trigger met, in its own class; or that the event is none of ours, since
-        what is not understood must not pass for success.
-    """
-    if isinstance(event, Mapping):
-        if event.get("status") in expected:
-            return dict(event)
-        if event.get("status") == EventStatus.ERROR:
-            raise _error_class(event.get("error"))(event.get("message"))
-    raise VideoDBError(f"The trigger sent {str(event)[:200]!r}, which is no event of this package. Retry the task.")
-
-
-def _error_class(name: object) -> type[VideoDBError]:
-    found = getattr(exceptions, str(name), None)
-    return found if isinstance(found, type) and issubclass(found, VideoDBError) else VideoDBError
-
-
-def _error_event(err: Exception) -> dict[str, Any]:
-    message = str(err) if isinstance(err, VideoDBError) else f"{type(err).__name__}: {err}"
-    return {"status": EventStatus.ERROR, "error": type(err).__name__, "message": message}

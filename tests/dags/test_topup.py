@@ -418,10 +418,11 @@ def test_a_refused_key_is_not_tried_again(
     assert posted(emulator) == []
 
 
-def test_a_connection_that_is_not_there_is_not_tried_again(person: Person) -> None:
+def test_a_connection_that_airflow_does_not_find_is_looked_for_again(person: Person) -> None:
+    # It says the same when it could not look.
     bought = Shopping(amount=50, retries=2, videodb_conn_id="nowhere").run()
 
-    assert (bought.state, bought.tries) == ("failed", 1)
+    assert (bought.state, bought.tries) == ("failed", 3)
     assert "nowhere" in str(bought.errors[-1])
 
 

@@ -150,7 +150,6 @@ def test_enabling_without_figures_to_go_by_is_refused_and_nothing_is_written(emu
         {"amount": True},
         {"enabled": "False"},
         {"enabled": 1},
-        {"videodb_conn_id": "nowhere"},
     ],
     ids=str,
 )
@@ -160,6 +159,16 @@ def test_a_mistake_in_the_dag_is_refused_before_anything_is_sent(emulator, wante
     assert (refused.state, refused.tries) == ("failed", 1)
     assert type(refused.errors[0].__cause__).__name__ == "VideoDBConfigError"
     assert next(iter(wanted)) in str(refused.errors[0])
+    assert emulator.calls() == []
+
+
+def test_a_connection_that_airflow_does_not_find_is_looked_for_again(emulator):
+    # It says the same when it could not look.
+    refused = Recharge(retries=2, videodb_conn_id="nowhere")
+
+    assert (refused.state, refused.tries) == ("failed", 3)
+    assert type(refused.errors[0]).__name__ == "VideoDBNoConnectionError"
+    assert "videodb_conn_id" in str(refused.errors[0])
     assert emulator.calls() == []
 
 

@@ -29,12 +29,8 @@ from airflow_provider_videodb.exceptions import (
     VideoDBServerError,
 )
 from airflow_provider_videodb.models import Checkout, Usage
-from airflow_provider_videodb.triggers.billing import (
-    CheckoutTrigger,
-    CreditThresholdTrigger,
-    EventStatus,
-    checked_event,
-)
+from airflow_provider_videodb.triggers.billing import CheckoutTrigger, CreditThresholdTrigger
+from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 from airflow_provider_videodb.triggers.polling import NOTHING_NEW, Snapshot
 from tests.support.records import purchase_of
 

@@ -17,13 +17,8 @@ from airflow_provider_videodb.client import BillingClient
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import VideoDBAuthenticationError
 from airflow_provider_videodb.triggers import polling, sharing
-from airflow_provider_videodb.triggers.billing import (
-    MAX_CONSECUTIVE_FAILURES,
-    CheckoutTrigger,
-    CreditThresholdTrigger,
-    EventStatus,
-    checked_event,
-)
+from airflow_provider_videodb.triggers.billing import MAX_CONSECUTIVE_FAILURES, CheckoutTrigger, CreditThresholdTrigger
+from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 from airflow_provider_videodb.triggers.sharing import Question, polls_here, verdict
 from tests.conftest import API_KEY
 from tests.support.records import purchase_of
