@@ -33,6 +33,7 @@ from airflow_provider_videodb.purchase import (
     WaitFor,
     idempotency_key,
     next_step,
+    receipt,
 )
 from airflow_provider_videodb.record import Purchase
 
@@ -97,6 +98,13 @@ class Buyer:
     since: datetime
     clock: Clock = field(default_factory=Clock)
 
+    def begun(self) -> Purchase | None:
+        """Return what earlier tries began, by the record or, where that is removed at the end, by the claims."""
+        purchase = self.journal.load()
+        if purchase is None and self.journal.forgets_what_is_over:
+            return receipt(self._claimed(self.shop.list_checkouts()))
+        return purchase
+
     def obtain_checkout(
         self, amount: int, *, currency: str | None, redirect_url: str | None, balance: float | None
     ) -> Purchase:
@@ -111,7 +119,7 @@ class Buyer:
         :raises VideoDBPurchaseUnknownError: if what was bought before cannot be told.
         :raises VideoDBAPIError: if VideoDB refuses, or if the answer was lost twice in this try.
         """
-        purchase = self._begun(amount)
+        purchase = self._resolved(amount)
         if purchase is not None and purchase.paid:
             return purchase
         quiet_since = self.clock.now()
@@ -211,8 +219,8 @@ class Buyer:
     def _key(self, generation: int, amount: int) -> str:
         return idempotency_key(*self.identity, generation, amount)
 
-    def _begun(self, amount: int) -> Purchase | None:
-        """Return what earlier tries began, with what a person has said of it since."""
+    def _resolved(self, amount: int) -> Purchase | None:
+        """Return what is recorded, with what a person has said of it since."""
         purchase = self.journal.load()
         if purchase is None:
             return None

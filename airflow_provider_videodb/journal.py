@@ -124,6 +124,8 @@ class Journal:
         self._store = store
         #: Whether anything is recorded at all.
         self.durable = store is not None
+        #: Whether the record is removed once the purchase is over.
+        self.forgets_what_is_over = store is not None and not store.ends_with_run
         if store is None:
             log.warning("durable=False: the purchase is not recorded, so a retry of this task buys again.")
 
@@ -145,7 +147,7 @@ class Journal:
         """
         if self._store is None:
             return
-        if purchase.is_over and not self._store.ends_with_run:
+        if purchase.is_over and self.forgets_what_is_over:
             self._store.delete(_PURCHASE)
         else:
             self._store.set(_PURCHASE, purchase.to_dict())

@@ -141,6 +141,12 @@ def next_step(purchase: Purchase | None, situation: Situation) -> Step:
     return _within_limits(situation, CreateAgain(purchase=purchase))
 
 
+def receipt(own: Sequence[Checkout]) -> Purchase | None:
+    """Return the purchase that the checkouts claimed by a task without a record tell of, ``None`` if none is paid."""
+    paid = [checkout for checkout in own if checkout.status == CheckoutStatus.COMPLETED]
+    return Purchase.from_claimed(paid) if paid else None
+
+
 def dollars_for(shortfall: Decimal, *, usd_per_credit: Decimal, min_amount: int) -> int:
     """Return what to buy for a shortfall of credits: whole dollars, rounded up, ``min_amount`` or more."""
     return max(min_amount, math.ceil(shortfall * usd_per_credit))
@@ -158,8 +164,8 @@ def missing_error(purchase: Purchase) -> VideoDBCheckoutMissingError:
 
 def _step_without_record(situation: Situation) -> Step:
     """Begin, unless the claims of this task tell of a purchase whose record was removed."""
-    if paid := [checkout for checkout in situation.own if checkout.status == CheckoutStatus.COMPLETED]:
-        return Done(purchase=Purchase.from_claimed(paid))
+    if purchase := receipt(situation.own):
+        return Done(purchase=purchase)
     if payable := [checkout for checkout in situation.own if checkout.status != CheckoutStatus.EXPIRED]:
         return Stop(
             error=VideoDBPurchaseUnknownError(

@@ -130,7 +130,10 @@ class World:
 @dataclass
 class _NotedStore:
     world: World
-    ends_with_run = True
+
+    @property
+    def ends_with_run(self) -> bool:
+        return self.world.store.ends_with_run
 
     def get(self, name: str) -> Any:
         return self.world.store.get(name)
@@ -529,6 +532,35 @@ class TestAnotherAmount:
 
         assert world.buys(50).key == asked().key
         assert caplog.messages == []
+
+
+class TestWhatWasBegun:
+    def test_is_what_is_recorded(self, world: World) -> None:
+        world.record = asked()
+
+        assert world.buyer.begun() == asked()
+        assert world.done == []
+
+    def test_is_what_its_claims_tell_where_the_record_is_removed(self, world: World) -> None:
+        world.store.ends_with_run = False
+        world.entries = [listed(status="completed"), listed("cs_2", "completed"), listed("cs_3")]
+        world.claim("cs_2", OWNER)
+        world.claim("cs_1", OTHER)
+
+        begun = world.buyer.begun()
+        assert begun is not None
+        assert begun.paid == ("cs_2",)
+
+    def test_is_nothing_where_nothing_of_its_own_is_paid(self, world: World) -> None:
+        world.store.ends_with_run = False
+        world.entries = [listed(), listed("cs_2", "completed")]
+        world.claim("cs_1", OWNER)
+
+        assert world.buyer.begun() is None
+
+    def test_takes_no_look_where_the_record_would_be_there(self, world: World) -> None:
+        assert world.buyer.begun() is None
+        assert world.done == []
 
 
 class TestAnAnswerOfAPerson:

@@ -89,7 +89,7 @@ class TopupOperator(PurchasingOperator):
             below = None if self.only_if_below is None else credits_argument("only_if_below", self.only_if_below)
             self.check_common_arguments()
             buyer = self.buyer(context)
-            begun = buyer.journal.load()
+            begun = buyer.begun()
             stands = begun is not None and begun.stands
             if not stands:
                 buyer.refuse_too_much(amount)
@@ -202,7 +202,7 @@ class EnsureCreditsOperator(PurchasingOperator):
             self.check_common_arguments()
             self._amount_for(needed)
             buyer = self.buyer(context)
-            purchase = buyer.journal.load()
+            purchase = buyer.begun()
             usage = self.usage()
             if usage.covers(needed):
                 return self._finish(purchase, usage, buyer, without_purchase="not_needed")

@@ -202,15 +202,20 @@ def test_a_videodb_that_hangs_is_waited_for_no_longer_than_the_timeout(emulator,
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"threshold": "{{ 'lots' }}"}, {"videodb_conn_id": "nowhere"}, {"threshold": -1}, {"max_consecutive_failures": 0}],
+    ("arguments", "error"),
+    [
+        ({"threshold": "{{ 'lots' }}"}, "VideoDBConfigError"),
+        ({"threshold": -1}, "VideoDBConfigError"),
+        ({"max_consecutive_failures": 0}, "VideoDBConfigError"),
+        ({"videodb_conn_id": "nowhere"}, "VideoDBNoConnectionError"),
+    ],
     ids=str,
 )
-def test_a_mistake_in_the_dag_fails_in_every_mode_and_sends_nothing(emulator, arguments):
+def test_a_mistake_in_the_dag_fails_in_every_mode_and_sends_nothing(emulator, arguments, error):
     gates = Gates(**arguments)
 
     assert gates.states() == gates.all(hard=("failed", 1), soft=("failed", 1))
-    assert set(gates.errors.values()) == {"VideoDBConfigError"}
+    assert set(gates.errors.values()) == {error}
     assert emulator.calls() == []
 
 

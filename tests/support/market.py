@@ -596,6 +596,7 @@ class _Shop:
 
 class _Journal:
     durable = True
+    forgets_what_is_over = False
 
     def __init__(self, market: Market, task: Task, process: Process) -> None:
         self._market, self._task, self._process = market, task, process
