@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import Any
 
 from airflow_provider_videodb.addresses import is_web_address
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.fields import to_decimal
 
-if TYPE_CHECKING:
-    from decimal import Decimal
+#: What marks a template in a text.
+_TEMPLATE_MARKS = ("{{", "{%", "{#")
+
+
+def check_literal(read: Callable[[str, object], object], name: str, value: object) -> None:
+    """
+    Check an argument while the DAG file is parsed, if it is a literal: a template has no value before the task runs.
+
+    :param read: one of the functions below.
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+    if isinstance(value, str):
+        is_literal = not any(mark in value for mark in _TEMPLATE_MARKS)
+    else:
+        is_literal = isinstance(value, bool | int | float | Decimal | timedelta)
+    if is_literal:
+        read(name, value)
 
 
 def credits_argument(name: str, value: object) -> Decimal:

@@ -71,9 +71,12 @@ def test_parsing_a_dag_file_loads_these_modules_and_no_others():
         "airflow_provider_videodb.links",
         "airflow_provider_videodb.links.billing",
         "airflow_provider_videodb.operators",
+        "airflow_provider_videodb.operators.auto_recharge",
         "airflow_provider_videodb.operators.billing",
         "airflow_provider_videodb.operators.common",
+        "airflow_provider_videodb.operators.ensure_credits",
         "airflow_provider_videodb.operators.purchasing",
+        "airflow_provider_videodb.operators.topup",
         "airflow_provider_videodb.sensors",
         "airflow_provider_videodb.sensors.billing",
     }

@@ -1,0 +1,220 @@
+"""Making sure of credits: look, buy what is missing, wait until the balance shows it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.operators.common import no_retry_for_what_a_person_must_mend
+from airflow_provider_videodb.operators.purchasing import PurchasingOperator, result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
+
+    from airflow_provider_videodb.buyer import Buyer
+    from airflow_provider_videodb.models import Usage
+    from airflow_provider_videodb.record import Purchase
+
+
+class EnsureCreditsOperator(PurchasingOperator):
+    """
+    Do not go on until the account has ``credits`` credits: look, buy what is missing, wait until the balance shows it.
+
+    Guarantees: those of :class:`TopupOperator` for the purchase, and it succeeds only on a balance it has just read.
+    A purchase that is paid but not shown yet (VideoDB's documents: the figures lag 5 to 15 minutes) is waited for and
+    not made again. If the account is filled in another way while the checkout is unpaid, the task goes on and says
+    that the link is left open. The wait shares its poll with the sensors of the same connection and interval; every
+    ``settle_timeout`` a worker looks at the checkout for a moment.
+
+    Returns (XCom ``return_value``) a flat dict: the keys of :class:`TopupOperator`, where ``status`` is
+    ``not_needed`` (enough from the start), ``completed`` (bought and paid), ``pending`` (enough without the payment:
+    the log says what is left open) or ``filled`` (``topup=False`` and somebody else filled the account).
+
+    Raises what :class:`TopupOperator` raises, but waits on where the list does not show the checkout, and
+    :class:`~airflow_provider_videodb.exceptions.VideoDBCreditsMissingError` if the balance does not show enough
+    within ``settle_timeout`` of the payment, or within ``payment_timeout`` with ``topup=False``.
+
+    :param credits: what the job needs, in credits. (templated)
+    :param usd_per_credit: dollars a credit costs. (templated)
+    :param min_amount: dollars to buy at the least, once something is bought. (templated)
+    :param topup: ``False`` buys nothing and waits only.
+    :param settle_timeout: how long a payment may take to show in the balance: a timedelta or seconds.
+
+    The other parameters are those of :class:`TopupOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *PurchasingOperator.template_fields,
+        "credits",
+        "usd_per_credit",
+        "min_amount",
+    )
+
+    def __init__(
+        self,
+        *,
+        credits: float | str | XComArg,
+        usd_per_credit: float | str | XComArg = 1,
+        min_amount: int | str | XComArg = 1,
+        topup: bool = True,
+        settle_timeout: timedelta | float = timedelta(minutes=30),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.credits = credits
+        self.usd_per_credit = usd_per_credit
+        self.min_amount = min_amount
+        self.topup = topup
+        self.settle_timeout = settle_timeout
+        self.note_given_arguments()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look, buy what is missing and was not bought yet, then wait for the balance."""
+        from airflow_provider_videodb.arguments import credits_argument, flag_argument, seconds_argument
+
+        with no_retry_for_what_a_person_must_mend():
+            self.push_link(context, None)
+            flag_argument("topup", self.topup)
+            needed = credits_argument("credits", self.credits)
+            seconds_argument("settle_timeout", self.settle_timeout)
+            self.check_common_arguments()
+            self._amount_for(needed)
+            buyer = self.buyer(context)
+            purchase = buyer.begun()
+            usage = self.usage()
+            if usage.covers(needed):
+                return self._finish(purchase, usage, buyer, without_purchase="not_needed")
+            if self.topup:
+                purchase = self._purchase(purchase, needed, usage, context, buyer)
+            paid_at = time.time() if purchase is not None and purchase.paid else None
+            return self._wait_for_balance(purchase, context, deadline=self.wait_deadline(), paid_at=paid_at)
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on after the trigger; on any event but the expected ones, fail."""
+        from airflow_provider_videodb.arguments import credits_argument
+        from airflow_provider_videodb.record import Purchase
+        from airflow_provider_videodb.triggers.events import EventStatus, checked_event
+
+        with no_retry_for_what_a_person_must_mend():
+            checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT)
+            state = checked["state"]
+            purchase = None if state["purchase"] is None else Purchase.from_dict(state["purchase"])
+            usage = self.usage()
+            buyer = self.buyer(context)
+            if usage.covers(credits_argument("credits", self.credits)):
+                return self._finish(purchase, usage, buyer, without_purchase="filled")
+            purchase = self._look_at_payment(purchase, buyer)
+            paid_at = state["paid_at"]
+            if purchase is not None and purchase.paid:
+                paid_at = paid_at or time.time()
+            self._raise_if_over(purchase, usage, deadline=state["deadline"], paid_at=paid_at)
+            return self._wait_for_balance(purchase, context, deadline=state["deadline"], paid_at=paid_at)
+
+    def _amount_for(self, shortfall: Decimal) -> int:
+        """Return the dollars that buy ``shortfall`` credits, and so check the arguments that say so."""
+        from airflow_provider_videodb.arguments import dollars_argument, price_argument
+        from airflow_provider_videodb.purchase import dollars_for
+
+        return dollars_for(
+            shortfall,
+            usd_per_credit=price_argument("usd_per_credit", self.usd_per_credit),
+            min_amount=dollars_argument("min_amount", self.min_amount),
+        )
+
+    def _purchase(
+        self, begun: Purchase | None, needed: Decimal, usage: Usage, context: Context, buyer: Buyer
+    ) -> Purchase:
+        from airflow_provider_videodb.fields import to_json_number
+
+        if begun is not None and begun.stands:
+            # What was bought may not show in the balance yet: its amount stands, whatever seems missing now.
+            amount = begun.amount
+        else:
+            amount = self._amount_for(needed - usage.credit_balance)
+            buyer.refuse_too_much(amount)
+            self.log.info("%s of %s credits are there; %s USD are missing.", usage.credit_balance, needed, amount)
+        purchase = self.obtain_checkout(buyer, amount, balance=to_json_number(usage.credit_balance))
+        return purchase if purchase.paid else self.hand_out_link(purchase, context, buyer)
+
+    def _wait_for_balance(
+        self, purchase: Purchase | None, context: Context, *, deadline: float, paid_at: float | None
+    ) -> dict[str, Any]:
+        from airflow_provider_videodb.arguments import seconds_argument
+        from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
+
+        settle = seconds_argument("settle_timeout", self.settle_timeout)
+        next_look = time.time() + settle if paid_at is None else paid_at + settle
+        trigger = EnsureCreditsTrigger(
+            threshold=str(self.credits),
+            state={
+                "purchase": None if purchase is None else purchase.to_dict(),
+                "deadline": deadline,
+                "paid_at": paid_at,
+            },
+            videodb_conn_id=self.videodb_conn_id,
+            poll_interval=seconds_argument("poll_interval", self.poll_interval),
+            deadline=next_look if paid_at is not None else min(next_look, deadline),
+        )
+        return self.wait(trigger, purchase, context)
+
+    def _look_at_payment(self, purchase: Purchase | None, buyer: Buyer) -> Purchase | None:
+        """
+        Return the purchase as the list of checkouts shows it now.
+
+        :raises VideoDBCheckoutExpiredError: if it expired unpaid.
+        """
+        if purchase is None or purchase.paid:
+            return purchase
+        from airflow_provider_videodb.models import by_id
+        from airflow_provider_videodb.payment import PaymentWatch
+
+        seen = PaymentWatch(purchase).paid(by_id(buyer.shop.list_checkouts()), now=datetime.now(UTC))
+        return purchase if seen is None else buyer.settle(seen)
+
+    def _raise_if_over(
+        self, purchase: Purchase | None, usage: Usage, *, deadline: float, paid_at: float | None
+    ) -> None:
+        from airflow_provider_videodb.arguments import seconds_argument
+        from airflow_provider_videodb.exceptions import VideoDBCreditsMissingError
+
+        now = time.time()
+        if paid_at is not None:
+            if now >= paid_at + seconds_argument("settle_timeout", self.settle_timeout):
+                raise VideoDBCreditsMissingError(
+                    f"A top-up is paid, but within {self.settle_timeout} the balance came to {usage.credit_balance} of "
+                    f"{self.credits} credits only. A retry waits on and buys nothing more; start a new DAG run to buy "
+                    "again."
+                )
+        elif now >= deadline:
+            if purchase is not None:
+                raise self.payment_timeout_error(purchase)
+            raise VideoDBCreditsMissingError(
+                f"The balance came to {usage.credit_balance} of {self.credits} credits within {self.payment_timeout}. "
+                "Top up the account, then clear this task."
+            )
+
+    def _finish(
+        self, purchase: Purchase | None, usage: Usage, buyer: Buyer, *, without_purchase: str
+    ) -> dict[str, Any]:
+        from airflow_provider_videodb.exceptions import VideoDBError
+        from airflow_provider_videodb.fields import to_json_number
+
+        balance = to_json_number(usage.credit_balance)
+        self.log.info("The credit balance is %s; %s are needed.", balance, self.credits)
+        if purchase is None:
+            return result(status=without_purchase, balance_before=balance, balance_after=balance)
+        try:
+            purchase, left_open = buyer.what_became_of(purchase)
+        except VideoDBError as err:
+            # The balance is what the job needs; a payment that cannot be looked at must not keep it waiting.
+            left_open = str(err)
+        if purchase.paid:
+            self.log_payment(purchase)
+            return result(purchase, status="completed", balance_after=balance)
+        self.log.warning("The account has enough without a payment of this task. %s", left_open)
+        return result(purchase, status="pending", balance_after=balance)

@@ -1,0 +1,130 @@
+"""Buying credits, once per task instance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.operators.common import no_retry_for_what_a_person_must_mend
+from airflow_provider_videodb.operators.purchasing import PurchasingOperator, result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import XComArg
+
+    from airflow_provider_videodb.record import Purchase
+
+
+class TopupOperator(PurchasingOperator):
+    """
+    Buy credits: ask VideoDB for a checkout, show a person its payment link, and wait until it is paid.
+
+    Guarantees: one task instance makes one purchase. What it is about to do is recorded before it is done, so a retry
+    waits for the checkout that is there instead of making a second one; only a checkout known to have expired is
+    replaced. Nothing is sent before every argument is checked. While it waits, the link is in the log, in XCom
+    ``payment_url`` and behind the button *Pay VideoDB checkout* on the task's page.
+
+    Facts from VideoDB's documents: amounts are whole US dollars; credits arrive at once after the payment; an unpaid
+    checkout expires after 24 hours; there is no call to cancel one.
+
+    Returns (XCom ``return_value``) a flat dict: ``checkout_id``, ``amount`` (dollars), ``currency``, ``status``
+    (``completed``; ``pending`` with ``wait_for_payment=False``; ``not_needed`` where ``only_if_below`` made it a
+    no-op), ``payment_url``, ``balance_before`` and ``balance_after`` (credits; the latter ``None`` if it could not be
+    read, and behind by VideoDB's lag of 5 to 15 minutes).
+
+    Raises :class:`~airflow_provider_videodb.exceptions.VideoDBCheckoutExpiredError`, ``VideoDBCheckoutMissingError``
+    and ``VideoDBPaymentTimeoutError`` for a payment that did not come (a retry goes on from there), and
+    ``AirflowFailException``, which Airflow does not retry, for what only a person can mend: bad arguments, a broken
+    limit, a refused key, a purchase whose outcome cannot be told. Its ``__cause__`` is the typed error.
+
+    :param amount: whole US dollars, a number or a string that spells one. (templated)
+    :param currency: sent as it is; VideoDB's documents show ``usd``. (templated)
+    :param redirect_url: where the person lands after paying. (templated)
+    :param only_if_below: buy only if the balance is below this many credits. (templated)
+    :param wait_for_payment: ``False`` ends the task once the link is there.
+    :param payment_timeout: how long a try waits for the payment: a timedelta or seconds.
+    :param poll_interval: seconds between looks at the checkout.
+    :param max_amount: dollars this task may spend in one purchase; the connection's limits hold besides. (templated)
+    :param notifiers: called once with each new link, again only if the task dies at that moment;
+        ``{{ task.payment_url }}`` in their templates is the link.
+    :param deferrable: wait in the triggerer. ``False`` holds a worker for the whole wait.
+    :param durable: record the purchase so that a retry finds it. ``False`` makes every retry buy again.
+    :param videodb_conn_id: the ``videodb`` connection. (templated)
+    """
+
+    template_fields: Sequence[str] = (*PurchasingOperator.template_fields, "amount", "only_if_below")
+
+    def __init__(
+        self,
+        *,
+        amount: int | str | XComArg,
+        only_if_below: float | str | XComArg | None = None,
+        wait_for_payment: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.amount = amount
+        self.only_if_below = only_if_below
+        self.wait_for_payment = wait_for_payment
+        self.note_given_arguments()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Buy what this task instance has not bought yet, then wait for the payment."""
+        from airflow_provider_videodb.arguments import credits_argument, dollars_argument, flag_argument
+        from airflow_provider_videodb.fields import to_json_number
+
+        with no_retry_for_what_a_person_must_mend():
+            self.push_link(context, None)
+            flag_argument("wait_for_payment", self.wait_for_payment)
+            amount = dollars_argument("amount", self.amount)
+            below = None if self.only_if_below is None else credits_argument("only_if_below", self.only_if_below)
+            self.check_common_arguments()
+            buyer = self.buyer(context)
+            begun = buyer.begun()
+            stands = begun is not None and begun.stands
+            if not stands:
+                buyer.refuse_too_much(amount)
+            usage = self.usage()
+            balance = to_json_number(usage.credit_balance)
+            if not stands and below is not None and usage.covers(below):
+                self.log.info("The credit balance is %s, not below %s: no top-up is needed.", balance, below)
+                return result(status="not_needed", balance_before=balance, balance_after=balance)
+            purchase = self.obtain_checkout(buyer, amount, balance=balance)
+            if purchase.paid:
+                return self._finish(purchase)
+            purchase = self.hand_out_link(purchase, context, buyer)
+            if not self.wait_for_payment:
+                return result(purchase, status="pending")
+            return self._wait_for_payment(purchase, context, self.wait_deadline())
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Finish after the trigger; on any event but the expected ones, fail."""
+        from airflow_provider_videodb.record import Purchase
+        from airflow_provider_videodb.triggers.events import EventStatus, checked_event
+
+        with no_retry_for_what_a_person_must_mend():
+            checked = checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
+            purchase = Purchase.from_dict(checked["purchase"])
+            if checked["status"] == EventStatus.TIMEOUT:
+                raise self.payment_timeout_error(purchase)
+            settled = self.buyer(context).settle(purchase)
+            if not settled.paid:
+                return self._wait_for_payment(settled, context, checked["deadline"])
+            return self._finish(settled)
+
+    def _wait_for_payment(self, purchase: Purchase, context: Context, deadline: float) -> dict[str, Any]:
+        from airflow_provider_videodb.arguments import seconds_argument
+        from airflow_provider_videodb.triggers.billing import CheckoutTrigger
+
+        trigger = CheckoutTrigger(
+            purchase=purchase.to_dict(),
+            videodb_conn_id=self.videodb_conn_id,
+            poll_interval=seconds_argument("poll_interval", self.poll_interval),
+            deadline=deadline,
+        )
+        return self.wait(trigger, purchase, context)
+
+    def _finish(self, purchase: Purchase) -> dict[str, Any]:
+        self.log_payment(purchase)
+        return result(purchase, status="completed", balance_after=self.balance_afterwards())
