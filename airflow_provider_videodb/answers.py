@@ -29,13 +29,10 @@ def resolved(purchase: Purchase, answer: str, checkouts: Sequence[Checkout]) -> 
     if purchase.paid or paid_ids(purchase, listed):
         # There is nothing left to tell.
         return purchase
-    expired = status_of(purchase, listed) is CheckoutStatus.EXPIRED
+    expired = status_of(purchase, listed) == CheckoutStatus.EXPIRED
     if answer != BUY:
         return _with_named(purchase, answer, checkouts, expired=expired)
-    if expired:
-        # The next step replaces it.
-        return purchase
-    if purchase.handed_out:
+    if purchase.handed_out and not expired:
         raise VideoDBPurchaseUnknownError(
             f"The answer is {BUY!r}, but a link of this task was handed out and may still be paid: "
             f"{purchase.payment_url} Nothing was bought. Remove the Airflow Variable {answer_variable(purchase)} and "

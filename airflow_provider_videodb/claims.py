@@ -8,10 +8,20 @@ share one.
 
 from __future__ import annotations
 
+import logging
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_videodb.variables import read_variable, write_variable
+from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError, VideoDBRecordUnreadableError
+from airflow_provider_videodb.variables import read_variable, variable_key, write_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_videodb.models import Checkout
+    from airflow_provider_videodb.record import Purchase
+
+log = logging.getLogger(__name__)
 
 #: Seconds within which two tasks that take the same checkout notice each other.
 _CLAIM_SETTLING = 2.0
@@ -37,7 +47,8 @@ class VariableClaims:
     """
     Claims in Airflow Variables, whichever connection leads to the account: ids of checkouts are unique.
 
-    :meth:`owner` and what begins with it raise ``VideoDBRecordUnreadableError`` if Airflow cannot tell.
+    :meth:`owner` and what begins with it raise ``VideoDBRecordUnreadableError`` if Airflow cannot tell, and
+    ``VideoDBRecordNotKeptError`` if it does not keep a claim.
     """
 
     def owner(self, checkout_id: str) -> str | None:
@@ -57,9 +68,88 @@ class VariableClaims:
             return False
         # Variables know no compare-and-set: of two that take the same one, the last to write has it.
         time.sleep(_CLAIM_SETTLING)
-        return self.owner(checkout_id) == owner
+        last = self.owner(checkout_id)
+        if last is None:
+            raise VideoDBRecordUnreadableError(
+                f"Airflow does not show the Variable {claim_variable(checkout_id)!r} that this task has just written, "
+                "so whose checkout it is cannot be told. Nothing more was bought. Retry the task."
+            )
+        return last == owner
+
+
+class TaskClaims:
+    """
+    Whose the checkouts of one task's purchase are.
+
+    :param identity: what names the task instance through all its tries.
+    """
+
+    def __init__(self, claims: Claims, identity: tuple[str, ...]) -> None:
+        self._claims = claims
+        self._owner = "/".join(identity)
+
+    def of_others(self, checkouts: Iterable[Checkout]) -> list[str]:
+        """Return which of these other tasks have claimed."""
+        return [
+            checkout.id
+            for checkout in checkouts
+            if checkout.id and self._claims.owner(checkout.id) not in (None, self._owner)
+        ]
+
+    def claim(self, purchase: Purchase) -> None:
+        """
+        Tell the other tasks whose checkout this purchase's is.
+
+        :raises VideoDBPurchaseUnknownError: if another task has taken it.
+        """
+        if purchase.checkout_id is not None and not self._take(purchase, purchase.checkout_id):
+            raise _taken(purchase)
+
+    def claim_paid(self, purchase: Purchase) -> None:
+        """
+        Claim what a person says was paid for this purchase.
+
+        :raises VideoDBPurchaseUnknownError: if another task has taken it.
+        """
+        if not all(self._take(purchase, checkout_id) for checkout_id in purchase.paid):
+            raise _taken(purchase)
+
+    def without_others(self, purchase: Purchase) -> Purchase:
+        """
+        Claim what was paid, and return the purchase without what turns out to be another task's.
+
+        :raises VideoDBPurchaseUnknownError: if another task has taken what VideoDB's answer named.
+        """
+        claimed, others = False, []
+        for checkout_id in purchase.paid:
+            if claimed:
+                # Reported, but left to whoever has lost its answer and finds it.
+                ours = self._claims.owner(checkout_id) in (None, self._owner)
+            else:
+                ours = claimed = self._take(purchase, checkout_id)
+            if not ours:
+                others.append(checkout_id)
+        if any(purchase.is_surely(checkout_id) for checkout_id in others):
+            raise _taken(purchase)
+        if others:
+            log.warning("Checkouts %s were paid, but they are another task's.", ", ".join(others))
+        return purchase.disowned(others)
+
+    def _take(self, purchase: Purchase, checkout_id: str) -> bool:
+        """Claim a checkout; ``False`` if another task has it."""
+        # What VideoDB's answer named needs no waiting for others that may take it: nobody can before it is paid.
+        if purchase.is_surely(checkout_id) and (purchase.handed_out or not purchase.paid):
+            return self._claims.claim(checkout_id, self._owner)
+        return self._claims.take(checkout_id, self._owner)
+
+
+def _taken(purchase: Purchase) -> VideoDBPurchaseUnknownError:
+    return VideoDBPurchaseUnknownError(
+        f"Checkout {purchase.checkout_id} over {purchase.amount} USD was taken for its own by another task, so which "
+        "of the two it belongs to cannot be told. Nothing more was bought. Start a new DAG run to buy again."
+    )
 
 
 def claim_variable(checkout_id: str) -> str:
     """Return the name of the Variable that says whose checkout it is."""
-    return f"videodb_checkout__{checkout_id}"
+    return variable_key("videodb_checkout", checkout_id)

@@ -95,6 +95,7 @@ class BillingClient:
         currency: str | None = None,
         redirect_url: str | None = None,
         idempotency_key: str | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> Checkout:
         """
         Ask for a checkout over ``amount`` whole US dollars. A person pays it at the returned ``url``.
@@ -103,10 +104,13 @@ class BillingClient:
         :param redirect_url: where the person lands after paying.
         :param idempotency_key: the same for every try of one purchase; made up if not given. VideoDB documents
             no such key, so nothing relies on it.
+        :param before_send: called right before the request is written. If it raises, nothing is sent.
         :raises VideoDBConfigError: if ``amount`` is not a whole number above zero. Nothing was sent.
         """
         require_whole_dollars(amount)
         payload = {"amount": amount, "currency": currency, "redirect_url": redirect_url}
+        if before_send is not None:
+            before_send()
         return self._ask_for_checkout("/billing/topup", payload, idempotency_key)
 
     def create_checkout(

@@ -120,6 +120,14 @@ class VideoDBRecordUnreadableError(VideoDBPurchaseError):
     """Airflow could not say what is recorded of a purchase. Nothing was bought; a retry asks again."""
 
 
+class VideoDBRecordNotKeptError(VideoDBPurchaseError):
+    """Airflow did not keep what is recorded of a purchase. Nothing was bought on the strength of it."""
+
+
+class VideoDBTryOverError(VideoDBPurchaseError):
+    """The task was told to stop, or a newer try of it has begun. This try buys nothing and shows no link."""
+
+
 class VideoDBPurchaseUnknownError(VideoDBPurchaseError):
     """A purchase was asked for and whether it was made or paid cannot be told. Nothing more was bought."""
 

@@ -1,156 +1,93 @@
-"""
-Where a task keeps what must survive its death.
-
-On Airflow 3.3 that is the task state store, elsewhere Airflow Variables; both outlive a retry and a clear and are
-named after dag, run, task and map index. (An XCom is wiped at the start of every try, and the task instance's own id
-changes.)
-"""
+"""The record of one task instance's purchase, which no try of the task overwrites unread."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_videodb.answers import answer_variable
+from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError, VideoDBRecordUnreadableError
 from airflow_provider_videodb.record import Purchase
-from airflow_provider_videodb.variables import delete_variable, read_variable, write_variable
-from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
+from airflow_provider_videodb.variables import delete_variable, read_variable
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_videodb.stores import Store
 
 _PURCHASE = "videodb_purchase"
-#: Longest key a Variable can have.
-_MAX_VARIABLE_KEY = 250
-
-log = logging.getLogger(__name__)
+_FORMAT = 1
 
 
-class Store(Protocol):
-    """
-    Keeps JSON values of one task instance, by name.
+class Try(Protocol):
+    """The try of a task; :class:`~airflow_provider_videodb.current_try.CurrentTry` is Airflow's."""
 
-    ``ends_with_run`` says whether Airflow deletes them with the DAG run.
-    """
-
-    ends_with_run: bool
-
-    def get(self, name: str) -> Any:
-        """Return what is kept, ``None`` if nothing is."""
+    @property
+    def id(self) -> str:
+        """What names this try."""
         ...
 
-    def set(self, name: str, value: Any) -> None:
-        """Keep ``value`` in place of what is there; when this returns, it is kept."""
+    def check(self) -> None:
+        """Raise if this try is not the newest, or is to do nothing more."""
         ...
-
-    def delete(self, name: str) -> None:
-        """Keep it no longer."""
-        ...
-
-
-def open_store(context: Context) -> Store:
-    """Return the store of the running task instance."""
-    if STATE_STORE_OUTLIVES_CLEAR and (accessor := context.get("task_state_store")) is not None:
-        return TaskStateStore(accessor)
-    return VariableStore(task_identity(context))
-
-
-def task_identity(context: Context) -> tuple[str, str, str, str]:
-    """Return what names a task instance through all its tries: dag, run, task, map index."""
-    ti = context["ti"]
-    return ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)
-
-
-class TaskStateStore:
-    """The task state store of Airflow 3.3."""
-
-    ends_with_run = True
-
-    def __init__(self, accessor: Any) -> None:
-        self._accessor = accessor
-
-    def get(self, name: str) -> Any:
-        """Return what is kept, ``None`` if nothing is."""
-        return self._accessor.get(name)
-
-    def set(self, name: str, value: Any) -> None:
-        """Keep ``value`` for as long as the DAG run is kept."""
-        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # exported, but not in its stub
-
-        self._accessor.set(name, value, retention=NEVER_EXPIRE)
-
-    def delete(self, name: str) -> None:
-        """Keep it no longer."""
-        self._accessor.delete(name)
-
-
-class VariableStore:
-    """Airflow Variables: they stay until somebody deletes them."""
-
-    ends_with_run = False
-
-    def __init__(self, identity: tuple[str, ...]) -> None:
-        self._identity = identity
-
-    def get(self, name: str) -> Any:
-        """Return what is kept, ``None`` if nothing is."""
-        kept = read_variable(self._key(name))
-        return None if kept is None else json.loads(kept)
-
-    def set(self, name: str, value: Any) -> None:
-        """Keep ``value`` until somebody deletes the Variable."""
-        write_variable(self._key(name), json.dumps(value))
-
-    def delete(self, name: str) -> None:
-        """Keep it no longer."""
-        delete_variable(self._key(name))
-
-    def _key(self, name: str) -> str:
-        key = "__".join((name, *self._identity))
-        # A long name gives way to its hash, which is as unique.
-        return key if len(key) <= _MAX_VARIABLE_KEY else f"{name}__{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 class Journal:
     """
-    The record of one task instance's purchase, and what a person says of it.
+    Keeps the record of one task instance's purchase.
 
-    :param store: ``None`` keeps nothing, which is what ``durable=False`` asks for.
+    The record names the try that wrote it. A try that finds another one's writing where its own was is not the newest,
+    or is not alone: it writes nothing.
     """
 
-    def __init__(self, store: Store | None) -> None:
+    def __init__(self, store: Store, current_try: Try) -> None:
         self._store = store
-        #: Whether anything is recorded at all.
-        self.durable = store is not None
-        #: Whether the record is removed once the purchase is over.
-        self.forgets_what_is_over = store is not None and not store.ends_with_run
-        if store is None:
-            log.warning("durable=False: the purchase is not recorded, so a retry of this task buys again.")
+        self._try = current_try
+        self._known: Any = None
 
     def load(self) -> Purchase | None:
         """
-        Return what is recorded, ``None`` if nothing is.
+        Return what is recorded, ``None`` if nothing is, and take the record over from the try before.
 
-        :raises VideoDBPurchaseUnknownError: if what is recorded cannot be read.
+        :raises VideoDBPurchaseUnknownError: if what is recorded is not a purchase.
+        :raises VideoDBTryOverError: if a newer try has taken it over.
         """
-        record = None if self._store is None else self._store.get(_PURCHASE)
-        return None if record is None else Purchase.from_dict(record)
+        self._known = self._store.get(_PURCHASE)
+        if self._known is None:
+            return None
+        purchase = _purchase_of(self._known)
+        if self._known["try"] != self._try.id:
+            self._try.check()
+            self._write(purchase)
+        return purchase
 
     def save(self, purchase: Purchase) -> None:
         """
         Record ``purchase`` in place of what is there; when this returns, it is kept.
 
-        Once it is over, a record that nobody would ever delete is removed: the claim on what was paid stays and tells
-        a cleared task as much.
+        Of what is paid only a receipt is kept. It stays, so that a cleared task does not depend on VideoDB's list.
+
+        :raises VideoDBTryOverError: if a newer try has written the record.
         """
-        if self._store is None:
+        self.check_unchanged()
+        self._write(_kept(purchase))
+
+    def differs_from(self, purchase: Purchase) -> bool:
+        """Say whether what this try has recorded is not ``purchase``."""
+        return self._known is None or self._known["purchase"] != _kept(purchase).to_dict()
+
+    def check_unchanged(self) -> None:
+        """
+        Read the record again and refuse to go on if it is not what this try knows.
+
+        :raises VideoDBTryOverError: if a newer try has written the record.
+        :raises VideoDBRecordUnreadableError: if an older one has, so that this one must begin again from what it wrote.
+        """
+        if self._store.get(_PURCHASE) == self._known:
             return
-        if purchase.is_over and self.forgets_what_is_over:
-            self._store.delete(_PURCHASE)
-        else:
-            self._store.set(_PURCHASE, purchase.to_dict())
+        self._try.check()
+        raise VideoDBRecordUnreadableError(
+            "The record of this purchase was changed under this try, by an older try that was thought dead or by a "
+            "person. Nothing more was bought. Retry the task: it goes on from what is recorded now."
+        )
 
     def answer(self, purchase: Purchase) -> str | None:
         """
@@ -164,3 +101,22 @@ class Journal:
     def forget_answer(self, purchase: Purchase) -> None:
         """Remove an answer that was acted upon."""
         delete_variable(answer_variable(purchase))
+
+    def _write(self, purchase: Purchase) -> None:
+        record = {"format": _FORMAT, "try": self._try.id, "purchase": purchase.to_dict()}
+        self._store.set(_PURCHASE, record)
+        self._known = record
+
+
+def _kept(purchase: Purchase) -> Purchase:
+    return purchase.receipt() if purchase.paid else purchase
+
+
+def _purchase_of(record: Any) -> Purchase:
+    if not isinstance(record, Mapping) or record.get("format") != _FORMAT or not isinstance(record.get("try"), str):
+        raise VideoDBPurchaseUnknownError(
+            "The record of this purchase is not one that this version of the provider wrote, so what was bought is "
+            "unknown. Nothing more was bought. Look at the checkouts in VideoDB's console; then start a new DAG run to "
+            "buy again."
+        )
+    return Purchase.from_dict(record.get("purchase"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.exceptions import VideoDBResponseError
 from airflow_provider_videodb.models import Checkout, CheckoutStatus
 
 if TYPE_CHECKING:
@@ -13,45 +12,55 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.record import Purchase
 
+#: How long a new checkout may take to show in the list before its absence means something, and how long VideoDB must
+#: go on calling a checkout expired before that is believed.
+SETTLING_TIME = timedelta(seconds=10)
 #: How far VideoDB's clock and ours may differ.
 CLOCK_SKEW = timedelta(minutes=5)
 #: How long VideoDB may take over a POST.
 POST_TIME = timedelta(minutes=5)
+#: What an unpaid checkout lives, by VideoDB's documents.
+CHECKOUT_LIFETIME = timedelta(hours=24)
 #: VideoDB may cut its dates to whole seconds.
 DATE_STEP = timedelta(seconds=1)
 
 
 def candidates(purchase: Purchase, checkouts: Sequence[Checkout]) -> list[Checkout]:
-    """Return what a POST of this purchase may have made, by amount and time, and what is known to be its orphan."""
+    """
+    Return what a POST of this purchase may have made, and what is known to be its orphan.
+
+    Amount and time tell; where the list does not say one of the two readably, the entry may be this purchase's.
+    """
     return [checkout for checkout in checkouts if _may_be_ours(checkout, purchase)]
 
 
 def paid_ids(purchase: Purchase, listed: Mapping[str, Checkout]) -> tuple[str, ...]:
     """Return which checkouts known to be this purchase's are paid; the one that its link leads to comes first."""
-    ours = dict.fromkeys((purchase.checkout_id, *purchase.orphans))
     return tuple(
         checkout_id
-        for checkout_id in ours
-        if checkout_id is not None and checkout_id in listed and listed[checkout_id].status == CheckoutStatus.COMPLETED
+        for checkout_id in purchase.watched
+        if checkout_id in listed and listed[checkout_id].status == CheckoutStatus.COMPLETED
     )
 
 
-def status_of(purchase: Purchase, listed: Mapping[str, Checkout]) -> CheckoutStatus | None:
-    """
-    Return the state of the purchase's checkout, ``None`` if the list does not show it.
-
-    :raises VideoDBResponseError: if it is a word that VideoDB's documents do not know.
-    """
+def status_of(purchase: Purchase, listed: Mapping[str, Checkout]) -> str | None:
+    """Return VideoDB's word for the state of the purchase's checkout, ``None`` if the list does not show it."""
     checkout = None if purchase.checkout_id is None else listed.get(purchase.checkout_id)
-    if checkout is None:
-        return None
-    try:
-        return CheckoutStatus(checkout.status)
-    except ValueError:
-        raise VideoDBResponseError(
-            f"Checkout {checkout.id} has the status {checkout.status!r}, which VideoDB's documents do not know; it is "
-            "not taken for paid. Look at it in VideoDB's console."
-        ) from None
+    return None if checkout is None else checkout.status
+
+
+def made_at(purchase: Purchase, listed: Mapping[str, Checkout]) -> datetime | None:
+    """Return when the purchase's checkout was made: by the list, or by when it was asked for."""
+    own = listed.get(purchase.checkout_id or "")
+    if own is not None and own.created_at is not None:
+        return own.created_at
+    return datetime.fromisoformat(purchase.posts[-1]) if purchase.posts else None
+
+
+def can_have_expired(purchase: Purchase, listed: Mapping[str, Checkout], *, now: datetime) -> bool:
+    """Say whether the purchase's checkout is as old as one becomes; where its age is unknown, it is not."""
+    since = made_at(purchase, listed)
+    return since is not None and now - since >= CHECKOUT_LIFETIME - CLOCK_SKEW
 
 
 def in_words(checkouts: Iterable[Checkout]) -> str:
@@ -65,9 +74,14 @@ def in_words(checkouts: Iterable[Checkout]) -> str:
 def _may_be_ours(checkout: Checkout, purchase: Purchase) -> bool:
     if checkout.id in purchase.orphans:
         return True
-    if checkout.id in purchase.not_ours or checkout.amount != purchase.amount or checkout.created_at is None:
+    if checkout.id in purchase.not_ours or not _may_cost(checkout, purchase.amount):
         return False
-    return any(
-        -CLOCK_SKEW - DATE_STEP <= checkout.created_at - datetime.fromisoformat(post) <= CLOCK_SKEW + POST_TIME
+    made_at = checkout.created_at
+    return made_at is None or any(
+        -CLOCK_SKEW - DATE_STEP <= made_at - datetime.fromisoformat(post) <= CLOCK_SKEW + POST_TIME
         for post in purchase.posts
     )
+
+
+def _may_cost(checkout: Checkout, amount: int) -> bool:
+    return "amount" in checkout.unreadable or checkout.amount == amount

@@ -10,8 +10,10 @@ pay it any more (an *orphan*); but an account with a stored card may have been c
 and the purchase is done; anything else, and a person has to look.
 
 The API carries no reference of ours, so checkouts are told apart by amount, by time, and by *claims*: every task
-writes down which checkout is its own, and what another task has claimed is not ours. A claim outlives the record of
-its purchase, and so tells a cleared task that it has paid.
+writes down which checkout is its own, and what another task has claimed is not ours.
+
+VideoDB's list is believed slowly. A checkout counts as expired only if two looks some seconds apart say so and it is as
+old as an unpaid checkout can become. Its payment is looked for all the same, as long as the purchase is not paid.
 """
 
 from __future__ import annotations
@@ -22,16 +24,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.answers import how_to_resolve
-from airflow_provider_videodb.exceptions import (
-    VideoDBCheckoutMissingError,
-    VideoDBError,
-    VideoDBLimitExceededError,
-    VideoDBPurchaseUnknownError,
-    VideoDBResponseError,
-)
+from airflow_provider_videodb.exceptions import VideoDBError, VideoDBLimitExceededError
 from airflow_provider_videodb.limits import SpendLimits, check_limits
-from airflow_provider_videodb.matching import DATE_STEP, candidates, in_words, paid_ids, status_of
+from airflow_provider_videodb.matching import (
+    DATE_STEP,
+    SETTLING_TIME,
+    can_have_expired,
+    candidates,
+    paid_ids,
+    status_of,
+)
+from airflow_provider_videodb.messages import (
+    another_account_error,
+    cannot_tell_error,
+    expired_error,
+    missing_error,
+    undecided_error,
+)
 from airflow_provider_videodb.models import Checkout, CheckoutStatus, by_id
 from airflow_provider_videodb.record import Purchase, merged
 
@@ -39,9 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from decimal import Decimal
 
-#: How long a new checkout may take to show in the list before its absence means something.
-SETTLING_TIME = timedelta(seconds=10)
 _UNPAID = (CheckoutStatus.PENDING, CheckoutStatus.EXPIRED)
+_KNOWN = tuple(CheckoutStatus)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,21 +57,25 @@ class Situation:
     """
     What a try of the task sees before it decides.
 
-    :param amount: dollars that this try asks for.
+    :param amount: dollars that this try would ask for on what it knows now; 0 if nothing is needed any more.
     :param checkouts: VideoDB's list, as new as ``now`` or newer.
     :param now: by our clock.
-    :param quiet_since: from when on no POST of this task was under way: this try began, or lost or got its answer.
+    :param quiet_for: for how long no POST of this task can have been under way. Negative while one still can.
+    :param expired_for: for how long this try has seen VideoDB call the checkout expired; ``None`` if it does not.
+    :param account: fingerprint of the account that was asked.
     :param claimed_by_others: those of :func:`candidates` that other tasks have claimed.
-    :param own: where there is no record: the checkouts that this task has claimed.
+    :param reprices: whether a POST that led to nothing may be followed by one over another amount.
     """
 
     amount: int
     checkouts: Sequence[Checkout]
     now: datetime
-    quiet_since: datetime
+    quiet_for: timedelta
+    expired_for: timedelta | None = None
+    account: str | None = None
     limits: SpendLimits = field(default_factory=SpendLimits)
     claimed_by_others: Collection[str] = ()
-    own: Sequence[Checkout] = ()
+    reprices: bool = False
 
     @property
     def listed(self) -> Mapping[str, Checkout]:
@@ -73,9 +85,9 @@ class Situation:
 
 @dataclass(frozen=True, kw_only=True)
 class Create:
-    """Begin a purchase: nothing was bought, or what was asked for before has expired unpaid."""
+    """Begin a purchase: nothing was bought, or what was asked for before (``after``) has come to nothing."""
 
-    generation: int
+    after: Purchase | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +119,11 @@ class Done:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotNeeded:
+    """Nothing can be paid any more, and nothing more is needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stop:
     """Buy nothing, withhold the link if there is one, and tell a person why."""
 
@@ -114,7 +131,7 @@ class Stop:
     purchase: Purchase | None = None
 
 
-Step = Create | CreateAgain | LookAgain | WaitFor | Done | Stop
+Step = Create | CreateAgain | LookAgain | WaitFor | Done | NotNeeded | Stop
 
 
 def idempotency_key(*identity: object) -> str:
@@ -129,9 +146,9 @@ def next_step(purchase: Purchase | None, situation: Situation) -> Step:
     :param purchase: what the journal holds, ``None`` if nothing was begun.
     """
     if purchase is None:
-        return _step_without_record(situation)
+        return _within_limits(situation, Create())
     if paid := purchase.paid or _paid(purchase, situation):
-        return Done(purchase=purchase.settled(paid))
+        return Done(purchase=purchase.settled(paid, at=situation.now))
     if purchase.checkout_id is not None:
         return _step_with_checkout(purchase, situation)
     if purchase.payment_url is not None:
@@ -141,40 +158,9 @@ def next_step(purchase: Purchase | None, situation: Situation) -> Step:
     return _within_limits(situation, CreateAgain(purchase=purchase))
 
 
-def receipt(own: Sequence[Checkout]) -> Purchase | None:
-    """Return the purchase that the checkouts claimed by a task without a record tell of, ``None`` if none is paid."""
-    paid = [checkout for checkout in own if checkout.status == CheckoutStatus.COMPLETED]
-    return Purchase.from_claimed(paid) if paid else None
-
-
 def dollars_for(shortfall: Decimal, *, usd_per_credit: Decimal, min_amount: int) -> int:
     """Return what to buy for a shortfall of credits: whole dollars, rounded up, ``min_amount`` or more."""
     return max(min_amount, math.ceil(shortfall * usd_per_credit))
-
-
-def missing_error(purchase: Purchase) -> VideoDBCheckoutMissingError:
-    """Return the error for a checkout that the list does not show."""
-    name = purchase.checkout_id or "that was just made"
-    handed_out = f" Its link may still be payable: {purchase.payment_url}" if purchase.handed_out else ""
-    return VideoDBCheckoutMissingError(
-        f"Checkout {name} over {purchase.amount} USD is not in VideoDB's list, so whether it was paid cannot be told."
-        f"{handed_out} Look for it in VideoDB's console; a retry of the task looks again and makes no second one."
-    )
-
-
-def _step_without_record(situation: Situation) -> Step:
-    """Begin, unless the claims of this task tell of a purchase whose record was removed."""
-    if purchase := receipt(situation.own):
-        return Done(purchase=purchase)
-    if payable := [checkout for checkout in situation.own if checkout.status != CheckoutStatus.EXPIRED]:
-        return Stop(
-            error=VideoDBPurchaseUnknownError(
-                f"This task has made a checkout whose record is gone, and its link may still be payable: "
-                f"{in_words(payable)}. Nothing more was bought. Clear the task once that is paid or has expired, or "
-                "start a new DAG run to buy again."
-            )
-        )
-    return _within_limits(situation, Create(generation=len(situation.own)))
 
 
 def _paid(purchase: Purchase, situation: Situation) -> tuple[str, ...]:
@@ -187,17 +173,22 @@ def _paid(purchase: Purchase, situation: Situation) -> tuple[str, ...]:
 
 
 def _step_with_checkout(purchase: Purchase, situation: Situation) -> Step:
-    try:
-        status = status_of(purchase, situation.listed)
-    except VideoDBResponseError as err:
-        return Stop(error=err)
-    if status is CheckoutStatus.EXPIRED:
-        # Whatever lost answers left behind is older, so it has expired as well.
-        return _within_limits(situation, Create(generation=purchase.generation + 1))
+    if status_of(purchase, situation.listed) == CheckoutStatus.EXPIRED:
+        return _step_with_expired_checkout(purchase, situation)
+    # Not listed (yet), or in a state that nobody knows, is for the wait to judge: it has the time to look again.
     if purchase.handed_out or situation.limits.monthly_topup_limit is None:
-        # Not listed (yet) is for the wait to judge: it has the time to look again.
         return WaitFor(purchase=purchase)
     return _step_before_handing_out(purchase, situation)
+
+
+def _step_with_expired_checkout(purchase: Purchase, situation: Situation) -> Step:
+    still_unsure = SETTLING_TIME - (situation.expired_for or timedelta(0))
+    if still_unsure > timedelta(0):
+        return LookAgain(seconds=still_unsure.total_seconds())
+    if not can_have_expired(purchase, situation.listed, now=situation.now):
+        return Stop(error=expired_error(purchase, situation.listed, now=situation.now))
+    # Whatever lost answers left behind is older, so it has expired as well.
+    return _within_limits(situation, Create(after=purchase))
 
 
 def _step_before_handing_out(purchase: Purchase, situation: Situation) -> Step:
@@ -229,25 +220,38 @@ def _step_with_link_alone(purchase: Purchase, situation: Situation) -> Step:
     if look_again := _look_again(situation, SETTLING_TIME):
         return look_again
     found = _unclaimed_candidates(purchase, situation)
-    if len(found) == 1:
+    if len(found) == 1 and found[0].id:
         return next_step(purchase.found(found[0]), situation)
-    return Stop(error=_cannot_tell(purchase, found) if found else missing_error(purchase))
+    return Stop(error=cannot_tell_error(purchase, found) if found else missing_error(purchase))
 
 
 def _step_after_lost_answer(purchase: Purchase, situation: Situation) -> Step:
     if look_again := _look_again(situation, SETTLING_TIME):
         return look_again
     found = _unclaimed_candidates(purchase, situation)
-    if all(checkout.status in _UNPAID for checkout in found):
-        pending = [checkout.id for checkout in found if checkout.id and checkout.status == CheckoutStatus.PENDING]
-        again = replace(purchase, orphans=merged(purchase.orphans, pending))
-        return _within_limits(situation, CreateAgain(purchase=again))
-    if len(found) == 1 and found[0].id and found[0].status == CheckoutStatus.COMPLETED:
-        return Done(purchase=purchase.found(found[0]).settled([found[0].id]))
-    return Stop(error=_cannot_tell(purchase, found))
+    paid = [checkout for checkout in found if checkout.status == CheckoutStatus.COMPLETED]
+    if undecided := [checkout for checkout in found if checkout.status not in _KNOWN]:
+        return Stop(error=undecided_error(purchase, undecided))
+    if not paid and purchase.account not in (None, situation.account):
+        return Stop(error=another_account_error(purchase))
+    if not paid:
+        return _step_after_nothing(purchase, found, situation)
+    if len(found) == 1 and paid[0].id:
+        return Done(purchase=purchase.found(paid[0]).settled([paid[0].id], at=situation.now))
+    return Stop(error=cannot_tell_error(purchase, found))
+
+
+def _step_after_nothing(purchase: Purchase, found: Sequence[Checkout], situation: Situation) -> Step:
+    """Ask again after lost answers for which nothing was paid."""
+    again = replace(purchase, in_flight=0, orphans=merged(purchase.orphans, [one.id for one in found if one.id]))
+    if situation.reprices and situation.amount != purchase.amount:
+        return _within_limits(situation, Create(after=again))
+    return _within_limits(situation, CreateAgain(purchase=again))
 
 
 def _within_limits(situation: Situation, step: Create | CreateAgain) -> Step:
+    if situation.amount == 0:
+        return NotNeeded()
     amount = situation.amount if isinstance(step, Create) else step.purchase.amount
     try:
         check_limits(amount, situation.limits, checkouts=situation.checkouts, now=situation.now)
@@ -258,7 +262,7 @@ def _within_limits(situation: Situation, step: Create | CreateAgain) -> Step:
 
 def _look_again(situation: Situation, settling_time: timedelta) -> LookAgain | None:
     """Wait for a list that may lag behind the last POST, or for a POST that outlived the process that sent it."""
-    settles_in = situation.quiet_since + settling_time - situation.now
+    settles_in = settling_time - situation.quiet_for
     return LookAgain(seconds=settles_in.total_seconds()) if settles_in > timedelta(0) else None
 
 
@@ -273,11 +277,3 @@ def _unclaimed_candidates(purchase: Purchase, situation: Situation) -> list[Chec
 def _order(checkout: Checkout) -> tuple[float, str]:
     created = checkout.created_at.timestamp() if checkout.created_at else 0.0
     return created, checkout.id or ""
-
-
-def _cannot_tell(purchase: Purchase, found: Sequence[Checkout]) -> VideoDBPurchaseUnknownError:
-    return VideoDBPurchaseUnknownError(
-        f"A top-up of {purchase.amount} USD was asked for at {purchase.posts[-1]} and its answer was lost or named no "
-        f"checkout. Whether it is one of these cannot be told: {in_words(found)}. Nothing more was bought. "
-        f"{how_to_resolve(purchase)}"
-    )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
-from airflow_provider_videodb.models import Checkout, IdSource
+from airflow_provider_videodb.models import IdSource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
+
+    from airflow_provider_videodb.models import Checkout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,16 +21,20 @@ class Purchase:
     What the journal knows of one purchase: first the intent, then its checkout, then that it was paid.
 
     :param generation: counts the checkouts of one task instance; the next one begins when one has expired.
-    :param amount: dollars. It stands, whatever a later try of the task renders.
+    :param amount: dollars of this generation.
     :param key: the idempotency key, the same for every POST of this generation.
+    :param account: fingerprint of the account that was asked; ``None`` if nobody noted it.
     :param posts: when POSTs were sent that may have made a checkout.
+    :param in_flight: how many seconds the last POST may take, while its try has not noted how it ended; else 0.
     :param not_ours: checkouts that were there before one of them, or that turned out to be another task's.
     :param orphans: unpaid checkouts that a lost answer left behind. Nobody has their links.
+    :param ended: checkouts of earlier generations and their dollars. VideoDB called them expired.
     :param checkout_id: the checkout, once it is known.
     :param payment_url: its link; ``None`` too if the account was charged without one.
     :param handed_out: whether a person may have seen the link.
-    :param notified: whether the notifiers have been called with it.
+    :param notified: the notifiers that have told somebody of the link.
     :param paid: ids of what was paid, this task's own first; more than one is a fault to be reported.
+    :param paid_at: when a task of ours first saw that.
     :param balance_before: credits when the purchase began.
     """
 
@@ -37,15 +43,19 @@ class Purchase:
     currency: str | None
     key: str
     balance_before: float | None
+    account: str | None = None
     posts: tuple[str, ...] = ()
+    in_flight: float = 0
     not_ours: tuple[str, ...] = ()
     orphans: tuple[str, ...] = ()
+    ended: Mapping[str, int] = field(default_factory=dict)
     checkout_id: str | None = None
     id_source: str | None = None
     payment_url: str | None = None
     handed_out: bool = False
-    notified: bool = False
+    notified: tuple[str, ...] = ()
     paid: tuple[str, ...] = ()
+    paid_at: str | None = None
 
     @classmethod
     def from_dict(cls, record: object) -> Purchase:
@@ -56,28 +66,13 @@ class Purchase:
         """
         try:
             fields: dict[str, Any] = dict(record)  # type: ignore[call-overload]  # what is no mapping raises below
-            lists = {name: tuple(fields[name]) for name in ("posts", "not_ours", "orphans", "paid")}
+            lists = {name: tuple(fields[name]) for name in ("posts", "not_ours", "orphans", "notified", "paid")}
             return cls(**fields | lists)
         except (TypeError, ValueError, KeyError) as err:
             raise VideoDBPurchaseUnknownError(
                 f"The journal of this purchase cannot be read ({err}), so what was bought is unknown. Nothing more was "
                 "bought. Look at the checkouts in VideoDB's console; then start a new DAG run to buy again."
             ) from err
-
-    @classmethod
-    def from_claimed(cls, paid: Sequence[Checkout]) -> Purchase:
-        """Return what VideoDB's list tells of a purchase: the first is what was bought, its link is not known."""
-        first = paid[0]
-        return cls(
-            generation=0,
-            amount=int(first.amount),  # type: ignore[arg-type]  # every entry of the list has an amount
-            currency=first.currency,
-            key="",
-            balance_before=None,
-            checkout_id=first.id,
-            id_source=first.id_source,
-            paid=tuple(checkout.id for checkout in paid if checkout.id),
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form for journal, trigger and event."""
@@ -86,38 +81,75 @@ class Purchase:
     @property
     def stands(self) -> bool:
         """Whether something may have come of it; not so if all that was sent was refused."""
-        return bool(self.posts or self.checkout_id or self.payment_url)
+        return bool(self.posts) or self.has_checkout
 
     @property
-    def is_over(self) -> bool:
-        """Whether it is paid and no link of it can be paid besides: what was paid may be an orphan."""
-        return bool(self.paid) and (not self.handed_out or self.checkout_id in self.paid)
+    def has_checkout(self) -> bool:
+        """Whether a POST was answered, with an id or with a link alone."""
+        return self.checkout_id is not None or self.payment_url is not None
 
-    def posting(self, now: datetime, *, there_before: Collection[str]) -> Purchase:
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The checkouts whose payment would be this purchase's; the one that its link leads to comes first."""
+        return merged((), [one for one in (self.checkout_id, *self.orphans, *self.ended) if one is not None])
+
+    @property
+    def amount_paid(self) -> int:
+        """Dollars of what was paid: a payment that came late may be one of an earlier generation."""
+        return self.ended.get(self.paid[0], self.amount) if self.paid else self.amount
+
+    def posting(self, now: datetime, *, there_before: Collection[str], may_take: float = 0) -> Purchase:
         """
         Note a POST that is about to be sent.
 
         :param there_before: checkouts that it cannot make, since they are in the list already.
+        :param may_take: seconds after which it has ended one way or the other.
         """
-        others = [checkout_id for checkout_id in there_before if checkout_id not in self.orphans]
-        return replace(self, posts=(*self.posts, now.isoformat()), not_ours=merged(self.not_ours, others))
+        others = [checkout_id for checkout_id in there_before if checkout_id not in self.watched]
+        return replace(
+            self, posts=(*self.posts, now.isoformat()), not_ours=merged(self.not_ours, others), in_flight=may_take
+        )
+
+    def next_generation(self, *, amount: int, key: str, account: str | None, balance: float | None) -> Purchase:
+        """Begin the next checkout. What there was goes on being watched, since a payment may still show."""
+        ended = dict(self.ended)
+        if self.checkout_id is not None:
+            ended[self.checkout_id] = self.amount
+        return Purchase(
+            generation=self.generation + 1,
+            amount=amount,
+            currency=self.currency,
+            key=key,
+            account=account,
+            balance_before=balance,
+            not_ours=self.not_ours,
+            orphans=self.orphans,
+            ended=ended,
+        )
 
     def begun_anew(self) -> Purchase:
-        """Forget what was sent, on a person's word; the amount stays."""
+        """Forget what was sent, on a person's word. A checkout that is known goes on being watched."""
+        ended = {} if self.checkout_id is None else {self.checkout_id: self.amount}
         return replace(
             self,
             posts=(),
+            in_flight=0,
             orphans=(),
+            ended={**self.ended, **ended},
             checkout_id=None,
             id_source=None,
             payment_url=None,
             handed_out=False,
-            notified=False,
+            notified=(),
         )
 
     def refused(self) -> Purchase:
         """Take the last POST back: it provably did nothing."""
-        return replace(self, posts=self.posts[:-1])
+        return replace(self, posts=self.posts[:-1], in_flight=0)
+
+    def unanswered(self) -> Purchase:
+        """Note that the last POST has ended without an answer."""
+        return replace(self, in_flight=0)
 
     def answered(self, checkout: Checkout) -> Purchase:
         """Note the checkout that a POST was answered with."""
@@ -127,7 +159,8 @@ class Purchase:
             checkout_id=checkout.id,
             id_source=checkout.id_source,
             payment_url=checkout.url,
-            orphans=_without(self.orphans, checkout.id),
+            in_flight=0,
+            **self._without(checkout.id),
         )
 
     def found(self, checkout: Checkout) -> Purchase:
@@ -136,7 +169,7 @@ class Purchase:
             self,
             checkout_id=checkout.id,
             id_source=checkout.id_source,
-            orphans=_without(self.orphans, checkout.id),
+            **self._without(checkout.id),
         )
 
     def disowned(self, checkout_ids: Collection[str]) -> Purchase:
@@ -146,6 +179,7 @@ class Purchase:
             self,
             not_ours=merged(self.not_ours, checkout_ids),
             orphans=tuple(orphan for orphan in self.orphans if orphan not in checkout_ids),
+            ended={one: amount for one, amount in self.ended.items() if one not in checkout_ids},
             paid=tuple(paid for paid in self.paid if paid not in checkout_ids),
             checkout_id=None if mistaken else self.checkout_id,
             id_source=None if mistaken else self.id_source,
@@ -159,13 +193,19 @@ class Purchase:
         """Note that a person may see the link from now on."""
         return replace(self, handed_out=True)
 
-    def settled(self, paid: Sequence[str]) -> Purchase:
-        """Note what was paid."""
-        return replace(self, paid=tuple(paid))
+    def settled(self, paid: Sequence[str], *, at: datetime | None = None) -> Purchase:
+        """Note what was paid, and when that was first seen."""
+        return replace(self, paid=tuple(paid), paid_at=self.paid_at or (at.isoformat() if at else None))
 
+    def receipt(self) -> Purchase:
+        """Return what must outlive a purchase that is paid: what was bought, not how it came about."""
+        return replace(self, posts=(), in_flight=0, not_ours=())
 
-def _without(ids: tuple[str, ...], gone: str | None) -> tuple[str, ...]:
-    return tuple(checkout_id for checkout_id in ids if checkout_id != gone)
+    def _without(self, checkout_id: str | None) -> dict[str, Any]:
+        return {
+            "orphans": tuple(orphan for orphan in self.orphans if orphan != checkout_id),
+            "ended": {one: amount for one, amount in self.ended.items() if one != checkout_id},
+        }
 
 
 def merged(ids: tuple[str, ...], more: Collection[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from airflow_provider_videodb.client import (
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError, VideoDBNoConnectionError
 from airflow_provider_videodb.fields import to_decimal, to_json_number
 from airflow_provider_videodb.limits import SpendLimits, check_limits
+from airflow_provider_videodb.transport import CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -48,6 +50,16 @@ class ConnectionSettings:
 
     def __repr__(self) -> str:
         return f"<ConnectionSettings {self.base_url}>"
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells one account from another without telling the key."""
+        return hashlib.sha256(f"{self.base_url}\n{self.api_key}".encode()).hexdigest()[:16]
+
+    @property
+    def post_timeout(self) -> float:
+        """Seconds after which a request has ended one way or the other: reaching the host, and its answer."""
+        return 2 * CONNECT_TIMEOUT + self.timeout
 
     @classmethod
     def from_connection(cls, connection: Connection) -> ConnectionSettings:

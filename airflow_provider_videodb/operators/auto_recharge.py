@@ -72,8 +72,8 @@ class AutoRechargeOperator(GivenArguments):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, read back."""
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-        from airflow_provider_videodb.journal import open_store
         from airflow_provider_videodb.models import AutoRecharge
+        from airflow_provider_videodb.stores import open_store
 
         with no_retry_for_what_a_person_must_mend():
             self.refuse_empty_arguments()

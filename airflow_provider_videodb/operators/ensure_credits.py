@@ -89,10 +89,14 @@ class EnsureCreditsOperator(PurchasingOperator):
             usage = self.usage()
             if usage.covers(needed):
                 return self._finish(purchase, usage, buyer, without_purchase="not_needed")
-            if self.topup:
-                purchase = self._purchase(purchase, needed, usage, context, buyer)
-            paid_at = time.time() if purchase is not None and purchase.paid else None
-            return self._wait_for_balance(purchase, context, deadline=self.wait_deadline(), paid_at=paid_at)
+            if self.topup and (purchase is None or not purchase.paid):
+                bought = self._purchase(purchase, needed, usage, context, buyer)
+                if bought is None and (usage := self.usage()).covers(needed):
+                    return self._finish(purchase, usage, buyer, without_purchase="filled")
+                purchase = bought
+            deadline = self.wait_deadline()
+            self._raise_if_over(purchase, usage, deadline=deadline)
+            return self._wait_for_balance(purchase, context, deadline=deadline)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on after the trigger; on any event but the expected ones, fail."""
@@ -101,19 +105,18 @@ class EnsureCreditsOperator(PurchasingOperator):
         from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 
         with no_retry_for_what_a_person_must_mend():
-            checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT)
+            checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT, EventStatus.PAID)
             state = checked["state"]
-            purchase = None if state["purchase"] is None else Purchase.from_dict(state["purchase"])
-            usage = self.usage()
+            seen = checked["purchase"] if checked["status"] == EventStatus.PAID else state["purchase"]
+            purchase = None if seen is None else Purchase.from_dict(seen)
             buyer = self.buyer(context)
+            if purchase is not None:
+                purchase = buyer.confirm(purchase) if purchase.paid else self._look_at_payment(purchase, buyer)
+            usage = self.usage()
             if usage.covers(credits_argument("credits", self.credits)):
                 return self._finish(purchase, usage, buyer, without_purchase="filled")
-            purchase = self._look_at_payment(purchase, buyer)
-            paid_at = state["paid_at"]
-            if purchase is not None and purchase.paid:
-                paid_at = paid_at or time.time()
-            self._raise_if_over(purchase, usage, deadline=state["deadline"], paid_at=paid_at)
-            return self._wait_for_balance(purchase, context, deadline=state["deadline"], paid_at=paid_at)
+            self._raise_if_over(purchase, usage, deadline=state["deadline"])
+            return self._wait_for_balance(purchase, context, deadline=state["deadline"])
 
     def _amount_for(self, shortfall: Decimal) -> int:
         """Return the dollars that buy ``shortfall`` credits, and so check the arguments that say so."""
@@ -128,67 +131,76 @@ class EnsureCreditsOperator(PurchasingOperator):
 
     def _purchase(
         self, begun: Purchase | None, needed: Decimal, usage: Usage, context: Context, buyer: Buyer
-    ) -> Purchase:
+    ) -> Purchase | None:
+        """Return what was bought, paid or with its link out; ``None`` if somebody filled the account meanwhile."""
         from airflow_provider_videodb.fields import to_json_number
 
-        if begun is not None and begun.stands:
-            # What was bought may not show in the balance yet: its amount stands, whatever seems missing now.
-            amount = begun.amount
-        else:
-            amount = self._amount_for(needed - usage.credit_balance)
-            buyer.refuse_too_much(amount)
-            self.log.info("%s of %s credits are there; %s USD are missing.", usage.credit_balance, needed, amount)
-        purchase = self.obtain_checkout(buyer, amount, balance=to_json_number(usage.credit_balance))
-        return purchase if purchase.paid else self.hand_out_link(purchase, context, buyer)
+        def dollars_missing(seen: Usage) -> int:
+            return 0 if seen.covers(needed) else self._amount_for(needed - seen.credit_balance)
 
-    def _wait_for_balance(
-        self, purchase: Purchase | None, context: Context, *, deadline: float, paid_at: float | None
-    ) -> dict[str, Any]:
+        missing = needed - usage.credit_balance
+        if begun is None or not begun.stands:
+            buyer.refuse_too_much(dollars_missing(usage))
+            self.log.info(
+                "The account has %s of %s credits; %s are missing.",
+                usage.credit_balance,
+                needed,
+                missing,
+            )
+        purchase = self.obtain_checkout(buyer, begun, self.assess(usage, dollars_missing), reprices=True)
+        if purchase is None or purchase.paid:
+            return purchase
+        return self.hand_out_link(purchase, context, buyer, credits_missing=to_json_number(missing))
+
+    def _wait_for_balance(self, purchase: Purchase | None, context: Context, *, deadline: float) -> dict[str, Any]:
         from airflow_provider_videodb.arguments import seconds_argument
         from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
 
-        settle = seconds_argument("settle_timeout", self.settle_timeout)
-        next_look = time.time() + settle if paid_at is None else paid_at + settle
+        if purchase is not None and purchase.paid:
+            deadline = self._settles_at(purchase)
+            self.log.info(
+                "%s USD were paid at %s. Waiting until %s for the balance to show them; nothing more is bought.",
+                purchase.amount_paid,
+                purchase.paid_at,
+                datetime.fromtimestamp(deadline, UTC).isoformat(timespec="seconds"),
+            )
         trigger = EnsureCreditsTrigger(
             threshold=str(self.credits),
-            state={
-                "purchase": None if purchase is None else purchase.to_dict(),
-                "deadline": deadline,
-                "paid_at": paid_at,
-            },
+            state={"purchase": None if purchase is None else purchase.to_dict(), "deadline": deadline},
             videodb_conn_id=self.videodb_conn_id,
             poll_interval=seconds_argument("poll_interval", self.poll_interval),
-            deadline=next_look if paid_at is not None else min(next_look, deadline),
+            deadline=deadline,
         )
         return self.wait(trigger, purchase, context)
 
-    def _look_at_payment(self, purchase: Purchase | None, buyer: Buyer) -> Purchase | None:
-        """
-        Return the purchase as the list of checkouts shows it now.
-
-        :raises VideoDBCheckoutExpiredError: if it expired unpaid.
-        """
-        if purchase is None or purchase.paid:
-            return purchase
-        from airflow_provider_videodb.models import by_id
-        from airflow_provider_videodb.payment import PaymentWatch
-
-        seen = PaymentWatch(purchase).paid(by_id(buyer.shop.list_checkouts()), now=datetime.now(UTC))
-        return purchase if seen is None else buyer.settle(seen)
-
-    def _raise_if_over(
-        self, purchase: Purchase | None, usage: Usage, *, deadline: float, paid_at: float | None
-    ) -> None:
+    def _settles_at(self, purchase: Purchase) -> float:
+        """Return when a payment must show in the balance, in seconds since 1970."""
         from airflow_provider_videodb.arguments import seconds_argument
+
+        now = time.time()
+        paid_at = now if purchase.paid_at is None else datetime.fromisoformat(purchase.paid_at).timestamp()
+        # A worker whose clock was ahead may have noted a moment that is yet to come.
+        return min(paid_at, now) + seconds_argument("settle_timeout", self.settle_timeout)
+
+    def _look_at_payment(self, purchase: Purchase, buyer: Buyer) -> Purchase:
+        """Return the purchase as the list of checkouts shows it now."""
+        from airflow_provider_videodb.matching import paid_ids
+        from airflow_provider_videodb.models import by_id
+
+        paid = paid_ids(purchase, by_id(buyer.shop.list_checkouts()))
+        return buyer.confirm(purchase.settled(paid)) if paid else purchase
+
+    def _raise_if_over(self, purchase: Purchase | None, usage: Usage, *, deadline: float) -> None:
         from airflow_provider_videodb.exceptions import VideoDBCreditsMissingError
 
         now = time.time()
-        if paid_at is not None:
-            if now >= paid_at + seconds_argument("settle_timeout", self.settle_timeout):
+        if purchase is not None and purchase.paid:
+            if now >= self._settles_at(purchase):
                 raise VideoDBCreditsMissingError(
-                    f"A top-up is paid, but within {self.settle_timeout} the balance came to {usage.credit_balance} of "
-                    f"{self.credits} credits only. A retry waits on and buys nothing more; start a new DAG run to buy "
-                    "again."
+                    f"This task has bought {purchase.amount_paid} USD of credits (paid at {purchase.paid_at}), and the "
+                    f"balance is {usage.credit_balance} of {self.credits} credits: they are used up, or VideoDB does "
+                    "not show them. A retry buys nothing more. Start a new DAG run to buy again, or top up the "
+                    "account and clear this task."
                 )
         elif now >= deadline:
             if purchase is not None:

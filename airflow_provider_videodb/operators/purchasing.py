@@ -6,7 +6,7 @@ import asyncio
 import copy
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -15,14 +15,15 @@ from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
 from airflow_provider_videodb.operators.common import GivenArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
     from airflow.sdk import XComArg
 
-    from airflow_provider_videodb.buyer import Buyer
+    from airflow_provider_videodb.buyer import Buyer, Need
     from airflow_provider_videodb.client import BillingClient
     from airflow_provider_videodb.models import Usage
+    from airflow_provider_videodb.payment_request import PaymentRequest
     from airflow_provider_videodb.record import Purchase
     from airflow_provider_videodb.triggers.billing import BillingTrigger
 
@@ -51,7 +52,6 @@ class PurchasingOperator(GivenArguments):
         max_amount: int | str | XComArg | None = None,
         notifiers: Sequence[BaseNotifier] = (),
         deferrable: bool = True,
-        durable: bool = True,
         videodb_conn_id: str = "videodb_default",
         **kwargs: Any,
     ) -> None:
@@ -63,20 +63,27 @@ class PurchasingOperator(GivenArguments):
         self.max_amount = max_amount
         self.notifiers = notifiers
         self.deferrable = deferrable
-        self.durable = durable
         self.videodb_conn_id = videodb_conn_id
-        #: The payment link, for the notifiers' templates.
+        #: The payment link, and all else that there is to say of the payment, for the notifiers' templates.
         self.payment_url: str | None = None
+        self.payment: PaymentRequest | None = None
         self._waiting_for: Purchase | None = None
         self._holds_worker = False
+        self._is_stopped = False
 
     def on_kill(self) -> None:
-        """Say what remains payable when a worker that holds the wait is killed."""
-        if self._waiting_for is not None:
-            from airflow_provider_videodb.models import by_id
-            from airflow_provider_videodb.payment import last_look
+        """
+        Buy nothing more, and say what remains payable.
 
-            self.log.warning(last_look(self._waiting_for, by_id(self._client().list_checkouts())))
+        Airflow calls this in the midst of whatever the task is doing and lets it run on, so nothing may escape here.
+        """
+        self._is_stopped = True
+        if self._waiting_for is None:
+            return
+        try:
+            self.log.warning(self._what_remains(self._waiting_for))
+        except Exception:
+            self.log.exception("What remains payable could not be read from VideoDB")
 
     def check_common_arguments(self) -> None:
         """
@@ -95,7 +102,6 @@ class PurchasingOperator(GivenArguments):
 
         self.refuse_empty_arguments()
         flag_argument("deferrable", self.deferrable)
-        flag_argument("durable", self.durable)
         list_argument("notifiers", self.notifiers)
         if self.currency is not None:
             text_argument("currency", self.currency)
@@ -110,55 +116,91 @@ class PurchasingOperator(GivenArguments):
         """Return what makes the one purchase of the running task instance."""
         from airflow_provider_videodb.arguments import dollars_argument
         from airflow_provider_videodb.buyer import Buyer
-        from airflow_provider_videodb.claims import VariableClaims
+        from airflow_provider_videodb.claims import TaskClaims, VariableClaims
+        from airflow_provider_videodb.current_try import CurrentTry
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-        from airflow_provider_videodb.journal import Journal, open_store, task_identity
+        from airflow_provider_videodb.journal import Journal
+        from airflow_provider_videodb.stores import open_store, task_identity
 
         hook = VideoDBBillingHook(self.videodb_conn_id)
         max_amount = None if self.max_amount is None else dollars_argument("max_amount", self.max_amount)
+        current_try = CurrentTry(context["ti"], is_stopped=lambda: self._is_stopped)
+        identity = task_identity(context)
         return Buyer(
             shop=hook.get_conn(),
-            journal=Journal(open_store(context) if self.durable else None),
-            claims=VariableClaims(),
+            journal=Journal(open_store(context), current_try),
+            claims=TaskClaims(VariableClaims(), identity),
+            current_try=current_try,
             limits=replace(hook.settings.limits, max_amount=max_amount),
-            identity=task_identity(context),
-            since=context["dag_run"].run_after,
+            identity=identity,
+            account=hook.settings.fingerprint,
+            post_timeout=hook.settings.post_timeout,
         )
 
     def usage(self) -> Usage:
         """Read balance and consumption."""
         return self._client().get_usage()
 
-    def obtain_checkout(self, buyer: Buyer, amount: int, *, balance: float) -> Purchase:
-        """Return this task instance's purchase: paid, or with a link that may be handed out."""
+    def assess(self, just_read: Usage, amount_for: Callable[[Usage], int]) -> Callable[[], Need]:
+        """
+        Return what says how much to buy: the first time by the usage that was just read, later by a new one.
+
+        :param amount_for: the dollars that an account with that usage needs, 0 if none.
+        """
+        from airflow_provider_videodb.buyer import Need
+        from airflow_provider_videodb.fields import to_json_number
+
+        fresh = [just_read]
+
+        def need() -> Need:
+            usage = fresh.pop() if fresh else self.usage()
+            return Need(amount=amount_for(usage), balance=to_json_number(usage.credit_balance))
+
+        return need
+
+    def obtain_checkout(
+        self, buyer: Buyer, purchase: Purchase | None, assess: Callable[[], Need], *, reprices: bool = False
+    ) -> Purchase | None:
+        """Return this task instance's purchase, paid or with a link; ``None`` if nothing is needed any more."""
         from airflow_provider_videodb.arguments import url_argument
 
         redirect_url = None if self.redirect_url is None else url_argument("redirect_url", self.redirect_url)
-        return buyer.obtain_checkout(amount, currency=self.currency, redirect_url=redirect_url, balance=balance)
+        return buyer.obtain_checkout(
+            purchase, assess, currency=self.currency, redirect_url=redirect_url, reprices=reprices
+        )
 
     def push_link(self, context: Context, url: str | None) -> None:
         """Put the link where the button finds it; without one, so that Airflow does not log its absence as an error."""
         self.payment_url = url
         context["ti"].xcom_push(key=PAYMENT_URL_KEY, value=url)
 
-    def hand_out_link(self, purchase: Purchase, context: Context, buyer: Buyer) -> Purchase:
-        """Show the link; a retry shows it again, but notifies nobody twice."""
+    def hand_out_link(
+        self, purchase: Purchase, context: Context, buyer: Buyer, *, credits_missing: float | None
+    ) -> Purchase:
+        """Show the link; a retry shows it again, and calls the notifiers that have told nobody yet."""
+        from airflow_provider_videodb.payment_request import PaymentRequest
+
         self.push_link(context, purchase.payment_url)
         # The link comes first, on a short line: a log page cuts long ones off.
         self.log.info("Pay %s USD here: %s", purchase.amount, purchase.payment_url)
         self.log.info("It is checkout %s (id from the %s).", purchase.checkout_id, purchase.id_source)
-        if purchase.notified:
-            return purchase
-        for notifier in self.notifiers:
-            try:
-                # A copy, since rendering its templates changes it, and several tasks may have been given the same one.
-                copy.copy(notifier)(context)
-            except Exception:
-                # The link is on the task's page all the same: a message that did not go out is no reason to fail.
-                self.log.exception("The notifier %s failed", type(notifier).__name__)
-        notified = replace(purchase, notified=True)
-        buyer.journal.save(notified)
-        return notified
+        self.payment = PaymentRequest.of(purchase, credits_missing=credits_missing, run_url=context["ti"].log_url)
+        for place, notifier in enumerate(self.notifiers):
+            name = f"{place}:{type(notifier).__name__}"
+            if name not in purchase.notified and self._notify(notifier, context):
+                purchase = replace(purchase, notified=(*purchase.notified, name))
+                buyer.journal.save(purchase)
+        return purchase
+
+    def _notify(self, notifier: BaseNotifier, context: Context) -> bool:
+        try:
+            # A copy, since rendering its templates changes it, and several tasks may have been given the same one.
+            copy.copy(notifier)(context)
+        except Exception:
+            # The link is on the task's page all the same: a message that did not go out is no reason to fail.
+            self.log.exception("The notifier %s failed; a retry of the task calls it again", type(notifier).__name__)
+            return False
+        return True
 
     def payment_timeout_error(self, purchase: Purchase) -> Exception:
         """Return the error for a payment that did not come in time."""
@@ -210,7 +252,7 @@ class PurchasingOperator(GivenArguments):
 
     def log_payment(self, purchase: Purchase) -> None:
         """Say what was paid, loudly where it is not what was meant."""
-        self.log.info("Checkout %s over %s USD is paid.", purchase.paid[0], purchase.amount)
+        self.log.info("Checkout %s over %s USD is paid.", purchase.paid[0], purchase.amount_paid)
         if len(purchase.paid) > 1:
             self.log.error(
                 "More than one checkout of this task was paid: %s. Unless another task reports one of them as its own, "
@@ -219,10 +261,19 @@ class PurchasingOperator(GivenArguments):
             )
         elif purchase.handed_out and purchase.paid[0] != purchase.checkout_id:
             self.log.warning(
-                "What was paid is an earlier checkout, whose answer was lost. Do not pay the link of %s as well: %s",
+                "What was paid is an earlier checkout of this task. Do not pay the link of %s as well: %s",
                 purchase.checkout_id,
                 purchase.payment_url,
             )
+
+    def _what_remains(self, purchase: Purchase) -> str:
+        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+        from airflow_provider_videodb.models import by_id
+        from airflow_provider_videodb.payment import last_look
+
+        # Without retries, since Airflow kills the process some seconds later.
+        checkouts = VideoDBBillingHook(self.videodb_conn_id).get_poll_client().list_checkouts()
+        return last_look(purchase, by_id(checkouts), now=datetime.now(UTC))
 
     def _client(self) -> BillingClient:
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
@@ -244,7 +295,7 @@ def result(
         balance_before = purchase.balance_before
         bought = {
             "checkout_id": purchase.paid[0] if purchase.paid else purchase.checkout_id,
-            "amount": purchase.amount,
+            "amount": purchase.amount_paid,
             "currency": purchase.currency,
             # A link that was withheld, because a limit would be broken, goes nowhere.
             "payment_url": purchase.payment_url if purchase.handed_out or purchase.paid else None,

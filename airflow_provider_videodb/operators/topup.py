@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.operators.common import no_retry_for_what_a_person_must_mend
@@ -82,18 +83,21 @@ class TopupOperator(PurchasingOperator):
             self.check_common_arguments()
             buyer = self.buyer(context)
             begun = buyer.begun()
-            stands = begun is not None and begun.stands
-            if not stands:
+            if begun is not None and begun.paid:
+                return self._finish(begun)
+            if begun is None or not begun.stands:
                 buyer.refuse_too_much(amount)
             usage = self.usage()
             balance = to_json_number(usage.credit_balance)
-            if not stands and below is not None and usage.covers(below):
-                self.log.info("The credit balance is %s, not below %s: no top-up is needed.", balance, below)
+            assess = self.assess(usage, lambda seen: 0 if below is not None and seen.covers(below) else amount)
+            purchase = self.obtain_checkout(buyer, begun, assess)
+            if purchase is None:
+                self.log.info("The account has %s credits or more: no top-up is needed.", below)
                 return result(status="not_needed", balance_before=balance, balance_after=balance)
-            purchase = self.obtain_checkout(buyer, amount, balance=balance)
             if purchase.paid:
                 return self._finish(purchase)
-            purchase = self.hand_out_link(purchase, context, buyer)
+            missing = None if below is None else to_json_number(max(below - usage.credit_balance, Decimal(0)))
+            purchase = self.hand_out_link(purchase, context, buyer, credits_missing=missing)
             if not self.wait_for_payment:
                 return result(purchase, status="pending")
             return self._wait_for_payment(purchase, context, self.wait_deadline())
@@ -108,7 +112,7 @@ class TopupOperator(PurchasingOperator):
             purchase = Purchase.from_dict(checked["purchase"])
             if checked["status"] == EventStatus.TIMEOUT:
                 raise self.payment_timeout_error(purchase)
-            settled = self.buyer(context).settle(purchase)
+            settled = self.buyer(context).confirm(purchase)
             if not settled.paid:
                 return self._wait_for_payment(settled, context, checked["deadline"])
             return self._finish(settled)

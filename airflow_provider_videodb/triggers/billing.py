@@ -287,7 +287,7 @@ class CheckoutTrigger(BillingTrigger):
 
         client = await VideoDBBillingHook(self.videodb_conn_id).aget_poll_client()
         checkouts = await asyncio.to_thread(client.list_checkouts)
-        self.log.warning(last_look(Purchase.from_dict(self.purchase), by_id(checkouts)))
+        self.log.warning(last_look(Purchase.from_dict(self.purchase), by_id(checkouts), now=datetime.now(UTC)))
 
     def result(self) -> dict[str, Any]:
         """Return the purchase that was waited for."""

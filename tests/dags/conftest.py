@@ -29,7 +29,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["task state store", "variables"] if STATE_STORE_OUTLIVES_CLEAR else ["variables"])
 def record(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Keep the record of a purchase where Airflow 3.3 does, and where any other does."""
-    monkeypatch.setattr("airflow_provider_videodb.journal.STATE_STORE_OUTLIVES_CLEAR", request.param != "variables")
+    monkeypatch.setattr("airflow_provider_videodb.stores.STATE_STORE_OUTLIVES_CLEAR", request.param != "variables")
     return str(request.param)
 
 

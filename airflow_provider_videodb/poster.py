@@ -1,0 +1,151 @@
+"""
+Sending the POST that makes a checkout, once, and only by the newest try of a task that is to run.
+
+What is about to be sent is recorded first. Then Airflow is asked whether this try may send it. A process can be frozen
+between any two lines, so the intent also carries its age: it is not sent once another try may have taken over.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_videodb.clock import Clock, age_from_now
+from airflow_provider_videodb.exceptions import (
+    ANSWER_LOST_ERRORS,
+    NOTHING_DONE_ERRORS,
+    VideoDBAPIError,
+    VideoDBError,
+    VideoDBNotSentError,
+    VideoDBRecordUnreadableError,
+    VideoDBTryOverError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from airflow_provider_videodb.journal import Journal, Try
+    from airflow_provider_videodb.models import Checkout
+    from airflow_provider_videodb.record import Purchase
+
+#: Seconds after which a recorded intent is too old to be sent: another try may have taken over meanwhile.
+MAX_INTENT_AGE = 5.0
+#: How often one try records an intent that then grows too old.
+_MOST_STALE_INTENTS = 3
+
+log = logging.getLogger(__name__)
+
+
+class Shop(Protocol):
+    """The two calls that buying takes; :class:`~airflow_provider_videodb.client.BillingClient` has them."""
+
+    def topup(
+        self,
+        amount: int,
+        *,
+        currency: str | None = None,
+        redirect_url: str | None = None,
+        idempotency_key: str | None = None,
+        before_send: Callable[[], None] | None = None,
+    ) -> Checkout:
+        """Ask for a checkout, unless ``before_send`` raises once the request could be written."""
+        ...
+
+    def list_checkouts(self) -> list[Checkout]:
+        """Return all checkouts."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poster:
+    """
+    Sends the POSTs of one try.
+
+    :param account: fingerprint of the account that is asked.
+    :param timeout: seconds after which a POST has ended one way or the other.
+    """
+
+    shop: Shop
+    journal: Journal
+    current_try: Try
+    account: str | None
+    timeout: float
+    clock: Clock = field(default_factory=Clock)
+
+    def post(
+        self, purchase: Purchase, redirect_url: str | None, *, there_before: Collection[str]
+    ) -> tuple[Purchase, VideoDBAPIError | None]:
+        """Send the POST; return the purchase as it then stands, and the error if its answer was lost."""
+        if purchase.orphans:
+            log.warning(
+                "Lost answers left the unpaid checkouts %s behind. Nobody has their links; they expire by themselves.",
+                ", ".join(purchase.orphans),
+            )
+        purchase, age = self._record_intent(purchase, there_before)
+        try:
+            checkout = self.shop.topup(
+                purchase.amount,
+                currency=purchase.currency,
+                redirect_url=redirect_url,
+                idempotency_key=purchase.key,
+                before_send=lambda: _refuse_stale(age),
+            )
+        except NOTHING_DONE_ERRORS:
+            self.journal.save(purchase.refused())
+            raise
+        except ANSWER_LOST_ERRORS as err:
+            log.warning("%s Looking into the list of checkouts for what became of it.", err)
+            return purchase.unanswered(), err
+        purchase = purchase.answered(checkout)
+        self._save_answer(purchase)
+        return purchase, None
+
+    def _save_answer(self, purchase: Purchase) -> None:
+        try:
+            self.journal.save(purchase)
+        except VideoDBTryOverError:
+            log.warning(
+                "Checkout %s over %s USD was made for a try that is over. Its link is shown to nobody; it expires by "
+                "itself.",
+                purchase.checkout_id,
+                purchase.amount,
+            )
+            raise
+
+    def _record_intent(self, purchase: Purchase, there_before: Collection[str]) -> tuple[Purchase, Callable[[], float]]:
+        """
+        Record a POST that is about to be sent, and make sure that this try may send it.
+
+        :return: the purchase, and what tells the age of the intent in seconds.
+        """
+        for _ in range(_MOST_STALE_INTENTS):
+            age = age_from_now(self.clock)
+            intent = replace(purchase, account=self.account).posting(
+                self.clock.now(), there_before=there_before, may_take=MAX_INTENT_AGE + self.timeout
+            )
+            self.journal.save(intent)
+            try:
+                self.journal.check_unchanged()
+                self.current_try.check()
+            except VideoDBTryOverError:
+                with suppress(VideoDBError):
+                    self.journal.save(intent.refused())
+                raise
+            if age() <= MAX_INTENT_AGE:
+                return intent, age
+        self.journal.save(intent.refused())
+        raise VideoDBRecordUnreadableError(
+            f"Airflow took longer than {MAX_INTENT_AGE:g} s to keep what this task is about to buy and to say that it "
+            "may. Nothing was sent. Check Airflow's API server and its database, then retry the task."
+        )
+
+
+def _refuse_stale(age: Callable[[], float]) -> None:
+    seconds = age()
+    if seconds > MAX_INTENT_AGE:
+        raise VideoDBNotSentError(
+            f"The worker stood still for {seconds:.0f} s before it could ask for a checkout, so another try of the "
+            "task may have taken over. Nothing was sent. A retry begins anew."
+        )

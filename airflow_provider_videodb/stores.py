@@ -1,0 +1,143 @@
+"""
+Where a task keeps what must survive its death.
+
+On Airflow 3.3 that is the task state store, elsewhere Airflow Variables; both outlive a retry and a clear and are
+named after dag, run, task and map index. (An XCom is wiped at the start of every try, and the task instance's own id
+changes.)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError, VideoDBRecordUnreadableError
+from airflow_provider_videodb.variables import delete_variable, read_variable, variable_key, write_variable
+from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_PROBE = "videodb_probe"
+
+
+class Store(Protocol):
+    """Keeps JSON values of one task instance, by name."""
+
+    def get(self, name: str) -> Any:
+        """
+        Return what is kept, ``None`` if it is proven that nothing is.
+
+        :raises VideoDBRecordUnreadableError: if Airflow could not tell.
+        """
+        ...
+
+    def set(self, name: str, value: Any) -> None:
+        """
+        Keep ``value`` in place of what is there; when this returns, it is kept.
+
+        :raises VideoDBRecordNotKeptError: if Airflow did not say so.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """
+        Keep it no longer.
+
+        :raises VideoDBRecordNotKeptError: if Airflow did not say so.
+        """
+        ...
+
+
+def open_store(context: Context) -> Store:
+    """Return the store of the running task instance."""
+    accessor = context.get("task_state_store") if STATE_STORE_OUTLIVES_CLEAR and not _is_emptied_on_success() else None
+    return VariableStore(task_identity(context)) if accessor is None else TaskStateStore(accessor)
+
+
+def task_identity(context: Context) -> tuple[str, str, str, str]:
+    """Return what names a task instance through all its tries: dag, run, task, map index."""
+    ti = context["ti"]
+    return ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)
+
+
+class TaskStateStore:
+    """The task state store of Airflow 3.3, which deletes what it keeps with the DAG run."""
+
+    def __init__(self, accessor: Any) -> None:
+        self._accessor = accessor
+
+    def get(self, name: str) -> Any:
+        """Return what is kept, ``None`` if it is proven that nothing is."""
+        value = self._read(name)
+        if value is None:
+            # Airflow says the same of a try that it has replaced, which it lets write nothing.
+            probe = uuid4().hex
+            self.set(_PROBE, probe)
+            if self._read(_PROBE) != probe:
+                raise VideoDBRecordUnreadableError(_failure("could not read what it has just written", "not found"))
+        return value
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep ``value`` for as long as the DAG run is kept."""
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # exported, but not in its stub
+
+        try:
+            self._accessor.set(name, value, retention=NEVER_EXPIRE)
+        except Exception as err:
+            raise VideoDBRecordNotKeptError(_failure(f"could not write {name!r}", err)) from err
+
+    def delete(self, name: str) -> None:
+        """Keep it no longer."""
+        try:
+            self._accessor.delete(name)
+        except Exception as err:
+            raise VideoDBRecordNotKeptError(_failure(f"could not delete {name!r}", err)) from err
+
+    def _read(self, name: str) -> Any:
+        try:
+            return self._accessor.get(name)
+        except Exception as err:
+            raise VideoDBRecordUnreadableError(_failure(f"could not read {name!r}", err)) from err
+
+
+class VariableStore:
+    """Airflow Variables: they stay until somebody deletes them."""
+
+    def __init__(self, identity: tuple[str, ...]) -> None:
+        self._identity = identity
+
+    def get(self, name: str) -> Any:
+        """Return what is kept, ``None`` if it is proven that nothing is."""
+        key = self._key(name)
+        kept = read_variable(key)
+        try:
+            return None if kept is None else json.loads(kept)
+        except ValueError as err:
+            raise VideoDBRecordUnreadableError(_failure(f"holds no JSON in its Variable {key!r}", err)) from err
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep ``value`` until somebody deletes the Variable."""
+        write_variable(self._key(name), json.dumps(value))
+
+    def delete(self, name: str) -> None:
+        """Keep it no longer."""
+        delete_variable(self._key(name))
+
+    def _key(self, name: str) -> str:
+        return variable_key(name, *self._identity)
+
+
+def _is_emptied_on_success() -> bool:
+    """Say whether Airflow empties the task state store of a task that succeeds or is marked so."""
+    from airflow.providers.common.compat.sdk import conf
+
+    return bool(conf.getboolean("state_store", "clear_on_success", fallback=False))
+
+
+def _failure(what: str, why: object) -> str:
+    return (
+        f"Airflow {what} in the task's state ({str(why)[:200]}), which may say what was bought before. Nothing more "
+        "was bought. Check Airflow's API server and its database, then retry the task."
+    )
