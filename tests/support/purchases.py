@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_videodb.variables import variable_key
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
 from tests.support.dag_runs import Run, new_dag, run
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pytest
+    from airflow.sdk import BaseNotifier
 
     from airflow_provider_videodb.emulator.server import Emulator
 
@@ -101,29 +103,37 @@ class Point:
     after: bool = False
     nth: int = 1
 
-    def breaks(self, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
-        """Raise ``error`` there, once; what is returned holds it from then on."""
+    def breaks(self, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+        """Raise ``error`` there, once; what is returned is empty until then."""
+
+        def fail() -> None:
+            raise error
+
+        return self.does(fail, monkeypatch)
+
+    def does(self, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+        """Do something there, once; what is returned is empty until then."""
         from airflow.sdk._shared.module_loading import import_string
 
         owner = import_string(f"airflow_provider_videodb.{self.owner}")
         original = getattr(owner, self.method)
         calls = iter(range(1, 1_000_000))
-        raised: list[BaseException] = []
+        met: list[bool] = []
 
         @functools.wraps(original)
-        def breaking(*args: Any, **kwargs: Any) -> Any:
+        def acting(*args: Any, **kwargs: Any) -> Any:
             now = next(calls) == self.nth
-            if now and not self.after:
-                raised.append(error)
-                raise error
-            result = original(*args, **kwargs)
             if now:
-                raised.append(error)
-                raise error
+                met.append(True)
+            if now and not self.after:
+                act()
+            result = original(*args, **kwargs)
+            if now and self.after:
+                act()
             return result
 
-        monkeypatch.setattr(owner, self.method, breaking)
-        return raised
+        monkeypatch.setattr(owner, self.method, acting)
+        return met
 
 
 @dataclass
@@ -158,6 +168,7 @@ class Shopping:
         from airflow_provider_videodb.operators import billing
 
         self.errors: list[BaseException] = []
+        arguments = {"notifiers": [_told_nobody()]} | arguments
         wait = {"poll_interval": 0.05, "payment_timeout": 20}
         with new_dag("shopping") as self.dag:
             self.task = getattr(billing, operator)(
@@ -181,6 +192,17 @@ class Shopping:
         # Airflow below 3.3 tells of no exception that is none of `Exception`.
         if "exception" in context:
             self.errors.append(context["exception"])
+
+
+def _told_nobody() -> BaseNotifier:
+    """Return a notifier, so that there is one to be called."""
+    from airflow.sdk import BaseNotifier
+
+    class Silent(BaseNotifier):
+        def notify(self, context: Any) -> None:
+            pass
+
+    return Silent()
 
 
 @contextmanager
@@ -223,13 +245,16 @@ def journal_of(bought: Bought) -> Any:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    variable = f"videodb_purchase__shopping__{bought.run.dag_run.run_id}__{TASK}__-1"
+    variable = variable_key("videodb_purchase", "shopping", bought.run.dag_run.run_id, TASK, "-1")
     value = Variable.get(variable, default_var=None)
     if value is None and STATE_STORE_OUTLIVES_CLEAR:
         from airflow.models.task_state_store import TaskStateStoreModel
 
         with create_session() as session:
             value = session.scalar(
-                select(TaskStateStoreModel.value).where(TaskStateStoreModel.dag_run_id == bought.run.dag_run.id)
+                select(TaskStateStoreModel.value).where(
+                    TaskStateStoreModel.dag_run_id == bought.run.dag_run.id,
+                    TaskStateStoreModel.key == "videodb_purchase",
+                )
             )
-    return None if value is None else json.loads(value)
+    return None if value is None else json.loads(value)["purchase"]
