@@ -109,12 +109,12 @@ class EnsureCreditsOperator(PurchasingOperator):
             state = checked["state"]
             seen = checked["purchase"] if checked["status"] == EventStatus.PAID else state["purchase"]
             purchase = None if seen is None else Purchase.from_dict(seen)
-            buyer = self.buyer(context)
-            if purchase is not None:
-                purchase = buyer.confirm(purchase) if purchase.paid else self._look_at_payment(purchase, buyer)
             usage = self.usage()
+            buyer = self.buyer(context)
             if usage.covers(credits_argument("credits", self.credits)):
                 return self._finish(purchase, usage, buyer, without_purchase="filled")
+            if purchase is not None:
+                purchase = buyer.confirm(purchase) if purchase.paid else self._look_at_payment(purchase, buyer)
             self._raise_if_over(purchase, usage, deadline=state["deadline"])
             return self._wait_for_balance(purchase, context, deadline=state["deadline"])
 
@@ -221,7 +221,10 @@ class EnsureCreditsOperator(PurchasingOperator):
         if purchase is None:
             return result(status=without_purchase, balance_before=balance, balance_after=balance)
         try:
-            purchase, left_open = buyer.what_became_of(purchase)
+            if purchase.paid:
+                purchase, left_open = buyer.confirm(purchase), ""
+            else:
+                purchase, left_open = buyer.what_became_of(purchase)
         except VideoDBError as err:
             # The balance is what the job needs; a payment that cannot be looked at must not keep it waiting.
             left_open = str(err)

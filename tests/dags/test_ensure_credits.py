@@ -380,6 +380,72 @@ def test_a_clear_of_a_paid_task_whose_credits_are_spent_buys_nothing_more(person
     assert dollars(emulator) == [50]
 
 
+@pytest.mark.parametrize(
+    ("filled", "posts"), [(95, [97, 5]), (3, [97, 97]), (0, [97, 100]), (99.5, [97, 1]), (100, [97]), (200, [97])]
+)
+def test_expired_link_is_followed_by_one_over_what_is_missing_now(
+    person: Person, emulator: Emulator, filled: float, posts: list[int]
+) -> None:
+    def expires_while_somebody_fills() -> None:
+        person.expires()
+        emulator.set_balance(filled)
+
+    person.while_waiting = in_turn(expires_while_somebody_fills, person.pays)
+    bought = ensuring(credits=100, retries=1).run()
+
+    assert bought.state == "success"
+    assert dollars(emulator) == posts
+    assert person.most_payable == 1
+
+
+@pytest.mark.parametrize(("filled", "posts"), [(95, [97, 5]), (100, [97]), (3, [97, 97])])
+def test_lost_answer_is_followed_by_post_over_what_is_missing_now(
+    person: Person, emulator: Emulator, filled: float, posts: list[int]
+) -> None:
+    """A POST whose answer was lost has led to nothing; meanwhile somebody else fills the account."""
+    emulator.add_fault("drop_after", method="POST", path=TOPUP)
+    topup = BillingClient.topup
+
+    def filled_meanwhile(self: BillingClient, amount: int, **kwargs: Any) -> Any:
+        try:
+            return topup(self, amount, **kwargs)
+        finally:
+            if len(emulator.calls("POST", TOPUP)) == 1:
+                emulator.set_balance(filled)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BillingClient, "topup", filled_meanwhile)
+        bought = ensuring(credits=100).run()
+
+    assert bought.state == "success"
+    assert dollars(emulator) == posts
+
+
+@pytest.mark.parametrize("left", [0, 1, 52.5])
+def test_clear_after_bought_credits_are_used_up_fails_at_once(person: Person, emulator: Emulator, left: float) -> None:
+    """The payment is older than `settle_timeout`, so there is nothing left to wait for."""
+    shopping = ensuring(credits=53, settle_timeout=0.01)
+    bought = shopping.run()
+    emulator.set_balance(left)
+    waits: list[None] = []
+    person.while_waiting = lambda: waits.append(None)
+    again = shopping.clear(bought)
+
+    error = again.errors[-1]
+    assert isinstance(error, VideoDBCreditsMissingError)
+    assert f"the balance is {left} of 53 credits: they are used up" in str(error)
+    assert waits == []
+
+
+def test_wait_for_paid_credits_says_until_when(
+    person: Person, emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emulator.change_settings(usage_lag=0.3)
+    assert ensuring(credits=53).run().state == "success"
+
+    assert "50 USD were paid at 20" in capsys.readouterr().out
+
+
 def test_an_unreadable_balance_is_never_enough(person: Person, emulator: Emulator) -> None:
     emulator.add_fault("status", method="GET", path=USAGE, status=400, times=None)
 
