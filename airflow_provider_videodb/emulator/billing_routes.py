@@ -3,18 +3,19 @@
 # No `from __future__ import annotations`: FastAPI reads the annotations at run time.
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from airflow_provider_videodb.emulator.dialects import (
     DIALECTS,
     OpenApiDialect,
     SampleDialect,
+    listed,
     read_auto_recharge,
     read_checkout,
     read_topup,
 )
 from airflow_provider_videodb.emulator.errors import InvalidValueError
-from airflow_provider_videodb.emulator.payloads import json_object, query_whole
+from airflow_provider_videodb.emulator.payloads import ASCIIJSONResponse, json_object, query_whole
 from airflow_provider_videodb.emulator.records import Checkout, Order
 from airflow_provider_videodb.emulator.routing import require_key, world_of
 from airflow_provider_videodb.emulator.world import World
@@ -32,7 +33,7 @@ async def usage(request: Request) -> Response:
     """Answer what is left and what was used."""
     world = world_of(request)
     with world.lock:
-        return JSONResponse(_dialect(world).usage(world.ledger.usage()))
+        return ASCIIJSONResponse(_dialect(world).usage(world.ledger.usage()))
 
 
 @router.post("/topup")
@@ -42,7 +43,7 @@ async def topup(request: Request) -> Response:
     world = world_of(request)
     with world.lock:
         checkout = _open(request, world, order)
-        return JSONResponse(_dialect(world).topup(checkout, _link(world, checkout)))
+        return ASCIIJSONResponse(_dialect(world).topup(checkout, _link(world, checkout)))
 
 
 @router.post("/checkout")
@@ -52,7 +53,7 @@ async def checkout(request: Request) -> Response:
     world = world_of(request)
     with world.lock:
         opened = _open(request, world, order)
-        return JSONResponse(_dialect(world).checkout(opened, _link(world, opened)))
+        return ASCIIJSONResponse(_dialect(world).checkout(opened, _link(world, opened)))
 
 
 @router.get("/checkouts")
@@ -61,7 +62,10 @@ async def checkouts(request: Request) -> Response:
     start, end = _page(request)
     world = world_of(request)
     with world.lock:
-        return JSONResponse(_dialect(world).checkouts(world.ledger.listed_checkouts()[start:end]))
+        if start == 0:
+            world.list_faults.begin_read()
+        entries = world.list_faults.apply([listed(checkout) for checkout in world.ledger.listed_checkouts()])
+        return ASCIIJSONResponse(_dialect(world).checkouts(entries[start:end]))
 
 
 @router.get("/invoices")
@@ -70,7 +74,7 @@ async def invoices(request: Request) -> Response:
     start, end = _page(request)
     world = world_of(request)
     with world.lock:
-        return JSONResponse(_dialect(world).invoices(world.ledger.invoices()[start:end], world.base_url))
+        return ASCIIJSONResponse(_dialect(world).invoices(world.ledger.invoices()[start:end], world.base_url))
 
 
 @router.get("/auto_recharge")
@@ -78,7 +82,7 @@ async def auto_recharge(request: Request) -> Response:
     """Answer the auto-recharge settings."""
     world = world_of(request)
     with world.lock:
-        return JSONResponse(_dialect(world).auto_recharge(world.ledger.auto_recharge()))
+        return ASCIIJSONResponse(_dialect(world).auto_recharge(world.ledger.auto_recharge()))
 
 
 @router.post("/auto_recharge")
@@ -87,7 +91,7 @@ async def change_auto_recharge(request: Request) -> Response:
     changes = read_auto_recharge(await json_object(request))
     world = world_of(request)
     with world.lock:
-        return JSONResponse(_dialect(world).auto_recharge_changed(world.ledger.set_auto_recharge(**changes)))
+        return ASCIIJSONResponse(_dialect(world).auto_recharge_changed(world.ledger.set_auto_recharge(**changes)))
 
 
 def _dialect(world: World) -> OpenApiDialect | SampleDialect:

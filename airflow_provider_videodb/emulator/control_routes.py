@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from airflow_provider_videodb.emulator.controls import Controls
 from airflow_provider_videodb.emulator.dialects import json_number, read_auto_recharge
 from airflow_provider_videodb.emulator.errors import InvalidValueError
 from airflow_provider_videodb.emulator.gateway import CONTROL_PREFIX
-from airflow_provider_videodb.emulator.payloads import json_object
+from airflow_provider_videodb.emulator.payloads import ASCIIJSONResponse, json_object
 from airflow_provider_videodb.emulator.records import Checkout
 from airflow_provider_videodb.emulator.routing import controls_of, world_of
 
@@ -122,9 +122,47 @@ async def pay(request: Request, checkout_id: str) -> Response:
 
 @router.post("/checkouts/{checkout_id}/expire")
 async def expire(request: Request, checkout_id: str) -> Response:
-    """Let a pending checkout expire."""
+    """Let the time of a pending checkout pass, for it alone."""
     controls = controls_of(request)
     return _json({"checkout": _checkout(controls, controls.expire(checkout_id))})
+
+
+@router.post("/checkouts/{checkout_id}/show_as")
+async def show_checkout_as(request: Request, checkout_id: str) -> Response:
+    """Let the list show a checkout with other ``fields``, for ``times`` reads (null: until cleared) after ``skip``."""
+    payload = await json_object(request)
+    fields = _field(payload, "fields")
+    if not isinstance(fields, dict):
+        raise InvalidValueError("fields must be an object")
+    world = world_of(request)
+    with world.lock:
+        world.ledger.checkout(checkout_id)
+        world.list_faults.show_as(checkout_id, _plain(fields), **_reads(payload))
+    return _json({})
+
+
+@router.post("/checkouts/{checkout_id}/hide")
+async def hide_checkout(request: Request, checkout_id: str) -> Response:
+    """Let the list forget a checkout, for ``times`` reads (null: until cleared) after ``skip``."""
+    controls_of(request).hide_checkout(checkout_id, **_reads(await json_object(request)))
+    return _json({})
+
+
+@router.post("/foreign_checkouts")
+async def add_foreign_checkout(request: Request) -> Response:
+    """Put the body into the list as an entry that no checkout stands behind."""
+    entry = _plain(await json_object(request))
+    world = world_of(request)
+    with world.lock:
+        world.list_faults.add_foreign(entry)
+    return _json({})
+
+
+@router.delete("/list_faults")
+async def clear_list_faults(request: Request) -> Response:
+    """Let the list show the truth again."""
+    controls_of(request).clear_list_faults()
+    return _json({})
 
 
 @router.post("/reset")
@@ -169,6 +207,10 @@ def _field(payload: dict[str, Any], name: str) -> Any:
     return payload[name]
 
 
+def _reads(payload: dict[str, Any]) -> dict[str, Any]:
+    return {"times": payload.get("times"), "skip": payload.get("skip", 0)}
+
+
 def _tristate(value: str | None) -> bool | None:
     if value not in (None, "true", "false"):
         raise InvalidValueError(f"accepted must be true or false, got {value!r}")
@@ -176,7 +218,7 @@ def _tristate(value: str | None) -> bool | None:
 
 
 def _json(value: dict[str, Any]) -> Response:
-    return JSONResponse({"success": True, **_plain(value)})
+    return ASCIIJSONResponse({"success": True, **_plain(value)})
 
 
 def _plain(value: Any) -> Any:

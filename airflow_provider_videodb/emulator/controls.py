@@ -87,9 +87,47 @@ class Controls:
             return self.world.ledger.pay(checkout_id)
 
     def expire(self, checkout_id: str) -> Checkout:
-        """Let a pending checkout expire now."""
+        """
+        Let the time of a pending checkout pass, for it alone.
+
+        It has then expired, and its `created_at` is `checkout_ttl` back or more, as VideoDB would show it.
+        """
         with self.world.lock:
             return self.world.ledger.expire(checkout_id)
+
+    def show_checkout_as(self, checkout_id: str, *, times: int | None = None, skip: int = 0, **fields: Any) -> None:
+        """
+        Let the list show a checkout with other fields than it has, for example ``status="expired"``.
+
+        The checkout itself does not change: it can still be paid. A later call for it takes the place of this one.
+
+        :param fields: raw JSON put over ``amount``, ``currency``, ``status`` or ``created_at`` of the entry.
+        :param times: how many reads of the list show it so; None until `clear_list_faults`.
+        :param skip: how many reads show the truth first.
+        """
+        with self.world.lock:
+            self.world.ledger.checkout(checkout_id)
+            self.world.list_faults.show_as(checkout_id, fields, times=times, skip=skip)
+
+    def hide_checkout(self, checkout_id: str, *, times: int | None = None, skip: int = 0) -> None:
+        """Let the list forget a checkout, which can still be paid; `times` and `skip` as for `show_checkout_as`."""
+        with self.world.lock:
+            self.world.ledger.checkout(checkout_id)
+            self.world.list_faults.hide(checkout_id, times=times, skip=skip)
+
+    def add_foreign_checkout(self, **fields: Any) -> None:
+        """
+        Put an entry into the list that no checkout stands behind, until `clear_list_faults`.
+
+        :param fields: raw JSON, shown as it is: what is not given is missing, and nothing is checked.
+        """
+        with self.world.lock:
+            self.world.list_faults.add_foreign(fields)
+
+    def clear_list_faults(self) -> None:
+        """Let the list show the truth again; foreign entries go."""
+        with self.world.lock:
+            self.world.list_faults.clear()
 
     def invoices(self) -> list[Invoice]:
         """Return all invoices, newest first."""

@@ -17,6 +17,7 @@ from airflow_provider_videodb.emulator.values import boolean_of, decimal_of, tex
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from airflow_provider_videodb.emulator.list_faults import ListEntry
     from airflow_provider_videodb.emulator.records import AutoRecharge, Checkout, Invoice, UsageFigures
     from airflow_provider_videodb.emulator.settings import Dialect
 
@@ -100,9 +101,9 @@ class OpenApiDialect:
         """Answer ``POST /billing/checkout``: a link and nothing else."""
         return _data({"url": url})
 
-    def checkouts(self, checkouts: list[Checkout]) -> Answer:
-        """Answer ``GET /billing/checkouts``."""
-        return _data([_listed(checkout) for checkout in checkouts])
+    def checkouts(self, entries: list[ListEntry]) -> Answer:
+        """Answer ``GET /billing/checkouts``; see `listed`."""
+        return _data(entries)
 
     def invoices(self, invoices: list[Invoice], base_url: str) -> Answer:
         """Answer ``GET /billing/invoices``."""
@@ -143,9 +144,9 @@ class SampleDialect:
         """Answer ``POST /billing/checkout``."""
         return {"success": True, "checkout_url": url, "id": checkout.id}
 
-    def checkouts(self, checkouts: list[Checkout]) -> Answer:
-        """Answer ``GET /billing/checkouts``."""
-        return {"success": True, "checkouts": [_listed(checkout) for checkout in checkouts]}
+    def checkouts(self, entries: list[ListEntry]) -> Answer:
+        """Answer ``GET /billing/checkouts``; see `listed`."""
+        return {"success": True, "checkouts": entries}
 
     def invoices(self, invoices: list[Invoice], base_url: str) -> Answer:
         """Answer ``GET /billing/invoices``."""
@@ -177,7 +178,8 @@ def _data(value: object) -> Answer:
     return {"success": True, "data": value}
 
 
-def _listed(checkout: Checkout) -> Answer:
+def listed(checkout: Checkout) -> ListEntry:
+    """Return a checkout as an entry of the list, the same in both dialects."""
     return {
         "id": checkout.id,
         "amount": checkout.amount,

@@ -136,11 +136,19 @@ class Ledger:
         return self._complete(checkout, self._now())
 
     def expire(self, checkout_id: str) -> Checkout:
-        """Let a pending checkout expire now; a completed one is refused."""
+        """
+        Let the time of a pending checkout pass, for it alone; a completed one is refused.
+
+        It then looks as one that was left unpaid: made `checkout_ttl` before it expired.
+        """
         checkout = self.checkout(checkout_id)
         if checkout.status == "completed":
             raise CheckoutClosedError(f"checkout {checkout_id} is paid: it cannot expire any more")
-        expired = replace(checkout, status="expired")
+        if checkout.status == "expired":
+            return checkout
+        now = self._now()
+        made_at = min(checkout.created_at, now - _seconds(self.settings.checkout_ttl))
+        expired = replace(checkout, status="expired", created_at=made_at, expires_at=now)
         self._checkouts[checkout_id] = expired
         return expired
 

@@ -1,4 +1,4 @@
-"""Reading JSON bodies and query strings: exact numbers, and an error that names what is wrong."""
+"""Reading JSON bodies and query strings, with an error that names what is wrong; writing JSON that is plain ASCII."""
 
 from __future__ import annotations
 
@@ -6,12 +6,26 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from fastapi.responses import JSONResponse
+
 from airflow_provider_videodb.emulator.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from fastapi import Request
 
 LARGEST_BODY = 1_000_000
+
+
+class ASCIIJSONResponse(JSONResponse):
+    """
+    Escapes what is not ASCII, as Flask does.
+
+    So a response can hold half of a surrogate pair, which UTF-8 cannot.
+    """
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
 async def json_object(request: Request) -> dict[str, Any]:

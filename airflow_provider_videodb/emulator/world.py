@@ -12,6 +12,7 @@ from airflow_provider_videodb.emulator.clock import Clock
 from airflow_provider_videodb.emulator.faults import FaultBoard
 from airflow_provider_videodb.emulator.ledger import Ledger
 from airflow_provider_videodb.emulator.library import Library
+from airflow_provider_videodb.emulator.list_faults import ListFaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 class World:
     """
-    Clock, ledger, library, faults and call log. Hold `lock` while touching any of them, and never across an await.
+    Clock, ledger, library, faults, faults of the list and call log.
+
+    Hold `lock` while touching any of them, and never across an await.
 
     `changed` is a condition on that lock, notified after every call that was logged or finished.
     """
@@ -39,6 +42,7 @@ class World:
         self.ledger = Ledger(self.clock.now, self._initial)
         self.library = Library(self.ledger)
         self.faults = FaultBoard()
+        self.list_faults = ListFaults()
         self.calls = CallLog()
 
     @property

@@ -64,6 +64,18 @@ def test_expire_is_for_unpaid_checkouts(open_ledger):
     assert ledger.expire(unpaid.id).status == ledger.expire(unpaid.id).status == "expired"
 
 
+@pytest.mark.parametrize("ttl", [60, 86400])
+def test_what_expires_looks_as_if_its_time_had_passed(open_ledger, clock, ttl):
+    ledger = open_ledger(checkout_ttl=ttl)
+    left, made = ledger.open_checkout(FIFTY), ledger.open_checkout(FIFTY)
+    clock.advance(10)
+    expired = ledger.expire(made.id)
+    assert (expired.created_at, expired.expires_at) == (clock.now() - timedelta(seconds=ttl), clock.now())
+    clock.advance(5)
+    assert ledger.expire(made.id) == ledger.checkout(made.id) == expired
+    assert ledger.checkout(left.id) == left
+
+
 def test_unknown_checkout(open_ledger):
     with pytest.raises(NotFoundError):
         open_ledger().pay("cs_test_nobody")
