@@ -20,7 +20,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
     VideoDBPurchaseUnknownError,
 )
-from airflow_provider_videodb.limits import SpendLimits, check_limits
+from airflow_provider_videodb.limits import SpendLimits, check_per_purchase_limits
 from airflow_provider_videodb.matching import CLOCK_SKEW, DATE_STEP, candidates
 from airflow_provider_videodb.payment import last_look
 from airflow_provider_videodb.purchase import (
@@ -160,13 +160,13 @@ class Buyer:
             quiet_since = self.clock.now()
             lost_answers += lost is not None
 
-    def refuse_too_much(self, amount: int) -> None:
+    def refuse_too_much(self, amount: int, *, currency: str | None = None) -> None:
         """
         Check the limits of one purchase before anything is sent; that of the month takes a look at the list.
 
         :raises VideoDBLimitExceededError: naming the limit and who can change it.
         """
-        check_limits(amount, replace(self.limits, monthly_topup_limit=None), checkouts=(), now=self.clock.now())
+        check_per_purchase_limits(amount, self.limits, currency=currency)
 
     def settle(self, purchase: Purchase) -> Purchase:
         """

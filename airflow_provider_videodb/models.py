@@ -102,6 +102,7 @@ class Checkout:
     :param status: VideoDB's word, see :class:`CheckoutStatus`.
     :param created_at: by VideoDB's clock; ``None`` for a new checkout.
     :param id_source: where the id was learnt.
+    :param unreadable: the fields of the list's entry that could not be read; they hold nothing to go by.
     """
 
     id: str | None
@@ -111,6 +112,7 @@ class Checkout:
     status: str
     created_at: datetime | None
     id_source: IdSource | None
+    unreadable: tuple[str, ...] = ()
 
     @classmethod
     def from_created(cls, data: Mapping[str, Any], *, amount: int | None, currency: str | None) -> Checkout:

@@ -30,7 +30,13 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPurchaseUnknownError,
     VideoDBResponseError,
 )
-from airflow_provider_videodb.limits import SpendLimits, check_limits
+from airflow_provider_videodb.limits import (
+    BETWEEN_LOOKS,
+    LISTED_WITHIN,
+    SpendLimits,
+    check_before_handing_out,
+    check_limits,
+)
 from airflow_provider_videodb.matching import DATE_STEP, candidates, in_words, paid_ids, status_of
 from airflow_provider_videodb.models import Checkout, CheckoutStatus, by_id
 from airflow_provider_videodb.record import Purchase, merged
@@ -194,7 +200,7 @@ def _step_with_checkout(purchase: Purchase, situation: Situation) -> Step:
     if status is CheckoutStatus.EXPIRED:
         # Whatever lost answers left behind is older, so it has expired as well.
         return _within_limits(situation, Create(generation=purchase.generation + 1))
-    if purchase.handed_out or situation.limits.monthly_topup_limit is None:
+    if purchase.handed_out:
         # Not listed (yet) is for the wait to judge: it has the time to look again.
         return WaitFor(purchase=purchase)
     return _step_before_handing_out(purchase, situation)
@@ -202,25 +208,29 @@ def _step_with_checkout(purchase: Purchase, situation: Situation) -> Step:
 
 def _step_before_handing_out(purchase: Purchase, situation: Situation) -> Step:
     """
-    Check the month once more now that the checkout exists: another task may have passed the first check as well.
+    Check the limits once more now that the checkout exists, as they are now and with what else was made meanwhile.
 
-    Of those that together break the limit, the later ones do, by VideoDB's dates; so this waits until whatever is
-    earlier, or of the same second, shows in the list.
+    Under a monthly limit the list must show whatever is earlier. A list that does not show the checkout itself lags
+    by more than we wait for, and may hide earlier ones as well.
     """
-    if look_again := _look_again(situation, SETTLING_TIME + DATE_STEP):
-        return look_again
-    own = situation.listed.get(purchase.checkout_id or "")
-    earlier = [checkout for checkout in situation.checkouts if own is None or _order(checkout) < _order(own)]
-    # The month is that of VideoDB's clock, once it is known.
-    made_at = situation.now if own is None or own.created_at is None else own.created_at
+    if situation.limits.monthly_topup_limit is not None:
+        if look_again := _look_again(situation, SETTLING_TIME + DATE_STEP):
+            return look_again
+        if purchase.checkout_id not in situation.listed:
+            if _look_again(situation, LISTED_WITHIN):
+                return LookAgain(seconds=BETWEEN_LOOKS.total_seconds())
+            return Stop(error=missing_error(purchase), purchase=purchase)
     try:
-        check_limits(purchase.amount, situation.limits, checkouts=earlier, now=made_at)
-    except VideoDBLimitExceededError as err:
-        withheld = VideoDBLimitExceededError(
-            f"{err} Checkout {purchase.checkout_id} was made at the same time as others; its link is withheld, so it "
-            "stays unpaid and expires by itself."
+        check_before_handing_out(
+            purchase.amount,
+            situation.limits,
+            checkout_id=purchase.checkout_id,
+            checkouts=situation.checkouts,
+            now=situation.now,
+            currency=purchase.currency,
         )
-        return Stop(error=withheld, purchase=purchase)
+    except VideoDBLimitExceededError as err:
+        return Stop(error=err, purchase=purchase)
     return WaitFor(purchase=purchase)
 
 
@@ -268,11 +278,6 @@ def _unclaimed_candidates(purchase: Purchase, situation: Situation) -> list[Chec
         for checkout in candidates(purchase, situation.checkouts)
         if checkout.id not in situation.claimed_by_others
     ]
-
-
-def _order(checkout: Checkout) -> tuple[float, str]:
-    created = checkout.created_at.timestamp() if checkout.created_at else 0.0
-    return created, checkout.id or ""
 
 
 def _cannot_tell(purchase: Purchase, found: Sequence[Checkout]) -> VideoDBPurchaseUnknownError:

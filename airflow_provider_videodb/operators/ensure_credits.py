@@ -136,7 +136,7 @@ class EnsureCreditsOperator(PurchasingOperator):
             amount = begun.amount
         else:
             amount = self._amount_for(needed - usage.credit_balance)
-            buyer.refuse_too_much(amount)
+            buyer.refuse_too_much(amount, currency=self.currency)
             self.log.info("%s of %s credits are there; %s USD are missing.", usage.credit_balance, needed, amount)
         purchase = self.obtain_checkout(buyer, amount, balance=to_json_number(usage.credit_balance))
         return purchase if purchase.paid else self.hand_out_link(purchase, context, buyer)

@@ -84,7 +84,7 @@ class TopupOperator(PurchasingOperator):
             begun = buyer.begun()
             stands = begun is not None and begun.stands
             if not stands:
-                buyer.refuse_too_much(amount)
+                buyer.refuse_too_much(amount, currency=self.currency)
             usage = self.usage()
             balance = to_json_number(usage.credit_balance)
             if not stands and below is not None and usage.covers(below):
