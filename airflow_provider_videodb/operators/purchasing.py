@@ -117,7 +117,7 @@ class PurchasingOperator(GivenArguments):
         hook = VideoDBBillingHook(self.videodb_conn_id)
         max_amount = None if self.max_amount is None else dollars_argument("max_amount", self.max_amount)
         return Buyer(
-            shop=hook.get_conn(),
+            shop=hook.get_unlimited_client(),
             journal=Journal(open_store(context) if self.durable else None),
             claims=VariableClaims(),
             limits=replace(hook.settings.limits, max_amount=max_amount),

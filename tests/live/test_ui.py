@@ -26,7 +26,7 @@ def test_the_connection_form_has_our_fields_and_saves_what_the_hook_can_read(liv
         assert page.get_by_text(hidden, exact=True).count() == 0
     page.locator("input[name=password]").fill("sk-from-the-form")
     show_extra_fields(page)
-    for label in ("Timeout (seconds)", "Retries", "Limit of one top-up (USD)", "Limit of a month (USD)"):
+    for label in ("Timeout (seconds)", "Retries", "Limit per top-up (USD)", "Monthly limit (USD)"):
         assert page.get_by_text(label, exact=True).is_visible()
     page.locator("input[name=element_max_topup_amount]").fill("50")
     page.keyboard.press("Tab")
