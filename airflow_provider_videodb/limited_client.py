@@ -106,11 +106,14 @@ class LimitedBillingClient(BillingClient):
             found, checkouts = self._look_for(made)
         except VideoDBAPIError as err:
             raise VideoDBLimitExceededError(made.withheld(f"VideoDB's list could not be read: {err}")) from err
+        # What the list has forgotten since may still be paid.
+        shown = by_id(checkouts)
+        forgotten = [entry for entry in there_before if entry.id not in shown]
         check_before_handing_out(
             amount,
             self._limits,
             checkout_id=found.id,
-            checkouts=checkouts,
+            checkouts=[*checkouts, *forgotten],
             now=datetime.now(UTC),
             currency=currency,
         )
@@ -129,10 +132,7 @@ class LimitedBillingClient(BillingClient):
             checkouts = self.list_checkouts()
             possible = made.among(checkouts)
             if len(possible) == 1:
-                checkout = made.checkout
-                return replace(
-                    checkout, id=possible[0].id, id_source=checkout.id_source or possible[0].id_source
-                ), checkouts
+                return made.known_as(possible[0]), checkouts
             if len(possible) > 1:
                 raise VideoDBLimitExceededError(
                     made.withheld(f"Which of {', '.join(str(one.id) for one in possible)} it is cannot be told.")
@@ -164,6 +164,12 @@ class _Made:
             and entry.created_at is not None
             and earliest <= entry.created_at <= latest
         ]
+
+    def known_as(self, entry: Checkout) -> Checkout:
+        """Return the checkout with the id of its entry in the list."""
+        if self.checkout.id is not None:
+            return self.checkout
+        return replace(self.checkout, id=entry.id, id_source=entry.id_source)
 
     def withheld(self, why: str) -> str:
         """Say why the link is withheld, and what that means."""

@@ -191,6 +191,21 @@ def test_a_list_that_lags_is_waited_for(emulator, limited, other_buyer, meanwhil
     assert checkout.id in {made.id for made in emulator.checkouts()}
 
 
+def test_what_the_list_forgets_meanwhile_still_counts(emulator, limited, other_buyer, meanwhile):
+    before = other_buyer.topup(50)
+    # The list tells whole seconds apart.
+    emulator.advance(1)
+
+    def list_forgets(_checkout):
+        emulator.hide_checkout(before.id)
+        emulator.pay(other_buyer.topup(1).id)
+
+    hook = limited(monthly_topup_limit=100)
+    meanwhile(list_forgets)
+    with pytest.raises(VideoDBLimitExceededError, match="51 USD in 2 checkouts count already"):
+        hook.topup(50)
+
+
 def test_a_list_that_never_shows_the_checkout_withholds_its_link(emulator, limited, meanwhile):
     meanwhile(lambda checkout: emulator.hide_checkout(checkout.id))
     with pytest.raises(VideoDBLimitExceededError, match="list does not show it") as caught:

@@ -47,7 +47,8 @@ def connect(monkeypatch):
 @pytest.fixture
 def short_waits(monkeypatch):
     """Make a list that lags a matter of moments."""
-    monkeypatch.setattr("airflow_provider_videodb.purchase.SETTLING_TIME", timedelta(seconds=-0.9))
+    monkeypatch.setattr("airflow_provider_videodb.purchase.SETTLING_TIME", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.limited_client.DATE_STEP", timedelta(seconds=0.05))
     monkeypatch.setattr("airflow_provider_videodb.limited_client.BETWEEN_LOOKS", timedelta(seconds=0.05))
 
 
