@@ -129,8 +129,8 @@ def check_before_handing_out(
     :raises VideoDBLimitExceededError: naming the limit. The link must not leave the process; nobody can pay the
         checkout then. If VideoDB has charged a stored card, the error says so.
     """
-    own = None if checkout_id is None else by_id(checkouts).get(checkout_id)
-    if own is not None and "currency" not in own.unreadable:
+    own = by_id(checkouts).get(checkout_id or "")
+    if own is not None:
         currency = own.currency or currency
     spent = max(Decimal(amount), Decimal(0) if own is None or own.amount is None else own.amount)
     broken = _broken_by_itself(spent, limits, currency)
@@ -228,7 +228,7 @@ def _goes_before(other: Checkout, own: Checkout | None) -> bool:
 
 def _withheld(broken: _Broken, amount: int, checkout_id: str | None, own: Checkout | None) -> str:
     """Say what becomes of a checkout that was made all the same."""
-    name = f"Checkout {checkout_id or 'that was just made'} over {amount} USD"
+    name = "The new checkout" if checkout_id is None else f"Checkout {checkout_id}"
     if own is not None and own.status == CheckoutStatus.COMPLETED:
         return (
             f"{amount} USD WAS CHARGED to a stored card, although it breaks a limit: checkout {checkout_id}. "
@@ -238,7 +238,8 @@ def _withheld(broken: _Broken, amount: int, checkout_id: str | None, own: Checko
     if own is None or own.status != CheckoutStatus.PENDING:
         charged = " If the VideoDB account charges a stored card, it may have been charged: look in VideoDB's console."
     return (
-        f"{broken.reason} {name} was made, but its link is withheld: it stays unpaid and expires by itself.{charged} "
+        f"{broken.reason} {name} over {amount} USD was made, but its link is withheld: it stays unpaid and expires by "
+        f"itself.{charged} "
         f"Next step: {broken.next_step}"
     )
 

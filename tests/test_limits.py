@@ -141,7 +141,7 @@ def test_refusal_names_the_value_the_rule_and_the_next_step(amount, counted_alre
     ("entries", "limit", "words"),
     [
         ([], 40, "50 USD this month (2024-02, UTC); the connection allows 40 USD"),
-        ([], 40, "No other checkout counts."),
+        ([], 40, "40 USD (monthly_topup_limit). No other checkout counts. Nothing was bought."),
         ([checkout(5), checkout("7.50", "completed")], 60, "62.5 USD this month"),
         ([checkout(5), checkout("7.50", "completed")], 60, "12.5 USD in 2 checkouts count already."),
         ([checkout(10)], Decimal("5E+1"), "60 USD this month (2024-02, UTC); the connection allows 50 USD"),
@@ -423,6 +423,11 @@ class TestBeforeALinkIsHandedOut:
             else:
                 hand_out(*entries, monthly_topup_limit=Decimal(60))
 
+    @pytest.mark.parametrize("checkout_id", ["0", "AA", "cs_1"])
+    def test_what_has_no_id_is_the_earliest_of_its_second(self, checkout_id):
+        nameless, mine = replace(other(11), id=None), replace(own(), id=checkout_id)
+        withheld(mine, nameless, checkout_id=checkout_id, monthly_topup_limit=Decimal(60))
+
     @pytest.mark.parametrize("second", [EARLIER, TODAY, LATER])
     @pytest.mark.parametrize(("amount", "limit"), [(60, 100), (50, 99), (100, 100)])
     def test_of_two_at_once_exactly_one_is_handed_out(self, second, amount, limit):
@@ -442,7 +447,12 @@ class TestBeforeALinkIsHandedOut:
     @pytest.mark.parametrize("checkout_id", [None, "cs_own"])
     def test_what_is_not_listed_comes_after_everything(self, checkout_id):
         text = withheld(other(11, created_at=LATER), checkout_id=checkout_id, monthly_topup_limit=Decimal(60))
-        assert "it may have been charged: look in VideoDB's console" in text
+        name = "Checkout cs_own" if checkout_id else "The new checkout"
+        assert (
+            f" 11 USD in 1 checkout count already. {name} over 50 USD was made, but its link is withheld: it stays "
+            "unpaid and expires by itself. If the VideoDB account charges a stored card, it may have been charged: "
+            "look in VideoDB's console. Next step: wait"
+        ) in text
         hand_out(other(10, created_at=LATER), checkout_id=checkout_id, monthly_topup_limit=Decimal(60))
 
     @pytest.mark.parametrize(
