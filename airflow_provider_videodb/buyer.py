@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NoReturn, assert_never
 
 from airflow_provider_videodb.answers import resolved
 from airflow_provider_videodb.clock import Clock, TryClock
-from airflow_provider_videodb.limits import SpendLimits, check_limits
+from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
+from airflow_provider_videodb.limits import SpendLimits, check_before_handing_out, check_per_purchase_limits
 from airflow_provider_videodb.matching import CLOCK_SKEW, candidates
 from airflow_provider_videodb.payment import last_look
 from airflow_provider_videodb.poster import Poster
@@ -111,11 +112,12 @@ class Buyer:
         clock = TryClock(self.clock, in_flight=0 if purchase is None else purchase.in_flight)
         lost: list[VideoDBAPIError] = []
         while True:
-            situation = self._look(purchase, need, clock, reprices=reprices)
+            situation = self._look(purchase, need, clock, currency=currency, reprices=reprices)
             match next_step(purchase, situation):
                 case Done(purchase=purchase):
                     purchase = self.settle(purchase)
                     if purchase.paid:
+                        self._report_broken_limit(purchase, situation)
                         return purchase
                 case WaitFor(purchase=purchase):
                     return self._about_to_hand_out(purchase)
@@ -133,13 +135,13 @@ class Buyer:
                 case unknown:
                     assert_never(unknown)
 
-    def refuse_too_much(self, amount: int) -> None:
+    def refuse_too_much(self, amount: int, *, currency: str | None = None) -> None:
         """
         Check the limits of one purchase before anything is sent; that of the month takes a look at the list.
 
         :raises VideoDBLimitExceededError: naming the limit and who can change it.
         """
-        check_limits(amount, replace(self.limits, monthly_topup_limit=None), checkouts=(), now=self.clock.now())
+        check_per_purchase_limits(amount, self.limits, currency=currency)
 
     def confirm(self, seen: Purchase) -> Purchase:
         """
@@ -168,7 +170,7 @@ class Buyer:
         need = Need(amount=purchase.amount, balance=None)
         while True:
             # No limit has a say in what is not bought.
-            situation = replace(self._look(purchase, need, clock, reprices=False), limits=SpendLimits())
+            situation = replace(self._look(purchase, need, clock), limits=SpendLimits())
             step: Step = next_step(purchase, situation)
             if not isinstance(step, LookAgain):
                 break
@@ -187,6 +189,22 @@ class Buyer:
         if stop.purchase is not None:
             self.journal.save(stop.purchase)
         raise stop.error
+
+    def _report_broken_limit(self, purchase: Purchase, situation: Situation) -> None:
+        """Say loudly that a stored card was charged beyond a limit: there is no link that could be withheld."""
+        if purchase.handed_out:
+            return
+        try:
+            check_before_handing_out(
+                purchase.amount_paid,
+                self.limits,
+                checkout_id=purchase.paid[0],
+                checkouts=situation.checkouts,
+                now=situation.now,
+                currency=purchase.currency,
+            )
+        except VideoDBLimitExceededError as err:
+            log.error("%s", err)  # noqa: TRY400 - a message for a person, not a traceback
 
     def _about_to_post(
         self, step: Create | CreateAgain, need: Need, currency: str | None, lost: Sequence[VideoDBAPIError]
@@ -222,7 +240,9 @@ class Buyer:
     def _begin(self, after: Purchase | None, need: Need, currency: str | None) -> Purchase:
         key = self._key(0 if after is None else after.generation + 1, need.amount)
         if after is not None:
-            return after.next_generation(amount=need.amount, key=key, account=self.account, balance=need.balance)
+            return after.next_generation(
+                amount=need.amount, currency=currency, key=key, account=self.account, balance=need.balance
+            )
         return Purchase(
             generation=0,
             amount=need.amount,
@@ -264,7 +284,15 @@ class Buyer:
         log.info("Going on from the answer %r that a person gave for this purchase.", answer)
         return purchase
 
-    def _look(self, purchase: Purchase | None, need: Need, clock: TryClock, *, reprices: bool) -> Situation:
+    def _look(
+        self,
+        purchase: Purchase | None,
+        need: Need,
+        clock: TryClock,
+        *,
+        currency: str | None = None,
+        reprices: bool = False,
+    ) -> Situation:
         # The list is at least as new as this: what is decided on it must not be taken for settled too early.
         now, monotonic = self.clock.now(), self.clock.monotonic()
         checkouts = self.shop.list_checkouts()
@@ -276,6 +304,7 @@ class Buyer:
             quiet_for=clock.quiet_for(monotonic),
             expired_for=clock.expired_for(purchase, checkouts, monotonic),
             account=self.account,
+            currency=currency,
             limits=self.limits,
             claimed_by_others=self.claims.of_others(possible),
             reprices=reprices,

@@ -93,7 +93,7 @@ class VideoDBSettingsNotAppliedError(VideoDBError):
 
 
 class VideoDBLimitExceededError(VideoDBError):
-    """A purchase would break a spending limit. Nothing was sent."""
+    """A purchase breaks a spending limit, or a limit cannot be checked. No link was handed out."""
 
 
 class VideoDBPurchaseError(VideoDBError):

@@ -23,7 +23,12 @@ def get_provider_info() -> dict[str, object]:
         "operators": [
             {
                 "integration-name": "VideoDB",
-                "python-modules": ["airflow_provider_videodb.operators.billing"],
+                "python-modules": [
+                    "airflow_provider_videodb.operators.auto_recharge",
+                    "airflow_provider_videodb.operators.billing",
+                    "airflow_provider_videodb.operators.ensure_credits",
+                    "airflow_provider_videodb.operators.topup",
+                ],
             }
         ],
         "sensors": [
@@ -58,29 +63,29 @@ def get_provider_info() -> dict[str, object]:
                 "conn-fields": {
                     "timeout": {
                         "label": "Timeout (seconds)",
-                        "description": "How long to wait for an answer of VideoDB. Default: 30.",
+                        "description": "How long to wait for a response of VideoDB. Default: 30.",
                         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 3600},
                     },
                     "max_retries": {
                         "label": "Retries",
                         "description": (
-                            "How many times a failed read is tried again. A purchase is never sent twice by itself. "
-                            "Default: 3."
+                            "How often to retry a failed read. Purchases are never retried automatically. Default: 3."
                         ),
                         "schema": {"type": ["integer", "null"], "minimum": 0, "maximum": 10},
                     },
                     "max_topup_amount": {
-                        "label": "Limit of one top-up (USD)",
+                        "label": "Limit per top-up (USD)",
                         "description": (
-                            "A task that wants to buy more in one purchase fails and buys nothing. Empty: no limit."
+                            "Maximum of one purchase. A task that would exceed it fails without buying. "
+                            "Leave empty for no limit."
                         ),
                         "schema": {"type": ["number", "null"], "minimum": 0},
                     },
                     "monthly_topup_limit": {
-                        "label": "Limit of a month (USD)",
+                        "label": "Monthly limit (USD)",
                         "description": (
-                            "Paid and still payable checkouts of the account in a calendar month (UTC) may not exceed "
-                            "this. A task that would fails and buys nothing. Empty: no limit."
+                            "Maximum total of paid and still-payable checkouts per calendar month (UTC). A task that "
+                            "would exceed it fails without buying. Leave empty for no limit."
                         ),
                         "schema": {"type": ["number", "null"], "minimum": 0},
                     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.models import Checkout, CheckoutStatus
+from airflow_provider_videodb.models import CHECKOUT_LIFETIME, Checkout, CheckoutStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,6 @@ SETTLING_TIME = timedelta(seconds=10)
 CLOCK_SKEW = timedelta(minutes=5)
 #: How long VideoDB may take over a POST.
 POST_TIME = timedelta(minutes=5)
-#: What an unpaid checkout lives, by VideoDB's documents.
-CHECKOUT_LIFETIME = timedelta(hours=24)
 #: VideoDB may cut its dates to whole seconds.
 DATE_STEP = timedelta(seconds=1)
 

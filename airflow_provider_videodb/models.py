@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+#: What an unpaid checkout lives, by VideoDB's documents.
+CHECKOUT_LIFETIME = timedelta(hours=24)
 #: Stripe puts the id of a checkout session into the path of its payment link.
 _SESSION_ID_IN_URL = re.compile(r"/(cs_[A-Za-z0-9_]+)(?=[/?#]|$)")
 
@@ -102,7 +105,7 @@ class Checkout:
     :param status: VideoDB's word, see :class:`CheckoutStatus`.
     :param created_at: by VideoDB's clock; ``None`` for a new checkout.
     :param id_source: where the id was learnt.
-    :param unreadable: the fields that the list gave in a form that cannot be read.
+    :param unreadable: the fields of the list's entry that could not be read; they hold nothing to go by.
     """
 
     id: str | None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.matching import CHECKOUT_LIFETIME
+from airflow_provider_videodb.models import CHECKOUT_LIFETIME
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.record import Purchase

@@ -25,7 +25,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBLimitExceededError
-from airflow_provider_videodb.limits import SpendLimits, check_limits
+from airflow_provider_videodb.limits import (
+    BETWEEN_LOOKS,
+    LISTED_WITHIN,
+    SpendLimits,
+    check_before_handing_out,
+    check_limits,
+)
 from airflow_provider_videodb.matching import (
     DATE_STEP,
     SETTLING_TIME,
@@ -63,6 +69,7 @@ class Situation:
     :param quiet_for: for how long no POST of this task can have been under way. Negative while one still can.
     :param expired_for: for how long this try has seen VideoDB call the checkout expired; ``None`` if it does not.
     :param account: fingerprint of the account that was asked.
+    :param currency: what a new checkout would be asked for in; ``None`` leaves it to VideoDB.
     :param claimed_by_others: those of :func:`candidates` that other tasks have claimed.
     :param reprices: whether a POST that led to nothing may be followed by one over another amount.
     """
@@ -73,6 +80,7 @@ class Situation:
     quiet_for: timedelta
     expired_for: timedelta | None = None
     account: str | None = None
+    currency: str | None = None
     limits: SpendLimits = field(default_factory=SpendLimits)
     claimed_by_others: Collection[str] = ()
     reprices: bool = False
@@ -175,8 +183,8 @@ def _paid(purchase: Purchase, situation: Situation) -> tuple[str, ...]:
 def _step_with_checkout(purchase: Purchase, situation: Situation) -> Step:
     if status_of(purchase, situation.listed) == CheckoutStatus.EXPIRED:
         return _step_with_expired_checkout(purchase, situation)
-    # Not listed (yet), or in a state that nobody knows, is for the wait to judge: it has the time to look again.
-    if purchase.handed_out or situation.limits.monthly_topup_limit is None:
+    if purchase.handed_out:
+        # Not listed (yet), or in a state that nobody knows, is for the wait to judge: it has the time to look again.
         return WaitFor(purchase=purchase)
     return _step_before_handing_out(purchase, situation)
 
@@ -193,25 +201,29 @@ def _step_with_expired_checkout(purchase: Purchase, situation: Situation) -> Ste
 
 def _step_before_handing_out(purchase: Purchase, situation: Situation) -> Step:
     """
-    Check the month once more now that the checkout exists: another task may have passed the first check as well.
+    Check the limits once more now that the checkout exists, as they are now and with what else was made meanwhile.
 
-    Of those that together break the limit, the later ones do, by VideoDB's dates; so this waits until whatever is
-    earlier, or of the same second, shows in the list.
+    Under a monthly limit the list must show whatever is earlier. A list that does not show the checkout itself lags
+    by more than we wait for, and may hide earlier ones as well.
     """
-    if look_again := _look_again(situation, SETTLING_TIME + DATE_STEP):
-        return look_again
-    own = situation.listed.get(purchase.checkout_id or "")
-    earlier = [checkout for checkout in situation.checkouts if own is None or _order(checkout) < _order(own)]
-    # The month is that of VideoDB's clock, once it is known.
-    made_at = situation.now if own is None or own.created_at is None else own.created_at
+    if situation.limits.monthly_topup_limit is not None:
+        if look_again := _look_again(situation, SETTLING_TIME + DATE_STEP):
+            return look_again
+        if purchase.checkout_id not in situation.listed:
+            if _look_again(situation, LISTED_WITHIN):
+                return LookAgain(seconds=BETWEEN_LOOKS.total_seconds())
+            return Stop(error=missing_error(purchase), purchase=purchase)
     try:
-        check_limits(purchase.amount, situation.limits, checkouts=earlier, now=made_at)
-    except VideoDBLimitExceededError as err:
-        withheld = VideoDBLimitExceededError(
-            f"{err} Checkout {purchase.checkout_id} was made at the same time as others; its link is withheld, so it "
-            "stays unpaid and expires by itself."
+        check_before_handing_out(
+            purchase.amount,
+            situation.limits,
+            checkout_id=purchase.checkout_id,
+            checkouts=situation.checkouts,
+            now=situation.now,
+            currency=purchase.currency,
         )
-        return Stop(error=withheld, purchase=purchase)
+    except VideoDBLimitExceededError as err:
+        return Stop(error=err, purchase=purchase)
     return WaitFor(purchase=purchase)
 
 
@@ -232,7 +244,7 @@ def _step_after_lost_answer(purchase: Purchase, situation: Situation) -> Step:
     paid = [checkout for checkout in found if checkout.status == CheckoutStatus.COMPLETED]
     if undecided := [checkout for checkout in found if checkout.status not in _KNOWN]:
         return Stop(error=undecided_error(purchase, undecided))
-    if not paid and purchase.account not in (None, situation.account):
+    if not paid and not _is_same_account(purchase, situation):
         return Stop(error=another_account_error(purchase))
     if not paid:
         return _step_after_nothing(purchase, found, situation)
@@ -254,7 +266,13 @@ def _within_limits(situation: Situation, step: Create | CreateAgain) -> Step:
         return NotNeeded()
     amount = situation.amount if isinstance(step, Create) else step.purchase.amount
     try:
-        check_limits(amount, situation.limits, checkouts=situation.checkouts, now=situation.now)
+        check_limits(
+            amount,
+            situation.limits,
+            checkouts=situation.checkouts,
+            now=situation.now,
+            currency=situation.currency,
+        )
     except VideoDBLimitExceededError as err:
         return Stop(error=err, purchase=None if isinstance(step, Create) else step.purchase)
     return step
@@ -266,14 +284,15 @@ def _look_again(situation: Situation, settling_time: timedelta) -> LookAgain | N
     return LookAgain(seconds=settles_in.total_seconds()) if settles_in > timedelta(0) else None
 
 
+def _is_same_account(purchase: Purchase, situation: Situation) -> bool:
+    """Say whether the list is that of the account that was asked, though its key may have been replaced."""
+    known = {*purchase.not_ours, *purchase.watched}
+    return purchase.account in (None, situation.account) or not known.isdisjoint(situation.listed)
+
+
 def _unclaimed_candidates(purchase: Purchase, situation: Situation) -> list[Checkout]:
     return [
         checkout
         for checkout in candidates(purchase, situation.checkouts)
         if checkout.id not in situation.claimed_by_others
     ]
-
-
-def _order(checkout: Checkout) -> tuple[float, str]:
-    created = checkout.created_at.timestamp() if checkout.created_at else 0.0
-    return created, checkout.id or ""

@@ -110,7 +110,9 @@ class Purchase:
             self, posts=(*self.posts, now.isoformat()), not_ours=merged(self.not_ours, others), in_flight=may_take
         )
 
-    def next_generation(self, *, amount: int, key: str, account: str | None, balance: float | None) -> Purchase:
+    def next_generation(
+        self, *, amount: int, currency: str | None, key: str, account: str | None, balance: float | None
+    ) -> Purchase:
         """Begin the next checkout. What there was goes on being watched, since a payment may still show."""
         ended = dict(self.ended)
         if self.checkout_id is not None:
@@ -118,7 +120,7 @@ class Purchase:
         return Purchase(
             generation=self.generation + 1,
             amount=amount,
-            currency=self.currency,
+            currency=currency,
             key=key,
             account=account,
             balance_before=balance,

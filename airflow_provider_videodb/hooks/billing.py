@@ -2,108 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.sdk.log import mask_secret
 
-from airflow_provider_videodb.addresses import is_loopback
 from airflow_provider_videodb.arguments import credits_argument
-from airflow_provider_videodb.client import (
-    DEFAULT_BASE_URL,
-    DEFAULT_MAX_RETRIES,
-    DEFAULT_TIMEOUT,
-    BillingClient,
-    require_whole_dollars,
-)
-from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError, VideoDBNoConnectionError
-from airflow_provider_videodb.fields import to_decimal, to_json_number
-from airflow_provider_videodb.limits import SpendLimits, check_limits
-from airflow_provider_videodb.transport import CONNECT_TIMEOUT
+from airflow_provider_videodb.client import BillingClient
+from airflow_provider_videodb.connection import CONN_TYPE, ConnectionSettings
+from airflow_provider_videodb.exceptions import VideoDBError, VideoDBNoConnectionError
+from airflow_provider_videodb.fields import to_json_number
+from airflow_provider_videodb.limited_client import LimitedBillingClient
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from decimal import Decimal
 
     from airflow_provider_videodb.models import AutoRecharge, Checkout, Invoice, Usage
-
-_MAX_TIMEOUT = 3600
-_MAX_RETRIES = 10
-_FIELDS = ("timeout", "max_retries", "max_topup_amount", "monthly_topup_limit")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConnectionSettings:
-    """What a ``videodb`` connection says, checked. The key is left out of ``repr``."""
-
-    api_key: str
-    base_url: str
-    timeout: float
-    max_retries: int
-    limits: SpendLimits
-
-    def __repr__(self) -> str:
-        return f"<ConnectionSettings {self.base_url}>"
-
-    @property
-    def fingerprint(self) -> str:
-        """What tells one account from another without telling the key."""
-        return hashlib.sha256(f"{self.base_url}\n{self.api_key}".encode()).hexdigest()[:16]
-
-    @property
-    def post_timeout(self) -> float:
-        """Seconds after which a request has ended one way or the other: reaching the host, and its answer."""
-        return 2 * CONNECT_TIMEOUT + self.timeout
-
-    @classmethod
-    def from_connection(cls, connection: Connection) -> ConnectionSettings:
-        """
-        Read a connection that came from the UI, a URI, JSON or the command line.
-
-        :raises VideoDBConfigError: naming the connection, the field, its value and the rule.
-        """
-        conn_id = connection.conn_id
-        if connection.conn_type != VideoDBBillingHook.conn_type:
-            # Its password is somebody else's, and VideoDB must not be handed it.
-            raise VideoDBConfigError(
-                f"Connection {conn_id!r} is of the type {connection.conn_type!r}; it must be "
-                f"{VideoDBBillingHook.conn_type!r}. Name another connection, or correct its type."
-            )
-        if not connection.password:
-            raise VideoDBConfigError(f"Connection {conn_id!r} has no password. Put VideoDB's API key (sk-…) there.")
-        # Airflow puts the path of a URI there, so that VideoDB would be called without it.
-        if connection.schema not in (None, "", "http", "https"):
-            raise VideoDBConfigError(
-                f"Connection {conn_id!r} has the schema {connection.schema!r}, which is not used. A path belongs into "
-                "the host, as part of a whole URL; otherwise leave the schema empty."
-            )
-        extra = _read_extra(conn_id, connection.extra)
-        timeout = _field(conn_id, extra, "timeout", low=Decimal("0.001"), high=_MAX_TIMEOUT)
-        max_retries = _field(conn_id, extra, "max_retries", high=_MAX_RETRIES, whole=True)
-        return cls(
-            api_key=connection.password,
-            base_url=_base_url(connection.host, connection.port),
-            timeout=DEFAULT_TIMEOUT if timeout is None else float(timeout),
-            max_retries=DEFAULT_MAX_RETRIES if max_retries is None else int(max_retries),
-            limits=SpendLimits(
-                max_topup_amount=_field(conn_id, extra, "max_topup_amount"),
-                monthly_topup_limit=_field(conn_id, extra, "monthly_topup_limit"),
-            ),
-        )
 
 
 class VideoDBBillingHook(BaseHook):
     """
     VideoDB's billing API on an Airflow connection.
 
-    The calls and their guarantees are those of :class:`~airflow_provider_videodb.client.BillingClient`; those that
-    buy also keep the spending limits of the connection.
+    The calls and their guarantees are those of :class:`~airflow_provider_videodb.client.BillingClient`. Those that buy
+    keep the spending limits of the connection, here and on every client that this hook returns.
 
     :param videodb_conn_id: a connection of type ``videodb``: API key in the password, base URL in the host (empty
         means production), and the fields ``timeout`` (seconds), ``max_retries``, ``max_topup_amount`` and
@@ -113,7 +36,7 @@ class VideoDBBillingHook(BaseHook):
 
     conn_name_attr = "videodb_conn_id"
     default_conn_name = "videodb_default"
-    conn_type = "videodb"
+    conn_type = CONN_TYPE
     hook_name = "VideoDB"
 
     def __init__(self, videodb_conn_id: str = default_conn_name) -> None:
@@ -141,16 +64,31 @@ class VideoDBBillingHook(BaseHook):
         return settings
 
     @cached_property
-    def _client(self) -> BillingClient:
-        return _client_for(self.settings, max_retries=self.settings.max_retries)
+    def _client(self) -> LimitedBillingClient:
+        return LimitedBillingClient(self.settings, max_retries=self.settings.max_retries)
 
     def get_conn(self) -> BillingClient:
-        """Return the client of this connection, the same one each time."""
+        """Return the client of this connection, the same one each time. What it buys keeps the limits."""
         return self._client
+
+    def get_unlimited_client(self) -> BillingClient:
+        """
+        Return a client that keeps no spending limit.
+
+        It is for this package's operators. They check the limits themselves, at the steps at which they also write
+        down what they buy; a client that waits after its POST would leave the purchase unrecorded for that time.
+        """
+        settings = self.settings
+        return BillingClient(
+            settings.api_key,
+            base_url=settings.base_url,
+            timeout=settings.timeout,
+            max_retries=settings.max_retries,
+        )
 
     def get_poll_client(self) -> BillingClient:
         """Return a client for whoever looks again and again: it tries nothing again by itself, the next look does."""
-        return _client_for(self.settings, max_retries=0)
+        return LimitedBillingClient(self.settings, max_retries=0)
 
     async def aget_poll_client(self) -> BillingClient:
         """Return the same in a trigger, where the connection cannot be read synchronously."""
@@ -161,7 +99,7 @@ class VideoDBBillingHook(BaseHook):
             connection = await get_async_connection(self.videodb_conn_id, hook=self)
         except AirflowNotFoundException as err:
             raise _no_such_connection(self.videodb_conn_id) from err
-        return _client_for(ConnectionSettings.from_connection(connection), max_retries=0)
+        return LimitedBillingClient(ConnectionSettings.from_connection(connection), max_retries=0)
 
     def test_connection(self) -> tuple[bool, str]:
         """Read the balance, which buys and changes nothing, and say who answered or what to mend."""
@@ -190,9 +128,13 @@ class VideoDBBillingHook(BaseHook):
         Each call asks for another one: what keeps a retry from paying twice is
         :class:`~airflow_provider_videodb.operators.billing.TopupOperator`.
 
-        :raises VideoDBLimitExceededError: if a limit would be broken. Nothing was bought.
+        Under a monthly limit this takes some seconds, in which the list of checkouts is read once more: what others
+        have bought at the same time counts as well. A link that breaks the limit is not returned, and its checkout
+        expires unpaid.
+
+        :raises VideoDBLimitExceededError: if a limit would be, or was, broken, or the month could not be checked
+            again. No link was handed out. If a stored card was charged at once, the error says so.
         """
-        self._check_limits(amount)
         return self.get_conn().topup(
             amount, currency=currency, redirect_url=redirect_url, idempotency_key=idempotency_key
         )
@@ -209,13 +151,11 @@ class VideoDBBillingHook(BaseHook):
         """
         Ask for a checkout of a payment or of a subscription.
 
-        A payment keeps the limits of the connection. The price of a subscription is VideoDB's and unknown before it
-        is bought, so no limit can hold it.
+        A payment keeps the limits of the connection, as :meth:`topup` does. The price of a subscription is VideoDB's
+        and not known before it is bought, so a limit cannot hold it.
 
-        :raises VideoDBLimitExceededError: if a limit would be broken. Nothing was bought.
+        :raises VideoDBLimitExceededError: as for :meth:`topup`.
         """
-        if amount is not None:
-            self._check_limits(amount)
         return self.get_conn().create_checkout(
             amount, mode=mode, plan_id=plan_id, success_url=success_url, cancel_url=cancel_url
         )
@@ -252,18 +192,6 @@ class VideoDBBillingHook(BaseHook):
             amount=None if amount is None else credits_argument("amount", amount),
         )
 
-    def _check_limits(self, amount: int) -> None:
-        require_whole_dollars(amount)
-        limits = self.settings.limits
-        checkouts = self.list_checkouts() if limits.monthly_topup_limit is not None else []
-        check_limits(amount, limits, checkouts=checkouts, now=datetime.now(UTC))
-
-
-def _client_for(settings: ConnectionSettings, *, max_retries: int) -> BillingClient:
-    return BillingClient(
-        settings.api_key, base_url=settings.base_url, timeout=settings.timeout, max_retries=max_retries
-    )
-
 
 def _no_such_connection(conn_id: str) -> VideoDBNoConnectionError:
     return VideoDBNoConnectionError(
@@ -271,77 +199,3 @@ def _no_such_connection(conn_id: str) -> VideoDBNoConnectionError:
         f"airflow connections add {conn_id} --conn-type videodb --conn-password API_KEY. "
         f"If it is in AIRFLOW_CONN_{conn_id.upper()}, Airflow cannot read what is written there."
     )
-
-
-def _base_url(host: str | None, port: int | None) -> str:
-    """Build the URL from what the forms of a connection leave: a whole URL, or a host with or without a port."""
-    if not host:
-        return DEFAULT_BASE_URL
-    host = host.strip()
-    if host.count(":") > 1 and "[" not in host and "/" not in host:
-        # From a URI, an IPv6 address comes without its brackets.
-        host = f"[{host}]"
-    try:
-        if "://" not in host:
-            # A bare loopback host is the emulator, which speaks plain HTTP.
-            host = f"{'http' if is_loopback('//' + host) else 'https'}://{host}"
-        parts = urlsplit(host)
-        if port and parts.port is None:
-            host = parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
-    except ValueError:
-        # The client says what is wrong with it.
-        pass
-    return host
-
-
-def _read_extra(conn_id: str | None, extra: str | None) -> Mapping[str, Any]:
-    """
-    Read the extra strictly.
-
-    Airflow reads a broken extra as an empty one, and a misspelt field would be passed over: a limit that its owner
-    believes in would then not hold.
-    """
-    try:
-        fields = json.loads(extra) if extra and extra.strip() else {}
-    except ValueError:
-        fields = None
-    if not isinstance(fields, Mapping):
-        raise VideoDBConfigError(f"The extra of connection {conn_id!r} is not a JSON object. Correct it.")
-    unknown = sorted(set(fields) - set(_FIELDS))
-    if unknown:
-        raise VideoDBConfigError(
-            f"The extra of connection {conn_id!r} has the field {unknown[0]!r}, which is none of {', '.join(_FIELDS)}. "
-            "Correct its spelling or remove it."
-        )
-    return fields
-
-
-def _field(
-    conn_id: str | None,
-    extra: Mapping[str, Any],
-    name: str,
-    *,
-    low: Decimal | int = 0,
-    high: int | None = None,
-    whole: bool = False,
-) -> Decimal | None:
-    value = extra.get(name)
-    # The form leaves "" or null behind where a field was emptied.
-    if value is None or value == "":
-        return None
-    try:
-        number = to_decimal(value)
-    except ValueError:
-        number = None
-    if (
-        number is None
-        or number < low
-        or (high is not None and number > high)
-        or (whole and number != number.to_integral_value())
-    ):
-        kind = "a whole number" if whole else "a number"
-        bounds = f"from {low:g} up" if high is None else f"from {low:g} to {high}"
-        raise VideoDBConfigError(
-            f"Connection {conn_id!r}: {name} in the extra is {value!r}; it must be {kind} {bounds}. Correct it."
-        )
-    return number

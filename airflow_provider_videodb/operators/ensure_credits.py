@@ -140,7 +140,7 @@ class EnsureCreditsOperator(PurchasingOperator):
 
         missing = needed - usage.credit_balance
         if begun is None or not begun.stands:
-            buyer.refuse_too_much(dollars_missing(usage))
+            buyer.refuse_too_much(dollars_missing(usage), currency=self.currency)
             self.log.info(
                 "The account has %s of %s credits; %s are missing.",
                 usage.credit_balance,

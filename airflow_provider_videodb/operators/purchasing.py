@@ -127,7 +127,7 @@ class PurchasingOperator(GivenArguments):
         current_try = CurrentTry(context["ti"], is_stopped=lambda: self._is_stopped)
         identity = task_identity(context)
         return Buyer(
-            shop=hook.get_conn(),
+            shop=hook.get_unlimited_client(),
             journal=Journal(open_store(context), current_try),
             claims=TaskClaims(VariableClaims(), identity),
             current_try=current_try,

@@ -86,7 +86,7 @@ class TopupOperator(PurchasingOperator):
             if begun is not None and begun.paid:
                 return self._finish(begun)
             if begun is None or not begun.stands:
-                buyer.refuse_too_much(amount)
+                buyer.refuse_too_much(amount, currency=self.currency)
             usage = self.usage()
             balance = to_json_number(usage.credit_balance)
             assess = self.assess(usage, lambda seen: 0 if below is not None and seen.covers(below) else amount)

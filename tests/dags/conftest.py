@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a list that lags, and two tasks that notice each other, a matter of moments."""
-    for module in ("purchase", "payment"):
+    for module in ("purchase", "payment", "limited_client"):
         monkeypatch.setattr(f"airflow_provider_videodb.{module}.SETTLING_TIME", timedelta(seconds=0.2))
     monkeypatch.setattr("airflow_provider_videodb.purchase.DATE_STEP", timedelta(seconds=0.05))
     # A try waits for as long as the POST of one that died may still be under way.
-    monkeypatch.setattr("airflow_provider_videodb.hooks.billing.ConnectionSettings.post_timeout", -1)
+    monkeypatch.setattr("airflow_provider_videodb.connection.ConnectionSettings.post_timeout", -1)
     monkeypatch.setattr("airflow_provider_videodb.poster.MAX_INTENT_AGE", 2)
     monkeypatch.setattr("airflow_provider_videodb.claims._CLAIM_SETTLING", 0.02)
     monkeypatch.setattr("airflow_provider_videodb.payment.MISSING_GRACE", timedelta(seconds=0.3))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tests.support.purchases import Bought, Person
 
 WHO = {
-    "max_topup_amount": "Whoever owns the connection can raise it",
-    "monthly_topup_limit": "Whoever owns the connection can raise it",
-    "max_amount": "The author of the DAG can raise it",
+    "max_topup_amount": "ask whoever owns the connection to raise max_topup_amount",
+    "monthly_topup_limit": "ask whoever owns the connection to raise monthly_topup_limit",
+    "max_amount": "ask whoever wrote the DAG to raise max_amount",
 }
 
 
@@ -33,7 +33,8 @@ def other_buyer(emulator: Emulator) -> BillingClient:
 def assert_refused(bought: Bought, limit: str) -> None:
     assert (bought.state, bought.tries) == ("failed", 1)
     assert isinstance(bought.cause, VideoDBLimitExceededError)
-    assert f"over {limit}, which allows" in str(bought.cause)
+    assert f"({limit})" in str(bought.cause)
+    assert ("connection videodb_default" in str(bought.cause)) is (limit != "max_amount")
     assert WHO[limit] in str(bought.cause)
     assert not bought.run.result(TASK, "payment_url")
 
@@ -90,11 +91,22 @@ class TestTheMonth:
         refused = Shopping(amount=51, retries=2).run()
 
         assert_refused(refused, "monthly_topup_limit")
-        assert "2 checkouts over 50 USD, paid or still payable" in str(refused.cause)
+        assert "51 USD more would make 101 USD this month" in str(refused.cause)
+        assert "50 USD in 2 checkouts count already" in str(refused.cause)
         assert emulator.calls("POST") == []
 
     def test_does_not_count_what_has_expired(self) -> None:
         assert Shopping(amount=50).run().state == "success"
+
+    def test_counts_what_is_called_expired_before_its_time(
+        self, emulator: Emulator, other_buyer: BillingClient
+    ) -> None:
+        payable = other_buyer.topup(1)
+        emulator.show_checkout_as(str(payable.id), status="expired")
+        emulator.clear_calls()
+
+        assert_refused(Shopping(amount=50, retries=2).run(), "monthly_topup_limit")
+        assert emulator.calls("POST") == []
 
     def test_begins_anew_with_the_calendar_month(self, monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> None:
         now = Clock.now
@@ -180,6 +192,80 @@ class TestTwoThatPassTheCheckAtTheSameInstant:
         assert again.state == "success"
         assert person.links == [emulator.payment_url(emulator.checkouts()[0].id)]
         assert len(emulator.checkouts()) == 2
+
+
+@pytest.mark.parametrize("currency", ["eur", "JPY"])
+@pytest.mark.parametrize("operator", [{"amount": 50}, {"operator": "EnsureCreditsOperator", "credits": 53}], ids=str)
+@pytest.mark.parametrize("limit", ["max_topup_amount", "monthly_topup_limit", "max_amount"])
+def test_another_currency_is_not_asked_for_under_a_limit(
+    person: Person,
+    emulator: Emulator,
+    connect: Callable[..., None],
+    operator: dict[str, Any],
+    limit: str,
+    currency: str,
+) -> None:
+    connect(**{} if limit == "max_amount" else {limit: 9999})
+    limits = {"max_amount": 9999} if limit == "max_amount" else {}
+    refused = Shopping(**operator, **limits, currency=currency, retries=2).run()
+
+    assert (refused.state, refused.tries) == ("failed", 1)
+    assert isinstance(refused.cause, VideoDBLimitExceededError)
+    assert f"50 {currency.upper()} cannot be compared with a limit in USD" in str(refused.cause)
+    assert emulator.calls("POST") == []
+
+
+@pytest.fixture
+def while_the_link_is_not_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Return what does something once, right after the POST was answered, and then lets the task die."""
+
+    def after_post(happening: Callable[[], object]) -> None:
+        Point("claims.VariableClaims", "claim").breaks(ConnectionError(), monkeypatch)
+        topup = BillingClient.topup
+        once = in_turn(happening)
+
+        def topup_and_more(self: BillingClient, amount: int, **kwargs: Any) -> Any:
+            checkout = topup(self, amount, **kwargs)
+            once()
+            return checkout
+
+        monkeypatch.setattr(BillingClient, "topup", topup_and_more)
+
+    return after_post
+
+
+@pytest.mark.parametrize("limit", ["max_topup_amount", "monthly_topup_limit"])
+def test_a_limit_that_is_lowered_before_the_link_is_out_withholds_it(
+    person: Person,
+    emulator: Emulator,
+    connect: Callable[..., None],
+    while_the_link_is_not_out: Callable[[Callable[[], object]], None],
+    limit: str,
+) -> None:
+    connect(**{limit: 50})
+    while_the_link_is_not_out(lambda: connect(**{limit: 49}))
+    shopping = Shopping(amount=50, retries=2)
+    refused = shopping.run()
+
+    assert (refused.state, refused.tries) == ("failed", 2)
+    assert "its link is withheld" in str(refused.cause)
+    assert person.links == []
+
+    connect(**{limit: 50})
+    assert shopping.clear(refused).state == "success"
+    assert len(person.links) == len(emulator.checkouts()) == 1
+
+
+@pytest.mark.parametrize("limit", ["max_topup_amount", "monthly_topup_limit"])
+def test_a_limit_that_is_lowered_while_a_person_has_the_link_does_not_take_it_back(
+    person: Person, emulator: Emulator, connect: Callable[..., None], limit: str
+) -> None:
+    connect(**{limit: 50})
+    person.while_waiting = in_turn(lambda: connect(**{limit: 49}), person.pays)
+    bought = Shopping(amount=50, payment_timeout=0.3, retries=1).run()
+
+    assert (bought.state, bought.tries) == ("success", 2)
+    assert len(emulator.checkouts()) == 1
 
 
 @pytest.mark.usefixtures("somebody_is_first")

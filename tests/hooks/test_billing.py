@@ -6,12 +6,14 @@ import asyncio
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import pytest
 from airflow.models import Connection as StoredConnection
@@ -40,6 +42,14 @@ def connect(monkeypatch):
         return VideoDBBillingHook()
 
     return hook_on
+
+
+@pytest.fixture
+def short_waits(monkeypatch):
+    """Make a list that lags a matter of moments."""
+    monkeypatch.setattr("airflow_provider_videodb.limited_client.SETTLING_TIME", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.limited_client.DATE_STEP", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.limited_client.BETWEEN_LOOKS", timedelta(seconds=0.05))
 
 
 @pytest.fixture
@@ -85,7 +95,7 @@ def test_the_password_of_another_kind_of_connection_is_not_sent_to_videodb(emula
     [
         "/?timeout=5&max_topup_amount=20.5",
         "?timeout=5&max_topup_amount=20.5",
-        "/?timeout=5.0&max_topup_amount=20.50&max_retries=&monthly_topup_limit=",
+        "/?timeout=5.0&max_topup_amount=20.50",
         "/?__extra__=%7B%22timeout%22%3A+5%2C+%22max_topup_amount%22%3A+%2220.5%22%7D",
     ],
 )
@@ -114,7 +124,6 @@ def test_a_key_with_special_characters_is_percent_encoded_in_a_uri(connect):
             "port": None,
             "extra": {"timeout": 7, "max_retries": 0, "monthly_topup_limit": 100, "max_topup_amount": None},
         },
-        {"host": None, "extra": {"timeout": 7, "max_retries": 0, "monthly_topup_limit": 100, "max_topup_amount": ""}},
         {
             "host": "api.videodb.io",
             "schema": "https",
@@ -162,10 +171,8 @@ def test_the_defaults_are_those_of_the_client(connect):
         ({"host": "[::1"}, "host"),
         ({"host": "https://[::1", "port": 8443}, "host"),
         ({"schema": "v1"}, "schema"),
-        *(({"extra": {"timeout": value}}, "timeout") for value in (0, -1, "soon", True, 3601, [30], float("nan"))),
-        *(({"extra": {"max_retries": value}}, "max_retries") for value in (-1, 1.5, "many", 11, True, {})),
-        *(({"extra": {"max_topup_amount": value}}, "max_topup_amount") for value in (-1, "none", False, float("inf"))),
-        *(({"extra": {"monthly_topup_limit": value}}, "monthly_topup_limit") for value in (-1, "$100", "1_000")),
+        *(({"extra": {"timeout": value}}, "timeout") for value in (0, 3601)),
+        *(({"extra": {"max_retries": value}}, "max_retries") for value in (1.5, 11)),
         ({"extra": {"max_topup_ammount": 20}}, "max_topup_ammount"),
         ({"extra": {"Timeout": 20}}, "Timeout"),
         ({"extra": {"api_key": "sk-secret"}}, "api_key"),
@@ -182,6 +189,81 @@ def test_a_broken_field_is_named_and_nothing_is_sent(connect, monkeypatch, field
     assert named in str(caught.value)
     assert "secret" not in str(caught.value)
     assert API_KEY not in str(caught.value)
+
+
+NO_NUMBERS = (
+    *("", " ", "\t\n", "none", "None", "null", "nil", "unlimited", "${LIMIT}", "$LIMIT", "{{ limit }}", '""', "''"),
+    *(
+        "0x10",
+        "1e400",
+        "nan",
+        "inf",
+        "-1",
+        "-0.01",
+        "50 USD",
+        "$50",
+        "50,00",
+        "1.000,50",
+        "1_000",
+        "\u0665\u0660",
+        "50.0.0",
+    ),
+)
+
+
+def uri_with(name, value):
+    return f"videodb://:{API_KEY}@?{urlencode({name: value})}"
+
+
+def json_with(name, value):
+    return json.dumps({"conn_type": "videodb", "password": API_KEY, "extra": {name: value}})
+
+
+def json_text_with(name, value):
+    return json.dumps({"conn_type": "videodb", "password": API_KEY, "extra": json.dumps({name: value})})
+
+
+@pytest.mark.parametrize("write", [uri_with, json_with, json_text_with])
+@pytest.mark.parametrize("field", ["max_topup_amount", "monthly_topup_limit", "timeout", "max_retries"])
+@pytest.mark.parametrize("value", NO_NUMBERS)
+def test_a_field_that_arrives_empty_or_as_no_number_is_refused(connect, monkeypatch, write, field, value):
+    """An unset variable of a shell is not "no limit"."""
+    monkeypatch.setattr("requests.Session.request", lambda *_, **__: pytest.fail("something was sent"))
+    with pytest.raises(VideoDBConfigError) as caught:
+        connect(write(field, value)).topup(1000)
+    text = str(caught.value)
+    assert "videodb_default" in text
+    assert field in text
+    assert "Next step: " in text
+    assert ("empty, as an unset variable leaves it" in text) is (value.strip() == "")
+    assert API_KEY not in text
+
+
+@pytest.mark.parametrize("field", ["max_topup_amount", "monthly_topup_limit", "timeout", "max_retries"])
+@pytest.mark.parametrize(
+    "value",
+    [True, False, [], [50], {}, -1, float("nan"), float("inf"), -0.5, 10**400, "9" * 5000],
+    ids=lambda v: str(v)[:9],
+)
+def test_a_field_of_another_type_is_refused(connect, field, value):
+    with pytest.raises(VideoDBConfigError, match=field) as caught:
+        connect(extra={field: value}).topup(1000)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("field", ["max_topup_amount", "monthly_topup_limit"])
+@pytest.mark.parametrize("value", [value for value in NO_NUMBERS if value != "null"])
+def test_a_limit_that_is_stored_from_a_uri_is_refused_too(field, value):
+    """Before it stores a connection, Airflow reads the values of a URI as JSON; its null is not set, as the form's."""
+    stored = StoredConnection(conn_id=CONN_ID, uri=uri_with(field, value))
+    with pytest.raises(VideoDBConfigError, match=field):
+        ConnectionSettings.from_connection(stored)
+
+
+@pytest.mark.parametrize("field", ["max_topup_amount", "monthly_topup_limit", "timeout", "max_retries"])
+def test_null_is_not_set(connect, field):
+    """The form of the UI writes it where a number was removed."""
+    assert connect(extra={field: None}).settings == connect().settings
 
 
 @pytest.mark.parametrize("value", [None, '{"conn_type"', "videodb://:key@host:port"])
@@ -256,28 +338,29 @@ BUY = [
 def test_a_purchase_over_the_limit_of_the_connection_is_refused_and_never_sent(emulator, limited, buy):
     hook = limited(max_topup_amount=20)
     buy(hook, 20)
-    with pytest.raises(VideoDBLimitExceededError, match="max_topup_amount, which allows 20 USD"):
+    with pytest.raises(VideoDBLimitExceededError, match=r"connection videodb_default allows in one purchase: 20 USD"):
         buy(hook, 21)
     assert len(emulator.calls("POST")) == 1
 
 
+@pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("buy", BUY)
 def test_the_month_is_full_when_paid_and_payable_checkouts_fill_it(emulator, limited, buy):
     hook = limited(monthly_topup_limit=100)
     emulator.pay(hook.topup(60).id)
     hook.topup(30)
     emulator.expire(hook.topup(10).id)
-    with pytest.raises(VideoDBLimitExceededError, match=r"monthly_topup_limit.*2 checkouts over 90 USD"):
+    with pytest.raises(VideoDBLimitExceededError, match=r"\(monthly_topup_limit\). 90 USD in 2 checkouts count"):
         buy(hook, 11)
     assert len(emulator.checkouts()) == 3
     buy(hook, 10)
     assert len(emulator.checkouts()) == 4
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_a_month_begins_empty(emulator, limited):
     hook = limited(monthly_topup_limit=100)
     emulator.pay(hook.topup(100).id)
-    # The emulator's checkouts move into the past by what our calendar moves on.
     with pytest.raises(VideoDBLimitExceededError):
         hook.topup(1)
     next_month = datetime.now(UTC).replace(day=1) + timedelta(days=32)
@@ -288,7 +371,8 @@ def test_a_month_begins_empty(emulator, limited):
             return next_month.astimezone(tz)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_provider_videodb.hooks.billing.datetime", LaterDatetime)
+        patch.setattr("airflow_provider_videodb.limited_client.datetime", LaterDatetime)
+        emulator.advance((next_month - datetime.now(UTC)).total_seconds())
         hook.topup(100)
     assert len(emulator.checkouts()) == 2
 
@@ -444,6 +528,19 @@ def test_every_declared_field_is_read_within_its_declared_bounds(connect):
         for value in refused:
             with pytest.raises(VideoDBConfigError, match=name):
                 connect(extra={name: value}).get_conn()
+
+
+def test_a_fingerprint_tells_accounts_apart_and_no_key(connect):
+    one = connect().settings
+    assert one.fingerprint == connect(extra={"timeout": 7, "max_topup_amount": 1}).settings.fingerprint
+    assert one.fingerprint == connect(host="https://api.videodb.io/").settings.fingerprint
+    others = [
+        connect(password="sk-another").settings,
+        connect(host="https://staging-api.videodb.io").settings,
+        connect(host="https://api.videodb.io/v2").settings,
+    ]
+    assert len({one.fingerprint, *(other.fingerprint for other in others)}) == 4
+    assert re.fullmatch(r"[0-9a-f]{16}", one.fingerprint)
 
 
 def test_airflow_finds_the_hook_of_a_connection(emulator):

@@ -26,10 +26,14 @@ def test_the_connection_form_has_our_fields_and_saves_what_the_hook_can_read(liv
         assert page.get_by_text(hidden, exact=True).count() == 0
     page.locator("input[name=password]").fill("sk-from-the-form")
     show_extra_fields(page)
-    for label in ("Timeout (seconds)", "Retries", "Limit of one top-up (USD)", "Limit of a month (USD)"):
+    for label in ("Timeout (seconds)", "Retries", "Limit per top-up (USD)", "Monthly limit (USD)"):
         assert page.get_by_text(label, exact=True).is_visible()
     page.locator("input[name=element_max_topup_amount]").fill("50")
-    page.keyboard.press("Tab")
+    # What was a number and is emptied again is not set: an empty text would be refused.
+    for emptied in ("monthly_topup_limit", "timeout", "max_retries"):
+        for typed in ("7", ""):
+            page.locator(f"input[name=element_{emptied}]").fill(typed)
+            page.keyboard.press("Tab")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("videodb_from_the_form").first.wait_for()
 
@@ -47,10 +51,16 @@ def test_the_connection_form_has_our_fields_and_saves_what_the_hook_can_read(liv
         password="sk-from-the-form",
         extra=saved["extra"],
     )
-    assert json.loads(saved["extra"])["max_topup_amount"] == 50
+    assert json.loads(saved["extra"]) == {
+        "max_topup_amount": 50,
+        "monthly_topup_limit": None,
+        "timeout": None,
+        "max_retries": None,
+    }
     settings = ConnectionSettings.from_connection(connection)
     assert settings.limits.max_topup_amount == 50
     assert settings.limits.monthly_topup_limit is None
+    assert (settings.timeout, settings.max_retries) == (30, 3)
 
 
 def test_the_button_of_a_waiting_task_leads_to_the_page_where_a_click_pays(live_airflow, emulator, page):
