@@ -109,7 +109,7 @@ def test_the_metadata_is_what_the_ecosystem_looks_for(metadata):
 
 def test_airflow_itself_has_a_lower_bound_only(metadata):
     needed = [line.replace(" ", "") for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
-    assert "apache-airflow>=3.0.3" in needed
+    assert "apache-airflow>=3.1.3" in needed
     assert not [line for line in needed if re.search(r"<|==|~=", line)]
 
 

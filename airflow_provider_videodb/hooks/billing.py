@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import BaseHook
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_videodb.addresses import is_loopback
 from airflow_provider_videodb.arguments import credits_argument
@@ -25,6 +26,7 @@ from airflow_provider_videodb.client import (
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError, VideoDBNoConnectionError
 from airflow_provider_videodb.fields import to_decimal, to_json_number
 from airflow_provider_videodb.limits import SpendLimits, check_limits
+from airflow_provider_videodb.version_compat import AirflowNotFoundException
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -142,11 +144,12 @@ class VideoDBBillingHook(BaseHook):
 
     async def aget_poll_client(self) -> BillingClient:
         """Return the same in a trigger, where the connection cannot be read synchronously."""
-        from airflow.providers.common.compat.connection import get_async_connection
+        from asgiref.sync import sync_to_async
 
         try:
-            # Reading a connection registers its password with the masker on the way.
-            connection = await get_async_connection(self.videodb_conn_id, hook=self)
+            # Reading a connection masks its password with a synchronous call. Made on the event loop of a triggerer
+            # before Airflow 3.3.2, that call fails or stops every trigger.
+            connection = await sync_to_async(self.get_connection)(self.videodb_conn_id)
         except AirflowNotFoundException as err:
             raise _no_such_connection(self.videodb_conn_id) from err
         return _client_for(ConnectionSettings.from_connection(connection), max_retries=0)

@@ -9,10 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
-
 from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
 from airflow_provider_videodb.operators.common import GivenArguments
+from airflow_provider_videodb.version_compat import TaskDeferred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
