@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from airflow_provider_videodb.emulator.server import Emulator
+from demo.airflow_api import FINISHED
 from demo.airflow_instance import AirflowInstance
 from demo.processes import until
 from tests.live.conftest import LIVE_DAGS
@@ -67,12 +68,11 @@ def test_nothing_is_bought_until_its_record_can_be_kept(airflow, charging_emulat
         until(lambda: has_tried_twice(run), timeout=120, what="two tries")
         asked_meanwhile = len(charging_emulator.calls("POST", "/billing/topup"))
 
-    assert run.wait(timeout=180) == "success"
+    state = run.wait(timeout=180)
     paid = [int(checkout.amount) for checkout in charging_emulator.checkouts() if checkout.status == "completed"]
-    assert paid == [20]
-    assert asked_meanwhile == 0
+    assert (asked_meanwhile, paid, state) == (0, [20], "success")
 
 
 def has_tried_twice(run):
     task = run.task("top_up")
-    return task["state"] == "success" or task["try_number"] > 2
+    return task["state"] in FINISHED or task["try_number"] > 2
