@@ -9,7 +9,11 @@ folder=$(dirname "$0")
 day=$(sed -n "s/^$release //p" "$folder/releases.txt")
 [ -n "$day" ] || { echo "Airflow $release is not in $folder/releases.txt." >&2; exit 1; }
 
+# The VideoDB SDK that pyproject.toml asks for is younger than some of these releases.
+sdk_day=2026-08-01
+
 echo "# Every version that \`make older\` takes: Airflow $release, and packages as of $day. Made by compile.sh."
-echo "apache-airflow==$release" | "$python" -m uv --quiet pip compile --exclude-newer "$day" --universal \
+echo "apache-airflow==$release" | "$python" -m uv --quiet pip compile --exclude-newer "$day" \
+    --exclude-newer-package "videodb=$sdk_day" --universal \
     --python-version 3.11 --no-annotate --no-header --constraint - \
-    --group "$folder/../pyproject.toml:older" "$folder/../pyproject.toml"
+    --extra sdk --group "$folder/../pyproject.toml:older" "$folder/../pyproject.toml"

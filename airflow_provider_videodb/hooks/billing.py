@@ -112,7 +112,7 @@ class VideoDBBillingHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Label the form on Airflow 3.0 and 3.1; later ones read the same from the provider info."""
+        """Label the form on Airflow 3.1; later ones read the same from the provider info."""
         from airflow_provider_videodb.get_provider_info import get_provider_info
 
         info: Any = get_provider_info()

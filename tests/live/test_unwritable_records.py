@@ -52,14 +52,15 @@ def refusing_writes(airflow):
     """Let the database refuse to keep any record inside the block."""
     with closing(sqlite3.connect(airflow.home / "airflow.db", timeout=30, isolation_level=None)) as database:
         present = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        triggers = {f"refuse_{write}_{table}": (write, table) for table in TABLES for write in WRITES if table in present}
-        for name, (write, table) in triggers.items():
+        writes = [(write, table) for table in TABLES if table in present for write in WRITES]
+        for write, table in writes:
             database.execute(
-                f"CREATE TRIGGER {name} BEFORE {write} ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+                f"CREATE TRIGGER refuse_{write}_{table} BEFORE {write} ON {table} "
+                "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
             )
         yield
-        for name in triggers:
-            database.execute(f"DROP TRIGGER {name}")
+        for write, table in writes:
+            database.execute(f"DROP TRIGGER refuse_{write}_{table}")
 
 
 def test_nothing_is_bought_until_its_record_can_be_kept(airflow, charging_emulator):
