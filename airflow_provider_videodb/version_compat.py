@@ -4,32 +4,6 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-try:
-    from airflow.sdk.exceptions import (
-        AirflowFailException,
-        AirflowNotFoundException,
-        AirflowSensorTimeout,
-        AirflowSkipException,
-        TaskDeferred,
-    )
-except ImportError:  # Airflow 3.1
-    from airflow.exceptions import (  # type: ignore[attr-defined, no-redef]  # mypy knows a newer Airflow only
-        AirflowFailException,
-        AirflowNotFoundException,
-        AirflowSensorTimeout,
-        AirflowSkipException,
-        TaskDeferred,
-    )
-
-__all__ = [
-    "STATE_STORE_OUTLIVES_CLEAR",
-    "AirflowFailException",
-    "AirflowNotFoundException",
-    "AirflowSensorTimeout",
-    "AirflowSkipException",
-    "TaskDeferred",
-]
-
 _major, _minor = version("apache-airflow-core").split(".")[:2]
 
 #: Below there is no task state store; from 3.4 on, a user who clears a task empties it.

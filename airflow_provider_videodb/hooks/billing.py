@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_videodb.addresses import is_loopback
+from airflow_provider_videodb.airflow_exceptions import AirflowNotFoundException
 from airflow_provider_videodb.arguments import credits_argument
 from airflow_provider_videodb.client import (
     DEFAULT_BASE_URL,
@@ -26,7 +27,6 @@ from airflow_provider_videodb.client import (
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError, VideoDBNoConnectionError
 from airflow_provider_videodb.fields import to_decimal, to_json_number
 from airflow_provider_videodb.limits import SpendLimits, check_limits
-from airflow_provider_videodb.version_compat import AirflowNotFoundException
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection

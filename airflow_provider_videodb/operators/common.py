@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_videodb.version_compat import AirflowFailException
+from airflow_provider_videodb.airflow_exceptions import AirflowFailException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_videodb.airflow_exceptions import TaskDeferred
 from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
 from airflow_provider_videodb.operators.common import GivenArguments
-from airflow_provider_videodb.version_compat import TaskDeferred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_videodb.airflow_exceptions import AirflowSensorTimeout, AirflowSkipException
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
