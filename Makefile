@@ -5,10 +5,6 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints/airflow-3.3.txt
 # What decides about money and what carries it out; each has the tests of its name.
 MONEY := answers buyer claims journal limits matching payment purchase record variables
-# An older Airflow, and the tests that show what differs there.
-OLDER := .venv-3.2
-OLDER_CONSTRAINTS := constraints/airflow-3.2.txt
-OLDER_TESTS := $(MONEY:%=tests/test_%.py) tests/live/test_credit_gate.py tests/live/test_unwritable_records.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test coverage installable older mutants distributed fuzz bench lint clean
@@ -33,6 +29,11 @@ coverage: $(READY) ## Run every branch of the money code by the tests that need 
 installable: $(READY) ## Install the wheel beside each supported Airflow as it was released, load it (about three minutes)
 	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group installable
 	@sh constraints/installable.sh $(PYTHON_IN_VENV)
+
+# An older Airflow, and the tests that show what differs there.
+OLDER := .venv-3.2
+OLDER_CONSTRAINTS := constraints/airflow-3.2.txt
+OLDER_TESTS := $(MONEY:%=tests/test_%.py) tests/live/test_credit_gate.py tests/live/test_unwritable_records.py
 
 older: $(OLDER)/.ready ## Run the tests that need an Airflow below 3.3, in Airflow 3.2 (about three minutes)
 	$(OLDER)/bin/python -m pytest $(OLDER_TESTS)
