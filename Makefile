@@ -7,7 +7,7 @@ CONSTRAINTS := constraints/airflow-3.3.txt
 MONEY := answers buyer claims journal limits matching payment purchase record variables
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test coverage mutants distributed fuzz bench lint clean
+.PHONY: help demo ui test coverage installable older mutants distributed fuzz bench lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,18 @@ coverage: $(READY) ## Run every branch of the money code by the tests that need 
 	$(PYTHON_IN_VENV) -m coverage run -m pytest $(MONEY:%=tests/test_%.py)
 	$(PYTHON_IN_VENV) -m coverage report --fail-under=100 \
 		--include=$$(echo $(MONEY:%=airflow_provider_videodb/%.py) | tr ' ' ,)
+
+installable: $(READY) ## Install the wheel beside each supported Airflow as it was released, load it (about three minutes)
+	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group installable
+	@sh constraints/installable.sh $(PYTHON_IN_VENV)
+
+# An older Airflow, and the tests that show what differs there.
+OLDER := .venv-3.2
+OLDER_CONSTRAINTS := constraints/airflow-3.2.txt
+OLDER_TESTS := $(MONEY:%=tests/test_%.py) tests/live/test_credit_gate.py tests/live/test_unwritable_records.py
+
+older: $(OLDER)/.ready ## Run the tests that need an Airflow below 3.3, in Airflow 3.2 (about three minutes)
+	$(OLDER)/bin/python -m pytest $(OLDER_TESTS)
 
 mutants: $(READY) ## Break the money code in 900 ways, list what no test notices (about two minutes)
 	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group mutation
@@ -49,9 +61,13 @@ lint: $(READY) ## Check style and types: ruff, mypy --strict
 	$(PYTHON_IN_VENV) -m mypy
 
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDER) build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml $(CONSTRAINTS) demo/make_venv.sh
-	@sh demo/make_venv.sh $(VENV)
+	@sh demo/make_venv.sh $(VENV) $(CONSTRAINTS) '.[sdk]' test lint
+	@touch $@
+
+$(OLDER)/.ready: pyproject.toml $(OLDER_CONSTRAINTS) demo/make_venv.sh
+	@sh demo/make_venv.sh $(OLDER) $(OLDER_CONSTRAINTS) '.[sdk]' older
 	@touch $@

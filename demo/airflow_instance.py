@@ -93,6 +93,7 @@ class AirflowInstance:
         for child in self._children.values():
             child.start()
         self.wait_healthy()
+        self.api.log_in()
         self.api.warm_up()
 
     def run_command(self, *arguments: str) -> str:

@@ -1,10 +1,13 @@
 #!/bin/sh
 # Create the virtual environment that everything else runs in.
-# usage: make_venv.sh FOLDER       (PYTHON=… chooses the interpreter)
+# usage: make_venv.sh FOLDER CONSTRAINTS SOURCE GROUP...       (PYTHON=… chooses the interpreter)
+# SOURCE is this folder with the extras to install, such as '.[sdk]'; a GROUP is a dependency group of pyproject.toml.
 set -eu
 
 venv=$1
-constraints=constraints/airflow-3.3.txt
+constraints=$2
+source=$3
+shift 3
 
 fail() {
     printf '%s\n' "$@" >&2
@@ -39,10 +42,10 @@ if [ ! -x "$venv/bin/python" ] || ! new_enough "$venv/bin/python"; then
 fi
 
 echo "Installing Airflow, this provider and the tools (once; a few minutes on a slow network) ..."
-# --group needs pip 25.1.
+# --group needs pip 25.1. The names of groups are words, which is why they stand unquoted.
 "$venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'
 "$venv/bin/python" -m pip install --quiet --constraint "$constraints" \
-    --editable '.[sdk]' --group test --group lint
+    --editable "$source" $(printf -- '--group %s ' "$@")
 
 # An editable install and a pin that some dependency overrode would otherwise go unnoticed.
 wanted=$(sed -n 's/^apache-airflow==//p' "$constraints")

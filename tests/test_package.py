@@ -1,7 +1,7 @@
 """
 What is built and published: the wheel, looked into and installed where nothing else is.
 
-Installing it together with Airflow would take minutes and show what the environment of these tests shows already.
+`make installable` installs it beside every Airflow that is supported, which takes minutes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from airflow_provider_videodb import __version__
 from tests.support.source import imports_of
 
 ROOT = Path(__file__).parents[1]
+RELEASES = [
+    line.split()[0]
+    for line in (ROOT / "constraints" / "releases.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
 DIST_INFO = f"airflow_provider_videodb-{__version__}.dist-info"
 
 
@@ -109,8 +114,14 @@ def test_the_metadata_is_what_the_ecosystem_looks_for(metadata):
 
 def test_airflow_itself_has_a_lower_bound_only(metadata):
     needed = [line.replace(" ", "") for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
-    assert "apache-airflow>=3.0.3" in needed
+    # `make installable` installs beside the lowest of them.
+    assert f"apache-airflow>={RELEASES[0]}" in needed
     assert not [line for line in needed if re.search(r"<|==|~=", line)]
+
+
+def test_the_readme_names_every_release_that_it_is_installed_beside():
+    (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if "make installable" in line]
+    assert row.split("|")[1].strip().split(", ") == RELEASES
 
 
 def test_everything_that_is_imported_is_required_or_comes_with_airflow(metadata):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_videodb.airflow_exceptions import AirflowNotFoundException
 from airflow_provider_videodb.arguments import credits_argument
 from airflow_provider_videodb.client import BillingClient
 from airflow_provider_videodb.connection import CONN_TYPE, ConnectionSettings
@@ -45,7 +46,7 @@ class VideoDBBillingHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Label the form on Airflow 3.0 and 3.1; later ones read the same from the provider info."""
+        """Label the form on Airflow 3.1; later ones read the same from the provider info."""
         from airflow_provider_videodb.get_provider_info import get_provider_info
 
         info: Any = get_provider_info()
@@ -92,11 +93,12 @@ class VideoDBBillingHook(BaseHook):
 
     async def aget_poll_client(self) -> BillingClient:
         """Return the same in a trigger, where the connection cannot be read synchronously."""
-        from airflow.providers.common.compat.connection import get_async_connection
+        from asgiref.sync import sync_to_async
 
         try:
-            # Reading a connection registers its password with the masker on the way.
-            connection = await get_async_connection(self.videodb_conn_id, hook=self)
+            # Reading a connection masks its password with a synchronous call. Made on the event loop of a triggerer
+            # before Airflow 3.3.2, that call fails or stops every trigger.
+            connection = await sync_to_async(self.get_connection)(self.videodb_conn_id)
         except AirflowNotFoundException as err:
             raise _no_such_connection(self.videodb_conn_id) from err
         return LimitedBillingClient(ConnectionSettings.from_connection(connection), max_retries=0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_videodb.airflow_exceptions import AirflowFailException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

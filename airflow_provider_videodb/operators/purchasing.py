@@ -9,8 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
-
+from airflow_provider_videodb.airflow_exceptions import TaskDeferred
 from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
 from airflow_provider_videodb.operators.common import GivenArguments
 

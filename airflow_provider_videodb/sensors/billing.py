@@ -6,12 +6,9 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
-)
+from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_videodb.airflow_exceptions import AirflowSensorTimeout, AirflowSkipException
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

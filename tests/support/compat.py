@@ -1,0 +1,43 @@
+"""What the tests take from Airflow and older ones have elsewhere, or not at all."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
+
+from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+needs_task_state_store = pytest.mark.skipif(
+    not STATE_STORE_OUTLIVES_CLEAR, reason="this Airflow has no task state store that outlives a clear"
+)
+
+
+def serialized_dag() -> Any:
+    """Return the class of a DAG as the database has it."""
+    try:
+        from airflow.serialization.definitions.dag import SerializedDAG
+    except ImportError:  # Airflow 3.1
+        from airflow.serialization.serialized_objects import SerializedDAG
+    return SerializedDAG
+
+
+@contextmanager
+def callbacks_know_the_exception() -> Iterator[None]:
+    """Give `dag.test()` what a real worker has: the callbacks of a task find in their context why it failed."""
+    from airflow.sdk.execution_time import task_runner
+
+    finalize = task_runner.finalize
+
+    def finalize_knowing(ti: Any, state: Any, context: Any, log: Any, error: BaseException | None = None) -> None:
+        if error is not None:
+            context.setdefault("exception", error)
+        finalize(ti, state, context, log, error)
+
+    with patch.object(task_runner, "finalize", finalize_knowing):
+        yield
