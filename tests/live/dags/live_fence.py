@@ -1,0 +1,48 @@
+"""The DAGs of tests/live/test_fence.py."""
+
+import os
+import signal
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import dag
+
+from airflow_provider_videodb.operators.billing import TopupOperator
+
+RETRIES = {"retries": 30, "retry_delay": timedelta(seconds=1)}
+
+
+class FrozenTopup(TopupOperator):
+    """Stands still in its first try, with its supervisor, once its intent is recorded and before it asks VideoDB."""
+
+    def buyer(self, context: Any) -> Any:
+        buyer = super().buyer(context)
+        return replace(buyer, shop=_FrozenShop(buyer.shop)) if context["ti"].try_number == 1 else buyer
+
+
+class _FrozenShop:
+    def __init__(self, shop: Any) -> None:
+        self._shop = shop
+
+    def topup(self, amount: int, **kwargs: Any) -> Any:
+        for pid in (os.getppid(), os.getpid()):
+            os.kill(pid, signal.SIGSTOP)
+        return self._shop.topup(amount, **kwargs)
+
+    def list_checkouts(self) -> Any:
+        return self._shop.list_checkouts()
+
+
+@dag(schedule=None)
+def live_frozen() -> None:
+    FrozenTopup(task_id="top_up", amount=20, poll_interval=1, **RETRIES)
+
+
+@dag(schedule=None)
+def live_fenced() -> None:
+    TopupOperator(task_id="top_up", amount=20, poll_interval=1, **RETRIES)
+
+
+live_frozen()
+live_fenced()
