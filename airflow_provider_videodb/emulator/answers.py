@@ -24,7 +24,7 @@ class Answer:
 def wrong_answer(fault: Fault) -> Answer:
     """Return what a fault answers in place of the truth."""
     if fault.kind == "html":
-        status, kind, body = 200, b"text/html; charset=utf-8", _PAGE
+        status, kind, body = fault.status, b"text/html; charset=utf-8", _PAGE
     elif fault.kind == "redirect":
         status, kind, body = fault.status, b"text/plain; charset=utf-8", b""
     else:

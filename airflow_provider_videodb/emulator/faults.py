@@ -40,7 +40,8 @@ _USUAL_WORK: dict[FaultKind, bool] = {
 }
 _FIXED_WORK = frozenset({"refuse", "drop_before", "drop_after", "slow_body"})
 _ERROR_STATUSES = (400, 599)
-_REDIRECT_STATUSES = (301, 308)
+_STATUSES: dict[FaultKind, tuple[int, int]] = {"redirect": (301, 308), "html": (200, 599)}
+_BODILESS_STATUSES = (204, 304)
 _MOST_TEXT = 1_000_000
 
 
@@ -52,8 +53,9 @@ class Fault:
     :param kind: ``refuse`` resets the connection, with no byte read as work and none answered. ``drop_before`` reads
         the request and closes. ``drop_after`` does the work and closes. ``hang`` holds the call for `seconds` of
         emulator time, or until cleared; then it answers if the work was done and closes if not. ``status`` answers
-        `status` with `body` and `headers`. ``html`` answers a page with status 200. ``truncated`` announces more bytes
-        than it sends. ``redirect`` answers `status` to `location`. ``slow_body`` answers, spread over `seconds`.
+        `status` with `body` and `headers`. ``html`` answers a page with `status`, which is 200 unless given.
+        ``truncated`` announces more bytes than it sends. ``redirect`` answers `status` to `location`. ``slow_body``
+        answers, spread over `seconds`.
     :param method: the HTTP method it is for; None for all.
     :param path: a path or a pattern with ``*``; None for every API call, but not for the checkout pages.
     :param times: how many calls meet it; None until cleared.
@@ -177,8 +179,12 @@ def _complete(kind: FaultKind, given: dict[str, Any]) -> None:
             raise InvalidValueError("a redirect needs a location")
     if kind == "slow_body":
         given.setdefault("seconds", 1.0)
-    low, high = _REDIRECT_STATUSES if kind == "redirect" else _ERROR_STATUSES
-    whole_of("status", given.get("status", 500), at_least=low, at_most=high)
+    if kind == "html":
+        given.setdefault("status", 200)
+    low, high = _STATUSES.get(kind, _ERROR_STATUSES)
+    status = whole_of("status", given.get("status", 500), at_least=low, at_most=high)
+    if kind == "html" and status in _BODILESS_STATUSES:
+        raise InvalidValueError(f"status {status} cannot carry a page")
 
 
 def _work(kind: FaultKind, wanted: bool | None) -> bool:  # noqa: FBT001 - a value being checked, not a switch
@@ -221,7 +227,7 @@ def _skip(name: str, value: object) -> int:
 
 
 def _status(name: str, value: object) -> int:
-    return whole_of(name, value, at_least=300, at_most=599)
+    return whole_of(name, value, at_least=200, at_most=599)
 
 
 def _seconds(name: str, value: object) -> float:

@@ -193,6 +193,15 @@ def test_html_with_status_200(emulator, api, work):
     assert len(emulator.checkouts()) == int(work)
 
 
+@pytest.mark.parametrize("status", [200, 202, 401, 403, 404, 429, 503])
+def test_html_page_comes_with_the_status_asked_for(emulator, api, status):
+    emulator.add_fault("html", status=status)
+    page = api.get("/billing/usage")
+    assert page.status_code == status
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.text.startswith("<!doctype html>")
+
+
 @pytest.mark.parametrize(("work", "made"), [(None, 1), (False, 0)])
 def test_truncated_announces_more_than_it_sends(emulator, work, made):
     emulator.add_fault("truncated", work=work)
@@ -287,6 +296,9 @@ def test_a_fault_met_by_many_at_once_is_met_exactly_its_times(emulator):
         {"kind": "explode"},
         {"kind": "status", "status": 200},
         {"kind": "status", "status": "500"},
+        {"kind": "html", "status": 199},
+        {"kind": "html", "status": 204},
+        {"kind": "html", "status": 304},
         {"kind": "redirect"},
         {"kind": "redirect", "location": "x\r\ny: z"},
         {"kind": "redirect", "location": "/x", "status": 500},
