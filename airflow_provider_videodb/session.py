@@ -105,7 +105,7 @@ def body_of(response: requests.Response) -> bytes:
 
 def _read_body(response: requests.Response) -> bytes:
     coding = response.headers.get("Content-Encoding", "").strip().lower()
-    if coding not in ("", "identity", *_CODINGS, "x-gzip"):
+    if coding not in ("", "identity", *_CODINGS):
         raise requests.exceptions.ContentDecodingError(f"the answer is encoded as {coding}, which was not asked for")
     body = bytearray()
     while chunk := response.raw.read(_READ_BYTES, decode_content=True):

@@ -242,8 +242,8 @@ class Transport:
         reason = f"{type(err).__name__}: {self._quotable(str(cause))}"
         if not written:
             return VideoDBNotSentError(
-                f"{what} was not sent ({reason}). Nothing was done at VideoDB. Check the network, the proxy and the "
-                "connection's host."
+                f"{what} was not sent ({reason}). Nothing was done at VideoDB. Check the network and the connection's "
+                "host, and the proxy if there is one."
             )
         return VideoDBOutcomeUnknownError(
             f"{what} was sent and its answer was lost ({reason}): it may or may not have been carried out."

@@ -335,6 +335,16 @@ def test_polling_never_misses_a_change_beside_entries_that_cannot_be_read(cap, n
         assert [c.status for c in client.poll_checkouts() if c.amount == 0] == ["completed"]
 
 
+def test_polling_trusts_no_order_that_no_date_shows():
+    undated = [entry(number, status="expired") | {"created_at": None} for number in range(5)]
+    ledger = Ledger(undated, cap=2, newest_first=False)
+    with RawServer(ledger) as server:
+        client = client_of(server)
+        client.poll_checkouts()
+        ledger.add(5)
+        assert "cs_5" in by_id(client.poll_checkouts())
+
+
 @pytest.mark.parametrize("item", [b"null", b'"in_1"', b"17", b"{}", b'{"id": "in_1", "amount": NaN, "date": 0}'])
 def test_invoice_that_cannot_be_read_is_refused(item):
     with RawServer(answer(b'{"data": [' + item + b"]}")) as server, pytest.raises(VideoDBResponseError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import tracemalloc
@@ -126,31 +127,35 @@ def test_flood_is_not_read_to_its_end(call, start, piece, error):
     assert flood.sent < MAX_RESPONSE_BYTES + IN_FLIGHT
 
 
-def zipped(size, *, layers=1, form="gzip"):
+UNPACKED = 200 * MIB
+
+
+@functools.cache
+def zipped(size=UNPACKED, *, layers=1, form="gzip"):
     """Return spaces, compressed again and again."""
+    if layers > 1:
+        return gzip.compress(zipped(size, layers=layers - 1, form=form), 9)
     packed = zlib.compressobj(9, wbits=zlib.MAX_WBITS | (16 if form == "gzip" else 0))
-    data = b"".join(packed.compress(b" " * MIB) for _ in range(size // MIB)) + packed.flush()
-    for _ in range(layers - 1):
-        data = gzip.compress(data, 9)
-    return data
+    return b"".join(packed.compress(b" " * MIB) for _ in range(size // MIB)) + packed.flush()
 
 
 BOMBS = {
-    "gzip": ("gzip", zipped(WHOLE)),
-    "x-gzip": ("x-gzip", zipped(WHOLE)),
-    "deflate": ("deflate", zipped(WHOLE, form="zlib")),
-    "gzip in gzip": ("gzip, gzip", zipped(WHOLE, layers=2)),
-    "gzip three times": ("gzip, gzip, gzip", zipped(WHOLE, layers=3)),
-    "many members": ("gzip", zipped(MIB) * 600),
-    "deflate in gzip": ("deflate, gzip", gzip.compress(zipped(WHOLE, form="zlib"))),
-    "brotli": ("br", b"\x1b\xff\xff"),
-    "zstd": ("zstd", b"\x28\xb5\x2f\xfd"),
+    "gzip": ("gzip", zipped),
+    "x-gzip": ("x-gzip", zipped),
+    "deflate": ("deflate", lambda: zipped(form="zlib")),
+    "gzip in gzip": ("gzip, gzip", lambda: zipped(layers=2)),
+    "gzip three times": ("gzip, gzip, gzip", lambda: zipped(layers=3)),
+    "deflate in gzip": ("deflate, gzip", lambda: zipped(layers=2, form="zlib")),
+    "many members": ("gzip", lambda: zipped(MIB) * (UNPACKED // MIB)),
+    "brotli": ("br", lambda: b"\x1b\xff\xff"),
+    "zstd": ("zstd", lambda: b"\x28\xb5\x2f\xfd"),
 }
 
 
 @pytest.mark.parametrize("status", [200, 302, 403, 429, 500])
-@pytest.mark.parametrize(("coding", "body"), BOMBS.values(), ids=BOMBS)
-def test_compressed_body_is_not_unpacked_past_the_limit(status, coding, body):
+@pytest.mark.parametrize(("coding", "pack"), BOMBS.values(), ids=BOMBS)
+def test_compressed_body_is_not_unpacked_past_the_limit(status, coding, pack):
+    body = pack()
     reply = head(status, f"Content-Encoding: {coding}", f"Content-Length: {len(body)}", "Location: /x") + body
     with RawServer(reply) as server:
         tracemalloc.start()
@@ -179,10 +184,10 @@ def test_compressed_body_that_unpacks_to_nothing_is_not_read_to_its_end():
     assert flood.sent < MAX_RESPONSE_BYTES + IN_FLIGHT
 
 
-@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP", "deflate", "identity", ""])
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate", "identity", ""])
 def test_body_in_an_encoding_that_was_asked_for_is_read(coding):
     text = json.dumps({"success": True, "data": ["x" * 1000] * 1000}).encode()
-    packed = {"g": gzip.compress, "x": gzip.compress, "d": zlib.compress}.get(coding[:1].lower(), bytes)(text)
+    packed = {"g": gzip.compress, "d": zlib.compress}.get(coding[:1].lower(), bytes)(text)
     reply = head(200, f"Content-Encoding: {coding}", f"Content-Length: {len(packed)}") + packed
     with RawServer(reply) as server:
         caller = Transport(api_key=API_KEY, base_url=server.url, timeout=5, max_retries=0, user_agent="x")
