@@ -8,6 +8,10 @@ from urllib.parse import urlsplit
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?", re.IGNORECASE)
+#: Spaces, backslashes (a browser takes one for a slash) and what stands in for a character that was lost.
+_MISLEADING = re.compile("[ \\\\\ufffd]")
+
 
 def check_base_url(base_url: str) -> str:
     """
@@ -46,9 +50,20 @@ def is_loopback(base_url: str) -> bool:
 
 
 def is_web_address(value: str) -> bool:
-    """Say whether a text is a whole ``https://`` or ``http://`` address."""
+    """
+    Say whether a text is a whole ``https://`` or ``http://`` address that leads where it seems to.
+
+    It has no user before its host, no space or backslash, and nothing that cannot be printed.
+    """
     try:
         parts = urlsplit(value)
+        # Reading the port raises where it is not a number.
+        usable = parts.scheme in ("http", "https") and parts.port != 0 and _is_host(parts.hostname or "")
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and value.isprintable() and " " not in value
+    return usable and "@" not in parts.netloc and value.isprintable() and not _MISLEADING.search(value)
+
+
+def _is_host(host: str) -> bool:
+    # An IPv6 address stands in brackets, which urlsplit has checked and taken off.
+    return ":" in host or _HOST.fullmatch(host.encode("idna").decode()) is not None

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import uuid4
 
 from airflow_provider_videodb import __version__
 from airflow_provider_videodb.arguments import credits_argument
+from airflow_provider_videodb.envelope import (
+    Page,
+    begins_with_newest,
+    items_of,
+    newest_first,
+    page_of,
+    unwrapped,
+    whole_list,
+)
 from airflow_provider_videodb.exceptions import (
     ANSWER_LOST_ERRORS,
     VideoDBAPIError,
     VideoDBConfigError,
-    VideoDBResponseError,
     VideoDBSettingsNotAppliedError,
 )
-from airflow_provider_videodb.fields import to_json_number, unreadable
-from airflow_provider_videodb.models import AutoRecharge, Checkout, CheckoutStatus, Invoice, Usage
+from airflow_provider_videodb.fields import to_json_number
+from airflow_provider_videodb.models import CHECKOUT_LIFETIME, AutoRecharge, Checkout, CheckoutStatus, Invoice, Usage
 from airflow_provider_videodb.transport import Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
     from decimal import Decimal
 
 DEFAULT_BASE_URL = "https://api.videodb.io"
@@ -29,13 +37,8 @@ DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRIES = 3
 
 _PAGE_SIZE = 100
-#: A list that has not ended by then is not ending.
-_MAX_PAGES = 1000
-#: So many pages in a row without a new entry are the end of a list, though none was empty.
-_NOTHING_NEW = 2
-#: States of a checkout that do not change any more.
-_FINAL = (CheckoutStatus.COMPLETED, CheckoutStatus.EXPIRED)
-_EPOCH = datetime.fromtimestamp(0, UTC)
+#: From this age on, a checkout that VideoDB calls expired stays so: its life, and what two clocks may differ by.
+_FINAL_AGE = CHECKOUT_LIFETIME + timedelta(minutes=10)
 
 _Entry = TypeVar("_Entry", Checkout, Invoice)
 
@@ -70,7 +73,7 @@ class BillingClient:
             user_agent=f"airflow-provider-videodb/{__version__}",
         )
         # What the last look saw that made sure of the end of the list.
-        self._whole_list: list[Checkout] = []
+        self._whole_list: dict[Hashable, Checkout] = {}
 
     def __repr__(self) -> str:
         return f"<BillingClient {self.base_url}>"
@@ -86,7 +89,7 @@ class BillingClient:
 
     def get_usage(self) -> Usage:
         """Return balance and consumption. VideoDB's documents: the figures can lag 5 to 15 minutes."""
-        return self._transport.get("/billing/usage", lambda answer: Usage.from_api(_unwrapped(answer)))
+        return self._transport.get("/billing/usage", lambda answer: Usage.from_api(unwrapped(answer)))
 
     def topup(
         self,
@@ -109,9 +112,7 @@ class BillingClient:
         """
         require_whole_dollars(amount)
         payload = {"amount": amount, "currency": currency, "redirect_url": redirect_url}
-        if before_send is not None:
-            before_send()
-        return self._ask_for_checkout("/billing/topup", payload, idempotency_key)
+        return self._ask_for_checkout("/billing/topup", payload, idempotency_key, before_send)
 
     def create_checkout(
         self,
@@ -160,14 +161,16 @@ class BillingClient:
         """
         path, sample_name = "/billing/checkouts", "checkouts"
         first_page = self._page(path, sample_name, Checkout.from_list, 0)
-        shown = {checkout.id for checkout in first_page}
-        rest = [checkout for checkout in self._whole_list if checkout.id not in shown]
+        shown = first_page.entries
+        rest = {key: checkout for key, checkout in self._whole_list.items() if key not in shown}
         # Only in a list that begins with the newest does the first page show whatever was added.
-        nothing_added = len(shown) + len(rest) == len(self._whole_list) and first_page == _newest_first(first_page)
-        if nothing_added and all(checkout.status in _FINAL for checkout in rest):
-            return [*first_page, *rest]
-        self._whole_list = self._list(path, sample_name, Checkout.from_list, None, first_page=first_page)
-        return self._whole_list
+        nothing_added = len(shown) + len(rest) == len(self._whole_list) and begins_with_newest(shown.values())
+        if nothing_added and all(_is_final(checkout) for checkout in rest.values()):
+            return newest_first([*shown.values(), *rest.values()])
+        self._whole_list = whole_list(
+            first_page, lambda offset: self._page(path, sample_name, Checkout.from_list, offset), what=path
+        )
+        return newest_first(self._whole_list.values())
 
     def list_invoices(self, limit: int | None = None) -> list[Invoice]:
         """Return the newest ``limit`` invoices (default: all), newest first."""
@@ -175,7 +178,7 @@ class BillingClient:
 
     def get_auto_recharge(self) -> AutoRecharge:
         """Return the settings of automatic recharge."""
-        return self._transport.get("/billing/auto_recharge", lambda answer: AutoRecharge.from_api(_unwrapped(answer)))
+        return self._transport.get("/billing/auto_recharge", lambda answer: AutoRecharge.from_api(unwrapped(answer)))
 
     def set_auto_recharge(
         self, *, enabled: bool, threshold: Decimal | None = None, amount: Decimal | None = None
@@ -213,64 +216,38 @@ class BillingClient:
             ) from lost_answer
         return found
 
-    def _ask_for_checkout(self, path: str, payload: Mapping[str, Any], idempotency_key: str | None) -> Checkout:
+    def _ask_for_checkout(
+        self,
+        path: str,
+        payload: Mapping[str, Any],
+        idempotency_key: str | None,
+        before_send: Callable[[], None] | None = None,
+    ) -> Checkout:
         if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]+", idempotency_key):
             raise VideoDBConfigError("idempotency_key is sent as a header: it must be ASCII without spaces.")
         return self._transport.post(
             path,
             lambda answer: Checkout.from_created(
-                _unwrapped(answer), amount=payload["amount"], currency=payload.get("currency")
+                unwrapped(answer), amount=payload["amount"], currency=payload.get("currency")
             ),
             payload={name: value for name, value in payload.items() if value is not None},
             headers={"Idempotency-Key": idempotency_key or uuid4().hex},
+            before_send=before_send,
         )
 
-    def _list(
-        self,
-        path: str,
-        sample_name: str,
-        read: Callable[[Mapping[str, Any]], _Entry],
-        limit: int | None,
-        *,
-        first_page: list[_Entry] | None = None,
-    ) -> list[_Entry]:
-        """
-        Read a whole list, page by page.
-
-        The order is not documented, so only the whole list tells which entries are the newest. Neither is the
-        largest page: one shorter than asked for is no proof of the end, one with nothing new is.
-        """
+    def _list(self, path: str, sample_name: str, read: Callable[[object], _Entry], limit: int | None) -> list[_Entry]:
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
             raise VideoDBConfigError(f"limit is {limit!r}; it must be a whole number above zero, or None.")
-        # By id, since a list that grows while it is read shows entries again.
-        entries: dict[str | None, _Entry] = {}
-        offset, nothing_new = 0, 0
-        for _ in range(_MAX_PAGES):
-            page = self._page(path, sample_name, read, offset) if first_page is None else first_page
-            first_page = None
-            # A page of nothing but known entries is what is left to read of a list that grew by as many as a page
-            # holds; a second one is a server that ignores the offset.
-            nothing_new = nothing_new + 1 if all(entry.id in entries for entry in page) else 0
-            entries.update((entry.id, entry) for entry in page)
-            offset += len(page)
-            if not page or nothing_new == _NOTHING_NEW:
-                break
-        else:
-            raise VideoDBResponseError(f"GET {path} still shows new entries after {_MAX_PAGES} pages.")
-        return _newest_first(entries.values())[:limit]
+        first_page = self._page(path, sample_name, read, 0)
+        entries = whole_list(first_page, lambda offset: self._page(path, sample_name, read, offset), what=path)
+        return newest_first(entries.values())[:limit]
 
-    def _page(
-        self, path: str, sample_name: str, read: Callable[[Mapping[str, Any]], _Entry], offset: int
-    ) -> list[_Entry]:
+    def _page(self, path: str, sample_name: str, read: Callable[[object], _Entry], offset: int) -> Page[_Entry]:
         return self._transport.get(
             path,
-            lambda answer: [read(item) for item in _items(answer, sample_name)],
+            lambda answer: page_of(items_of(answer, sample_name), read),
             params={"limit": _PAGE_SIZE, "offset": offset},
         )
-
-
-def _newest_first(entries: Iterable[_Entry]) -> list[_Entry]:
-    return sorted(entries, key=lambda entry: entry.created_at or _EPOCH, reverse=True)
 
 
 def require_whole_dollars(amount: object) -> None:
@@ -285,20 +262,11 @@ def require_whole_dollars(amount: object) -> None:
         )
 
 
-def _unwrapped(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the object that carries the fields: ``data`` in one dialect, the answer itself in the other."""
-    data = answer.get("data")
-    if data is None:
-        return answer
-    if not isinstance(data, Mapping):
-        raise unreadable("data", data, "an object")
-    return data
-
-
-def _items(answer: Mapping[str, Any], sample_name: str) -> list[Mapping[str, Any]]:
-    """Return the entries of a list: ``data`` in one dialect, a field named after them in the other."""
-    data = answer.get("data")
-    items = data if isinstance(data, list) else _unwrapped(answer).get(sample_name)
-    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        raise unreadable(f"data / {sample_name}", items, "a list of objects")
-    return items
+def _is_final(checkout: Checkout) -> bool:
+    """Say whether the state of a checkout cannot change any more."""
+    if checkout.status == CheckoutStatus.COMPLETED:
+        return True
+    made_at = checkout.created_at
+    return (
+        checkout.status == CheckoutStatus.EXPIRED and made_at is not None and datetime.now(UTC) - made_at >= _FINAL_AGE
+    )

@@ -57,7 +57,11 @@ class VideoDBOutcomeUnknownError(VideoDBAPIError):
 
 
 class VideoDBRefusedError(VideoDBAPIError):
-    """VideoDB understood the request and refused it (4xx, or 200 with ``success: false``): nothing was done."""
+    """
+    VideoDB understood the request and refused it: nothing was done.
+
+    The answer is VideoDB's own: an error status or 200, with ``success: false`` or an ``error_code`` in a JSON object.
+    """
 
 
 class VideoDBAuthenticationError(VideoDBRefusedError):
@@ -85,7 +89,15 @@ class VideoDBServerError(VideoDBAPIError):
 
 
 class VideoDBResponseError(VideoDBAPIError):
-    """The answer cannot be read: a redirect, no JSON, a field missing or of the wrong type."""
+    """The answer cannot be read: a redirect, not JSON, a field missing or of the wrong type."""
+
+
+class VideoDBGatewayError(VideoDBResponseError):
+    """
+    Something between here and VideoDB answered: a page, nothing, or a refusal in another shape than VideoDB's.
+
+    It says nothing about the key or the request. A POST may or may not have been carried out.
+    """
 
 
 class VideoDBSettingsNotAppliedError(VideoDBError):

@@ -19,6 +19,10 @@ from airflow_provider_videodb.exceptions import VideoDBResponseError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: What is longer is not an id, a state, a currency or a number: it would travel on into names, logs and databases.
+_MAX_TEXT = 1000
+#: Browsers and chat programs take no longer address.
+_MAX_LINK = 8000
 #: Past this a JSON number no longer tells one credit from the next.
 _TOO_LARGE = Decimal(2**53)
 
@@ -38,9 +42,10 @@ def to_decimal(value: object) -> Decimal:
     except InvalidOperation:
         raise ValueError(f"{value!r} is not a number") from None
     # Decimal reads "1_000" and digits of other scripts, which no API and no person means as a number.
-    if not text.isascii() or "_" in text:
+    if not text.isascii() or "_" in text or len(text) > _MAX_TEXT:
         raise ValueError(f"{value!r} is not a number")
-    if not number.is_finite() or abs(number) >= _TOO_LARGE:
+    # copy_abs, since abs() raises for an exponent that a Decimal may have and a context may not.
+    if not number.is_finite() or number.copy_abs() >= _TOO_LARGE:
         raise ValueError(f"{value!r} is not a finite number below {_TOO_LARGE:g}")
     return number
 
@@ -51,7 +56,11 @@ def to_json_number(number: Decimal) -> int | float:
 
 
 def unreadable(field: str, value: object, wanted: str) -> VideoDBResponseError:
-    """Return the error for a field that is missing or of the wrong type."""
+    """
+    Return the error for a field that is missing or of the wrong type.
+
+    It quotes what a server sent: the transport hides the key in it.
+    """
     shown = "is missing" if value is None else f"is {repr(value)[:80]}"
     return VideoDBResponseError(f"VideoDB's answer cannot be read: {field} {shown}, expected {wanted}.")
 
@@ -76,11 +85,11 @@ def optional_number(data: Mapping[str, Any], *names: str, required: bool) -> Dec
     return number(data, *names)
 
 
-def text(data: Mapping[str, Any], *names: str) -> str:
-    """Read a string that is not empty."""
+def text(data: Mapping[str, Any], *names: str, at_most: int = _MAX_TEXT) -> str:
+    """Read a string that is not empty, nor longer than such a text can be."""
     value = _first(data, names)
-    if not isinstance(value, str) or not value.strip():
-        raise unreadable(" / ".join(names), value, "a text")
+    if not isinstance(value, str) or not value.strip() or len(value) > at_most:
+        raise unreadable(" / ".join(names), value, f"a text of at most {at_most} characters")
     return value
 
 
@@ -91,7 +100,7 @@ def optional_text(data: Mapping[str, Any], *names: str) -> str | None:
 
 def link(data: Mapping[str, Any], *names: str) -> str:
     """Read the address of a web page: it becomes a button that people click."""
-    value = text(data, *names).strip()
+    value = text(data, *names, at_most=_MAX_LINK).strip()
     if not is_web_address(value):
         raise unreadable(" / ".join(names), value, "the address of a web page")
     return value
@@ -104,7 +113,8 @@ def moment(data: Mapping[str, Any], *names: str) -> datetime:
         if isinstance(value, str):
             return _moment_from_text(value.strip()).astimezone(UTC)
         return datetime.fromtimestamp(float(to_decimal(value)), UTC)
-    except (ValueError, OverflowError, OSError):
+    # The last two are what parsedate_to_datetime raises for less than a date.
+    except (ValueError, OverflowError, OSError, TypeError, IndexError):
         raise unreadable(" / ".join(names), value, "a date") from None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.exceptions import VideoDBConfigError
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBResponseError
 from airflow_provider_videodb.fields import (
     link,
     moment,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 CHECKOUT_LIFETIME = timedelta(hours=24)
 #: Stripe puts the id of a checkout session into the path of its payment link.
 _SESSION_ID_IN_URL = re.compile(r"/(cs_[A-Za-z0-9_]+)(?=[/?#]|$)")
+#: A breakdown goes into XCom and events whole. VideoDB names a handful of kinds of operation.
+_MAX_KINDS = 1000
+_MAX_KIND_LENGTH = 255
 
 
 class CheckoutStatus(StrEnum):
@@ -67,11 +71,18 @@ class Usage:
 
     @classmethod
     def from_api(cls, data: Mapping[str, Any]) -> Usage:
-        """Read ``GET /billing/usage``. Only the OpenAPI part of the page knows ``breakdown``."""
+        """
+        Read ``GET /billing/usage``. Only the OpenAPI part of the page knows ``breakdown``.
+
+        An over-long breakdown is refused: cut short it would be a wrong statement of where the credits went.
+        """
         breakdown = data.get("breakdown")
         breakdown = {} if breakdown is None else breakdown
         if not isinstance(breakdown, Mapping):
             raise unreadable("breakdown", breakdown, "an object of numbers")
+        if len(breakdown) > _MAX_KINDS or any(len(name) > _MAX_KIND_LENGTH for name in breakdown):
+            wanted = f"at most {_MAX_KINDS} names of at most {_MAX_KIND_LENGTH} characters"
+            raise unreadable("breakdown", list(breakdown), wanted)
         return cls(
             credit_balance=number(data, "credit_balance", "credits_remaining"),
             usage_this_month=number(data, "usage_this_month", "total_credits_used"),
@@ -98,14 +109,18 @@ class Checkout:
 
     The list of checkouts is the only view of one, and it does not carry the link.
 
+    The list of an account holds entries of others too, made in VideoDB's console say. One that cannot be read says so
+    in ``unreadable``; what that means is for whoever reads the list to decide.
+
     :param id: VideoDB's id; ``None`` for a new checkout whose answer named none.
     :param url: the payment link; ``None`` for a checkout read from the list.
     :param amount: US dollars; ``None`` for a subscription.
     :param currency: as VideoDB spells it; ``None`` where the answer does not say.
-    :param status: VideoDB's word, see :class:`CheckoutStatus`.
+    :param status: VideoDB's word, see :class:`CheckoutStatus`; empty where it cannot be read.
     :param created_at: by VideoDB's clock; ``None`` for a new checkout.
     :param id_source: where the id was learnt.
-    :param unreadable: the fields of the list's entry that could not be read; they hold nothing to go by.
+    :param unreadable: which fields of an entry of the list are missing or cannot be read, so are ``None`` here. An
+        ``amount`` that is null or absent is not one of them.
     """
 
     id: str | None
@@ -141,17 +156,42 @@ class Checkout:
         )
 
     @classmethod
-    def from_list(cls, data: Mapping[str, Any]) -> Checkout:
-        """Read one entry of ``GET /billing/checkouts``."""
+    def from_list(cls, entry: object) -> Checkout:
+        """Read one entry of ``GET /billing/checkouts``, whatever stands there."""
+        found: dict[str, Any] = {}
+        for name, read in _LISTED.items():
+            with suppress(VideoDBResponseError):
+                found[name] = read(_object(entry), name)
         return cls(
-            id=text(data, "id"),
+            id=found.get("id"),
             url=None,
-            amount=number(data, "amount"),
-            currency=text(data, "currency"),
-            status=text(data, "status"),
-            created_at=moment(data, "created_at"),
-            id_source=IdSource.LIST,
+            amount=found.get("amount"),
+            currency=found.get("currency"),
+            status=found.get("status", ""),
+            created_at=found.get("created_at"),
+            id_source=IdSource.LIST if "id" in found else None,
+            unreadable=tuple(name for name in _LISTED if name not in found),
         )
+
+
+def _object(entry: object) -> Mapping[str, Any]:
+    if not isinstance(entry, Mapping):
+        raise unreadable("entry", entry, "an object")
+    return entry
+
+
+def _amount_or_none(data: Mapping[str, Any], name: str) -> Decimal | None:
+    return optional_number(data, name, required=False)
+
+
+#: How the fields of an entry of the list are read.
+_LISTED: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
+    "id": text,
+    "amount": _amount_or_none,
+    "currency": text,
+    "status": text,
+    "created_at": moment,
+}
 
 
 def by_id(checkouts: Iterable[Checkout]) -> dict[str, Checkout]:
@@ -177,15 +217,16 @@ class Invoice:
     created_at: datetime
 
     @classmethod
-    def from_api(cls, data: Mapping[str, Any]) -> Invoice:
+    def from_api(cls, entry: object) -> Invoice:
         """Read one entry of the list; the sample code calls the date ``date`` and shows no currency or PDF."""
+        fields = _object(entry)
         return cls(
-            id=text(data, "id"),
-            amount=number(data, "amount"),
-            currency=optional_text(data, "currency"),
-            status=text(data, "status"),
-            pdf_url=optional_text(data, "pdf_url"),
-            created_at=moment(data, "created_at", "date"),
+            id=text(fields, "id"),
+            amount=number(fields, "amount"),
+            currency=optional_text(fields, "currency"),
+            status=text(fields, "status"),
+            pdf_url=optional_text(fields, "pdf_url"),
+            created_at=moment(fields, "created_at", "date"),
         )
 
 

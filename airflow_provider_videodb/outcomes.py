@@ -1,19 +1,18 @@
-"""What became of a request, told from how it failed or from the status it was answered with."""
+"""What an answer means that is not a success, told from its status and from whether VideoDB wrote it. Pure."""
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from math import isfinite
-
-import requests
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
     VideoDBAuthenticationError,
+    VideoDBGatewayError,
     VideoDBInsufficientCreditsError,
     VideoDBNotFoundError,
     VideoDBOutcomeUnknownError,
@@ -23,18 +22,8 @@ from airflow_provider_videodb.exceptions import (
     VideoDBServerError,
 )
 
-#: What requests and urllib3 find before they send anything. Whatever is not named may have come after.
-_NEVER_SENT = (
-    requests.ConnectTimeout,
-    requests.exceptions.ProxyError,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidJSONError,
-    LocationValueError,
-)
-#: What OpenSSL says of a handshake that failed, so that no request followed it.
-_FAILED_HANDSHAKE = re.compile("CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|HANDSHAKE_FAILURE|PROTOCOL_VERSION")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _STATUS_ERRORS: dict[int, tuple[type[VideoDBRefusedError], str]] = {
     401: (VideoDBAuthenticationError, "Put a valid API key into the connection's password."),
@@ -44,42 +33,62 @@ _STATUS_ERRORS: dict[int, tuple[type[VideoDBRefusedError], str]] = {
 }
 
 
-def was_never_sent(err: OSError | HTTPError, cause: object) -> bool:
-    """Say whether a request that failed provably never left, by its error and what caused that."""
-    if isinstance(err, requests.exceptions.SSLError):
-        return _FAILED_HANDSHAKE.search(str(cause)) is not None
-    if isinstance(err, _NEVER_SENT) or isinstance(cause, NewConnectionError | ConnectTimeoutError):
-        return True
-    # An OSError that is neither's own comes from preparing a request, such as a missing file of certificates.
-    return not isinstance(err, requests.RequestException | HTTPError)
+def is_error_of_videodb(fields: Mapping[str, Any]) -> bool:
+    """Say whether a JSON object is VideoDB's own way to fail, and not a gateway's or a proxy's."""
+    code = fields.get("error_code")
+    return fields.get("success") is False or (isinstance(code, str | int) and bool(code) and code is not True)
 
 
-def classify(status: int, retry_after: float | None) -> tuple[type[VideoDBAPIError], str]:
-    """Return the error that an HTTP status means, and what a person does next."""
-    if status in _STATUS_ERRORS:
-        return _STATUS_ERRORS[status]
+def classify(status: int, retry_after: float | None, *, from_videodb: bool) -> tuple[type[VideoDBAPIError], str]:
+    """
+    Return the error that a failure means, and what a person does next.
+
+    :param from_videodb: whether VideoDB wrote the answer. A refusal that it did not write says nothing about the
+        key or the request, and does not prove that nothing was done.
+    """
     wait = "" if retry_after is None else f" It asks to wait {retry_after:g} s, until {_clock_time_in(retry_after)}."
-    if status == requests.codes.too_many_requests:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return VideoDBRateLimitError, f"VideoDB wants fewer calls.{wait}"
-    if status == requests.codes.request_timeout:
+    if status == HTTPStatus.REQUEST_TIMEOUT:
         return VideoDBOutcomeUnknownError, "VideoDB gave up waiting for the request; try again."
-    if status >= requests.codes.server_error:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return VideoDBServerError, f"VideoDB has a fault; try again later.{wait}"
-    return VideoDBRefusedError, "Correct the request: VideoDB did nothing."
+    if not from_videodb:
+        return VideoDBGatewayError, (
+            "VideoDB did not write this answer, so something between here and VideoDB did: it says nothing about the "
+            "API key or the request. Check the proxy and the base URL (the connection's host), and only then the "
+            f"key.{wait}"
+        )
+    return _STATUS_ERRORS.get(status, (VideoDBRefusedError, "Correct the request: VideoDB did nothing."))
 
 
-def read_retry_after(header: str | None) -> float | None:
-    """Read ``Retry-After``: seconds, fractions of seconds, or a date. ``None`` where it says none of these."""
+def read_retry_after(header: str | None, *, date: str | None) -> float | None:
+    """
+    Read ``Retry-After``: seconds, fractions of seconds, or a date. ``None`` where it says none of these.
+
+    :param date: the response's ``Date``. A date to wait for is measured from it, so that a clock of ours that is off
+        does not lengthen the wait; from our clock where it cannot be read.
+    """
     if header is None:
         return None
     try:
         seconds = float(header)
     except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
+        until = _moment_of(header)
+        if until is None:
             return None
+        seconds = (until - (_moment_of(date or "") or datetime.now(UTC))).total_seconds()
     return max(0.0, seconds) if isfinite(seconds) else None
+
+
+def _moment_of(header: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(header)
+        # An offset of -0000 gives a date without one.
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+    # The last two are what dates beyond all bounds, and less than a date, come to.
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
 
 
 def _clock_time_in(seconds: float) -> str:

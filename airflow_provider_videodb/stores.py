@@ -131,7 +131,7 @@ class VariableStore:
 
 def _is_emptied_on_success() -> bool:
     """Say whether Airflow empties the task state store of a task that succeeds or is marked so."""
-    from airflow.providers.common.compat.sdk import conf
+    from airflow.configuration import conf
 
     return bool(conf.getboolean("state_store", "clear_on_success", fallback=False))
 

@@ -4,32 +4,31 @@ One request to VideoDB, and what its outcome means.
 - A GET is retried with backoff, jitter and VideoDB's own ``Retry-After``; a POST is sent exactly once.
 - A redirect is an error: ``requests`` would carry ``x-access-token`` along to another host.
 - The API key appears in no log, message, ``repr`` or exception chain.
-- An answer arrives whole within the timeout, or its loss is an error.
+- An answer arrives whole within the timeout and within a size, or its loss is an error.
+- A request is "not sent" only where no byte of it was written.
 
-With :mod:`~airflow_provider_videodb.outcomes` and :mod:`~airflow_provider_videodb.deadline` this is all that knows
+With :mod:`~airflow_provider_videodb.session` and :mod:`~airflow_provider_videodb.deadline` this is all that knows
 ``requests``; none of them knows Airflow or billing.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from decimal import Decimal
-from typing import Any, TypeVar
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import requests
 import tenacity
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from airflow_provider_videodb.addresses import check_base_url, is_loopback
-from airflow_provider_videodb.deadline import POOLS
+from airflow_provider_videodb.deadline import noting_writes
+from airflow_provider_videodb.decoding import decode
 from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
     VideoDBConfigError,
+    VideoDBGatewayError,
     VideoDBNotSentError,
     VideoDBOutcomeUnknownError,
     VideoDBRateLimitError,
@@ -37,7 +36,12 @@ from airflow_provider_videodb.exceptions import (
     VideoDBServerError,
 )
 from airflow_provider_videodb.fields import unreadable
-from airflow_provider_videodb.outcomes import classify, read_retry_after, was_never_sent
+from airflow_provider_videodb.outcomes import classify, is_error_of_videodb, read_retry_after
+from airflow_provider_videodb.redaction import Redactor
+from airflow_provider_videodb.session import VideoDBSession, body_of
+
+if TYPE_CHECKING:
+    import requests
 
 #: Seconds to reach the host. A host that does not pick up by then is down, however long its answers may take.
 CONNECT_TIMEOUT = 10.0
@@ -46,10 +50,17 @@ MAX_RETRY_AFTER = 60.0
 #: Between tries of a GET: 0.5 s doubling up to 8 s, plus up to 0.5 s of jitter.
 BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(0, 0.5)
 
-#: Billing answers are small; whatever is larger is not one.
-_MAX_BODY_BYTES = 16 * 1024 * 1024
+#: How many characters in a row of the key are hidden in what is quoted, and in what VideoDB's fields say. The fields
+#: carry ids and links: a shorter run could be part of those by chance.
+_QUOTED_RUN = 8
+_FIELD_RUN = 16
+_MAX_QUOTE = 300
+
+#: What urllib3 and http.client raise while they send a request and read the status and headers of a response.
+_TRANSPORT_ERRORS = (OSError, HTTPError, HTTPException, ValueError)
 
 _RETRIED_ERRORS = (
+    VideoDBGatewayError,
     VideoDBNotSentError,
     VideoDBOutcomeUnknownError,
     VideoDBRateLimitError,
@@ -58,30 +69,6 @@ _RETRIED_ERRORS = (
 
 _Read = TypeVar("_Read")
 _JsonObject = Mapping[str, Any]
-
-
-class _HurriedAdapter(HTTPAdapter):
-    """Makes its connections, those through a proxy too, with a deadline for the whole answer."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = POOLS
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = POOLS
-        return manager
-
-
-class _TokenAuth(AuthBase):
-    """Puts the key on a request at the last moment; being the session's auth, it also rules ``.netrc`` out."""
-
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["x-access-token"] = self._api_key
-        return request
 
 
 class Transport:
@@ -107,14 +94,10 @@ class Transport:
         self.base_url = check_base_url(base_url)
         self.timeout = timeout
         self.max_retries = max_retries
-        self._session = requests.Session()
-        self._session.auth = _TokenAuth(api_key)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _HurriedAdapter())
-        self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
-        if is_loopback(self.base_url):
-            # A proxy cannot reach this host's loopback, and would be handed the key in clear text.
-            self._session.trust_env = False
+        self._user_agent = user_agent
+        self._hide_in_fields = Redactor(api_key, run=_FIELD_RUN)
+        self._hide_in_quotes = Redactor(api_key, run=_QUOTED_RUN)
+        self._session = self._new_session()
 
     def close(self) -> None:
         """Close the connections to VideoDB."""
@@ -129,7 +112,7 @@ class Transport:
             sleep=time.sleep,
             reraise=True,
         )
-        result: _Read = retrying(self._send, "GET", path, read, params=params)
+        result: _Read = retrying(self._send, self._session, "GET", path, read, params=params)
         return result
 
     def post(
@@ -139,28 +122,46 @@ class Transport:
         *,
         payload: Mapping[str, Any],
         headers: Mapping[str, str] | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> _Read:
-        """Send ``payload`` once and return what ``read`` makes of the JSON object that comes back."""
-        # On a connection of its own: on an idle one it may cross with the server's hanging up, and whether it was
-        # carried out would be unknown.
-        self._session.close()
-        return self._send("POST", path, read, json=payload, headers=headers)
+        """
+        Send ``payload`` once and return what ``read`` makes of the JSON object that comes back.
 
-    def _send(self, method: str, path: str, read: Callable[[_JsonObject], _Read], **request: Any) -> _Read:
+        :param before_send: called right before the first byte is written. If it raises, nothing is sent.
+        """
+        # A server may close an idle connection just as a request is written to it, and whether it was carried out
+        # would be unknown. Nothing else writes to the connection of this session.
+        with self._new_session() as session:
+            return self._send(session, "POST", path, read, before_send=before_send, json=payload, headers=headers)
+
+    def _new_session(self) -> VideoDBSession:
+        return VideoDBSession(api_key=self._api_key, user_agent=self._user_agent, loopback=is_loopback(self.base_url))
+
+    def _send(
+        self,
+        session: VideoDBSession,
+        method: str,
+        path: str,
+        read: Callable[[_JsonObject], _Read],
+        *,
+        before_send: Callable[[], None] | None = None,
+        **request: Any,
+    ) -> _Read:
         what = f"{method} {self.base_url}{path}"
         answered: tuple[requests.Response, bytes] | None = None
-        try:
-            with self._session.request(
-                method,
-                self.base_url + path,
-                timeout=(min(CONNECT_TIMEOUT, self.timeout), self.timeout),
-                allow_redirects=False,
-                stream=True,
-                **request,
-            ) as response:
-                answered = response, _read_body(response)
-        except (OSError, HTTPError) as err:
-            failure = self._transport_error(what, err)
+        with noting_writes(before=before_send) as writing:
+            try:
+                with session.request(
+                    method,
+                    self.base_url + path,
+                    timeout=(min(CONNECT_TIMEOUT, self.timeout), self.timeout),
+                    allow_redirects=False,
+                    stream=True,
+                    **request,
+                ) as response:
+                    answered = response, body_of(response)
+            except _TRANSPORT_ERRORS as err:
+                failure = self._transport_error(what, err, written=writing.begun)
         # Raised out here, the error has no cause: that of requests carries the key in the headers of its request, and
         # that of urllib3 quotes what a server sent.
         if answered is None:
@@ -178,17 +179,17 @@ class Transport:
                 "API key to another host. Put the API's own address into the connection's host.",
                 response,
             )
-        answer = _json_of(body)
+        answer = decode(body, clean=self._hide_in_fields)
         fields = answer if isinstance(answer, Mapping) else {}
         success = fields.get("success", True)
         if status >= 400 or success is False:
-            raise self._status_error(what, response, fields)
+            raise self._status_error(what, response, body, fields)
         if not isinstance(answer, Mapping):
-            kind = self._quotable(response.headers.get("Content-Type", "no content type"))[:80]
-            raise self._response_error(
-                f"{what} was answered with HTTP {status}, but with {len(body)} bytes of {kind} that are no JSON "
-                "object. Check the base URL in the connection's host.",
-                response,
+            raise VideoDBGatewayError(
+                f"{what} was answered with HTTP {status}, but with {self._described(response, body)} that are not a "
+                "JSON object. Check the base URL in the connection's host, and the proxy.",
+                status=status,
+                request_id=self._request_id(response),
             )
         if answer.get("status") == "processing":
             raise self._response_error(
@@ -206,14 +207,18 @@ class Transport:
     def _response_error(self, message: str, response: requests.Response) -> VideoDBResponseError:
         return VideoDBResponseError(message, status=response.status_code, request_id=self._request_id(response))
 
-    def _status_error(self, what: str, response: requests.Response, fields: Mapping[str, Any]) -> VideoDBAPIError:
+    def _status_error(
+        self, what: str, response: requests.Response, body: bytes, fields: Mapping[str, Any]
+    ) -> VideoDBAPIError:
         status = response.status_code
-        retry_after = read_retry_after(response.headers.get("Retry-After"))
+        retry_after = read_retry_after(response.headers.get("Retry-After"), date=response.headers.get("Date"))
         request_id = self._request_id(response)
         code, message = fields.get("error_code"), fields.get("message")
         error_code = self._quotable(str(code)) if isinstance(code, str | int) else None
         said = f' VideoDB says: "{self._quotable(message)}".' if isinstance(message, str) and message else ""
-        error, next_step = classify(status, retry_after)
+        error, next_step = classify(status, retry_after, from_videodb=is_error_of_videodb(fields))
+        if error is VideoDBGatewayError:
+            said = f" The answer is {self._described(response, body)}."
         details = [f"HTTP {status}"]
         if error_code:
             details.append(f"error code {error_code}")
@@ -227,46 +232,34 @@ class Transport:
             retry_after=retry_after,
         )
 
+    def _described(self, response: requests.Response, body: bytes) -> str:
+        kind = self._quotable(response.headers.get("Content-Type", "no content type"))[:80]
+        return f"{len(body)} bytes of {kind}"
+
     def _request_id(self, response: requests.Response) -> str | None:
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
         return None if request_id is None else self._quotable(request_id)
 
     def _quotable(self, text: str) -> str:
-        """Return VideoDB's words on one short line, without the key that a server may echo."""
-        harmless = (letter if letter.isprintable() else " " for letter in text.replace(self._api_key, "***"))
-        return " ".join("".join(harmless).split())[:300]
+        """Return a server's words on one short line, without the key that it may echo, whole or in part."""
+        # Cut before the search, which looks at every character; a part of the key is hidden as the whole is.
+        hidden = self._hide_in_quotes(text[: 4 * _MAX_QUOTE].replace(self._api_key, "***"))
+        harmless = (letter if letter.isprintable() else " " for letter in hidden)
+        return " ".join("".join(harmless).split())[:_MAX_QUOTE]
 
-    def _transport_error(self, what: str, err: OSError | HTTPError) -> VideoDBAPIError:
+    def _transport_error(self, what: str, err: Exception, *, written: bool) -> VideoDBAPIError:
         cause: object = err.args[0] if err.args else ""
         if isinstance(cause, MaxRetryError) and cause.reason is not None:
             cause = cause.reason
         reason = f"{type(err).__name__}: {self._quotable(str(cause))}"
-        if was_never_sent(err, cause):
+        if not written:
             return VideoDBNotSentError(
                 f"{what} was not sent ({reason}). Nothing was done at VideoDB. Check the network and the connection's "
-                "host."
+                "host, and the proxy if there is one."
             )
         return VideoDBOutcomeUnknownError(
             f"{what} was sent and its answer was lost ({reason}): it may or may not have been carried out."
         )
-
-
-def _read_body(response: requests.Response) -> bytes:
-    body = bytearray()
-    while chunk := response.raw.read(65536, decode_content=True):
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise requests.exceptions.ContentDecodingError(f"the answer is longer than {_MAX_BODY_BYTES} bytes")
-    return bytes(body)
-
-
-def _json_of(body: bytes) -> object:
-    """Return what a JSON text says, its numbers exactly; ``None`` where it is none."""
-    try:
-        return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    # The third is Decimal's word for an exponent beyond all bounds.
-    except (ValueError, RecursionError, ArithmeticError):
-        return None
 
 
 def _is_worth_retrying(err: BaseException) -> bool:
@@ -277,7 +270,3 @@ def _wait(state: tenacity.RetryCallState) -> float:
     err = state.outcome.exception() if state.outcome else None
     asked = err.retry_after if isinstance(err, VideoDBAPIError) else None
     return max(asked or 0.0, BACKOFF(state))
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")

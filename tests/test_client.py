@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from airflow_provider_videodb import client as client_module
+from airflow_provider_videodb import envelope
 from airflow_provider_videodb.client import BillingClient
 from airflow_provider_videodb.exceptions import (
     VideoDBAuthenticationError,
@@ -18,7 +19,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBServerError,
     VideoDBSettingsNotAppliedError,
 )
-from airflow_provider_videodb.models import IdSource
+from airflow_provider_videodb.models import IdSource, by_id
 from tests.conftest import API_KEY
 from tests.support.raw_server import RawServer, answer
 
@@ -125,7 +126,7 @@ def test_an_entry_that_is_seen_twice_is_kept_as_it_was_seen_last():
 
 
 def test_a_list_without_end_is_an_error_and_not_an_endless_wait(monkeypatch):
-    monkeypatch.setattr(client_module, "_MAX_PAGES", 12)
+    monkeypatch.setattr(envelope, "_MAX_PAGES", 12)
     numbers = itertools.count()
     with (
         RawServer(lambda _: answer({"data": [entry(next(numbers))]})) as server,
@@ -232,8 +233,6 @@ def test_a_list_is_found_in_every_mixture_of_the_dialects(body):
         {"success": True, "data": None},
         {"success": True, "data": {}},
         {"success": True, "data": "none"},
-        {"success": True, "data": [entry(1), "cs_2"]},
-        {"success": True, "data": [None]},
         {"success": True, "data": {"cs_1": entry(1)}},
         {"success": True, "checkouts": {}},
     ],
@@ -241,6 +240,122 @@ def test_a_list_is_found_in_every_mixture_of_the_dialects(body):
 def test_a_list_that_is_none_is_refused_and_never_taken_for_empty(body):
     with RawServer(answer(body)) as server, pytest.raises(VideoDBResponseError, match=r"\bdata\b"):
         client_of(server).list_checkouts()
+
+
+FOREIGN_ENTRIES = [
+    b"null",
+    b'"cs_2"',
+    b"[]",
+    b"{}",
+    b'{"id": "cs_2", "amount": null, "currency": null, "status": null, "created_at": null}',
+    b'{"id": null, "amount": 5, "currency": "usd", "status": "pending", "created_at": "2024-01-15"}',
+    b'{"id": 17, "amount": "lots", "currency": 7, "status": {}, "created_at": "soon"}',
+    b'{"id": "cs_2", "amount": NaN, "currency": "usd", "status": "pending", "created_at": 0}',
+    b'{"id": "cs_2", "amount": -Infinity, "currency": "usd", "status": "pending", "created_at": 1e400}',
+    b'{"id": "cs_2", "amount": 1e99999999999999999999, "currency": "usd", "status": "pending", "created_at": 0}',
+    b'{"id": "cs_2", "amount": 1e1000000, "currency": "usd", "status": "pending", "created_at": 0}',
+    b'{"id": "cs_2", "amount": ' + b"9" * 5000 + b', "currency": "usd", "status": "pending", "created_at": 0}',
+    b'{"id": "\\ud800", "amount": 5, "currency": "\\u0000", "status": "\\udfff", "created_at": "\\u001b"}',
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN_ENTRIES, ids=lambda entry: entry.decode()[:40])
+@pytest.mark.parametrize("look", [BillingClient.list_checkouts, BillingClient.poll_checkouts])
+def test_one_foreign_entry_does_not_hide_the_others(look, foreign):
+    own = json.dumps(entry(1, status="completed")).encode()
+    with RawServer(answer(b'{"success": true, "data": [' + foreign + b", " + own + b"]}")) as server:
+        checkouts = look(client_of(server))
+    assert len(checkouts) == 2
+    assert by_id(checkouts)["cs_1"].status == "completed"
+    assert by_id(checkouts)["cs_1"].unreadable == ()
+
+
+def nameless(number, **fields):
+    return entry(number) | {"id": None} | fields
+
+
+@pytest.mark.parametrize("kind", [Ledger, IgnoresOffset, IgnoresLimit])
+@pytest.mark.parametrize("cap", [1, 2, 3, 10_000])
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_entries_without_an_id_are_neither_merged_nor_doubled(kind, cap, newest_first):
+    entries = [entry(0), nameless(1), nameless(2), nameless(3, id=17), nameless(3, id=18), entry(4)]
+    # A server that ignores the offset shows no more than its first page.
+    cap = 10_000 if kind is IgnoresOffset else cap
+    with RawServer(kind(entries, cap=cap, newest_first=newest_first)) as server:
+        checkouts = client_of(server).list_checkouts()
+    assert [checkout.amount for checkout in checkouts] == [4, 3, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("kind", [Ledger, IgnoresOffset])
+def test_entries_that_say_the_same_without_an_id_are_as_many_as_a_page_shows(kind):
+    with RawServer(kind([nameless(1), nameless(1), entry(2), {}, {}])) as server:
+        checkouts = client_of(server).list_checkouts()
+    assert len(checkouts) == 5
+
+
+def test_entry_without_an_id_is_not_doubled_when_the_list_grows_while_it_is_read():
+    def grow(ledger):
+        if ledger.pages_read == 1:
+            ledger.add(50)
+
+    with RawServer(Ledger([*map(entry, range(5)), nameless(7)], cap=3, before_page=grow)) as server:
+        checkouts = client_of(server).list_checkouts()
+    assert sum(checkout.id is None for checkout in checkouts) == 1
+    assert {checkout.id for checkout in checkouts} >= set(ids(range(5)))
+
+
+def test_entries_without_a_date_come_last():
+    undated = entry(9) | {"created_at": None}
+    with RawServer(Ledger([entry(1), undated, entry(2)])) as server:
+        checkouts = client_of(server).list_checkouts()
+    assert [checkout.id for checkout in checkouts] == ids([2, 1, 9])
+
+
+def test_polling_takes_one_call_beside_entries_that_cannot_be_read():
+    ledger = Ledger([entry(0), {}, nameless(1), entry(2) | {"created_at": "?"}, entry(3)])
+    with RawServer(ledger) as server:
+        client = client_of(server)
+        first = client.poll_checkouts()
+        calls = len(server.requests)
+        assert client.poll_checkouts() == first
+        assert len(server.requests) == calls + 1
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("cap", [1, 2, 100])
+def test_polling_never_misses_a_change_beside_entries_that_cannot_be_read(cap, newest_first):
+    ledger = Ledger([{}, nameless(0, status="expired"), {"id": 17}], cap=cap, newest_first=newest_first)
+    with RawServer(ledger) as server:
+        client = client_of(server)
+        for number in range(1, 8):
+            ledger.entries.append(entry(number) if number % 2 else nameless(number))
+            for _ in range(2):
+                assert len(client.poll_checkouts()) == len(ledger.entries)
+        ledger.entries[1] = nameless(0, status="completed")
+        assert [c.status for c in client.poll_checkouts() if c.amount == 0] == ["completed"]
+
+
+def test_polling_trusts_no_order_that_no_date_shows():
+    undated = [entry(number, status="expired") | {"created_at": None} for number in range(5)]
+    ledger = Ledger(undated, cap=2, newest_first=False)
+    with RawServer(ledger) as server:
+        client = client_of(server)
+        client.poll_checkouts()
+        ledger.add(5)
+        assert "cs_5" in by_id(client.poll_checkouts())
+
+
+@pytest.mark.parametrize("item", [b"null", b'"in_1"', b"17", b"{}", b'{"id": "in_1", "amount": NaN, "date": 0}'])
+def test_invoice_that_cannot_be_read_is_refused(item):
+    with RawServer(answer(b'{"data": [' + item + b"]}")) as server, pytest.raises(VideoDBResponseError):
+        client_of(server).list_invoices()
+
+
+@pytest.mark.parametrize("figure", [b"NaN", b"Infinity", b"1e99999999999999999999", b"1e1000000", b"9" * 5000])
+def test_balance_that_cannot_be_read_is_refused_by_its_name(figure):
+    body = b'{"data": {"credit_balance": %b, "usage_this_month": 1}}' % figure
+    with RawServer(answer(body)) as server, pytest.raises(VideoDBResponseError, match="credit_balance"):
+        client_of(server).get_usage()
 
 
 @pytest.mark.parametrize(
@@ -441,7 +556,16 @@ def test_settings_that_did_not_take_effect_are_an_error_whatever_the_answer_said
 
 
 @pytest.mark.parametrize(
-    "lost", [b"", answer(b"", 500), answer(b"<html>"), answer(b"", 302), answer(b"", 204), answer(b"", 408)]
+    "lost",
+    [
+        b"",
+        answer(b"", 500),
+        answer(b"<html>"),
+        answer(b"<html>", 403),
+        answer(b"", 302),
+        answer(b"", 204),
+        answer(b"", 408),
+    ],
 )
 @pytest.mark.parametrize("obeys", [True, False])
 def test_a_lost_answer_is_settled_by_reading_the_settings_back(lost, obeys):
@@ -458,7 +582,7 @@ def test_a_lost_answer_is_settled_by_reading_the_settings_back(lost, obeys):
 
 
 def test_a_refused_write_is_not_read_back():
-    with RawServer(answer(b"", 401)) as server, pytest.raises(VideoDBAuthenticationError):
+    with RawServer(answer({"success": False}, 401)) as server, pytest.raises(VideoDBAuthenticationError):
         client_of(server).set_auto_recharge(enabled=True)
     assert len(server.requests) == 1
 

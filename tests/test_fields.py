@@ -37,6 +37,13 @@ NO_NUMBERS = [
     2**53,
     -(2**53),
     "1e400",
+    # Beyond what a Decimal can be and still be calculated with.
+    "1e1000000",
+    "-1e999999999999999999",
+    "1e9999999999999999999",
+    Decimal("1e1000000"),
+    10**400,
+    "0." + "1" * 5000,
 ]
 
 
@@ -117,7 +124,7 @@ def test_a_figure_leaves_as_the_json_number_a_person_would_write(number, shown):
     assert json.dumps(fields.to_json_number(Decimal(number))) == shown
 
 
-@pytest.mark.parametrize("value", ["", "  ", 7, True, [], {}])
+@pytest.mark.parametrize("value", ["", "  ", 7, True, [], {}, "x" * 1001], ids=lambda value: repr(value)[:20])
 def test_what_is_no_text_is_refused(value):
     with pytest.raises(VideoDBResponseError, match=r"id is .*, expected a text"):
         fields.text({"id": value}, "id")
@@ -174,6 +181,12 @@ def test_a_day_alone_is_its_midnight_in_utc():
         {},
         math.nan,
         1705314600000,
+        "1e1000000",
+        Decimal("1e999999"),
+        "Mon, 15 Jan 99999999999 10:30:00 GMT",
+        "Mon, 15 Jan 2024 10:30:00 +999999999999",
+        "Mon, 15",
+        ", , ,",
     ],
     ids=repr,
 )
@@ -190,7 +203,20 @@ def test_whatever_stands_for_a_date_is_read_or_refused_with_our_own_error(value)
         assert "at " in str(err)  # noqa: PT017 - either outcome is right
 
 
-@pytest.mark.parametrize("url", ["https://checkout.stripe.com/pay/cs_1", "http://127.0.0.1:8765/pay/1?x=1#y"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://checkout.stripe.com/pay/cs_1",
+        "https://checkout.stripe.com/c/pay/cs_live_a1#fidkdWxOYHwnPyd1blpxYHZxWjA0" + "x" * 2000,
+        "http://127.0.0.1:8765/pay/1?x=1#y",
+        "https://pay.example/?to=a@b.example",
+        "https://pay.example./x",
+        "https://a_b.example:8443/",
+        "https://[::1]:8443/x",
+        "https://b\u00fccher.example/stra\u00dfe",
+        "HTTPS://PAY.EXAMPLE/",
+    ],
+)
 def test_a_link_is_a_whole_web_address(url):
     assert fields.link({"url": url}, "url") == url
 
@@ -207,11 +233,39 @@ def test_a_link_is_a_whole_web_address(url):
         "data:text/html,x",
         "https://a b/",
         "https://[x",
+        "https://checkout.stripe.com@evil.example/pay",
+        "https://checkout.stripe.com:443@evil.example/pay",
+        "https://@evil.example/",
+        "https://checkout.stripe.com\\@evil.example/",
+        "https://evil.example\\.stripe.com/",
+        "https://pay.example/\ufffd",
+        "https://pay.example/\x00",
+        "https://pay.example/\x1b[2J",
+        "https://pay.example/\u202egpj.exe",
+        "https://pay.example/a\u00a0b",
+        "https://pay.example/a\u3000b",
+        "https://pay.example/a\nb",
+        "https://pay\n.example/",
+        "https://pay.example:99999/",
+        "https://pay.example:0/",
+        "https://pay.example:x/",
+        "https://a..b/",
+        "https://.example/",
+        "https://%65vil.example/",
+        f"https://{'a' * 70}.example/",
+        "https:pay.example",
+        "https:///pay.example",
     ],
 )
 def test_what_people_should_not_click_is_no_link(url):
     with pytest.raises(VideoDBResponseError, match=r"url is .*, expected the address of a web page"):
         fields.link({"url": url}, "url")
+
+
+@pytest.mark.parametrize("end", ["x" * 8000, "\ud800"], ids=["long", "surrogate"])
+def test_link_that_nothing_could_carry_is_refused(end):
+    with pytest.raises(VideoDBResponseError, match="url is"):
+        fields.link({"url": f"https://pay.example/{end}"}, "url")
 
 
 def test_a_long_value_is_quoted_in_part():

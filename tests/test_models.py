@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBResponseError
-from airflow_provider_videodb.models import AutoRecharge, Checkout, CheckoutStatus, IdSource, Invoice, Usage
+from airflow_provider_videodb.models import AutoRecharge, Checkout, CheckoutStatus, IdSource, Invoice, Usage, by_id
 
 USAGE = {"credit_balance": 100.1, "usage_this_month": "12.50", "breakdown": {"index": 12.5}}
 CHECKOUT = {"id": "cs_1", "amount": 50, "currency": "usd", "status": "pending", "created_at": "2024-01-15T10:30:00Z"}
@@ -25,7 +28,6 @@ def created(data, amount=50, currency="usd"):
     [
         (Usage.from_api, USAGE, "credit_balance"),
         (Usage.from_api, USAGE, "usage_this_month"),
-        *((Checkout.from_list, CHECKOUT, name) for name in CHECKOUT),
         *((Invoice.from_api, INVOICE, name) for name in INVOICE),
         *((AutoRecharge.from_api, AUTO_RECHARGE, name) for name in AUTO_RECHARGE),
         (created, {"url": "https://pay.example/1"}, "url"),
@@ -127,6 +129,92 @@ def test_the_status_of_a_checkout_is_kept_word_for_word(status):
     checkout = Checkout.from_list(CHECKOUT | {"status": status})
     assert checkout.status == status
     assert (checkout.status == CheckoutStatus.COMPLETED) is (status == "completed")
+
+
+NUMBERS_THAT_ARE_NONE = [True, [], {}, "lots", "", " ", math.nan, math.inf, "NaN", 10**400, "1e400", 2**53]
+TEXTS_THAT_ARE_NONE = [None, "", " \t", 17, 1.5, True, [], {}, "x" * 1001]
+DATES_THAT_ARE_NONE = [None, "", "yesterday", "2024-13-01", True, [], {}, math.nan, 10**18, "9" * 5000, "\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("amount", value) for value in NUMBERS_THAT_ARE_NONE),
+        *((name, value) for name in ("id", "currency", "status") for value in TEXTS_THAT_ARE_NONE),
+        *(("created_at", value) for value in DATES_THAT_ARE_NONE),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_field_of_a_listed_checkout_that_cannot_be_read_is_named_and_the_others_stay(name, value):
+    whole = Checkout.from_list(CHECKOUT)
+    checkout = Checkout.from_list(CHECKOUT | {name: value})
+    assert checkout.unreadable == (name,)
+    source = None if name == "id" else IdSource.LIST
+    lost = {name: "" if name == "status" else None}
+    assert checkout == dataclasses.replace(whole, **lost, id_source=source, unreadable=(name,))
+
+
+@pytest.mark.parametrize("name", ["id", "currency", "status", "created_at"])
+def test_field_that_a_listed_checkout_does_not_have_is_named(name):
+    checkout = Checkout.from_list({key: value for key, value in CHECKOUT.items() if key != name})
+    assert checkout.unreadable == (name,)
+
+
+@pytest.mark.parametrize("data", [CHECKOUT | {"amount": None}, {k: v for k, v in CHECKOUT.items() if k != "amount"}])
+def test_subscription_in_the_list_has_no_amount_and_is_readable(data):
+    checkout = Checkout.from_list(data)
+    assert (checkout.amount, checkout.unreadable) == (None, ())
+    assert (checkout.id, checkout.status) == ("cs_1", "pending")
+
+
+@pytest.mark.parametrize("entry", [None, "cs_2", 17, True, [], [CHECKOUT]], ids=repr)
+def test_listed_entry_that_is_not_an_object_is_unreadable_whole(entry):
+    checkout = Checkout.from_list(entry)
+    assert checkout.unreadable == ("id", "amount", "currency", "status", "created_at")
+    assert (checkout.id, checkout.amount, checkout.currency, checkout.status, checkout.created_at) == (
+        None,
+        None,
+        None,
+        "",
+        None,
+    )
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists) | st.just(CHECKOUT))
+def test_whatever_stands_in_the_list_is_read(value):
+    assert Checkout.from_list(value).url is None
+    assert Checkout.from_list(dict.fromkeys(CHECKOUT, value)).url is None
+
+
+def test_readable_checkout_names_no_field():
+    assert Checkout.from_list(CHECKOUT).unreadable == ()
+    assert created({"url": "https://pay.example/x"}).unreadable == ()
+
+
+def test_checkouts_without_an_id_are_not_found_by_one():
+    assert by_id([Checkout.from_list({}), Checkout.from_list(CHECKOUT)]) == {"cs_1": Checkout.from_list(CHECKOUT)}
+
+
+@pytest.mark.parametrize("entry", [None, "in_1", 17, []], ids=repr)
+def test_invoice_that_is_not_an_object_is_refused(entry):
+    with pytest.raises(VideoDBResponseError, match="entry"):
+        Invoice.from_api(entry)
+
+
+@pytest.mark.parametrize(
+    "breakdown",
+    [{f"kind {number}": 1 for number in range(1001)}, {"x" * 256: 1}, {"ok": 1, "\ufffd" * 300: 2}],
+    ids=["many", "long", "one long"],
+)
+def test_breakdown_of_too_many_or_too_long_names_is_refused(breakdown):
+    with pytest.raises(VideoDBResponseError, match=r"breakdown is .*, expected at most 1000 names") as caught:
+        Usage.from_api(USAGE | {"breakdown": breakdown})
+    assert len(str(caught.value)) < 300
+
+
+def test_breakdown_may_be_as_large_as_the_bounds():
+    breakdown = {f"{number}".ljust(255, "x"): number for number in range(1000)}
+    assert Usage.from_api(USAGE | {"breakdown": breakdown}).breakdown == breakdown
 
 
 def test_an_invoice_is_read_with_the_names_of_either_dialect():

@@ -25,9 +25,11 @@ from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     ANSWER_LOST_ERRORS,
     NOTHING_DONE_ERRORS,
+    PERMANENT_ERRORS,
     VideoDBAPIError,
     VideoDBAuthenticationError,
     VideoDBConfigError,
+    VideoDBGatewayError,
     VideoDBInsufficientCreditsError,
     VideoDBNotFoundError,
     VideoDBNotSentError,
@@ -44,8 +46,8 @@ from tests.support.raw_server import RawServer, answer
 
 LINK = answer({"success": True, "data": {"url": "https://pay.example/cs_1"}})
 OK = answer({"success": True, "data": {}})
-#: Answers that no server gives on purpose, and what is known after a POST was answered so.
-BROKEN_ANSWERS = {
+#: Successes that are not VideoDB's: a gateway's page, half an answer, another program's JSON.
+FOREIGN_ANSWERS = {
     "html": answer(b"<html>down for maintenance</html>", Content_Type="text/html"),
     "empty": answer(b""),
     "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
@@ -54,14 +56,15 @@ BROKEN_ANSWERS = {
     "null": answer(None),
     "not json": answer(b'{"success": true'),
     "not utf-8": answer(b'{"a": "\xff\xfe"}'),
-    "nan": answer(b'{"success": true, "data": NaN}'),
-    "exponent beyond all bounds": answer(b'{"data": 1e99999999999999999999}'),
-    "number of 5000 digits": answer(b'{"data": ' + b"9" * 5000 + b"}"),
     "nested without end": answer(b"[" * 100_000),
+    "nested too deep": answer(b'{"data": ' + b"[" * 40 + b"]" * 40 + b"}"),
+    "cut without notice": b'HTTP/1.0 200 OK\r\n\r\n{"success": tr',
+}
+#: Answers of VideoDB's shape that say what no call is documented to say.
+UNREADABLE_ANSWERS = {
     "success that is a word": answer({"success": "true"}),
     "success that is null": answer({"success": None}),
     "processing": answer({"success": True, "status": "processing", "data": {"output_url": "https://x.example"}}),
-    "cut without notice": b'HTTP/1.0 200 OK\r\n\r\n{"success": tr',
 }
 BROKEN_CONNECTIONS = {
     "no answer": b"",
@@ -72,6 +75,10 @@ BROKEN_CONNECTIONS = {
     "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
     "cut chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{",
     "no gzip": answer(b"{}", Content_Encoding="gzip"),
+    "an encoding nobody asked for": answer(b"{}", Content_Encoding="br"),
+    "two encodings": answer(gzip.compress(gzip.compress(b"{}")), Content_Encoding="gzip, gzip"),
+    "another protocol to go on with": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    "hints without an answer": b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK,
     "headers without a colon": b"HTTP/1.1 200 OK\r\nContent Length\r\nContent-Length: 2\r\n\r\n{}",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
     "headers without end": b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(500)) + b"\r\n",
@@ -218,7 +225,7 @@ def test_an_answer_that_breaks_off_leaves_the_outcome_unknown(call, bytes_sent):
 
 
 @pytest.mark.parametrize("call", [get, post])
-@pytest.mark.parametrize("bytes_sent", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS)
+@pytest.mark.parametrize("bytes_sent", UNREADABLE_ANSWERS.values(), ids=UNREADABLE_ANSWERS)
 def test_an_answer_that_cannot_be_read_is_no_refusal(call, bytes_sent):
     with RawServer(bytes_sent, hang_up=True) as server:
         error = failure_of(call, server.url, max_retries=3)
@@ -226,6 +233,21 @@ def test_an_answer_that_cannot_be_read_is_no_refusal(call, bytes_sent):
     assert isinstance(error, ANSWER_LOST_ERRORS)
     assert f"{server.requests[0].method} {server.url}{server.requests[0].path}" in str(error)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("call", "sent"), [(get, 4), (post, 1)])
+@pytest.mark.parametrize("bytes_sent", FOREIGN_ANSWERS.values(), ids=FOREIGN_ANSWERS)
+def test_success_of_another_shape_is_a_fault_of_the_road(waits, call, sent, bytes_sent):
+    # Where nothing says how long a body is, its end is that of the connection.
+    with RawServer(bytes_sent, hang_up=bytes_sent.startswith(b"HTTP/1.0")) as server:
+        error = failure_of(call, server.url, max_retries=3)
+    assert type(error) is VideoDBGatewayError
+    assert isinstance(error, VideoDBResponseError)
+    assert isinstance(error, ANSWER_LOST_ERRORS)
+    assert error.status in (200, 204)
+    assert f"{server.requests[0].method} {server.url}{server.requests[0].path}" in str(error)
+    assert "base URL" in str(error)
+    assert len(server.requests) == sent
 
 
 @pytest.mark.parametrize(
@@ -256,15 +278,119 @@ def test_a_refusal_says_what_was_asked_what_came_back_and_what_to_do(status, err
         assert part in str(error)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"<html>", b"[]", b'{"message": 7}', b'{"message": null, "error_code": null}', b'{"message": ["x"]}'],
-)
-def test_a_refusal_is_understood_by_its_status_alone(body):
-    with RawServer(answer(body, 403)) as server:
+#: What gateways, proxies and API managers refuse with.
+FOREIGN_REFUSALS = {
+    "page": b"<!doctype html><title>Just a moment...</title>",
+    "nothing": b"",
+    "text": b"Forbidden",
+    "list": b"[]",
+    "word": b'"denied"',
+    "null": b"null",
+    "empty object": b"{}",
+    "message": b'{"message": "Forbidden"}',
+    "detail": b'{"detail": "Not authenticated"}',
+    "code and message": b'{"statusCode": 401, "message": "Access denied due to invalid subscription key."}',
+    "fault": b'{"fault": {"faultstring": "Invalid ApiKey", "detail": {"errorcode": "oauth.v2.InvalidApiKey"}}}',
+    "errors": b'{"errors": [{"code": 1020, "message": "Access denied"}]}',
+    "words for values": b'{"success": "false", "error_code": null}',
+    "success": b'{"success": true, "data": {}}',
+    "empty code": b'{"error_code": ""}',
+    "code that is a list": b'{"error_code": ["E"]}',
+    "cut": b'{"success": false, "mess',
+    "not utf-8": b'{"success": false, "message": "\xff"}',
+}
+#: The shortest that VideoDB's own refusals can be.
+OWN_REFUSALS = [
+    b'{"success": false}',
+    b'{"success": false, "message": null, "error_code": null}',
+    b'{"success": false, "message": ["x"]}',
+    b'{"error_code": "E_17"}',
+    b'{"error_code": 17, "message": "x"}',
+    b'{"success": false, "extra": NaN}',
+]
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 407, 409, 413, 418, 422, 451, 499])
+@pytest.mark.parametrize("body", FOREIGN_REFUSALS.values(), ids=FOREIGN_REFUSALS)
+def test_refusal_of_another_shape_says_nothing_about_key_or_request(status, body):
+    with RawServer(answer(body, status, Content_Type="text/html", X_Request_Id="ray-1")) as server:
         error = failure_of(post, server.url)
-    assert type(error) is VideoDBPermissionError
-    assert error.error_code is None
+    assert type(error) is VideoDBGatewayError
+    assert isinstance(error, ANSWER_LOST_ERRORS)
+    assert not isinstance(error, (*PERMANENT_ERRORS, *NOTHING_DONE_ERRORS))
+    assert (error.status, error.request_id) == (status, "ray-1")
+    for part in (f"HTTP {status}", f"{len(body)} bytes of text/html", "between here and VideoDB", "proxy", "base URL"):
+        assert part in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409])
+def test_refusal_of_another_shape_is_tried_again_by_a_get(waits, status):
+    with RawServer(answer(FOREIGN_REFUSALS["page"], status), OK) as server:
+        assert get(server.url, max_retries=1)["success"] is True
+    assert len(waits) == 1
+
+
+def test_refusal_of_another_shape_ends_a_get_after_its_tries(waits):
+    with RawServer(answer(FOREIGN_REFUSALS["page"], 403)) as server:
+        assert type(failure_of(get, server.url, max_retries=2)) is VideoDBGatewayError
+    assert len(server.requests) == 3
+
+
+def test_refusal_of_another_shape_may_ask_to_wait(waits):
+    with RawServer(answer(b"", 403, Retry_After="7"), OK) as server:
+        get(server.url, max_retries=1)
+    assert 7 <= waits[0] <= 8
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [
+        (401, VideoDBAuthenticationError),
+        (402, VideoDBInsufficientCreditsError),
+        (403, VideoDBPermissionError),
+        (404, VideoDBNotFoundError),
+        (400, VideoDBRefusedError),
+    ],
+)
+@pytest.mark.parametrize("body", OWN_REFUSALS)
+def test_refusal_of_videodb_is_known_by_its_shape(status, error_class, body):
+    with RawServer(answer(body, status)) as server:
+        assert type(failure_of(post, server.url)) is error_class
+
+
+@pytest.mark.parametrize("body", [*FOREIGN_REFUSALS.values(), *OWN_REFUSALS], ids=range(24))
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [
+        (408, VideoDBOutcomeUnknownError),
+        (429, VideoDBRateLimitError),
+        (500, VideoDBServerError),
+        (502, VideoDBServerError),
+        (530, VideoDBServerError),
+        (999, VideoDBServerError),
+    ],
+)
+def test_what_a_status_alone_tells_is_told_whatever_the_body(status, error_class, body):
+    with RawServer(answer(body, status)) as server:
+        assert type(failure_of(post, server.url)) is error_class
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 %d X\r\nContent-Length: 500\r\n\r\n<html>",
+        b"HTTP/1.1 %d X\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 %d X\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "error_class"), [(403, VideoDBGatewayError), (429, VideoDBRateLimitError), (503, VideoDBServerError)]
+)
+def test_status_of_a_failure_stands_where_its_body_is_lost(status, error_class, reply):
+    with RawServer(reply % status, hang_up=True) as server:
+        error = failure_of(post, server.url)
+    assert (type(error), error.status) == (error_class, status)
 
 
 def test_a_whole_body_is_never_quoted():
@@ -292,6 +418,7 @@ def test_what_a_terminal_or_a_log_would_choke_on_is_not_quoted():
         ("status", {"status": 500}),
         ("status", {"status": 503, "retry_after": "0"}),
         ("html", {}),
+        ("html", {"status": 403}),
         ("truncated", {}),
         ("redirect", {"location": "/elsewhere"}),
     ],
@@ -314,6 +441,8 @@ def test_a_post_is_sent_exactly_once_whatever_happens(fault, options):
         ("status", {"status": 429}),
         ("status", {"status": 500}),
         ("status", {"status": 503}),
+        ("html", {}),
+        ("html", {"status": 403}),
     ],
 )
 def test_a_get_is_tried_again_until_it_works(waits, fault, options):
@@ -372,7 +501,19 @@ def test_the_wait_is_the_one_that_was_asked_for(waits, status, retry_after, low,
     assert low <= waits[0] <= high
 
 
-def test_the_wait_may_be_asked_for_as_a_date(waits):
+@pytest.mark.parametrize("clock_is_off_by", [timedelta(0), timedelta(days=1), timedelta(days=-1)])
+def test_the_wait_may_be_asked_for_as_a_date(waits, clock_is_off_by):
+    its_clock = datetime.now(UTC) - clock_is_off_by
+    headers = {
+        "Date": format_datetime(its_clock, usegmt=True),
+        "Retry_After": format_datetime(its_clock + timedelta(seconds=20), usegmt=True),
+    }
+    with RawServer(answer(b"", 429, **headers), OK) as server:
+        get(server.url, max_retries=1)
+    assert waits == [20]
+
+
+def test_the_wait_is_counted_from_our_clock_where_the_answer_has_no_date(waits):
     in_20_seconds = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
     with RawServer(answer(b"", 429, Retry_After=in_20_seconds), OK) as server:
         get(server.url, max_retries=1)
@@ -491,9 +632,10 @@ def test_one_connection_serves_many_calls():
 
 def test_a_post_goes_out_on_a_connection_of_its_own():
     """On an idle connection it may cross with the server's hanging up: then its outcome would be unknown."""
-    with RawServer(OK, hang_up=True) as server:
+    with RawServer(OK) as server:
         reused = transport(server.url)
-        for expected in range(1, 30):
+        for expected in range(2, 30):
+            reused.get("/billing/usage", dict)
             reused.post("/billing/topup", dict, payload={})
             assert server.connections == expected
 

@@ -385,7 +385,7 @@ def test_a_limit_of_zero_allows_nothing(emulator, limited):
 
 def test_a_month_that_cannot_be_read_allows_nothing(emulator, limited):
     emulator.add_fault("html", path="/billing/checkouts", times=None)
-    with pytest.raises(Exception, match="no JSON object"):
+    with pytest.raises(Exception, match="not a JSON object"):
         limited(monthly_topup_limit=100).topup(1)
     assert emulator.calls("POST") == []
 
