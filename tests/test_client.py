@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from airflow_provider_videodb import envelope
 from airflow_provider_videodb.client import BillingClient
+from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     VideoDBAuthenticationError,
     VideoDBConfigError,
@@ -620,3 +621,54 @@ def test_settings_that_are_none_are_never_sent(arguments, named):
 
 def test_production_is_the_default():
     assert BillingClient(API_KEY).base_url == "https://api.videodb.io"
+
+
+def test_request_is_not_written_if_the_last_check_refuses(emulator):
+    """The check comes when the connection stands, so that nothing but the write itself comes after it."""
+    checked = []
+
+    def refuse():
+        checked.append(len(emulator.calls()))
+        raise VideoDBNotSentError("too old")
+
+    client = BillingClient(emulator.api_key, base_url=emulator.base_url)
+    with pytest.raises(VideoDBNotSentError, match="too old"):
+        client.topup(5, before_send=refuse)
+
+    assert checked == [0]
+    assert emulator.calls() == emulator.checkouts() == []
+
+
+def test_last_check_is_made_once_for_each_request_that_is_written(emulator):
+    checked = []
+    client = BillingClient(emulator.api_key, base_url=emulator.base_url)
+    client.topup(5, before_send=lambda: checked.append(1))
+    client.topup(5)
+
+    assert (checked, len(emulator.checkouts())) == ([1], 2)
+
+
+def test_last_check_is_not_made_where_nobody_can_be_reached():
+    checked = []
+    with Emulator() as gone:
+        client = BillingClient(gone.api_key, base_url=gone.base_url)
+    with pytest.raises(VideoDBNotSentError):
+        client.topup(5, before_send=lambda: checked.append(1))
+
+    assert checked == []
+
+
+@pytest.mark.parametrize(("hours", "seen"), [(1, "completed"), (23, "completed"), (24.1, "completed"), (25, "expired")])
+def test_polling_reads_a_young_expired_checkout_again(hours, seen):
+    """One read does not prove that a checkout has expired, as long as it is younger than one becomes."""
+    made_at = datetime.now(UTC) - timedelta(hours=hours)
+    young = entry(0, status="expired") | {"created_at": made_at.isoformat()}
+    newest = datetime.now(UTC).isoformat()
+    ledger = Ledger(
+        [young, *(entry(number) | {"status": "completed", "created_at": newest} for number in range(1, 350))]
+    )
+    with RawServer(ledger) as server:
+        client = client_of(server)
+        client.poll_checkouts()
+        ledger.entries[0] = young | {"status": "completed"}
+        assert {checkout.id: checkout.status for checkout in client.poll_checkouts()}["cs_0"] == seen

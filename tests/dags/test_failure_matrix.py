@@ -273,7 +273,7 @@ ROWS = [
     Row(post=GATEWAY | {"status": 401}, **ONE_TRY),
     Row(post=GATEWAY | {"work": True}, **ORPHAN, **ONE_TRY),
     Row(post=GATEWAY | {"work": True}, **CHARGED, **ONE_TRY),
-    Row(post=GATEWAY | {"work": True}, back="clear", **ORPHAN, tries=1),
+    Row(post=GATEWAY | {"work": True}, back="clear", **ORPHAN),
     Row(look=GATEWAY),
     Row(look=GATEWAY | {"skip": 2}),
     Row(look=GATEWAY | {"skip": 4, "times": 3}, **ONE_TRY),
