@@ -138,10 +138,14 @@ class VideoDBBillingHook(BaseHook):
 
     def get_poll_client(self) -> BillingClient:
         """Return a client for whoever looks again and again: it tries nothing again by itself, the next look does."""
-        return _client_for(self.settings, max_retries=0)
+        return poll_client(self.settings)
 
     async def aget_poll_client(self) -> BillingClient:
         """Return the same in a trigger, where the connection cannot be read synchronously."""
+        return poll_client(await self.aget_settings())
+
+    async def aget_settings(self) -> ConnectionSettings:
+        """Read the connection in a trigger and check it; anew at each call, since it may name another account."""
         from airflow.providers.common.compat.connection import get_async_connection
 
         try:
@@ -149,7 +153,7 @@ class VideoDBBillingHook(BaseHook):
             connection = await get_async_connection(self.videodb_conn_id, hook=self)
         except AirflowNotFoundException as err:
             raise _no_such_connection(self.videodb_conn_id) from err
-        return _client_for(ConnectionSettings.from_connection(connection), max_retries=0)
+        return ConnectionSettings.from_connection(connection)
 
     def test_connection(self) -> tuple[bool, str]:
         """Read the balance, which buys and changes nothing, and say who answered or what to mend."""
@@ -245,6 +249,11 @@ class VideoDBBillingHook(BaseHook):
         limits = self.settings.limits
         checkouts = self.list_checkouts() if limits.monthly_topup_limit is not None else []
         check_limits(amount, limits, checkouts=checkouts, now=datetime.now(UTC))
+
+
+def poll_client(settings: ConnectionSettings) -> BillingClient:
+    """Return a client for whoever looks again and again: it tries nothing again by itself, the next look does."""
+    return _client_for(settings, max_retries=0)
 
 
 def _client_for(settings: ConnectionSettings, *, max_retries: int) -> BillingClient:
