@@ -8,11 +8,13 @@ sees for itself and keeps its own deadline.
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_videodb.arguments import credits_argument
+from airflow_provider_videodb.exceptions import VideoDBResponseError
 from airflow_provider_videodb.models import by_id
 from airflow_provider_videodb.payment import PaymentWatch, last_look
 from airflow_provider_videodb.record import Purchase
@@ -26,12 +28,23 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.client import BillingClient
     from airflow_provider_videodb.models import Checkout, Usage
 
+#: Bytes of what one look at the usage may see: every waiter's event holds a copy.
+MAX_USAGE_BYTES = 64 * 1024
+
 __all__ = ["MAX_CONSECUTIVE_FAILURES", "BillingTrigger", "CheckoutTrigger", "CreditThresholdTrigger"]
 
 
 def read_usage(client: BillingClient) -> Usage:
-    """Read balance and consumption."""
-    return client.get_usage()
+    """
+    Read balance and consumption.
+
+    :raises VideoDBResponseError: if there is more of it than the events of ten thousand waiters can carry.
+    """
+    usage = client.get_usage()
+    size = len(json.dumps(usage.to_dict()))
+    if size > MAX_USAGE_BYTES:
+        raise VideoDBResponseError(f"VideoDB's breakdown of the usage has {size} bytes, more than {MAX_USAGE_BYTES}.")
+    return usage
 
 
 def read_checkouts(client: BillingClient) -> Mapping[str, Checkout]:
@@ -104,11 +117,6 @@ class CreditThresholdTrigger(BillingTrigger):
             "soft_fail": self.soft_fail,
         }
 
-    def begin(self) -> None:
-        """Read the threshold."""
-        self._needed = credits_argument("threshold", self.threshold)
-        super().begin()
-
     def watches(self) -> Sequence[Watch]:
         """Watch the balance."""
         return [Watch(read_usage, self.judge, self._begin_to_watch)]
@@ -131,6 +139,7 @@ class CreditThresholdTrigger(BillingTrigger):
         return super().end_with(event)
 
     def _begin_to_watch(self) -> None:
+        self._needed = credits_argument("threshold", self.threshold)
         self._last_seen = None
 
 

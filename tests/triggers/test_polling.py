@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from contextlib import aclosing
-from itertools import count, pairwise
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest

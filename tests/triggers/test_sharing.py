@@ -281,7 +281,9 @@ async def test_a_collector_that_somebody_switched_off_stays_off(emulator):
         gc.enable()
 
 
-@pytest.mark.parametrize("error", [ValueError("not that"), StopIteration("not that"), asyncio.CancelledError("not that")])
+@pytest.mark.parametrize(
+    "error", [ValueError("not that"), StopIteration("not that"), asyncio.CancelledError("not that")]
+)
 async def test_what_one_waiter_cannot_judge_is_its_own_trouble(emulator, error):
     def broken(_: Snapshot) -> None:
         raise error
