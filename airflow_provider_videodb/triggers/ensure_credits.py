@@ -8,8 +8,14 @@ from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, Vid
 from airflow_provider_videodb.payment import PaymentWatch
 from airflow_provider_videodb.record import Purchase
 from airflow_provider_videodb.triggers.base import Watch
-from airflow_provider_videodb.triggers.billing import CreditThresholdTrigger, payment_left_open, read_checkouts
-from airflow_provider_videodb.triggers.events import EventStatus
+from airflow_provider_videodb.triggers.billing import (
+    CreditThresholdTrigger,
+    payment_left_open,
+    read_checkouts,
+    read_usage,
+)
+from airflow_provider_videodb.triggers.events import EventStatus, error_event
+from airflow_provider_videodb.triggers.polling import NOTHING_NEW, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +33,8 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
 
     - ``enough`` and ``timeout`` with ``usage`` (what was seen last) and ``state``;
     - ``paid`` with ``purchase``, as it is then, and ``state``;
-    - the error of an expired checkout. A list that does not show the checkout does not end the wait: the balance is
-      what the task needs.
+    - the error of an expired checkout, once a look at the balance shows too little as well, or no look does: credits
+      may have come in another way. A list that does not show the checkout does not end the wait.
 
     :param state: JSON values for the task, part of every event but an error; ``purchase`` in it is the purchase that
         the task made, ``None`` if it made none.
@@ -41,6 +47,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
     def __init__(self, *, state: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.state = state
+        self._expired: dict[str, Any] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
@@ -54,6 +61,14 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         if purchase is None or purchase.paid:
             return balance
         return [*balance, Watch(read_checkouts, self._judge_checkouts, self._begin_to_watch_checkouts)]
+
+    def weigh(self, watch: Watch, snapshot: Snapshot) -> dict[str, Any] | None:
+        """Return the event that ends the wait, if this tick of one of its polls does."""
+        event = super().weigh(watch, snapshot)
+        if event is not None or watch.look is not read_usage or snapshot is NOTHING_NEW:
+            return event
+        is_certain = snapshot.error is None or watch.failures >= self._allowed_failures
+        return self._expired if is_certain else None
 
     def result(self) -> dict[str, Any]:
         """Return the usage seen last and what the task knew."""
@@ -70,15 +85,18 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
 
     def _begin_to_watch_checkouts(self) -> None:
         self._payment = PaymentWatch(Purchase.from_dict(self.state["purchase"]))
+        self._expired = None
 
     def _judge_checkouts(self, seen: Mapping[str, Checkout]) -> dict[str, Any] | None:
         try:
             settled = self._payment.paid(seen, now=self.now())
-        except VideoDBCheckoutExpiredError:
-            raise
+        except VideoDBCheckoutExpiredError as err:
+            self._expired = error_event(err)
+            return None
         except VideoDBError:
             # Whatever else is odd about the checkout, the credits may come all the same.
             return None
+        self._expired = None
         if settled is None:
             return None
         return {"status": EventStatus.PAID, "purchase": settled.to_dict(), "state": self.state}
