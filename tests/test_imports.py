@@ -72,8 +72,13 @@ def test_parsing_a_dag_file_loads_these_modules_and_no_others():
     assert modules_loaded_by(DAG_FILE, after=AIRFLOW) - {"airflow_provider_videodb"} == {
         "airflow.sdk.bases.operatorlink",
         "airflow.sdk.bases.sensor",
+        # What is a literal is checked while the file is parsed.
+        "airflow_provider_videodb.addresses",
         # Five names from one of two places in Airflow.
         "airflow_provider_videodb.airflow_exceptions",
+        "airflow_provider_videodb.arguments",
+        "airflow_provider_videodb.exceptions",
+        "airflow_provider_videodb.fields",
         "airflow_provider_videodb.links",
         "airflow_provider_videodb.links.billing",
         "airflow_provider_videodb.operators",

@@ -89,10 +89,14 @@ class VideoDBBillingHook(BaseHook):
 
     def get_poll_client(self) -> BillingClient:
         """Return a client for whoever looks again and again: it tries nothing again by itself, the next look does."""
-        return LimitedBillingClient(self.settings, max_retries=0)
+        return poll_client(self.settings)
 
     async def aget_poll_client(self) -> BillingClient:
         """Return the same in a trigger, where the connection cannot be read synchronously."""
+        return poll_client(await self.aget_settings())
+
+    async def aget_settings(self) -> ConnectionSettings:
+        """Read the connection in a trigger and check it; anew at each call, since it may name another account."""
         from asgiref.sync import sync_to_async
 
         try:
@@ -101,7 +105,7 @@ class VideoDBBillingHook(BaseHook):
             connection = await sync_to_async(self.get_connection)(self.videodb_conn_id)
         except AirflowNotFoundException as err:
             raise _no_such_connection(self.videodb_conn_id) from err
-        return LimitedBillingClient(ConnectionSettings.from_connection(connection), max_retries=0)
+        return ConnectionSettings.from_connection(connection)
 
     def test_connection(self) -> tuple[bool, str]:
         """Read the balance, which buys and changes nothing, and say who answered or what to mend."""
@@ -193,6 +197,11 @@ class VideoDBBillingHook(BaseHook):
             threshold=None if threshold is None else credits_argument("threshold", threshold),
             amount=None if amount is None else credits_argument("amount", amount),
         )
+
+
+def poll_client(settings: ConnectionSettings) -> BillingClient:
+    """Return a client for whoever looks again and again: it tries nothing again by itself, the next look does."""
+    return LimitedBillingClient(settings, max_retries=0)
 
 
 def _no_such_connection(conn_id: str) -> VideoDBNoConnectionError:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from airflow_provider_videodb.airflow_exceptions import AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_videodb.arguments import check_literal, count_argument, credits_argument, flag_argument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import XComArg
+
+    from airflow_provider_videodb.sensors.pokes import Pokes
 
 _POKES_KEY = "videodb_pokes"
 #: How much later than our own deadline Airflow's may end the deferral, in case the triggerer cannot.
@@ -43,15 +48,28 @@ class CreditThresholdSensor(BaseSensorOperator):
     :class:`~airflow_provider_videodb.exceptions.VideoDBAuthenticationError` or ``VideoDBPermissionError`` (401, 403) at
     once, and any other :class:`~airflow_provider_videodb.exceptions.VideoDBError` after ``max_consecutive_failures``.
 
+    What a look says holds for the account that the connection names at that moment: point the connection at another
+    account, and the next look asks that one; failures and pauses of the old one do not count for it. An answer that is
+    not VideoDB's, such as the page of a gateway, is a failed look.
+
     :param threshold: credits, a number or a string that spells one. (templated)
     :param videodb_conn_id: the ``videodb`` connection. (templated)
+    :param poke_interval: seconds, or a timedelta, between looks.
+    :param timeout: how long the task waits, in seconds or as a timedelta; Airflow's ``[sensors] default_timeout``, a
+        week, if left out. A clock that is set while the task waits neither ends nor prolongs a wait in the triggerer.
+    :param soft_fail: skip the task, instead of failing it, when ``timeout`` is over.
+    :param mode: ``poke`` or ``reschedule``, for ``deferrable=False``.
+    :param exponential_backoff: as in Airflow, for ``deferrable=False``.
+    :param silent_fail: as in Airflow, for ``deferrable=False``.
+    :param never_fail: as in Airflow, for ``deferrable=False``.
     :param max_consecutive_failures: failed pokes in a row that fail the task. Being asked to slow down (429) is none:
         the next poke then waits as long as VideoDB asks. The look before a deferral counts apart. With
         ``mode="reschedule"`` below Airflow 3.3 nothing can remember either from one poke to the next.
     :param deferrable: wait in the triggerer. ``False`` is for deployments without one.
     :param start_from_trigger: start waiting in the triggerer, without any worker; needs ``deferrable``. The first look
-        comes within ``poke_interval``, or ten seconds if that is longer. Templates then need Airflow 3.3. A mapped task
-        starts in a worker all the same.
+        comes within ``poke_interval``, or ten seconds if that is longer. Templates then need Airflow 3.3. What can only
+        be resolved in a worker starts there all the same: a mapped task, one in a mapped task group, and one whose
+        argument is not a number, a text or the plain result of a task (``.map()``, ``.zip()``, ``.concat()``).
     :param end_from_trigger: succeed (or, with ``soft_fail``, be skipped) in the triggerer, without any worker; needs
         ``deferrable``. What fails the task still takes one, so that retries and callbacks work. Airflow 3.3 hands the
         return value to later tasks as a JSON string in this case.
@@ -64,19 +82,42 @@ class CreditThresholdSensor(BaseSensorOperator):
         self,
         *,
         threshold: float | str | XComArg,
-        videodb_conn_id: str = "videodb_default",
+        videodb_conn_id: str | XComArg = "videodb_default",
+        poke_interval: timedelta | float = 60,
+        timeout: timedelta | float | None = None,
+        soft_fail: bool = False,
+        mode: str = "poke",
+        exponential_backoff: bool = False,
+        silent_fail: bool = False,
+        never_fail: bool = False,
         max_consecutive_failures: int = 5,
         deferrable: bool = True,
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        if timeout is not None:
+            # Before Airflow 3.3 its sensor does not take None for its default.
+            kwargs["timeout"] = timeout
+        super().__init__(
+            poke_interval=poke_interval,
+            soft_fail=soft_fail,
+            mode=mode,
+            exponential_backoff=exponential_backoff,
+            silent_fail=silent_fail,
+            never_fail=never_fail,
+            **kwargs,
+        )
+        check_literal(credits_argument, "threshold", threshold)
+        check_literal(count_argument, "max_consecutive_failures", max_consecutive_failures)
+        check_literal(flag_argument, "deferrable", deferrable)
+        check_literal(flag_argument, "start_from_trigger", start_from_trigger)
+        check_literal(flag_argument, "end_from_trigger", end_from_trigger)
         self.threshold = threshold
         self.videodb_conn_id = videodb_conn_id
         self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
-        self.start_from_trigger = deferrable and start_from_trigger
+        self.start_from_trigger = deferrable and start_from_trigger and self._can_be_spelled()
         self.end_from_trigger = end_from_trigger
         self._pokes: dict[str, Any] = {}
         if self.start_from_trigger:
@@ -84,7 +125,7 @@ class CreditThresholdSensor(BaseSensorOperator):
 
             self.start_trigger_args = StartTriggerArgs(
                 trigger_cls="airflow_provider_videodb.triggers.billing.CreditThresholdTrigger",
-                trigger_kwargs=self._trigger_kwargs() | {"timeout": self.timeout},
+                trigger_kwargs=self._trigger_kwargs(),
                 next_method="execute_complete",
                 timeout=self._backstop(),
             )
@@ -99,9 +140,10 @@ class CreditThresholdSensor(BaseSensorOperator):
 
         from airflow_provider_videodb.triggers.billing import CreditThresholdTrigger
 
+        pause = self._recall(context).pause
         return self.defer(
             trigger=CreditThresholdTrigger(
-                **self._trigger_kwargs(), deadline=deadline, not_before=self._recall(context)["not_before"] or None
+                **self._trigger_kwargs(), deadline=deadline, pause=None if pause is None else pause.to_dict()
             ),
             method_name="execute_complete",
             timeout=self._backstop(),
@@ -109,32 +151,39 @@ class CreditThresholdSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Compare the balance with the threshold; a failed look is "not yet" until too many fail in a row."""
-        from airflow_provider_videodb.arguments import count_argument, credits_argument
-        from airflow_provider_videodb.exceptions import PERMANENT_ERRORS, VideoDBError, VideoDBRateLimitError
+        from airflow_provider_videodb.exceptions import (
+            PERMANENT_ERRORS,
+            VideoDBError,
+            VideoDBNoConnectionError,
+            VideoDBRateLimitError,
+        )
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
         threshold = credits_argument("threshold", self.threshold)
         allowed = count_argument("max_consecutive_failures", self.max_consecutive_failures)
+        hook = VideoDBBillingHook(str(self.videodb_conn_id))
         pokes = self._recall(context)
-        if time.time() < pokes["not_before"]:
-            self.log.info("VideoDB asked to wait; not asked.")
-            return PokeReturnValue(is_done=False)
         try:
-            usage = VideoDBBillingHook(self.videodb_conn_id).get_poll_client().get_usage()
-        except PERMANENT_ERRORS:
-            raise
+            pokes = pokes.of(hook.settings).by_the_clock(time.time())
+            if pokes.pause is not None:
+                self._remember(context, pokes)
+                self.log.info("VideoDB asked to wait; not asked.")
+                return PokeReturnValue(is_done=False)
+            usage = hook.get_poll_client().get_usage()
         except VideoDBRateLimitError as err:
-            self._remember(context, {**pokes, "not_before": time.time() + (err.retry_after or 0)})
+            self._remember(context, pokes.asked_to_wait(err.retry_after or 0, now=time.time()))
             self.log.warning("Could not read the credit balance: %s", err)
             return PokeReturnValue(is_done=False)
         except VideoDBError as err:
-            failures = pokes["failures"] + 1
-            if failures >= allowed:
+            # Airflow says of a connection that it could not read just now what it says of one that does not exist.
+            unread = isinstance(err, VideoDBNoConnectionError) and pokes.account is not None
+            pokes = pokes.failed()
+            if pokes.failures >= allowed or (isinstance(err, PERMANENT_ERRORS) and not unread):
                 raise
-            self._remember(context, {**pokes, "failures": failures})
-            self.log.warning("Could not read the credit balance (%s of %s): %s", failures, allowed, err)
+            self._remember(context, pokes)
+            self.log.warning("Could not read the credit balance (%s of %s): %s", pokes.failures, allowed, err)
             return PokeReturnValue(is_done=False)
-        self._remember(context, {**pokes, "failures": 0})
+        self._remember(context, pokes.worked())
         self.log.info("The credit balance is %s, the threshold %s.", usage.credit_balance, threshold)
         return PokeReturnValue(is_done=usage.covers(threshold), xcom_value=usage.to_dict())
 
@@ -166,12 +215,20 @@ class CreditThresholdSensor(BaseSensorOperator):
                 raise skip.__cause__ from None
             raise
 
+    def _can_be_spelled(self) -> bool:
+        """Say whether a trigger that no worker made can be given the arguments; the others are resolved in a worker."""
+        return self.get_closest_mapped_task_group() is None and all(
+            isinstance(value, str | Number) or _is_plain_result(value)
+            for value in (self.threshold, self.videodb_conn_id)
+        )
+
     def _trigger_kwargs(self) -> dict[str, Any]:
         return {
-            # As texts, which an XComArg spells as the template that pulls it.
+            # As texts, which a plain XComArg spells as the template that pulls it.
             "threshold": str(self.threshold),
             "videodb_conn_id": str(self.videodb_conn_id),
             "poll_interval": self.poke_interval,
+            "timeout": self.timeout,
             "max_consecutive_failures": self.max_consecutive_failures,
             "end_from_trigger": self.end_from_trigger,
             "soft_fail": self.soft_fail,
@@ -181,24 +238,28 @@ class CreditThresholdSensor(BaseSensorOperator):
         # Our own deadline is looked at once per poll, as in the other modes.
         return timedelta(seconds=self.timeout + self.poke_interval + _BACKSTOP)
 
-    def _recall(self, context: Context) -> dict[str, Any]:
+    def _recall(self, context: Context) -> Pokes:
         """Return what this try remembers of its pokes."""
-        store = self._store(context)
-        pokes = self._pokes if store is None else store.get(_POKES_KEY)
-        try_number = context["ti"].try_number
-        if pokes and pokes["try_number"] == try_number:
-            return dict(pokes)
-        return {"try_number": try_number, "failures": 0, "not_before": 0.0}
+        from airflow_provider_videodb.sensors.pokes import Pokes
 
-    def _remember(self, context: Context, pokes: dict[str, Any]) -> None:
+        store = self._store(context)
+        stored = self._pokes if store is None else store.get(_POKES_KEY)
+        return Pokes.from_dict(stored, try_number=context["ti"].try_number)
+
+    def _remember(self, context: Context, pokes: Pokes) -> None:
         if pokes == self._recall(context):
             return
         store = self._store(context)
         if store is None:
-            self._pokes = pokes
+            self._pokes = pokes.to_dict()
         else:
-            store.set(_POKES_KEY, pokes)
+            store.set(_POKES_KEY, pokes.to_dict())
 
     def _store(self, context: Context) -> Any:
         """Return where a poke leaves its memory to the next: the task state store where each is its own process."""
         return context.get("task_state_store") if self.reschedule and not self.deferrable else None
+
+
+def _is_plain_result(value: object) -> bool:
+    # A key with a quote in it would end the text in the template that Airflow spells.
+    return isinstance(value, PlainXComArg) and repr(value.key) == f"'{value.key}'"

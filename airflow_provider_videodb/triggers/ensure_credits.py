@@ -2,28 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.triggers.billing import CheckoutTrigger, CreditThresholdTrigger
+from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBError
+from airflow_provider_videodb.payment import PaymentWatch
+from airflow_provider_videodb.record import Purchase
+from airflow_provider_videodb.triggers.base import Watch
+from airflow_provider_videodb.triggers.billing import (
+    CreditThresholdTrigger,
+    payment_left_open,
+    read_checkouts,
+    read_usage,
+)
+from airflow_provider_videodb.triggers.events import EventStatus, error_event
+from airflow_provider_videodb.triggers.polling import NOTHING_NEW, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_videodb.models import Checkout
 
 
 class EnsureCreditsTrigger(CreditThresholdTrigger):
     """
-    Fires when the credit balance reaches a threshold, and brings back what the task knew when it began to wait.
+    Fires when the credit balance reaches a threshold, or when what the task bought is paid or has expired.
 
-    It shares its poll with the sensors of the same connection and interval.
+    It shares its polls with the sensors and the payments of the same connection and interval: while a purchase is
+    unpaid it watches balance and checkouts, and while one of the two cannot be read it goes on with the other. Its
+    events bring back what the task knew when it began to wait:
 
-    :param state: JSON values for the task, part of every event but an error.
+    - ``enough`` and ``timeout`` with ``usage`` (what was seen last) and ``state``;
+    - ``paid`` with ``purchase``, as it is then, and ``state``;
+    - the error of an expired checkout, once a look at the balance shows too little as well, or no look does: credits
+      may have come in another way. A list that does not show the checkout does not end the wait.
+
+    :param state: JSON values for the task, part of every event but an error; ``purchase`` in it is the purchase that
+        the task made, ``None`` if it made none.
+
+    The other parameters are those of :class:`CreditThresholdTrigger`.
     """
+
+    _payment: PaymentWatch
 
     def __init__(self, *, state: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.state = state
+        self._expired: dict[str, Any] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
         path, kwargs = super().serialize()
         return path, kwargs | {"state": self.state}
+
+    def watches(self) -> Sequence[Watch]:
+        """Watch the balance, and the list of checkouts while the purchase can still be paid."""
+        balance = super().watches()
+        purchase = self._purchase()
+        if purchase is None or purchase.paid:
+            return balance
+        return [*balance, Watch(read_checkouts, self._judge_checkouts, self._begin_to_watch_checkouts)]
+
+    def weigh(self, watch: Watch, snapshot: Snapshot) -> dict[str, Any] | None:
+        """Return the event that ends the wait, if this tick of one of its polls does."""
+        event = super().weigh(watch, snapshot)
+        if event is not None or watch.look is not read_usage or snapshot is NOTHING_NEW:
+            return event
+        is_certain = snapshot.error is None or watch.failures >= self._allowed_failures
+        return self._expired if is_certain else None
 
     def result(self) -> dict[str, Any]:
         """Return the usage seen last and what the task knew."""
@@ -31,8 +76,27 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
 
     async def on_kill(self) -> None:
         """Have a last look when a user ends the wait, and say in the task's log what remains payable."""
-        purchase = self.state["purchase"]
-        if purchase is not None:
-            await CheckoutTrigger(
-                purchase=purchase, videodb_conn_id=self.videodb_conn_id, poll_interval=self.poll_interval
-            ).on_kill()
+        if self.state.get("purchase") is not None:
+            self.log.warning(await payment_left_open(self.state["purchase"], conn_id=self.videodb_conn_id))
+
+    def _purchase(self) -> Purchase | None:
+        recorded = self.state.get("purchase")
+        return None if recorded is None else Purchase.from_dict(recorded)
+
+    def _begin_to_watch_checkouts(self) -> None:
+        self._payment = PaymentWatch(Purchase.from_dict(self.state["purchase"]))
+        self._expired = None
+
+    def _judge_checkouts(self, seen: Mapping[str, Checkout]) -> dict[str, Any] | None:
+        try:
+            settled = self._payment.paid(seen, now=self.now())
+        except VideoDBCheckoutExpiredError as err:
+            self._expired = error_event(err)
+            return None
+        except VideoDBError:
+            # Whatever else is odd about the checkout, the credits may come all the same.
+            return None
+        self._expired = None
+        if settled is None:
+            return None
+        return {"status": EventStatus.PAID, "purchase": settled.to_dict(), "state": self.state}

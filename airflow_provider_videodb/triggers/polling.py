@@ -1,26 +1,27 @@
-"""Looking at one account again and again. Knows nothing of tasks, nor of who else waits."""
+"""Looking again and again at the account that a connection names. Knows nothing of tasks, nor of who else waits."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import math
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.exceptions import (
-    VideoDBAuthenticationError,
-    VideoDBPermissionError,
-    VideoDBRateLimitError,
-)
-from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from airflow_provider_videodb.exceptions import VideoDBError
+from airflow_provider_videodb.triggers.accounts import Account, Backoff, read_in_triggerer
+from airflow_provider_videodb.triggers.encoding import clean, describe
+from airflow_provider_videodb.triggers.pauses import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from airflow_provider_videodb.client import BillingClient
+    from airflow_provider_videodb.connection import ConnectionSettings
+    from airflow_provider_videodb.triggers.pauses import Pause
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +29,21 @@ log = logging.getLogger(__name__)
 SHORTEST_INTERVAL = 0.05
 #: Seconds over which the first looks of many polls are spread, as when a triggerer starts with a hundred accounts.
 SPREAD = 10.0
-#: Longest pause in seconds that failures alone lead to; longer intervals and what VideoDB asks for are kept.
-LONGEST_PAUSE = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """What one look saw: the answer, or the error that came instead of it."""
+    """
+    What one look saw: the answer, or the error that came instead of it.
+
+    :param began: when the look began, by the clock of the process; whoever came later must not judge by it.
+    :param account: the number of the account that was looked at; ``None`` where the connection could not be read.
+    """
 
     seen: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
+    began: float = field(default=math.inf, compare=False)
+    account: int | None = field(default=None, compare=False)
 
 
 #: A tick without a look: one is still under way, or VideoDB asked to wait. It is there to be reminded of the time.
@@ -45,19 +51,29 @@ NOTHING_NEW = Snapshot()
 
 
 async def snapshots(
-    conn_id: str, look: Callable[[BillingClient], Any], *, interval: float, not_before: float | None = None
+    conn_id: str,
+    look: Callable[[BillingClient], Any],
+    *,
+    interval: float,
+    pause: Pause | None = None,
+    read: Callable[[str], Awaitable[ConnectionSettings]] = read_in_triggerer,
 ) -> AsyncGenerator[Snapshot, None]:
     """
-    Look at most once per ``interval`` and yield at every tick, for ever, whatever happens.
+    Look at most once per ``interval`` and yield at every tick, whatever happens, until the caller stops it.
 
-    Begins at a random moment of the first interval. While looks fail, each is twice as far from the next as the one
-    before; being asked to wait is obeyed. A poll that yielded nothing meanwhile would keep the waiters from noticing
-    that their time is up.
+    The first look is delayed by a random part of the interval. While looks fail, each pause is twice as long as the
+    one before; being asked to wait is obeyed. A poll that yielded nothing meanwhile would keep the waiters from
+    noticing that their time is up.
 
-    :param not_before: seconds since 1970, if VideoDB has asked to wait until then.
+    The connection is read before each look, and again before its answer is shown. So a connection that is pointed at
+    another account takes effect at once: no answer of the old one is shown after that, and neither its failures nor
+    its pauses count for the new one.
+
+    :param pause: how long VideoDB asked a worker to wait, just before.
+    :param read: reads the connection in the kind of process that this is.
     """
     interval = max(interval, SHORTEST_INTERVAL)
-    poll = _Poll(conn_id, look, interval, pause=0.0 if not_before is None else not_before - time.time())
+    poll = _Poll(conn_id, look, interval, pause=pause, read=read)
     try:
         await asyncio.sleep(random.uniform(0, min(interval, SPREAD)))  # noqa: S311 - no secret hangs on it
         while True:
@@ -69,68 +85,119 @@ async def snapshots(
 
 
 class _Poll:
-    """One look at a time, in a thread of its own: an account that answers slowly delays no other."""
+    """One look at a time, at the account that the connection names."""
 
-    def __init__(self, conn_id: str, look: Callable[[BillingClient], Any], interval: float, *, pause: float) -> None:
+    def __init__(
+        self,
+        conn_id: str,
+        look: Callable[[BillingClient], Any],
+        interval: float,
+        *,
+        pause: Pause | None,
+        read: Callable[[str], Awaitable[ConnectionSettings]],
+    ) -> None:
         self._conn_id = conn_id
         self._look = look
         self._interval = interval
-        self._client: BillingClient | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"videodb-{conn_id}")
+        self._pause = pause
+        self._read = read
+        self._numbers = itertools.count(1)
+        self._account: Account | None = None
+        self._reading = Backoff(interval)
         self._under_way: asyncio.Task[Snapshot] | None = None
-        self._began = 0.0
-        self._not_before = time.monotonic() + pause
-        self._failures = 0
+        self._fails = False
 
     async def tick(self, *, within: float) -> Snapshot:
         """Return what a look saw, if one came to an end within so many seconds."""
         if self._under_way is None:
-            if time.monotonic() < self._not_before:
+            began = time.monotonic()
+            if began < self._reading.not_before:
                 return NOTHING_NEW
-            self._began = time.monotonic()
-            self._under_way = asyncio.create_task(self._snapshot())
+            self._under_way = asyncio.create_task(self._snapshot(began))
         await asyncio.wait({self._under_way}, timeout=within)
         if not self._under_way.done():
             return NOTHING_NEW
-        snapshot, self._under_way = self._under_way.result(), None
-        self._log_change(snapshot.error)
-        self._failures = 0 if snapshot.error is None else self._failures + 1
-        if snapshot.error is not None:
-            self._not_before = self._pause_after(snapshot.error)
+        ended, self._under_way = self._under_way, None
+        if ended.cancelled():
+            # Not by us: whatever reads the connection gave up.
+            return Snapshot(error=VideoDBError("Reading the connection was cancelled."))
+        snapshot = ended.result()
+        if snapshot is not NOTHING_NEW:
+            self._log_change(snapshot.error)
         return snapshot
 
     def stop(self) -> None:
         """Stop without waiting for a look that is under way: this runs in the event loop."""
         if self._under_way is not None:
             self._under_way.cancel()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._account is not None:
+            self._account.stop()
 
-    async def _snapshot(self) -> Snapshot:
-        kept = self._client is not None
+    async def _snapshot(self, began: float) -> Snapshot:
         try:
-            # A connection that cannot be read is read again at the next look.
-            self._client = self._client or await VideoDBBillingHook(self._conn_id).aget_poll_client()
-            loop = asyncio.get_running_loop()
-            return Snapshot(seen=await loop.run_in_executor(self._thread, self._look, self._client))
-        except (VideoDBAuthenticationError, VideoDBPermissionError) as err:
-            # Somebody may have put a new key into the connection since it was read.
-            self._client = None
-            return await self._snapshot() if kept else Snapshot(error=err)
-        except Exception as err:  # noqa: BLE001 - whatever it is, the waiters are told
-            return Snapshot(error=err)
+            account = await self._named()
+            if began < account.backoff.not_before:
+                return NOTHING_NEW
+            return await self._ask(account, began)
+        except (Exception, SystemExit) as err:  # noqa: BLE001 - whatever it is, the waiters are told
+            # The connection could not be read: neither the account that it named before nor any other is asked.
+            self._reading.failed(err, began=began)
+            return Snapshot(error=err, began=began)
 
-    def _pause_after(self, error: Exception) -> float:
-        """Return when to look again after a failure."""
-        if isinstance(error, VideoDBRateLimitError) and error.retry_after is not None:
-            return time.monotonic() + error.retry_after
-        # No power is raised that could overflow: by then the pause is the longest anyway.
-        doubled: float = self._interval * 2 ** min(self._failures, 16)
-        # From where the look began, which is where its tick did.
-        return self._began + min(doubled, max(self._interval, LONGEST_PAUSE))
+    async def _ask(self, account: Account, began: float) -> Snapshot:
+        """Look at the account; what it answers counts only if the connection still names it by then."""
+        looking = self._begin_to_look(account)
+        try:
+            while True:
+                await asyncio.wait({looking}, timeout=self._interval)
+                named = await self._named()
+                if named is not account:
+                    _give_up(looking)
+                    account, looking = named, self._begin_to_look(named)
+                elif looking.done():
+                    return _outcome(looking, account, began)
+        finally:
+            _give_up(looking)
 
-    def _log_change(self, error: Exception | None) -> None:
+    def _begin_to_look(self, account: Account) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().run_in_executor(account.thread, self._look, account.client)
+
+    async def _named(self) -> Account:
+        """Return the account that the connection names now."""
+        settings = await self._read(self._conn_id)
+        self._reading.worked()
+        if self._account is None or not self._account.is_named_by(settings):
+            found = Account(next(self._numbers), settings, conn_id=self._conn_id, interval=self._interval)
+            if self._account is not None:
+                log.info("Connection %s was changed; polling goes on with what it says now.", clean(str(self._conn_id)))
+                self._account.stop()
+                self._fails = False
+            elif self._pause is not None and mark_of(settings, like=self._pause.account) == self._pause.account:
+                found.backoff.pause(self._pause.left(time.time()))
+            self._account = found
+        return self._account
+
+    def _log_change(self, error: BaseException | None) -> None:
         """Say when looking begins to fail and when it works again, not at every look."""
-        if error is not None and not self._failures:
-            log.warning("Polling VideoDB for connection %s fails; waiting goes on: %s", self._conn_id, error)
-        elif error is None and self._failures:
-            log.info("Polling VideoDB for connection %s works again.", self._conn_id)
+        conn_id = clean(str(self._conn_id))
+        if error is not None and not self._fails:
+            log.warning("Polling VideoDB for connection %s fails; waiting goes on: %s", conn_id, describe(error))
+        elif error is None and self._fails:
+            log.info("Polling VideoDB for connection %s works again.", conn_id)
+        self._fails = error is not None
+
+
+def _give_up(looking: asyncio.Future[Any]) -> None:
+    if not looking.cancel() and not looking.cancelled():
+        # Asked for, so that asyncio does not log it as an exception that nobody asked for.
+        looking.exception()
+
+
+def _outcome(looked: asyncio.Future[Any], account: Account, began: float) -> Snapshot:
+    # Asked for and not awaited: a SystemExit that is raised here would end the event loop.
+    error = looked.exception()
+    if error is None:
+        account.backoff.worked()
+        return Snapshot(seen=looked.result(), began=began, account=account.number)
+    account.backoff.failed(error, began=began)
+    return Snapshot(error=error, began=began, account=account.number)

@@ -10,18 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from contextlib import aclosing, contextmanager, nullcontext
+import time
+from contextlib import aclosing, contextmanager, nullcontext, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from airflow_provider_videodb.exceptions import VideoDBError
-from airflow_provider_videodb.triggers.polling import Snapshot, snapshots
+from airflow_provider_videodb.triggers.accounts import read_in_triggerer
+from airflow_provider_videodb.triggers.encoding import describe
+from airflow_provider_videodb.triggers.polling import NOTHING_NEW, Snapshot, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from airflow_provider_videodb.client import BillingClient
+    from airflow_provider_videodb.connection import ConnectionSettings
+    from airflow_provider_videodb.triggers.pauses import Pause
+
+    Judge = Callable[[Snapshot], dict[str, Any] | None]
 
 #: Waiters that are shown a snapshot, and may be woken by it, in one step of the event loop.
 _WAITERS_PER_STEP = 100
@@ -31,38 +38,49 @@ _LONGEST_WAIT_FOR_LOGS = 1.0
 
 
 class Question(NamedTuple):
-    """What is polled: equal questions share one poll."""
+    """
+    What is polled: equal questions share one poll.
 
-    kind: str
+    :param look: asks VideoDB.
+    :param conn_id: the connection. Which account it names is read at each look.
+    :param interval: seconds between looks.
+    :param read: reads the connection, see :func:`~airflow_provider_videodb.triggers.polling.snapshots`.
+    """
+
+    look: Callable[[BillingClient], Any]
     conn_id: str
     interval: float
+    read: Callable[[str], Awaitable[ConnectionSettings]] = read_in_triggerer
 
 
-async def verdict(
-    question: Question,
-    look: Callable[[BillingClient], Any],
-    judge: Callable[[Snapshot], dict[str, Any] | None],
-    *,
-    not_before: float | None = None,
-) -> dict[str, Any]:
+async def verdict(*watches: tuple[Question, Judge], pause: Pause | None = None) -> dict[str, Any]:
     """
-    Wait until ``judge`` has an answer to what the poll of ``question`` sees, and return it.
+    Wait until one of the ``watches`` has an answer to what the poll of its question sees, and return it.
 
-    :param look: asks VideoDB; the same for equal questions.
-    :param judge: is shown each snapshot in turn; ``None`` waits on, and what it raises ends the wait.
-    :param not_before: seconds since 1970, if VideoDB has asked to wait until then; a poll that runs knows by itself.
+    Each judges only what began to be looked at after this call: an answer under way is older than the question.
+
+    :param watches: a question and what judges each snapshot of its poll in turn; ``None`` waits on, and what it
+        raises ends the wait.
+    :param pause: how long VideoDB has asked to wait; a poll that runs knows by itself.
     """
     polls = _polls.setdefault(asyncio.get_running_loop(), {})
-    poll = polls.get(question)
-    if poll is None or poll.is_over:
-        poll = polls[question] = _SharedPoll(question, look, not_before)
+    waiter: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+    joined: list[_SharedPoll] = []
     try:
-        return await poll.join(judge)
+        for question, judge in watches:
+            poll = polls.get(question)
+            if poll is None or poll.is_over:
+                poll = polls[question] = _SharedPoll(question, pause)
+            poll.join(waiter, judge)
+            joined.append(poll)
+        return await waiter
     finally:
-        if poll.is_deserted:
-            poll.stop()
-            if polls.get(question) is poll:
-                del polls[question]
+        for poll in joined:
+            poll.leave(waiter)
+            if poll.is_deserted:
+                poll.stop()
+                if polls.get(poll.question) is poll:
+                    del polls[poll.question]
 
 
 def polls_here() -> int:
@@ -70,12 +88,16 @@ def polls_here() -> int:
     return len(_polls.get(asyncio.get_running_loop(), {}))
 
 
+class _Seat(NamedTuple):
+    judge: Judge
+    since: float
+
+
 class _SharedPoll:
-    def __init__(self, question: Question, look: Callable[[BillingClient], Any], not_before: float | None) -> None:
-        self._question = question
-        self._look = look
-        self._not_before = not_before
-        self._waiters: dict[asyncio.Future[dict[str, Any]], Callable[[Snapshot], dict[str, Any] | None]] = {}
+    def __init__(self, question: Question, pause: Pause | None) -> None:
+        self.question = question
+        self._pause = pause
+        self._waiters: dict[asyncio.Future[dict[str, Any]], _Seat] = {}
         # A context of its own: what the poll logs is nobody's task log, least of all that of who came first.
         self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
         self._task.add_done_callback(self._release)
@@ -88,20 +110,18 @@ class _SharedPoll:
     def is_over(self) -> bool:
         return self._task.done()
 
-    async def join(self, judge: Callable[[Snapshot], dict[str, Any] | None]) -> dict[str, Any]:
-        waiter: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = judge
-        try:
-            return await waiter
-        finally:
-            del self._waiters[waiter]
+    def join(self, waiter: asyncio.Future[dict[str, Any]], judge: Judge) -> None:
+        self._waiters[waiter] = _Seat(judge, time.monotonic())
+
+    def leave(self, waiter: asyncio.Future[dict[str, Any]]) -> None:
+        del self._waiters[waiter]
 
     def stop(self) -> None:
         self._task.cancel()
 
     async def _run(self) -> None:
-        _, conn_id, interval = self._question
-        stream = snapshots(conn_id, self._look, interval=interval, not_before=self._not_before)
+        look, conn_id, interval, read = self.question
+        stream = snapshots(conn_id, look, interval=interval, pause=self._pause, read=read)
         async with aclosing(stream):
             async for snapshot in stream:
                 await self._show(snapshot)
@@ -116,21 +136,19 @@ class _SharedPoll:
         waiters = list(self._waiters.items())
         with _collector_at_rest() if len(waiters) > _WAITERS_PER_STEP else nullcontext():
             for start in range(0, len(waiters), _WAITERS_PER_STEP):
-                woken = [_wake(waiter, judge, snapshot) for waiter, judge in waiters[start : start + _WAITERS_PER_STEP]]
+                woken = [_wake(waiter, seat, snapshot) for waiter, seat in waiters[start : start + _WAITERS_PER_STEP]]
                 await asyncio.sleep(0)
                 if any(woken):
                     await _until_logged()
 
 
-def _wake(
-    waiter: asyncio.Future[dict[str, Any]], judge: Callable[[Snapshot], dict[str, Any] | None], snapshot: Snapshot
-) -> bool:
+def _wake(waiter: asyncio.Future[dict[str, Any]], seat: _Seat, snapshot: Snapshot) -> bool:
     """Show a waiter the snapshot, and say whether that ends its wait."""
     if waiter.done():
         return False
     try:
-        answer = judge(snapshot)
-    except Exception as err:  # noqa: BLE001 - it is this waiter's alone
+        answer = seat.judge(snapshot if snapshot.began > seat.since else NOTHING_NEW)
+    except (Exception, asyncio.CancelledError) as err:  # noqa: BLE001 - it is this waiter's alone
         _fail(waiter, err)
         return True
     if answer is not None:
@@ -147,8 +165,9 @@ async def _until_logged() -> None:
     """
     for _ in range(_STEPS_TO_LOG):
         await asyncio.sleep(0)
-    # Whoever else fills these threads must not keep the others from being woken.
-    await asyncio.wait({asyncio.get_running_loop().run_in_executor(None, int)}, timeout=_LONGEST_WAIT_FOR_LOGS)
+    # Whoever else fills these threads must not keep the others from being woken, nor must one that cannot be started.
+    with suppress(RuntimeError):
+        await asyncio.wait({asyncio.get_running_loop().run_in_executor(None, int)}, timeout=_LONGEST_WAIT_FOR_LOGS)
 
 
 @contextmanager
@@ -170,6 +189,9 @@ def _collector_at_rest() -> Iterator[None]:
 
 
 def _fail(waiter: asyncio.Future[dict[str, Any]], err: BaseException) -> None:
+    if isinstance(err, StopIteration | asyncio.CancelledError):
+        # A future takes the one for an end and refuses the other: neither would reach the task.
+        err = RuntimeError(describe(err))
     if not waiter.done():
         waiter.set_exception(err)
 

@@ -108,8 +108,8 @@ def test_deferrable_it_looks_once_and_then_hands_over_to_the_trigger(emulator):
         "videodb_conn_id": "videodb_default",
         "poll_interval": 7,
         "max_consecutive_failures": 2,
-        "not_before": None,
-        "timeout": None,
+        "pause": None,
+        "timeout": 100.0,
         "end_from_trigger": False,
         "soft_fail": True,
     }

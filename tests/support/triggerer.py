@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.executors.workloads.trigger import RunTrigger
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 from airflow.models.trigger import Trigger
+from airflow.sdk.execution_time.comms import _RequestFrame
 
 from airflow_provider_videodb.triggers.sharing import polls_here
 
@@ -69,6 +70,8 @@ class Triggerer:
     async def _collect(self) -> None:
         finished = await self.runner.cleanup_finished_triggers()
         changes = self.runner.process_trigger_events(finished)
+        # As it goes to the supervisor: what cannot be encoded ends the process.
+        _RequestFrame(id=1, body=changes.model_dump()).as_bytes()
         self.happened |= {entry.trigger_id: entry.event for entry in changes.events or ()}
         self.failed |= dict(changes.failures or ())
 

@@ -16,7 +16,7 @@ import structlog
 from airflow_provider_videodb.client import BillingClient
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import VideoDBAuthenticationError
-from airflow_provider_videodb.triggers import polling, sharing
+from airflow_provider_videodb.triggers import accounts, polling, sharing
 from airflow_provider_videodb.triggers.billing import MAX_CONSECUTIVE_FAILURES, CheckoutTrigger, CreditThresholdTrigger
 from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 from airflow_provider_videodb.triggers.sharing import Question, polls_here, verdict
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 USAGE = "/billing/usage"
+CHECKOUTS = "/billing/checkouts"
 INTERVAL = 0.2
+QUESTION = Question(lambda _: "seen", "videodb_default", INTERVAL)
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +129,7 @@ async def test_a_late_joiner_needs_no_poll_of_its_own(emulator):
 
 
 async def test_no_waiter_is_lost_while_videodb_is_ill_and_the_log_says_it_once(emulator, caplog, monkeypatch):
-    monkeypatch.setattr(polling, "LONGEST_PAUSE", 0)
+    monkeypatch.setattr(accounts, "LONGEST_PAUSE", 0)
     caplog.set_level("INFO", logger=polling.__name__)
     async with triggerer() as airflow:
         waiting = await airflow.start(*[gate(max_consecutive_failures=10_000) for _ in range(50)])
@@ -243,7 +245,7 @@ async def test_no_more_than_a_few_hundred_waiters_are_woken_in_one_step(emulator
 
     async def wait() -> None:
         nonlocal woken
-        await verdict(Question("test", "videodb_default", INTERVAL), lambda _: "seen", lambda tick: {"saw": tick.seen})
+        await verdict((QUESTION, lambda tick: {"saw": tick.seen}))
         woken += 1
 
     tasks = [asyncio.create_task(wait()) for _ in range(waiters)]
@@ -264,40 +266,38 @@ async def test_the_collector_rests_while_many_are_woken_and_then_goes_on(emulato
         during.append(gc.isenabled())
         return {"saw": tick.seen}
 
-    question = Question("test", "videodb_default", INTERVAL)
-    await asyncio.gather(*(verdict(question, lambda _: "seen", judge) for _ in range(waiters)))
+    await asyncio.gather(*(verdict((QUESTION, judge)) for _ in range(waiters)))
 
     assert set(during) == {collects}
     assert gc.isenabled()
 
 
 async def test_a_collector_that_somebody_switched_off_stays_off(emulator):
-    question = Question("test", "videodb_default", INTERVAL)
     gc.disable()
     try:
-        await asyncio.gather(*(verdict(question, lambda _: "seen", lambda tick: {"": tick}) for _ in range(500)))
+        await asyncio.gather(*(verdict((QUESTION, lambda tick: {"": tick})) for _ in range(500)))
         assert not gc.isenabled()
     finally:
         gc.enable()
 
 
-async def test_what_one_waiter_cannot_judge_is_its_own_trouble(emulator):
-    question = Question("test", "videodb_default", INTERVAL)
-
+@pytest.mark.parametrize(
+    "error", [ValueError("not that"), StopIteration("not that"), asyncio.CancelledError("not that")]
+)
+async def test_what_one_waiter_cannot_judge_is_its_own_trouble(emulator, error):
     def broken(_: Snapshot) -> None:
-        raise ValueError("not that")
+        raise error
 
-    waits = [verdict(question, lambda _: "seen", judge) for judge in (broken, lambda tick: {"saw": tick.seen})]
+    waits = [verdict((QUESTION, judge)) for judge in (broken, lambda tick: {"saw": tick.seen})]
     failed, fine = await asyncio.gather(*waits, return_exceptions=True)
 
-    assert str(failed) == "not that"
+    assert isinstance(failed, Exception)
+    assert "not that" in str(failed)
     assert fine == {"saw": "seen"}
     assert polls_here() == 0
 
 
 async def test_whoever_comes_after_a_poll_broke_gets_another(emulator, monkeypatch):
-    question = Question("test", "videodb_default", INTERVAL)
-
     async def breaks(*_: Any, **__: Any) -> Any:
         raise RuntimeError("out of threads")
         yield
@@ -311,11 +311,11 @@ async def test_whoever_comes_after_a_poll_broke_gets_another(emulator, monkeypat
 
     async def waits_twice() -> dict[str, Any]:
         with pytest.raises(RuntimeError):
-            await verdict(question, lambda _: None, lambda _: None)
+            await verdict((QUESTION, lambda _: None))
         # The other one has not left the broken poll yet.
-        return await verdict(question, lambda _: "seen", lambda tick: {"saw": tick.seen})
+        return await verdict((QUESTION, lambda tick: {"saw": tick.seen}))
 
-    other = asyncio.create_task(verdict(question, lambda _: None, lambda _: None))
+    other = asyncio.create_task(verdict((QUESTION, lambda _: None)))
     assert await asyncio.wait_for(waits_twice(), timeout=10) == {"saw": "seen"}
     assert isinstance(other.exception(), RuntimeError)
 
