@@ -68,6 +68,10 @@ def test_parsing_a_dag_file_loads_these_modules_and_no_others():
     assert modules_loaded_by(DAG_FILE, after=AIRFLOW) - {"airflow_provider_videodb"} == {
         "airflow.sdk.bases.operatorlink",
         "airflow.sdk.bases.sensor",
+        "airflow_provider_videodb.addresses",
+        "airflow_provider_videodb.arguments",
+        "airflow_provider_videodb.exceptions",
+        "airflow_provider_videodb.fields",
         "airflow_provider_videodb.links",
         "airflow_provider_videodb.links.billing",
         "airflow_provider_videodb.operators",

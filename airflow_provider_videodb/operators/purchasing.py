@@ -11,18 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_videodb.arguments import (
+    dollars_argument,
+    flag_argument,
+    list_argument,
+    seconds_argument,
+    text_argument,
+    url_argument,
+)
 from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
-from airflow_provider_videodb.operators.common import GivenArguments
+from airflow_provider_videodb.operators.common import RejectsEmptyTemplates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
-    from airflow.sdk import XComArg
 
     from airflow_provider_videodb.buyer import Buyer
     from airflow_provider_videodb.client import BillingClient
     from airflow_provider_videodb.models import Usage
+    from airflow_provider_videodb.operators.common import Dollars, NotGiven, Text
     from airflow_provider_videodb.record import Purchase
     from airflow_provider_videodb.triggers.billing import BillingTrigger
 
@@ -30,7 +38,7 @@ if TYPE_CHECKING:
 _BACKSTOP = timedelta(seconds=60)
 
 
-class PurchasingOperator(GivenArguments):
+class PurchasingOperator(RejectsEmptyTemplates):
     """
     Base of the operators that buy credits; its arguments are described there.
 
@@ -44,27 +52,27 @@ class PurchasingOperator(GivenArguments):
     def __init__(
         self,
         *,
-        currency: str | None = None,
-        redirect_url: str | XComArg | None = None,
-        payment_timeout: timedelta | float = timedelta(hours=24),
-        poll_interval: float = 30,
-        max_amount: int | str | XComArg | None = None,
-        notifiers: Sequence[BaseNotifier] = (),
-        deferrable: bool = True,
-        durable: bool = True,
-        videodb_conn_id: str = "videodb_default",
+        currency: Text | None,
+        redirect_url: Text | None,
+        payment_timeout: timedelta | float,
+        poll_interval: float,
+        max_amount: Dollars | NotGiven,
+        notifiers: Sequence[BaseNotifier],
+        deferrable: bool,
+        durable: bool,
+        videodb_conn_id: Text,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.currency = currency
-        self.redirect_url = redirect_url
-        self.payment_timeout = payment_timeout
-        self.poll_interval = poll_interval
-        self.max_amount = max_amount
-        self.notifiers = notifiers
-        self.deferrable = deferrable
-        self.durable = durable
-        self.videodb_conn_id = videodb_conn_id
+        self.currency = self.templated("currency", currency, text_argument, may_be_none=True)
+        self.redirect_url = self.templated("redirect_url", redirect_url, url_argument, may_be_none=True)
+        self.payment_timeout = self.plain("payment_timeout", payment_timeout, seconds_argument)
+        self.poll_interval = self.plain("poll_interval", poll_interval, seconds_argument)
+        self.max_amount = self.templated("max_amount", max_amount, dollars_argument)
+        self.notifiers = self.plain("notifiers", notifiers, list_argument)
+        self.deferrable = self.plain("deferrable", deferrable, flag_argument)
+        self.durable = self.plain("durable", durable, flag_argument)
+        self.videodb_conn_id = self.templated("videodb_conn_id", videodb_conn_id, text_argument)
         #: The payment link, for the notifiers' templates.
         self.payment_url: str | None = None
         self._waiting_for: Purchase | None = None
@@ -93,7 +101,7 @@ class PurchasingOperator(GivenArguments):
             url_argument,
         )
 
-        self.refuse_empty_arguments()
+        self.reject_empty()
         flag_argument("deferrable", self.deferrable)
         flag_argument("durable", self.durable)
         list_argument("notifiers", self.notifiers)
