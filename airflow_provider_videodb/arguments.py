@@ -4,30 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.addresses import is_web_address
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.fields import to_decimal
 
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+#: Reads one argument: takes its name and its value, raises VideoDBConfigError.
+Reader = Callable[[str, object], object]
+
 #: What marks a template in a text.
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
-def check_literal(read: Callable[[str, object], object], name: str, value: object) -> None:
+def check_literal(read: Reader, name: str, value: object) -> None:
     """
-    Check an argument while the DAG file is parsed, if it is a literal: a template has no value before the task runs.
+    Check a templated argument while the DAG file is parsed, unless Airflow replaces its value before the task runs.
 
     :param read: one of the functions below.
     :raises VideoDBConfigError: naming the argument, its value and the rule.
     """
-    if isinstance(value, str):
-        is_literal = not any(mark in value for mark in _TEMPLATE_MARKS)
-    else:
-        is_literal = isinstance(value, bool | int | float | Decimal | timedelta)
-    if is_literal:
+    if not _is_rendered_later(value):
         read(name, value)
+
+
+def emptied(name: str) -> VideoDBConfigError:
+    """Return the error for an argument that was given, but holds nothing."""
+    return VideoDBConfigError(
+        f"{name} was given to the task, but it is None. Nothing was sent. Correct the template or the task that it "
+        "takes its value from. Where nothing is meant, leave the argument out."
+    )
 
 
 def credits_argument(name: str, value: object) -> Decimal:
@@ -70,6 +79,11 @@ def settings_argument(name: str, value: object) -> Mapping[str, Any]:
     before = value.get("before") if isinstance(value, Mapping) else None
     if not isinstance(before, Mapping) or not {"enabled", "threshold", "amount"} <= before.keys():
         raise _broken(name, value, "what an AutoRechargeOperator returned, such as `restore=that_task.output`")
+    flag_argument(f"{name}: enabled", before["enabled"])
+    for figure in ("threshold", "amount"):
+        # An account that never had figures has none to bring back.
+        if before[figure] is not None:
+            credits_argument(f"{name}: {figure}", before[figure])
     return before
 
 
@@ -119,12 +133,12 @@ def text_argument(name: str, value: object) -> str:
 
 def list_argument(name: str, value: object) -> Sequence[Any]:
     """
-    Read a list.
+    Read a list of what Airflow calls, such as notifiers.
 
     :raises VideoDBConfigError: naming the argument, its value and the rule.
     """
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise _broken(name, value, "a list, also of one")
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(callable, value)):
+        raise _broken(name, value, "a list of notifiers")
     return value
 
 
@@ -137,6 +151,17 @@ def flag_argument(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise _broken(name, value, "True or False")
     return value
+
+
+def _is_rendered_later(value: object) -> bool:
+    if isinstance(value, str):
+        return any(mark in value for mark in _TEMPLATE_MARKS)
+    if isinstance(value, Mapping):
+        return any(map(_is_rendered_later, value.values()))
+    if isinstance(value, list | tuple | set):
+        return any(map(_is_rendered_later, value))
+    # An XComArg and its like have `resolve`; Airflow calls a function, and renders what has template fields.
+    return callable(value) or hasattr(value, "resolve") or hasattr(value, "template_fields")
 
 
 def _number(name: str, value: object, rule: str, *, minimum: int) -> Decimal:

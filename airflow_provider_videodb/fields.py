@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.addresses import is_web_address
@@ -29,14 +30,16 @@ _TOO_LARGE = Decimal(2**53)
 
 def to_decimal(value: object) -> Decimal:
     """
-    Read a finite number from a JSON number or from a string that spells one, exactly.
+    Read a finite number, exactly, from a number or from a string that spells one.
 
-    :raises ValueError: for anything else: booleans, ``None``, ``NaN``, infinity, words.
+    The numbers of other libraries count as numbers where they are registered as such, as NumPy's are.
+
+    :raises ValueError: for anything else: booleans, ``None``, ``NaN``, infinity, words, fractions.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+    if isinstance(value, bool) or not isinstance(value, Real | str | Decimal):
         raise ValueError(f"{value!r} is not a number")
     # By way of str, a float means the number that was written: 100.1, not its nearest binary fraction.
-    text = str(value).strip()
+    text = str(int(value) if isinstance(value, Integral) else value).strip()
     try:
         number = Decimal(text)
     except InvalidOperation:

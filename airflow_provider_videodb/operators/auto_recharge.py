@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.operators.common import GivenArguments, no_retry_for_what_a_person_must_mend
+from airflow_provider_videodb.arguments import credits_argument, flag_argument, settings_argument, text_argument
+from airflow_provider_videodb.operators.common import (
+    NOT_GIVEN,
+    RejectsEmptyTemplates,
+    no_retry_for_what_a_person_must_mend,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from decimal import Decimal
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Self
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
     from airflow.sdk import XComArg
 
-#: Where an AutoRechargeOperator keeps what it found, until it is done.
-_FOUND = "videodb_auto_recharge_found"
+    from airflow_provider_videodb.client import BillingClient
+    from airflow_provider_videodb.models import AutoRecharge
+    from airflow_provider_videodb.operators.common import Credits, NotGiven, Text
+    from airflow_provider_videodb.recharge_note import RechargeNote
+
+_NEXT_STEP = "Next step: clear this task, or set it in VideoDB's console."
 
 
-class AutoRechargeOperator(GivenArguments):
+class AutoRechargeOperator(RejectsEmptyTemplates):
     """
     Bring VideoDB's automatic recharge into the wanted state.
 
@@ -32,20 +44,38 @@ class AutoRechargeOperator(GivenArguments):
     one, its teardown, brings back what the first one found::
 
         on = AutoRechargeOperator(task_id="recharge_on", threshold=20, amount=100)
-        back = AutoRechargeOperator(task_id="recharge_back", restore=on.output)
-        on >> heavy_job >> back.as_teardown(setups=on)
+        back = AutoRechargeOperator(task_id="recharge_back", restore=on.output, retries=3)
+        on >> heavy_job >> back.as_teardown(setups=on, on_failure_fail_dagrun=True)
+        heavy_job >> report
+
+    Before its first write the setup keeps what it found in an Airflow Variable, ``videodb_auto_recharge__…``. A setup
+    that is retried, or cleared while the pipeline works, reports what this Variable holds, not its own setting. The
+    teardown deletes the Variable after it has read back what it restored. It also runs where the setup failed, because
+    a setup can fail after VideoDB has carried out its change. Without the Variable it changes nothing: the setup
+    changed nothing in this DAG run, or it was brought back already. If somebody changed the settings in between, the
+    teardown overwrites them, and its log says what they were.
+
+    ``on_failure_fail_dagrun=True`` fails the DAG run if the settings could not be brought back. Airflow then judges the
+    run by the teardown and no longer by the tasks before it, so a failed job needs a task after it, such as ``report``
+    above, to fail the run.
+
+    The settings belong to the account. Pairs that overlap on one account bring back each other's settings, and
+    automatic recharge can stay on: let one pipeline of an account use a pair, with ``max_active_runs=1``. To map a
+    pair, put both tasks into a mapped task group.
 
     Returns (XCom ``return_value``) ``{"changed": true, "before": {…}, "after": {…}}`` with ``enabled``, ``threshold``
     and ``amount`` in each of the two, in credits.
 
     Raises :class:`~airflow_provider_videodb.exceptions.VideoDBSettingsNotAppliedError` if the settings did not take
-    effect, and ``AirflowFailException``, which Airflow does not retry, for what only a person can mend.
+    effect, and ``AirflowFailException``, which Airflow does not retry, for what only a person can mend. An error after
+    the first write says what may be on now.
 
     :param enabled: whether VideoDB shall recharge by itself.
-    :param threshold: credits below which it does. (templated)
-    :param amount: credits that it adds. (templated)
-    :param restore: what another such task returned: bring back the settings it found, instead of the above. (templated)
-    :param videodb_conn_id: the ``videodb`` connection. (templated)
+    :param threshold: credits below which it does. Not given, the stored one is kept; ``None`` is refused. (templated)
+    :param amount: credits that it adds. Not given, the stored ones are kept; ``None`` is refused. (templated)
+    :param restore: the output of another such task, ``that_task.output``: bring back the settings it found, instead of
+        the above. (templated)
+    :param videodb_conn_id: the ``videodb`` connection; with ``restore`` that of the other task. (templated)
     """
 
     template_fields: Sequence[str] = ("threshold", "amount", "restore", "videodb_conn_id")
@@ -55,59 +85,207 @@ class AutoRechargeOperator(GivenArguments):
         self,
         *,
         enabled: bool = True,
-        threshold: float | str | XComArg | None = None,
-        amount: float | str | XComArg | None = None,
-        restore: dict[str, Any] | XComArg | None = None,
-        videodb_conn_id: str = "videodb_default",
+        threshold: Credits | NotGiven = NOT_GIVEN,
+        amount: Credits | NotGiven = NOT_GIVEN,
+        restore: Mapping[str, Any] | XComArg | NotGiven = NOT_GIVEN,
+        videodb_conn_id: Text = "videodb_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.enabled = enabled
-        self.threshold = threshold
-        self.amount = amount
-        self.restore = restore
-        self.videodb_conn_id = videodb_conn_id
-        self.note_given_arguments()
+        self.enabled = self.plain("enabled", enabled, flag_argument)
+        self.threshold = self.templated("threshold", threshold, credits_argument)
+        self.amount = self.templated("amount", amount, credits_argument)
+        self.restore = self.templated("restore", restore, settings_argument)
+        self.videodb_conn_id = self.templated("videodb_conn_id", videodb_conn_id, text_argument)
+        self._setup_task_id: str | None = None
+        self.note_given()
+
+    def note_given(self) -> None:
+        """Also note whose settings are to be brought back: where that task failed, there is no XCom to tell."""
+        super().note_given()
+        setup = getattr(self.restore, "operator", None)
+        if isinstance(setup, AutoRechargeOperator) and setup.restore is None:
+            self._setup_task_id = setup.task_id
+            self._given = {**self._given, "restore": False}
+
+    def as_teardown(
+        self,
+        *,
+        setups: BaseOperator | Iterable[BaseOperator] | None = None,
+        on_failure_fail_dagrun: bool | None = None,
+    ) -> Self:
+        """Make this task a teardown; one that restores also runs after a setup that failed."""
+        from airflow.providers.common.compat.sdk import TriggerRule
+
+        given = {} if on_failure_fail_dagrun is None else {"on_failure_fail_dagrun": on_failure_fail_dagrun}
+        super().as_teardown(setups=setups, **given)
+        if self._setup_task_id is not None:
+            self.trigger_rule = TriggerRule.ALL_DONE
+        return self
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, read back."""
-        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-        from airflow_provider_videodb.models import AutoRecharge
-        from airflow_provider_videodb.stores import open_store
-
         with no_retry_for_what_a_person_must_mend():
-            self.refuse_empty_arguments()
-            enabled, threshold, amount = self._wanted()
-            client = VideoDBBillingHook(self.videodb_conn_id).get_conn()
-            current = client.get_auto_recharge()
-            store = open_store(context)
-            # A try that died after writing has left here what it found, so that it can still be brought back.
-            noted = store.get(_FOUND)
-            before = current if noted is None else AutoRecharge.from_api(noted)
-            wanted = current.changed_to(enabled=enabled, threshold=threshold, amount=amount)
-            if wanted != current:
-                store.set(_FOUND, before.to_dict())
-                current = client.set_auto_recharge(
-                    enabled=wanted.enabled, threshold=wanted.threshold, amount=wanted.amount
-                )
-                noted = before.to_dict()
-            if noted is not None:
-                store.delete(_FOUND)
-            self.log.info("Auto-recharge was %s and is now %s", before.to_dict(), current.to_dict())
-            return {"changed": before != current, "before": before.to_dict(), "after": current.to_dict()}
+            self.reject_empty()
+            if self._setup_task_id is None:
+                return self._set(context)
+            return self._bring_back(context, self._setup_task_id)
 
-    def _wanted(self) -> tuple[bool, Decimal | None, Decimal | None]:
-        from airflow_provider_videodb.arguments import credits_argument, flag_argument, settings_argument
-
-        given: Any = {"enabled": self.enabled, "threshold": self.threshold, "amount": self.amount}
-        if self.restore is not None:
-            given = settings_argument("restore", self.restore)
-        threshold, amount = given["threshold"], given["amount"]
-        if self.restore is not None and not amount:
-            # The account had no figures, and there is no call to take them away again: they stay, disabled.
-            threshold = amount = None
-        return (
-            flag_argument("enabled", given["enabled"]),
-            None if threshold is None else credits_argument("threshold", threshold),
-            None if amount is None else credits_argument("amount", amount),
+    def _set(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_videodb.recharge_note import (
+            RechargeNote,
+            delete_note,
+            in_words,
+            load_note,
+            note_key,
+            save_note,
         )
+
+        wanted = self._wanted()
+        ti = context["ti"]
+        key = note_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+        note = load_note(key)
+        self._reject_another_connection(note)
+        client = self._client()
+        with self._saying_what_may_be(note):
+            current = client.get_auto_recharge()
+            if note is not None and current not in (note.before, note.after):
+                self.log.warning("Somebody else has set automatic recharge %s in the meantime.", in_words(current))
+            settings = current.changed_to(**wanted)
+        before = current if note is None else note.before
+        if settings != current:
+            note = RechargeNote(videodb_conn_id=self.videodb_conn_id, before=before, after=settings)
+            save_note(key, note)
+            with self._saying_what_may_be(note):
+                current = _write(client, settings)
+        if note is not None and not self._is_restored_later():
+            delete_note(key)
+        return self._result(before, current)
+
+    def _bring_back(self, context: Context, setup_task_id: str) -> dict[str, Any]:
+        from airflow_provider_videodb.recharge_note import delete_note, in_words
+
+        with self._saying(f"Automatic recharge may still be as task {setup_task_id} set it."):
+            if self.restore is not None:
+                settings_argument("restore", self.restore)
+            key, note = _note_of(context, setup_task_id)
+            self._reject_another_connection(note)
+            client = self._client()
+        if note is None:
+            current = client.get_auto_recharge()
+            self._log_why_nothing_is_brought_back(setup_task_id, current)
+            return self._result(current, current)
+        with self._saying(f"Automatic recharge may still be {in_words(note.after)}.", _found(note)):
+            current = client.get_auto_recharge()
+            if current not in (note.before, note.after):
+                self.log.warning("Overwriting what somebody else has set in the meantime: %s.", in_words(current))
+            settings = current.changed_to(**_figures(asdict(note.before)))
+            restored = current if settings == current else _write(client, settings)
+        delete_note(key)
+        return self._result(current, restored)
+
+    def _wanted(self) -> dict[str, Any]:
+        """Return what to set, read from the arguments."""
+        if self.restore is not None:
+            return _figures(settings_argument("restore", self.restore))
+        return {
+            "enabled": flag_argument("enabled", self.enabled),
+            "threshold": None if self.threshold is None else credits_argument("threshold", self.threshold),
+            "amount": None if self.amount is None else credits_argument("amount", self.amount),
+        }
+
+    def _is_restored_later(self) -> bool:
+        """Tell whether another task brings back what this one finds."""
+        return self.is_setup or any(_restores(task) for task in self.downstream_list)
+
+    def _client(self) -> BillingClient:
+        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+
+        return VideoDBBillingHook(self.videodb_conn_id).get_conn()
+
+    def _reject_another_connection(self, note: RechargeNote | None) -> None:
+        from airflow_provider_videodb.exceptions import VideoDBConfigError
+
+        if note is not None and note.videodb_conn_id != self.videodb_conn_id:
+            raise VideoDBConfigError(
+                f"videodb_conn_id is {self.videodb_conn_id!r}, but this DAG run found and changed the settings of "
+                f"connection {note.videodb_conn_id!r}. Nothing was sent. Give both tasks of the pair that connection."
+            )
+
+    def _saying_what_may_be(self, note: RechargeNote | None) -> AbstractContextManager[None]:
+        from airflow_provider_videodb.recharge_note import in_words
+
+        if note is None:
+            return nullcontext()
+        return self._saying(f"Automatic recharge may be {in_words(note.after)}.", _found(note))
+
+    @contextmanager
+    def _saying(self, *facts: str) -> Iterator[None]:
+        """Add to the error, and to the log, what automatic recharge may be after something failed inside."""
+        from airflow_provider_videodb.exceptions import VideoDBError
+
+        try:
+            yield
+        except BaseException as err:
+            # On lines of their own, since a log page cuts off a long one.
+            for line in (*facts, _NEXT_STEP, f"Connection: {self.videodb_conn_id}"):
+                self.log.error(line)  # noqa: TRY400 - Airflow logs the traceback
+            if isinstance(err, VideoDBError):
+                err.args = (" ".join([*facts, str(err), _NEXT_STEP]),)
+            raise
+
+    def _log_why_nothing_is_brought_back(self, setup_task_id: str, current: AutoRecharge) -> None:
+        from airflow_provider_videodb.recharge_note import in_words
+
+        if self.restore is not None and self.restore.get("changed"):
+            self.log.warning(
+                "Nothing to bring back: it was brought back already. Automatic recharge is %s.", in_words(current)
+            )
+        else:
+            self.log.info("Nothing to bring back: task %s changed nothing in this DAG run.", setup_task_id)
+
+    def _result(self, before: AutoRecharge, after: AutoRecharge) -> dict[str, Any]:
+        from airflow_provider_videodb.recharge_note import in_words
+
+        self.log.info("Automatic recharge was %s and is now %s.", in_words(before), in_words(after))
+        return {"changed": before != after, "before": before.to_dict(), "after": after.to_dict()}
+
+
+def _found(note: RechargeNote) -> str:
+    from airflow_provider_videodb.recharge_note import in_words
+
+    return f"This DAG run found it {in_words(note.before)}."
+
+
+def _restores(task: Any) -> bool:
+    operator = getattr(task, "operator_class", type(task))
+    # A mapped one has its arguments elsewhere: it is taken for one that restores.
+    return issubclass(operator, AutoRechargeOperator) and getattr(task, "restore", task) is not None
+
+
+def _note_of(context: Context, setup_task_id: str) -> tuple[str, RechargeNote | None]:
+    """Return the note of the setup and its key: of the same copy, if the pair is in a mapped task group."""
+    from airflow_provider_videodb.recharge_note import load_note, note_key
+
+    ti = context["ti"]
+    key = note_key(ti.dag_id, ti.run_id, setup_task_id, ti.map_index)
+    note = load_note(key)
+    if note is None and ti.map_index not in (None, -1):
+        # The setup is outside of the task group.
+        key = note_key(ti.dag_id, ti.run_id, setup_task_id, -1)
+        note = load_note(key)
+    return key, note
+
+
+def _figures(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to set so that the settings are as before."""
+    if not before["amount"]:
+        # The account had no figures, and there is no call to take them away again: they stay, disabled.
+        return {"enabled": before["enabled"], "threshold": None, "amount": None}
+    return {"enabled": before["enabled"]} | {
+        name: credits_argument(name, before[name]) for name in ("threshold", "amount")
+    }
+
+
+def _write(client: BillingClient, settings: AutoRecharge) -> AutoRecharge:
+    return client.set_auto_recharge(enabled=settings.enabled, threshold=settings.threshold, amount=settings.amount)

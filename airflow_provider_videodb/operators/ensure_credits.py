@@ -6,18 +6,25 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.operators.common import no_retry_for_what_a_person_must_mend
+from airflow_provider_videodb.arguments import (
+    credits_argument,
+    dollars_argument,
+    flag_argument,
+    price_argument,
+    seconds_argument,
+)
+from airflow_provider_videodb.operators.common import NOT_GIVEN, no_retry_for_what_a_person_must_mend
 from airflow_provider_videodb.operators.purchasing import PurchasingOperator, result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
-    from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import XComArg
+    from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.buyer import Buyer
     from airflow_provider_videodb.models import Usage
+    from airflow_provider_videodb.operators.common import Credits, Dollars, NotGiven, Text
     from airflow_provider_videodb.record import Purchase
 
 
@@ -44,8 +51,16 @@ class EnsureCreditsOperator(PurchasingOperator):
     :param min_amount: dollars to buy at the least, once something is bought. (templated)
     :param topup: ``False`` buys nothing and waits only.
     :param settle_timeout: how long a payment may take to show in the balance: a timedelta or seconds.
-
-    The other parameters are those of :class:`TopupOperator`.
+    :param currency: sent as it is; VideoDB's documents show ``usd``. (templated)
+    :param redirect_url: where the person lands after paying. (templated)
+    :param payment_timeout: how long a try waits for the payment: a timedelta or seconds.
+    :param poll_interval: seconds between looks at the balance.
+    :param max_amount: dollars this task may spend in one purchase; the connection's limits hold besides. Not given,
+        they alone hold. ``None`` and an empty text are refused. (templated)
+    :param notifiers: called once with each new link, again only if the task dies at that moment;
+        ``{{ task.payment_url }}`` in their templates is the link.
+    :param deferrable: wait in the triggerer. ``False`` holds a worker for the whole wait.
+    :param videodb_conn_id: the ``videodb`` connection. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -58,20 +73,37 @@ class EnsureCreditsOperator(PurchasingOperator):
     def __init__(
         self,
         *,
-        credits: float | str | XComArg,
-        usd_per_credit: float | str | XComArg = 1,
-        min_amount: int | str | XComArg = 1,
+        credits: Credits,
+        usd_per_credit: Credits = 1,
+        min_amount: Dollars = 1,
         topup: bool = True,
         settle_timeout: timedelta | float = timedelta(minutes=30),
+        currency: Text | None = None,
+        redirect_url: Text | None = None,
+        payment_timeout: timedelta | float = timedelta(hours=24),
+        poll_interval: float = 30,
+        max_amount: Dollars | NotGiven = NOT_GIVEN,
+        notifiers: Sequence[BaseNotifier] = (),
+        deferrable: bool = True,
+        videodb_conn_id: Text = "videodb_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.credits = credits
-        self.usd_per_credit = usd_per_credit
-        self.min_amount = min_amount
-        self.topup = topup
-        self.settle_timeout = settle_timeout
-        self.note_given_arguments()
+        super().__init__(
+            currency=currency,
+            redirect_url=redirect_url,
+            payment_timeout=payment_timeout,
+            poll_interval=poll_interval,
+            max_amount=max_amount,
+            notifiers=notifiers,
+            deferrable=deferrable,
+            videodb_conn_id=videodb_conn_id,
+            **kwargs,
+        )
+        self.credits = self.templated("credits", credits, credits_argument)
+        self.usd_per_credit = self.templated("usd_per_credit", usd_per_credit, price_argument)
+        self.min_amount = self.templated("min_amount", min_amount, dollars_argument)
+        self.topup = self.plain("topup", topup, flag_argument)
+        self.settle_timeout = self.plain("settle_timeout", settle_timeout, seconds_argument)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look, buy what is missing and was not bought yet, then wait for the balance."""

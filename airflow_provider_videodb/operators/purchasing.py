@@ -10,18 +10,26 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.airflow_exceptions import TaskDeferred
+from airflow_provider_videodb.arguments import (
+    dollars_argument,
+    flag_argument,
+    list_argument,
+    seconds_argument,
+    text_argument,
+    url_argument,
+)
 from airflow_provider_videodb.links.billing import PAYMENT_URL_KEY, CheckoutLink
-from airflow_provider_videodb.operators.common import GivenArguments
+from airflow_provider_videodb.operators.common import RejectsEmptyTemplates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
-    from airflow.sdk import XComArg
 
     from airflow_provider_videodb.buyer import Buyer, Need
     from airflow_provider_videodb.client import BillingClient
     from airflow_provider_videodb.models import Usage
+    from airflow_provider_videodb.operators.common import Dollars, NotGiven, Text
     from airflow_provider_videodb.payment_request import PaymentRequest
     from airflow_provider_videodb.record import Purchase
     from airflow_provider_videodb.triggers.billing import BillingTrigger
@@ -30,7 +38,7 @@ if TYPE_CHECKING:
 _BACKSTOP = timedelta(seconds=60)
 
 
-class PurchasingOperator(GivenArguments):
+class PurchasingOperator(RejectsEmptyTemplates):
     """
     Base of the operators that buy credits; its arguments are described there.
 
@@ -44,43 +52,45 @@ class PurchasingOperator(GivenArguments):
     def __init__(
         self,
         *,
-        currency: str | None = None,
-        redirect_url: str | XComArg | None = None,
-        payment_timeout: timedelta | float = timedelta(hours=24),
-        poll_interval: float = 30,
-        max_amount: int | str | XComArg | None = None,
-        notifiers: Sequence[BaseNotifier] = (),
-        deferrable: bool = True,
-        videodb_conn_id: str = "videodb_default",
+        currency: Text | None,
+        redirect_url: Text | None,
+        payment_timeout: timedelta | float,
+        poll_interval: float,
+        max_amount: Dollars | NotGiven,
+        notifiers: Sequence[BaseNotifier],
+        deferrable: bool,
+        videodb_conn_id: Text,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.currency = currency
-        self.redirect_url = redirect_url
-        self.payment_timeout = payment_timeout
-        self.poll_interval = poll_interval
-        self.max_amount = max_amount
-        self.notifiers = notifiers
-        self.deferrable = deferrable
-        self.videodb_conn_id = videodb_conn_id
+        self.currency = self.templated("currency", currency, text_argument, may_be_none=True)
+        self.redirect_url = self.templated("redirect_url", redirect_url, url_argument, may_be_none=True)
+        self.payment_timeout = self.plain("payment_timeout", payment_timeout, seconds_argument)
+        self.poll_interval = self.plain("poll_interval", poll_interval, seconds_argument)
+        self.max_amount = self.templated("max_amount", max_amount, dollars_argument)
+        self.notifiers = self.plain("notifiers", notifiers, list_argument)
+        self.deferrable = self.plain("deferrable", deferrable, flag_argument)
+        self.videodb_conn_id = self.templated("videodb_conn_id", videodb_conn_id, text_argument)
         #: The payment link, and all else that there is to say of the payment, for the notifiers' templates.
         self.payment_url: str | None = None
         self.payment: PaymentRequest | None = None
         self._waiting_for: Purchase | None = None
         self._holds_worker = False
         self._is_stopped = False
+        self._last_look: Callable[[Purchase], str] | None = None
 
     def on_kill(self) -> None:
         """
         Buy nothing more, and say what remains payable.
 
-        Airflow calls this in the midst of whatever the task is doing and lets it run on, so nothing may escape here.
+        Airflow calls this in the midst of whatever the task is doing and lets it run on. So nothing may escape here,
+        and Airflow is asked nothing: its answer could be taken for that to a question under way.
         """
         self._is_stopped = True
-        if self._waiting_for is None:
+        if self._waiting_for is None or self._last_look is None:
             return
         try:
-            self.log.warning(self._what_remains(self._waiting_for))
+            self.log.warning(self._last_look(self._waiting_for))
         except Exception:
             self.log.exception("What remains payable could not be read from VideoDB")
 
@@ -99,7 +109,7 @@ class PurchasingOperator(GivenArguments):
             url_argument,
         )
 
-        self.refuse_empty_arguments()
+        self.reject_empty()
         flag_argument("deferrable", self.deferrable)
         list_argument("notifiers", self.notifiers)
         if self.currency is not None:
@@ -226,6 +236,7 @@ class PurchasingOperator(GivenArguments):
             backstop = _BACKSTOP + timedelta(seconds=trigger.poll_interval)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=remaining + backstop)
         self._holds_worker = True
+        self._last_look = self._prepare_last_look()
         while True:
             # The same trigger runs here: there is one way to wait, wherever it happens.
             event = asyncio.run(_first_event(trigger))
@@ -265,14 +276,15 @@ class PurchasingOperator(GivenArguments):
                 purchase.payment_url,
             )
 
-    def _what_remains(self, purchase: Purchase) -> str:
+    def _prepare_last_look(self) -> Callable[[Purchase], str]:
+        """Return what says what remains payable, without asking Airflow for the connection again."""
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
         from airflow_provider_videodb.models import by_id
         from airflow_provider_videodb.payment import last_look
 
         # Without retries, since Airflow kills the process some seconds later.
-        checkouts = VideoDBBillingHook(self.videodb_conn_id).get_poll_client().list_checkouts()
-        return last_look(purchase, by_id(checkouts), now=datetime.now(UTC))
+        client = VideoDBBillingHook(self.videodb_conn_id).get_poll_client()
+        return lambda purchase: last_look(purchase, by_id(client.list_checkouts()), now=datetime.now(UTC))
 
     def _client(self) -> BillingClient:
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook

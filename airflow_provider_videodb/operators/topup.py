@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.operators.common import no_retry_for_what_a_person_must_mend
+from airflow_provider_videodb.arguments import credits_argument, dollars_argument, flag_argument
+from airflow_provider_videodb.operators.common import NOT_GIVEN, no_retry_for_what_a_person_must_mend
 from airflow_provider_videodb.operators.purchasing import PurchasingOperator, result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk import XComArg
+    from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
+    from airflow_provider_videodb.operators.common import Credits, Dollars, NotGiven, Text
     from airflow_provider_videodb.record import Purchase
 
 
@@ -42,15 +44,16 @@ class TopupOperator(PurchasingOperator):
     :param amount: whole US dollars, a number or a string that spells one. (templated)
     :param currency: sent as it is; VideoDB's documents show ``usd``. (templated)
     :param redirect_url: where the person lands after paying. (templated)
-    :param only_if_below: buy only if the balance is below this many credits. (templated)
+    :param only_if_below: buy only if the balance is below this many credits; not given, the balance does not count.
+        (templated)
     :param wait_for_payment: ``False`` ends the task once the link is there.
     :param payment_timeout: how long a try waits for the payment: a timedelta or seconds.
     :param poll_interval: seconds between looks at the checkout.
-    :param max_amount: dollars this task may spend in one purchase; the connection's limits hold besides. (templated)
+    :param max_amount: dollars this task may spend in one purchase; the connection's limits hold besides. Not given,
+        they alone hold. ``None`` and an empty text are refused, here and for ``only_if_below``. (templated)
     :param notifiers: called once with each new link, again only if the task dies at that moment;
         ``{{ task.payment_url }}`` in their templates is the link.
     :param deferrable: wait in the triggerer. ``False`` holds a worker for the whole wait.
-    :param durable: record the purchase so that a retry finds it. ``False`` makes every retry buy again.
     :param videodb_conn_id: the ``videodb`` connection. (templated)
     """
 
@@ -59,16 +62,33 @@ class TopupOperator(PurchasingOperator):
     def __init__(
         self,
         *,
-        amount: int | str | XComArg,
-        only_if_below: float | str | XComArg | None = None,
+        amount: Dollars,
+        only_if_below: Credits | NotGiven = NOT_GIVEN,
         wait_for_payment: bool = True,
+        currency: Text | None = None,
+        redirect_url: Text | None = None,
+        payment_timeout: timedelta | float = timedelta(hours=24),
+        poll_interval: float = 30,
+        max_amount: Dollars | NotGiven = NOT_GIVEN,
+        notifiers: Sequence[BaseNotifier] = (),
+        deferrable: bool = True,
+        videodb_conn_id: Text = "videodb_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.amount = amount
-        self.only_if_below = only_if_below
-        self.wait_for_payment = wait_for_payment
-        self.note_given_arguments()
+        super().__init__(
+            currency=currency,
+            redirect_url=redirect_url,
+            payment_timeout=payment_timeout,
+            poll_interval=poll_interval,
+            max_amount=max_amount,
+            notifiers=notifiers,
+            deferrable=deferrable,
+            videodb_conn_id=videodb_conn_id,
+            **kwargs,
+        )
+        self.amount = self.templated("amount", amount, dollars_argument)
+        self.only_if_below = self.templated("only_if_below", only_if_below, credits_argument)
+        self.wait_for_payment = self.plain("wait_for_payment", wait_for_payment, flag_argument)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy what this task instance has not bought yet, then wait for the payment."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk import task
 
+from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.operators.billing import AutoRechargeOperator
 from tests.support.dag_runs import Run, new_dag, run
 
@@ -141,24 +142,23 @@ def test_enabling_without_figures_to_go_by_is_refused_and_nothing_is_written(emu
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    ("argument", "value"),
     [
-        {"threshold": -1},
-        {"threshold": "lots"},
-        {"threshold": "{{ none }}"},
-        {"amount": "nan"},
-        {"amount": True},
-        {"enabled": "False"},
-        {"enabled": 1},
+        ("threshold", -1),
+        ("threshold", "lots"),
+        ("threshold", None),
+        ("amount", "nan"),
+        ("amount", True),
+        ("amount", ""),
     ],
     ids=str,
 )
-def test_a_mistake_in_the_dag_is_refused_before_anything_is_sent(emulator, wanted):
-    refused = Recharge(retries=2, **wanted)
+def test_a_mistake_that_a_template_hides_is_refused_before_anything_is_sent(emulator, argument, value):
+    refused = Recharge(retries=2, params={"value": value}, **{argument: "{{ params.value }}"})
 
     assert (refused.state, refused.tries) == ("failed", 1)
     assert type(refused.errors[0].__cause__).__name__ == "VideoDBConfigError"
-    assert next(iter(wanted)) in str(refused.errors[0])
+    assert argument in str(refused.errors[0])
     assert emulator.calls() == []
 
 
@@ -272,10 +272,25 @@ def test_a_pair_brings_back_what_it_found_even_if_the_job_between_them_fails(emu
     assert stored(emulator) == (False, 5, 25)
 
 
-@pytest.mark.parametrize("restore", ["on", {}, {"before": 1}, {"before": {"enabled": True}}, [1]], ids=str)
+@pytest.mark.parametrize(
+    "restore",
+    [
+        "on",
+        {},
+        {"before": 1},
+        {"before": {"enabled": True}},
+        {"before": {"enabled": "yes", "threshold": 1, "amount": 1}},
+        {"before": {"enabled": True, "threshold": "low", "amount": 1}},
+        {"before": {"enabled": True, "threshold": 1, "amount": -1}},
+        [1],
+    ],
+    ids=str,
+)
 def test_what_is_no_result_of_such_a_task_is_not_brought_back(emulator, restore):
-    refused = Recharge(restore=restore)
+    with new_dag("restored", params={"value": restore}, render_template_as_native_obj=True) as dag:
+        AutoRechargeOperator(task_id="set", restore="{{ params.value }}")
 
-    assert refused.state == "failed"
-    assert "restore" in str(refused.errors[0])
+    assert run(dag).task_state("set") == "failed"
+    with pytest.raises(VideoDBConfigError, match="restore"):
+        AutoRechargeOperator(task_id="set", restore=restore)
     assert emulator.calls() == []

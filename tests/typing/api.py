@@ -1,0 +1,61 @@
+"""
+What a DAG author's type checker accepts of the operators, and what it refuses. Not run: `make lint` checks it.
+
+A line with an ignore is one that must be an error: mypy reports an ignore that nothing needs.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, assert_type
+
+from airflow_provider_videodb.operators.billing import AutoRechargeOperator, EnsureCreditsOperator, TopupOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseNotifier, XComArg
+
+
+def literals(notifier: BaseNotifier) -> None:
+    TopupOperator(task_id="a", amount=50)
+    TopupOperator(
+        task_id="b",
+        amount="{{ params.amount }}",
+        only_if_below=12.5,
+        wait_for_payment=False,
+        currency="usd",
+        redirect_url="https://example.com",
+        payment_timeout=timedelta(hours=1),
+        poll_interval=5,
+        max_amount=60,
+        notifiers=[notifier],
+        deferrable=False,
+        videodb_conn_id="videodb_default",
+        retries=2,
+    )
+    EnsureCreditsOperator(
+        task_id="c", credits=Decimal("100.5"), usd_per_credit="0.015", min_amount=10, topup=True, settle_timeout=60.0
+    )
+    AutoRechargeOperator(task_id="d", enabled=False, threshold=5, amount=Decimal(50))
+    AutoRechargeOperator(task_id="e", restore={"before": {"enabled": False, "threshold": 5, "amount": 25}})
+
+
+def outputs_of_other_tasks(value: XComArg) -> None:
+    TopupOperator(task_id="a", amount=value, only_if_below=value, max_amount=value, currency=value, redirect_url=value)
+    EnsureCreditsOperator(task_id="b", credits=value, usd_per_credit=value, min_amount=value, videodb_conn_id=value)
+    on = AutoRechargeOperator(task_id="c", threshold=value, amount=value)
+    back = AutoRechargeOperator(task_id="d", restore=on.output)
+    assert_type(back.as_teardown(setups=on, on_failure_fail_dagrun=True), AutoRechargeOperator)
+
+
+def mistakes(notifier: BaseNotifier) -> None:
+    TopupOperator(task_id="a")  # type: ignore[call-arg]  # no amount
+    TopupOperator(task_id="b", amount=12.5)  # type: ignore[arg-type]  # whole dollars
+    TopupOperator(task_id="c", amount=50, max_amount=None)  # type: ignore[arg-type]  # an empty limit is none
+    TopupOperator(task_id="d", amount=50, only_if_below=None)  # type: ignore[arg-type]  # nor is an empty floor
+    TopupOperator(task_id="e", amount=50, notifiers=notifier)  # type: ignore[arg-type]  # a list
+    TopupOperator(task_id="f", amount=50, deferrable="False")  # type: ignore[arg-type]  # a word is true
+    EnsureCreditsOperator(task_id="g", credits=None)  # type: ignore[arg-type]
+    AutoRechargeOperator(task_id="h", threshold=None)  # type: ignore[arg-type]
+    AutoRechargeOperator(task_id="i", restore=None)  # type: ignore[arg-type]
+    AutoRechargeOperator(task_id="j", enabled=1.5)  # type: ignore[arg-type]
