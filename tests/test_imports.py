@@ -21,12 +21,16 @@ PURE = (
     "addresses",
     "answers",
     "arguments",
+    # It tells the time, and knows nothing else of the world.
+    "clock",
     "exceptions",
     "fields",
     "limits",
     "matching",
+    "messages",
     "models",
     "payment",
+    "payment_request",
     "purchase",
     "record",
 )
