@@ -15,7 +15,7 @@ from airflow_provider_videodb.answers import resolved
 from airflow_provider_videodb.clock import Clock, TryClock
 from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
 from airflow_provider_videodb.limits import SpendLimits, check_before_handing_out, check_per_purchase_limits
-from airflow_provider_videodb.matching import CLOCK_SKEW, candidates
+from airflow_provider_videodb.matching import candidates, recent_ids
 from airflow_provider_videodb.payment import last_look
 from airflow_provider_videodb.poster import Poster
 from airflow_provider_videodb.purchase import (
@@ -119,6 +119,7 @@ class Buyer:
                     if purchase.paid:
                         self._report_broken_limit(purchase, situation)
                         return purchase
+                    need = assess()
                 case WaitFor(purchase=purchase):
                     return self._about_to_hand_out(purchase)
                 case NotNeeded():
@@ -127,6 +128,7 @@ class Buyer:
                     self._stop(stop)
                 case LookAgain() as look_again:
                     self._let_settle(look_again)
+                    purchase = look_again.purchase or purchase
                     need = need if _is_payable(purchase, situation) else assess()
                 case Create() | CreateAgain() as step:
                     purchase = self._about_to_post(step, need, currency, lost)
@@ -149,8 +151,10 @@ class Buyer:
 
         :return: the same without what turns out to be another task's; then it may not be paid at all.
         """
-        purchase = self.journal.load() or seen
-        return purchase if purchase.paid else self.settle(purchase.settled(seen.paid, at=self.clock.now()))
+        purchase = self.journal.load()
+        if purchase is not None and purchase.paid:
+            return purchase
+        return self.settle((purchase or seen).settled(seen.paid, at=self.clock.now()))
 
     def settle(self, purchase: Purchase) -> Purchase:
         """
@@ -160,12 +164,12 @@ class Buyer:
         :return: the same without what turns out to be another task's; then it may not be paid at all.
         """
         settled = self.claims.without_others(purchase)
-        if settled.paid != purchase.paid or self.journal.differs_from(settled):
-            self.journal.save(settled)
+        self.journal.save(settled)
         return settled
 
     def what_became_of(self, purchase: Purchase) -> tuple[Purchase, str]:
         """Look, buy nothing: return the purchase as it stands, and what remains to be paid, in words."""
+        purchase = self.journal.load() or purchase
         clock = TryClock(self.clock, in_flight=purchase.in_flight)
         need = Need(amount=purchase.amount, balance=None)
         while True:
@@ -175,6 +179,7 @@ class Buyer:
             if not isinstance(step, LookAgain):
                 break
             self._let_settle(step)
+            purchase = step.purchase or purchase
         if isinstance(step, Done):
             purchase = self.settle(step.purchase)
         if isinstance(step, Stop):
@@ -209,12 +214,11 @@ class Buyer:
     def _about_to_post(
         self, step: Create | CreateAgain, need: Need, currency: str | None, lost: Sequence[VideoDBAPIError]
     ) -> Purchase:
-        if isinstance(step, Create):
-            return self._begin(step.after, need, currency)
-        if len(lost) == _MOST_LOST_ANSWERS:
-            self.journal.save(step.purchase)
+        begun = step.after if isinstance(step, Create) else step.purchase
+        if begun is not None and len(lost) == _MOST_LOST_ANSWERS:
+            self.journal.save(begun)
             raise lost[-1]
-        return step.purchase
+        return self._begin(begun, need, currency) if isinstance(step, Create) else step.purchase
 
     def _post(
         self, purchase: Purchase, redirect_url: str | None, situation: Situation, lost: list[VideoDBAPIError]
@@ -227,7 +231,9 @@ class Buyer:
             timeout=self.post_timeout,
             clock=self.clock,
         )
-        purchase, error = poster.post(purchase, redirect_url, there_before=_recent_ids(situation))
+        purchase, error = poster.post(
+            purchase, redirect_url, there_before=recent_ids(situation.checkouts, now=situation.now)
+        )
         if error is None:
             self.claims.claim(purchase)
         else:
@@ -240,15 +246,12 @@ class Buyer:
     def _begin(self, after: Purchase | None, need: Need, currency: str | None) -> Purchase:
         key = self._key(0 if after is None else after.generation + 1, need.amount)
         if after is not None:
-            return after.next_generation(
-                amount=need.amount, currency=currency, key=key, account=self.account, balance=need.balance
-            )
+            return after.next_generation(amount=need.amount, currency=currency, key=key, balance=need.balance)
         return Purchase(
             generation=0,
             amount=need.amount,
             currency=currency,
             key=key,
-            account=self.account,
             balance_before=need.balance,
         )
 
@@ -311,25 +314,14 @@ class Buyer:
         )
 
     def _about_to_hand_out(self, purchase: Purchase) -> Purchase:
-        """Record that a person may see the link from now on."""
+        """Record that a person may see the link from now on, unless another try has changed the record."""
         self.claims.claim(purchase)
         self.current_try.check()
         handed_out = purchase.handing_out()
-        if self.journal.differs_from(handed_out):
-            self.journal.save(handed_out)
+        self.journal.save(handed_out)
         return handed_out
 
 
 def _is_payable(purchase: Purchase | None, situation: Situation) -> bool:
     """Say whether a checkout waits to be paid, so that nothing more will be asked for."""
     return purchase is not None and purchase.has_checkout and situation.expired_for is None
-
-
-def _recent_ids(situation: Situation) -> tuple[str, ...]:
-    """Return the checkouts that a POST of now cannot have made; older ones are told apart by their date."""
-    since = situation.now - 2 * CLOCK_SKEW
-    return tuple(
-        checkout.id
-        for checkout in situation.checkouts
-        if checkout.id and (checkout.created_at is None or checkout.created_at >= since)
-    )

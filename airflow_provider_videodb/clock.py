@@ -39,7 +39,8 @@ class TryClock:
         self._clock = clock
         # The clocks of two workers tell different times, so the whole time that a POST may take begins anew here.
         self._quiet_from = clock.monotonic() + in_flight
-        self._expired_from: float | None = None
+        #: Which checkout is called expired, and since when.
+        self._expired: tuple[str | None, float] | None = None
 
     def note_end_of_post(self) -> None:
         """Note that the POST of this try has ended one way or the other."""
@@ -52,10 +53,11 @@ class TryClock:
     def expired_for(self, purchase: Purchase | None, checkouts: list[Checkout], now: float) -> timedelta | None:
         """Return for how long this try has seen VideoDB call the purchase's checkout expired."""
         if purchase is None or status_of(purchase, by_id(checkouts)) != CheckoutStatus.EXPIRED:
-            self._expired_from = None
+            self._expired = None
             return None
-        self._expired_from = now if self._expired_from is None else self._expired_from
-        return timedelta(seconds=now - self._expired_from)
+        if self._expired is None or self._expired[0] != purchase.checkout_id:
+            self._expired = purchase.checkout_id, now
+        return timedelta(seconds=now - self._expired[1])
 
 
 def age_from_now(clock: Clock) -> Callable[[], float]:

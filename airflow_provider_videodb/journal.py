@@ -61,18 +61,17 @@ class Journal:
 
     def save(self, purchase: Purchase) -> None:
         """
-        Record ``purchase`` in place of what is there; when this returns, it is kept.
+        Record ``purchase`` in place of what is there, unless it is there; when this returns, it is kept.
 
         Of what is paid only a receipt is kept. It stays, so that a cleared task does not depend on VideoDB's list.
 
         :raises VideoDBTryOverError: if a newer try has written the record.
+        :raises VideoDBRecordUnreadableError: if an older one has.
         """
         self.check_unchanged()
-        self._write(_kept(purchase))
-
-    def differs_from(self, purchase: Purchase) -> bool:
-        """Say whether what this try has recorded is not ``purchase``."""
-        return self._known is None or self._known["purchase"] != _kept(purchase).to_dict()
+        kept = _kept(purchase)
+        if self._known is None or self._known["purchase"] != kept.to_dict():
+            self._write(kept)
 
     def check_unchanged(self) -> None:
         """

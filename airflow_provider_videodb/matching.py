@@ -32,6 +32,16 @@ def candidates(purchase: Purchase, checkouts: Sequence[Checkout]) -> list[Checko
     return [checkout for checkout in checkouts if _may_be_ours(checkout, purchase)]
 
 
+def recent_ids(checkouts: Iterable[Checkout], *, now: datetime) -> tuple[str, ...]:
+    """Return the checkouts that a POST of now cannot have made, as far as their dates do not tell."""
+    since = now - 2 * CLOCK_SKEW
+    return tuple(
+        checkout.id
+        for checkout in checkouts
+        if checkout.id and (checkout.created_at is None or checkout.created_at >= since)
+    )
+
+
 def paid_ids(purchase: Purchase, listed: Mapping[str, Checkout]) -> tuple[str, ...]:
     """Return which checkouts known to be this purchase's are paid; the one that its link leads to comes first."""
     return tuple(

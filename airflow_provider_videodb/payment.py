@@ -40,7 +40,7 @@ class PaymentWatch:
         self._missing_since: datetime | None = None
         self._missing_looks = 0
         self._expired_since: datetime | None = None
-        self._unknown: str | None = None
+        self._told_of: set[str] = set(CheckoutStatus)
 
     def paid(self, listed: Mapping[str, Checkout], *, now: datetime) -> Purchase | None:
         """
@@ -59,11 +59,11 @@ class PaymentWatch:
         status = status_of(purchase, listed)
         if status is None:
             self._note_missing(now)
-            return None
-        self._seen, self._missing_since, self._missing_looks = True, None, 0
+        else:
+            self._seen, self._missing_since, self._missing_looks = True, None, 0
+            self._note_unknown(status)
         if status != CheckoutStatus.EXPIRED:
             self._expired_since = None
-            self._note_unknown(status)
             return None
         self._expired_since = _earlier(self._expired_since, now)
         if now - self._expired_since >= SETTLING_TIME:
@@ -79,14 +79,14 @@ class PaymentWatch:
 
     def _note_unknown(self, status: str) -> None:
         """Say once that VideoDB uses a word that nobody knows; it is not taken for paid."""
-        if status not in (CheckoutStatus.PENDING, self._unknown):
+        if status not in self._told_of:
+            self._told_of.add(status)
             log.warning(
                 "VideoDB shows checkout %s in the state %r, which its documents do not know. Waiting for its payment "
                 "goes on.",
                 self._purchase.checkout_id,
                 status,
             )
-            self._unknown = status
 
 
 def _earlier(since: datetime | None, now: datetime) -> datetime:
@@ -100,7 +100,8 @@ def last_look(purchase: Purchase, listed: Mapping[str, Checkout], *, now: dateti
         return f"Nobody has been shown a link to pay the {purchase.amount} USD that were asked for."
     what = f"Checkout {purchase.checkout_id} over {purchase.amount} USD"
     if paid := paid_ids(purchase, listed):
-        was_paid = f"Checkout {', '.join(paid)} over {purchase.amount} USD was paid: its credits are on the account."
+        amount = purchase.settled(paid).amount_paid
+        was_paid = f"Checkout {', '.join(paid)} over {amount} USD was paid: its credits are on the account."
         if purchase.checkout_id in paid:
             return was_paid
         # What is paid is an orphan, so the link that people have may be payable still.

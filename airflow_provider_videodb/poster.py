@@ -129,7 +129,7 @@ class Poster:
             try:
                 self.journal.check_unchanged()
                 self.current_try.check()
-            except VideoDBTryOverError:
+            except VideoDBError:
                 with suppress(VideoDBError):
                     self.journal.save(intent.refused())
                 raise

@@ -107,9 +107,14 @@ class CreateAgain:
 
 @dataclass(frozen=True, kw_only=True)
 class LookAgain:
-    """Read the list once more after so many seconds: it may lag."""
+    """
+    Read the list once more after so many seconds: it may lag.
+
+    :param purchase: the purchase with what this look has found of it.
+    """
 
     seconds: float
+    purchase: Purchase | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +197,7 @@ def _step_with_checkout(purchase: Purchase, situation: Situation) -> Step:
 def _step_with_expired_checkout(purchase: Purchase, situation: Situation) -> Step:
     still_unsure = SETTLING_TIME - (situation.expired_for or timedelta(0))
     if still_unsure > timedelta(0):
-        return LookAgain(seconds=still_unsure.total_seconds())
+        return LookAgain(seconds=still_unsure.total_seconds(), purchase=purchase)
     if not can_have_expired(purchase, situation.listed, now=situation.now):
         return Stop(error=expired_error(purchase, situation.listed, now=situation.now))
     # Whatever lost answers left behind is older, so it has expired as well.

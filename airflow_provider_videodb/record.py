@@ -28,7 +28,8 @@ class Purchase:
     :param in_flight: how many seconds the last POST may take, while its try has not noted how it ended; else 0.
     :param not_ours: checkouts that were there before one of them, or that turned out to be another task's.
     :param orphans: unpaid checkouts that a lost answer left behind. Nobody has their links.
-    :param ended: checkouts of earlier generations and their dollars. VideoDB called them expired.
+    :param ended: checkouts of earlier generations and their dollars: VideoDB called them expired, or nobody has their
+        links.
     :param checkout_id: the checkout, once it is known.
     :param payment_url: its link; ``None`` too if the account was charged without one.
     :param handed_out: whether a person may have seen the link.
@@ -67,7 +68,7 @@ class Purchase:
         try:
             fields: dict[str, Any] = dict(record)  # type: ignore[call-overload]  # what is no mapping raises below
             lists = {name: tuple(fields[name]) for name in ("posts", "not_ours", "orphans", "notified", "paid")}
-            return cls(**fields | lists)
+            return cls(**fields | lists | {"ended": dict(fields["ended"])})
         except (TypeError, ValueError, KeyError) as err:
             raise VideoDBPurchaseUnknownError(
                 f"The journal of this purchase cannot be read ({err}), so what was bought is unknown. Nothing more was "
@@ -110,34 +111,28 @@ class Purchase:
             self, posts=(*self.posts, now.isoformat()), not_ours=merged(self.not_ours, others), in_flight=may_take
         )
 
-    def next_generation(
-        self, *, amount: int, currency: str | None, key: str, account: str | None, balance: float | None
-    ) -> Purchase:
+    def next_generation(self, *, amount: int, currency: str | None, key: str, balance: float | None) -> Purchase:
         """Begin the next checkout. What there was goes on being watched, since a payment may still show."""
-        ended = dict(self.ended)
-        if self.checkout_id is not None:
-            ended[self.checkout_id] = self.amount
         return Purchase(
             generation=self.generation + 1,
             amount=amount,
             currency=currency,
             key=key,
-            account=account,
             balance_before=balance,
             not_ours=self.not_ours,
             orphans=self.orphans,
-            ended=ended,
+            # What ended earlier keeps the amount that it had.
+            ended=dict.fromkeys(self.orphans, self.amount) | self._with_own_ended(),
         )
 
     def begun_anew(self) -> Purchase:
         """Forget what was sent, on a person's word. A checkout that is known goes on being watched."""
-        ended = {} if self.checkout_id is None else {self.checkout_id: self.amount}
         return replace(
             self,
             posts=(),
             in_flight=0,
             orphans=(),
-            ended={**self.ended, **ended},
+            ended=self._with_own_ended(),
             checkout_id=None,
             id_source=None,
             payment_url=None,
@@ -166,7 +161,7 @@ class Purchase:
         )
 
     def found(self, checkout: Checkout) -> Purchase:
-        """Note which entry of the list this purchase is."""
+        """Note which entry of the list this purchase is. The one that it was thought to be goes on being watched."""
         return replace(
             self,
             checkout_id=checkout.id,
@@ -203,10 +198,14 @@ class Purchase:
         """Return what must outlive a purchase that is paid: what was bought, not how it came about."""
         return replace(self, posts=(), in_flight=0, not_ours=())
 
+    def _with_own_ended(self) -> dict[str, int]:
+        own = {} if self.checkout_id is None else {self.checkout_id: self.amount}
+        return {**self.ended, **own}
+
     def _without(self, checkout_id: str | None) -> dict[str, Any]:
         return {
             "orphans": tuple(orphan for orphan in self.orphans if orphan != checkout_id),
-            "ended": {one: amount for one, amount in self.ended.items() if one != checkout_id},
+            "ended": {one: amount for one, amount in self._with_own_ended().items() if one != checkout_id},
         }
 
 

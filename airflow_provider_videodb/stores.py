@@ -112,10 +112,15 @@ class VariableStore:
         """Return what is kept, ``None`` if it is proven that nothing is."""
         key = self._key(name)
         kept = read_variable(key)
+        if kept is None:
+            return None
         try:
-            return None if kept is None else json.loads(kept)
+            value = json.loads(kept)
         except ValueError as err:
             raise VideoDBRecordUnreadableError(_failure(f"holds no JSON in its Variable {key!r}", err)) from err
+        if value is None:
+            raise VideoDBRecordUnreadableError(_failure(f"holds nothing in its Variable {key!r}", kept))
+        return value
 
     def set(self, name: str, value: Any) -> None:
         """Keep ``value`` until somebody deletes the Variable."""
@@ -131,9 +136,10 @@ class VariableStore:
 
 def _is_emptied_on_success() -> bool:
     """Say whether Airflow empties the task state store of a task that succeeds or is marked so."""
-    from airflow.configuration import conf
+    # It is there where there is a task state store.
+    from airflow.sdk.configuration import conf
 
-    return bool(conf.getboolean("state_store", "clear_on_success", fallback=False))
+    return bool(conf.getboolean("state_store", "clear_on_success"))
 
 
 def _failure(what: str, why: object) -> str:

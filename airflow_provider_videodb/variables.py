@@ -8,6 +8,7 @@ that it could not read what it says of one that is not there. A purchase must no
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -45,10 +46,7 @@ def write_variable(key: str, value: str) -> None:
     """
     from airflow.sdk.execution_time.comms import PutVariable
 
-    try:
-        _ask(PutVariable(key=key, value=value, description=None))
-    except Exception as err:
-        raise VideoDBRecordNotKeptError(_failure(f"could not write its Variable {key!r}", err)) from err
+    _change(PutVariable(key=key, value=value, description=None), f"could not write its Variable {key!r}")
 
 
 def delete_variable(key: str) -> None:
@@ -59,10 +57,7 @@ def delete_variable(key: str) -> None:
     """
     from airflow.sdk.execution_time.comms import DeleteVariable
 
-    try:
-        _ask(DeleteVariable(key=key))
-    except Exception as err:
-        raise VideoDBRecordNotKeptError(_failure(f"could not delete its Variable {key!r}", err)) from err
+    _change(DeleteVariable(key=key), f"could not delete its Variable {key!r}")
 
 
 def variable_key(prefix: str, *identity: str) -> str:
@@ -71,7 +66,8 @@ def variable_key(prefix: str, *identity: str) -> str:
 
     It is readable where Airflow can take it. What is long, or would mean something in a URL, gives way to its hash.
     """
-    digest = hashlib.sha256("\x1f".join(identity).encode()).hexdigest()
+    # JSON tells all identities apart, and writes half of a surrogate pair as text.
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     # Parts may hold the separator, so that two identities could read the same.
     parts = identity if len(identity) == 1 else (*identity, digest[:8])
     readable = "__".join((prefix, *parts))
@@ -141,6 +137,18 @@ def _prove_readable() -> None:
     delete_variable(name)
     if seen != value:
         raise VideoDBRecordUnreadableError(_failure("could not read a Variable that it has just written", "not found"))
+
+
+def _change(message: Any, failure: str) -> None:
+    from airflow.sdk.execution_time.comms import OKResponse
+
+    try:
+        done = _ask(message)
+    except Exception as err:
+        raise VideoDBRecordNotKeptError(_failure(failure, err)) from err
+    # Airflow answers a write with nothing and a deletion with OK.
+    if done is not None and not (isinstance(done, OKResponse) and done.ok):
+        raise VideoDBRecordNotKeptError(_failure(failure, done))
 
 
 def _ask(message: Any) -> Any:

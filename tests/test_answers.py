@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_videodb.answers import BUY, answer_variable, how_to_resolve, resolved
-from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError, VideoDBResponseError
-from tests.support.checkouts import LINK, after, asked, listed, made
+from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
+from tests.support.checkouts import LINK, after, asked, expired, listed, made
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.models import Checkout
@@ -29,6 +29,7 @@ HOW_TO_RESOLVE = (
         (made(paid=("cs_1",)), []),
         (made(handed_out=True), [listed(status="completed"), listed("cs_2", "completed")]),
         (asked(orphans=("cs_1",)), [listed(status="completed"), listed("cs_2")]),
+        (made(checkout_id="cs_3", ended={"cs_1": 20}), [listed(status="completed"), expired("cs_3")]),
     ],
 )
 def test_no_answer_changes_what_is_known_to_be_paid(purchase: Purchase, entries: list[Checkout], answer: str) -> None:
@@ -41,10 +42,17 @@ def test_no_answer_changes_what_is_known_to_be_paid(purchase: Purchase, entries:
         # "buy" forgets all that was sent, ...
         (asked(orphans=("cs_1",)), [listed()], BUY, asked(posts=())),
         (LINK_ALONE, [listed()], BUY, asked(posts=())),
-        (made(), [listed()], BUY, asked(posts=())),
-        # ... save what has expired: a new generation follows by itself.
-        (made(), [listed(status="expired")], BUY, made()),
-        (made(handed_out=True), [listed(status="expired")], BUY, made(handed_out=True)),
+        # ... save a checkout that is known: it goes on being watched.
+        (made(), [listed()], BUY, asked(posts=(), ended={"cs_1": 50})),
+        (made(ended={"cs_0": 20}), [], BUY, asked(posts=(), ended={"cs_0": 20, "cs_1": 50})),
+        # A person may believe what we do not: that it has expired, however young it is.
+        (
+            made(handed_out=True, notified=("0:SlackNotifier",)),
+            [listed(status="expired")],
+            BUY,
+            asked(posts=(), ended={"cs_1": 50}, generation=1),
+        ),
+        (made(handed_out=True), [expired()], BUY, asked(posts=(), ended={"cs_1": 50})),
         # The key of what may be an expired one is not used again.
         (asked(), [listed(status="expired")], BUY, asked(posts=(), generation=1)),
         (LINK_ALONE, [listed(), listed("cs_2", "expired")], BUY, asked(posts=(), generation=1)),
@@ -60,12 +68,12 @@ def test_no_answer_changes_what_is_known_to_be_paid(purchase: Purchase, entries:
             made(),
             [listed(status="expired"), listed("cs_2", "completed")],
             "cs_2",
-            made(checkout_id="cs_2", id_source="list", paid=("cs_2",)),
+            made(checkout_id="cs_2", id_source="list", ended={"cs_1": 50}, paid=("cs_2",)),
         ),
         # an unpaid one is what the link leads to,
         (LINK_ALONE, [listed()], "cs_1", LINK_ALONE.found(listed())),
         (LINK_ALONE, [listed(status="expired")], "cs_1", LINK_ALONE.found(listed())),
-        (made(), [listed("cs_2")], "cs_2", made(checkout_id="cs_2", id_source="list")),
+        (made(), [listed("cs_2")], "cs_2", made(checkout_id="cs_2", id_source="list", ended={"cs_1": 50})),
         (made(), [listed(status="expired"), listed("cs_2")], "cs_2", made()),
         # and without a link an orphan.
         (asked(), [listed()], "cs_1", asked(posts=(), orphans=("cs_1",))),
@@ -89,6 +97,8 @@ def test_an_answer_is_followed(purchase: Purchase, entries: list[Checkout], answ
             "cs_1",
             "'cs_1' is not 'buy', and in no state that VideoDB's documents know",
         ),
+        ([listed(status="")], "cs_1", "'cs_1' is not 'buy', and in no state that VideoDB's documents know"),
+        ([listed(None)], "None", "'None' is not 'buy', and the id of no checkout in VideoDB's list"),
     ],
 )
 def test_an_answer_that_cannot_be_followed_buys_nothing_and_says_why(
@@ -99,7 +109,17 @@ def test_an_answer_that_cannot_be_followed_buys_nothing_and_says_why(
     assert str(caught.value) == f"The answer {why}. Nothing was bought. {HOW_TO_RESOLVE}"
 
 
-@pytest.mark.parametrize("entries", [[], [listed()], [listed("cs_2", "completed")]])
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [listed()],
+        [listed("cs_2", "completed")],
+        [listed(status="processing")],
+        [listed(status="")],
+        [listed(), listed("cs_2", "expired")],
+    ],
+)
 def test_buy_is_refused_while_a_link_is_out_that_may_be_paid(entries: list[Checkout]) -> None:
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         resolved(made(handed_out=True), BUY, entries)
@@ -110,9 +130,9 @@ def test_buy_is_refused_while_a_link_is_out_that_may_be_paid(entries: list[Check
     )
 
 
-def test_a_checkout_in_a_state_of_no_known_word_is_not_written_off_by_buy() -> None:
-    with pytest.raises(VideoDBResponseError, match="'disputed'"):
-        resolved(made(), BUY, [listed(status="disputed")])
+@pytest.mark.parametrize("state", ["pending", "processing", ""])
+def test_what_buy_writes_off_is_watched_on(state: str) -> None:
+    assert "cs_1" in resolved(made(), BUY, [listed(status=state)]).watched
 
 
 def test_the_answer_has_a_variable_for_each_purchase() -> None:

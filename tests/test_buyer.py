@@ -3,162 +3,59 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.exceptions import ErrorType
 
 from airflow_provider_videodb import buyer
-from airflow_provider_videodb.buyer import Buyer, Clock
 from airflow_provider_videodb.claims import VariableClaims
 from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
     VideoDBAuthenticationError,
+    VideoDBCheckoutExpiredError,
+    VideoDBCheckoutMissingError,
+    VideoDBError,
     VideoDBLimitExceededError,
     VideoDBNotSentError,
     VideoDBOutcomeUnknownError,
     VideoDBPurchaseUnknownError,
     VideoDBRateLimitError,
+    VideoDBRecordNotKeptError,
+    VideoDBRecordUnreadableError,
     VideoDBRefusedError,
     VideoDBResponseError,
     VideoDBServerError,
+    VideoDBTryOverError,
 )
-from airflow_provider_videodb.journal import Journal
 from airflow_provider_videodb.limits import SpendLimits
 from airflow_provider_videodb.purchase import idempotency_key
 from airflow_provider_videodb.record import Purchase
-from tests.support.checkouts import LINK, NOON, after, answered, asked, listed, made
-from tests.support.variables import Store, Variables
+from airflow_provider_videodb.stores import VariableStore
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+from tests.support.airflow_faults import FAULTS, REFUSALS
+from tests.support.checkouts import LINK, NOON, YESTERDAY, after, answered, asked, expired, listed, made
+from tests.support.worlds import ACCOUNT, IDENTITY, LOOK, OTHER, OWNER, POST_TIMEOUT, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_provider_videodb.models import Checkout
 
-IDENTITY = ("dag", "run", "task", "-1")
-OWNER, OTHER = "dag/run/task/-1", "dag/run/other/-1"
 KEY = idempotency_key(*IDENTITY, 0, 50)
-#: What one look at the list and one POST take.
-LOOK, POST = 1, 2
 LOST = VideoDBOutcomeUnknownError("The answer was lost.")
-
-
-def claim_on(checkout_id: str) -> str:
-    return f"videodb_checkout__{checkout_id}"
-
-
-@dataclass
-class World:
-    """
-    An account, what Airflow keeps, and the time; notes what is done to them, in order.
-
-    :param answers: what the POSTs are answered with, one after the other.
-    :param entries: VideoDB's list.
-    """
-
-    entries: list[Checkout] = field(default_factory=list)
-    answers: list[Checkout | Exception] = field(default_factory=list)
-    limits: SpendLimits = field(default_factory=SpendLimits)
-    durable: bool = True
-    time: datetime = NOON
-    done: list[str] = field(default_factory=list)
-    posts: list[dict[str, Any]] = field(default_factory=list)
-    store: Store = field(default_factory=Store)
-    variables: Variables = field(default_factory=Variables)
-    #: What happens in the account while a POST is under way.
-    meanwhile: Callable[[], object] = lambda: None
-
-    @property
-    def buyer(self) -> Buyer:
-        return Buyer(
-            shop=self,
-            journal=Journal(_NotedStore(self) if self.durable else None),
-            claims=VariableClaims(),
-            limits=self.limits,
-            identity=IDENTITY,
-            since=NOON,
-            clock=self,  # type: ignore[arg-type]
-        )
-
-    def buys(self, amount: int = 50) -> Purchase:
-        return self.buyer.obtain_checkout(amount, currency="usd", redirect_url="https://back.example", balance=3.5)
-
-    @property
-    def record(self) -> Purchase | None:
-        kept = self.store.get("videodb_purchase")
-        return None if kept is None else Purchase.from_dict(kept)
-
-    @record.setter
-    def record(self, purchase: Purchase) -> None:
-        self.store.set("videodb_purchase", purchase.to_dict())
-
-    @property
-    def claims(self) -> dict[str, str]:
-        return {key.rsplit("__", 1)[1]: owner for key, owner in self.variables.kept.items() if "checkout__" in key}
-
-    def claim(self, checkout_id: str, owner: str) -> None:
-        self.variables.kept[claim_on(checkout_id)] = owner
-
-    # What is asked of the account and of the clock
-
-    def list_checkouts(self) -> list[Checkout]:
-        self.done.append("look")
-        self.time += timedelta(seconds=LOOK)
-        return list(self.entries)
-
-    def topup(self, amount: int, **rest: Any) -> Checkout:
-        self.done.append("post")
-        self.posts.append({"amount": amount, "at": self.time.isoformat()} | rest)
-        self.time += timedelta(seconds=POST)
-        self.meanwhile()
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def now(self) -> datetime:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.done.append(f"sleep {seconds:g}")
-        self.time += timedelta(seconds=seconds)
-
-
-@dataclass
-class _NotedStore:
-    world: World
-
-    @property
-    def ends_with_run(self) -> bool:
-        return self.world.store.ends_with_run
-
-    def get(self, name: str) -> Any:
-        return self.world.store.get(name)
-
-    def set(self, name: str, value: Any) -> None:
-        self.world.done.append("save")
-        self.world.store.set(name, value)
-
-    def delete(self, name: str) -> None:
-        raise AssertionError(f"{name} ends with its run")
+OVER = VideoDBTryOverError("This try is over.")
+UNREADABLE = VideoDBRecordUnreadableError("Airflow could not say.")
+A_DAY = timedelta(days=1)
+#: A purchase of this account, of which VideoDB has shown nothing yet.
+HANDED_OUT = made(handed_out=True)
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made_up = World()
-
-    def claims(key: str, value: str) -> None:
-        made_up.done.append(f"claim {key.rsplit('__', 1)[1]}")
-        made_up.variables.kept[key] = value
-
-    monkeypatch.setattr(made_up.variables, "set", claims)
-    made_up.variables.install(monkeypatch)
-    monkeypatch.setattr(
-        "airflow_provider_videodb.claims.time", SimpleNamespace(sleep=lambda _: made_up.done.append("let others claim"))
-    )
+    made_up.install(monkeypatch)
     return made_up
 
 
@@ -176,7 +73,7 @@ def test_the_intent_is_recorded_before_the_post_and_the_checkout_before_its_link
     bought = world.buys()
 
     # After the answer the list is read once more: it may be paid already.
-    assert world.done == ["look", "save", "post", "save", "claim cs_1", "look", "save"]
+    assert world.money == ["look", "save", "post", "save", "claim cs_1", "look", "save"]
     assert world.posts == [
         {
             "amount": 50,
@@ -192,6 +89,7 @@ def test_the_intent_is_recorded_before_the_post_and_the_checkout_before_its_link
         currency="usd",
         key=KEY,
         balance_before=3.5,
+        account=ACCOUNT,
         posts=(after(LOOK).isoformat(),),
         checkout_id="cs_1",
         id_source="answer",
@@ -216,7 +114,9 @@ def test_while_the_post_is_under_way_the_intent_is_all_that_is_recorded(world: W
             currency="usd",
             key=KEY,
             balance_before=3.5,
+            account=ACCOUNT,
             posts=(after(LOOK).isoformat(),),
+            in_flight=5 + POST_TIMEOUT,
             not_ours=("cs_9",),
         )
     ]
@@ -231,10 +131,13 @@ def test_what_was_there_before_is_not_its_own_as_far_as_its_date_does_not_tell(w
         listed("cs_older", made_at=NOON - 10 * minutes - timedelta(microseconds=1)),
         listed("cs_ahead", made_at=NOON + 5 * minutes),
         listed(None),
+        # It has no date that could tell.
         listed("cs_dateless", made_at=None),
+        listed("cs_unreadable", amount=None, made_at=None, unreadable=("amount", "created_at")),
+        listed(None, made_at=None),
     ]
 
-    assert world.buys().not_ours == ("cs_now", "cs_10", "cs_ahead")
+    assert world.buys().not_ours == ("cs_now", "cs_10", "cs_ahead", "cs_dateless", "cs_unreadable")
 
 
 @pytest.mark.parametrize(
@@ -247,18 +150,17 @@ def test_a_post_that_did_nothing_is_taken_back(world: World, error: VideoDBAPIEr
         world.buys()
 
     assert caught.value is error
-    assert world.done == ["look", "save", "post", "save"]
+    assert world.money == ["look", "save", "post", "save"]
     assert world.record is not None
-    assert (world.record.posts, world.record.stands) == ((), False)
+    assert (world.record.posts, world.record.in_flight, world.record.stands) == ((), 0, False)
 
 
 def test_a_post_that_did_nothing_leaves_the_one_before_it_standing(world: World) -> None:
     world.record, world.answers = asked(), [VideoDBRefusedError("400")]
-    world.time = after(60)
     with pytest.raises(VideoDBRefusedError):
         world.buys()
 
-    assert world.record == asked()
+    assert world.record == asked(account=ACCOUNT)
 
 
 @pytest.mark.parametrize("error", errors_of(VideoDBOutcomeUnknownError, VideoDBServerError, VideoDBResponseError))
@@ -268,7 +170,7 @@ def test_a_lost_answer_is_looked_into_once_the_list_has_settled_and_asked_for_ag
     world.answers = [error, answered()]
     bought = world.buys()
 
-    assert world.done == [
+    assert world.money == [
         *("look", "save", "post"),
         # The list settles from the end of the POST on, and a look is as old as its beginning.
         *("look", "sleep 10", "look"),
@@ -295,19 +197,23 @@ def test_the_orphans_of_lost_answers_are_named_before_it_asks_again(
     )
 
 
-def test_one_try_loses_two_answers_and_leaves_the_rest_to_the_next(world: World) -> None:
+@pytest.mark.parametrize(("needs", "reprices"), [([50], False), ([50], True), ([50, 49, 48, 47, 46], True)])
+def test_one_try_loses_two_answers_and_leaves_the_rest_to_the_next(
+    world: World, needs: list[int], reprices: bool
+) -> None:
     second = VideoDBServerError("Lost again.")
-    world.answers = [LOST, second]
-    world.meanwhile = lambda: world.entries.append(listed(f"cs_{len(world.posts)}"))
+    world.needs, world.answers = needs, [LOST, second]
+    world.meanwhile = lambda: world.entries.append(listed(f"cs_{len(world.posts)}", amount=world.posts[-1]["amount"]))
     with pytest.raises(VideoDBServerError) as caught:
-        world.buys()
+        world.buys(reprices=reprices)
 
     assert caught.value is second
     assert len(world.posts) == 2
     # What the looks have found is recorded for the next try.
-    assert world.done[-2:] == ["look", "save"]
+    assert world.money[-2:] == ["look", "save"]
     assert world.record is not None
     assert world.record.orphans == ("cs_1", "cs_2")
+    assert world.record.in_flight == 0
 
 
 def test_a_step_that_it_does_not_know_buys_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +221,7 @@ def test_a_step_that_it_does_not_know_buys_nothing(world: World, monkeypatch: py
     with pytest.raises(AssertionError, match="a new step"):
         world.buys()
 
-    assert world.done == ["look"]
+    assert world.money == ["look"]
 
 
 def test_a_lost_answer_that_was_charged_for_is_paid(world: World) -> None:
@@ -323,12 +229,12 @@ def test_a_lost_answer_that_was_charged_for_is_paid(world: World) -> None:
     world.meanwhile = lambda: world.entries.append(listed(status="completed"))
     bought = world.buys()
 
-    assert world.done == [
+    assert world.money == [
         *("look", "save", "post", "look", "sleep 10", "look"),
         *("claim cs_1", "let others claim", "save"),
     ]
     assert (bought.checkout_id, bought.paid, bought.id_source) == ("cs_1", ("cs_1",), "list")
-    assert world.record == bought
+    assert world.record == bought.receipt()
 
 
 def test_what_is_charged_at_once_with_an_answer_is_paid(world: World) -> None:
@@ -336,19 +242,24 @@ def test_what_is_charged_at_once_with_an_answer_is_paid(world: World) -> None:
     world.meanwhile = lambda: world.entries.append(listed(status="completed"))
 
     assert world.buys().paid == ("cs_1",)
-    assert world.done == [
+    assert world.money == [
         *("look", "save", "post", "save", "claim cs_1", "look"),
         # Nobody else can have seen it as its own before it was claimed, unless it was paid.
         *("let others claim", "save"),
     ]
 
 
-@pytest.mark.parametrize("settled", [True, False])
-def test_a_paid_record_needs_no_look(world: World, settled: bool) -> None:
-    world.record = paid = made(paid=("cs_1",), handed_out=settled)
+@pytest.mark.parametrize("entries", [[], [listed()], [listed("cs_2")], [expired()], [listed(status="processing")]])
+@pytest.mark.parametrize("handed_out", [True, False])
+def test_a_receipt_needs_no_list_of_videodbs(world: World, entries: list[Checkout], handed_out: bool) -> None:
+    """A cleared task does not depend on what VideoDB's list remembers."""
+    receipt = made(posts=(), paid=("cs_1",), paid_at=YESTERDAY.isoformat(), handed_out=handed_out)
+    world.record, world.entries = receipt, entries
+    world.claim("cs_1", OWNER)
 
-    assert world.buys() == paid
-    assert world.done == []
+    assert world.buys() == receipt
+    assert world.posts == []
+    assert "save" not in world.done
 
 
 def test_a_link_that_is_out_is_waited_for_by_every_try(world: World) -> None:
@@ -363,6 +274,7 @@ def test_a_link_that_is_out_is_waited_for_by_every_try(world: World) -> None:
     [
         (None, SpendLimits(max_amount=49), None),
         (asked(posts=()), SpendLimits(max_amount=49), asked(posts=())),
+        (asked(in_flight=5), SpendLimits(max_amount=49), asked()),
     ],
 )
 def test_what_a_limit_stops_is_recorded_where_it_had_begun(
@@ -375,7 +287,7 @@ def test_what_a_limit_stops_is_recorded_where_it_had_begun(
         world.buys()
 
     assert world.record == kept
-    assert world.done == (["look"] if kept is None else ["look", "save"])
+    assert world.posts == []
 
 
 def test_a_link_that_breaks_the_month_is_not_handed_out(world: World) -> None:
@@ -385,18 +297,313 @@ def test_a_link_that_breaks_the_month_is_not_handed_out(world: World) -> None:
     with pytest.raises(VideoDBLimitExceededError, match="withheld"):
         world.buys()
 
-    assert world.done[-3:] == ["sleep 11", "look", "save"]
+    assert world.money[-2:] == ["sleep 11", "look"]
     assert world.record is not None
     assert (world.record.checkout_id, world.record.handed_out) == ("cs_1", False)
 
 
-def test_what_has_expired_is_replaced_under_another_key(world: World) -> None:
-    world.record, world.entries = made(handed_out=True), [listed(status="expired")]
-    world.answers = [answered("cs_2", url="https://pay.example/cs_2")]
+class TestWhatVideoDBCallsExpired:
+    def test_is_replaced_under_another_key_after_a_second_look(self, world: World) -> None:
+        world.record, world.entries = HANDED_OUT, [expired()]
+        world.answers = [answered("cs_2", url="https://pay.example/cs_2")]
+        bought = world.buys()
+
+        assert world.money[:5] == ["look", "sleep 10", "look", "save", "post"]
+        assert (bought.generation, bought.checkout_id, bought.ended) == (1, "cs_2", {"cs_1": 50})
+        assert [post["idempotency_key"] for post in world.posts] == [idempotency_key(*IDENTITY, 1, 50)]
+
+    @pytest.mark.parametrize("then", ["pending", "processing", ""])
+    def test_is_not_replaced_where_the_second_look_says_otherwise(self, world: World, then: str) -> None:
+        world.record, world.entries = HANDED_OUT, [expired()]
+        world.at_look[2] = lambda: world.entries.__setitem__(0, listed(status=then))
+
+        assert world.buys() == HANDED_OUT
+        assert world.posts == []
+
+    def test_is_paid_where_the_second_look_says_so(self, world: World) -> None:
+        world.record, world.entries = HANDED_OUT, [expired()]
+        world.at_look[2] = lambda: world.entries.__setitem__(0, listed(status="completed"))
+
+        assert world.buys().paid == ("cs_1",)
+        assert world.posts == []
+
+    def test_is_waited_for_where_the_second_look_does_not_show_it(self, world: World) -> None:
+        world.record, world.entries = HANDED_OUT, [expired()]
+        world.at_look[2] = world.entries.clear
+
+        assert world.buys() == HANDED_OUT
+        assert world.posts == []
+
+    @pytest.mark.parametrize(
+        ("record", "entry"),
+        [
+            (HANDED_OUT, listed(status="expired")),
+            (made(), listed(status="expired", made_at=after(-3600))),
+            (HANDED_OUT, listed(status="expired", made_at=None)),
+            # Nobody knows how old it is.
+            (made(posts=()), listed(status="expired", made_at=None)),
+        ],
+    )
+    @pytest.mark.parametrize("clock_is_off", [timedelta(0), timedelta(minutes=5), -A_DAY])
+    def test_is_left_to_a_person_where_it_cannot_have_expired(
+        self, world: World, record: Purchase, entry: Checkout, clock_is_off: timedelta
+    ) -> None:
+        world.record, world.entries = record, [entry]
+        world.time += clock_is_off
+        with pytest.raises(VideoDBCheckoutExpiredError, match="may still be payable"):
+            world.buys()
+
+        assert world.posts == []
+        assert world.record == record
+
+    def test_of_the_next_generation_is_not_believed_on_what_was_seen_of_the_last(self, world: World) -> None:
+        """It is called expired as soon as it is made, and looks its age."""
+        world.record, world.entries = HANDED_OUT, [expired()]
+        world.answers = [answered("cs_2"), answered("cs_3")]
+        world.meanwhile = lambda: world.entries.append(expired(f"cs_{len(world.posts) + 1}"))
+        world.at_look[4] = lambda: world.entries.__setitem__(1, listed("cs_2"))
+
+        assert world.buys().checkout_id == "cs_2"
+        assert len(world.posts) == 1
+
+    def test_and_of_a_link_without_an_id_ends_as_well(self, world: World) -> None:
+        """Its id is found in the list, which shows it as expired: it must not be looked for for good."""
+        world.record, world.entries = asked(payment_url=LINK), [listed(status="expired")]
+        world.time, world.answers = NOON + A_DAY, [answered("cs_2")]
+        bought = world.buys()
+
+        assert (bought.checkout_id, bought.generation, bought.ended) == ("cs_2", 1, {"cs_1": 50})
+        assert world.done.count("look") < 6
+
+    @pytest.mark.parametrize("late", ["cs_1", "cs_2", "cs_3"])
+    def test_is_watched_over_generations_and_amounts(self, world: World, late: str) -> None:
+        for generation, amount in enumerate([50, 97, 5], start=1):
+            world.needs, world.answers = [amount], [answered(f"cs_{generation}", amount=amount)]
+            world.entries = [expired(f"cs_{earlier}") for earlier in range(1, generation)]
+            world.this_try.id = f"try-{generation}"
+            world.buys()
+        assert world.record is not None
+        assert world.record.ended == {"cs_1": 50, "cs_2": 97}
+
+        world.this_try.id = "try-4"
+        world.entries = [listed(late, "completed")]
+        bought = world.buys()
+        assert (bought.paid, bought.amount_paid) == ((late,), {"cs_1": 50, "cs_2": 97, "cs_3": 5}[late])
+        assert world.record == bought.receipt()
+        assert len(world.posts) == 3
+
+
+class TestATryThatMayNotGoOn:
+    @pytest.mark.parametrize("error", [OVER, UNREADABLE])
+    @pytest.mark.parametrize(
+        ("record", "entries"),
+        [(None, []), (asked(posts=()), []), (asked(), []), (asked(), [listed()]), (HANDED_OUT, [expired()])],
+    )
+    def test_buys_nothing(
+        self, world: World, record: Purchase | None, entries: list[Checkout], error: VideoDBError
+    ) -> None:
+        if record is not None:
+            world.record = record
+        world.entries, world.this_try.error = entries, error
+        with pytest.raises(type(error)):
+            world.buys()
+
+        assert world.posts == []
+        assert world.record is None or world.record.in_flight == 0
+
+    @pytest.mark.parametrize("error", [OVER, UNREADABLE])
+    @pytest.mark.parametrize(
+        ("record", "entries"),
+        [
+            (made(), [listed()]),
+            (HANDED_OUT, [listed()]),
+            (HANDED_OUT, []),
+            (asked(payment_url=LINK), [listed()]),
+        ],
+    )
+    def test_hands_out_no_link(
+        self, world: World, record: Purchase, entries: list[Checkout], error: VideoDBError
+    ) -> None:
+        world.record, world.entries, world.this_try.error = record, entries, error
+        with pytest.raises(type(error)):
+            world.buys()
+
+        assert world.record == record
+
+    def test_keeps_the_link_back_that_it_was_answered_with(self, world: World) -> None:
+        """Told to stop while the POST is under way."""
+        world.answers = [answered()]
+        world.meanwhile = lambda: setattr(world.this_try, "error", OVER)
+        with pytest.raises(VideoDBTryOverError):
+            world.buys()
+
+        assert world.record is not None
+        assert (world.record.checkout_id, world.record.handed_out) == ("cs_1", False)
+
+    @pytest.mark.parametrize("by", ["try-0", "try-2"])
+    @pytest.mark.parametrize("look", [1, 2, 3])
+    def test_leaves_what_another_try_has_written(self, world: World, by: str, look: int) -> None:
+        """Whichever look it stood still at: before the POST, after the answer, before the link goes out."""
+        theirs = made(checkout_id="cs_9", handed_out=True)
+        world.limits = SpendLimits(monthly_topup_limit=Decimal(1000))
+        world.answers = [answered()]
+        world.meanwhile = lambda: world.entries.append(listed(made_at=world.time))
+
+        def other_try_writes() -> None:
+            world.keeps(theirs, by=by)
+            world.this_try.error = OVER if by == "try-2" else None
+
+        world.at_look[look] = other_try_writes
+        with pytest.raises(VideoDBTryOverError if by == "try-2" else VideoDBRecordUnreadableError):
+            world.buys()
+
+        assert len(world.posts) == (look > 1)
+        assert world.record == theirs
+        assert world.store.get("videodb_purchase")["try"] == by
+
+    @pytest.mark.parametrize("by", ["try-0", "try-2"])
+    def test_hands_out_no_link_that_another_has_replaced(self, world: World, by: str) -> None:
+        """Though it has nothing new to write."""
+        world.record, world.entries = HANDED_OUT, [listed()]
+        theirs = made(checkout_id="cs_9", handed_out=True)
+        world.at_look[1] = lambda: world.keeps(theirs, by=by)
+        with pytest.raises(VideoDBRecordUnreadableError):
+            world.buys()
+
+        assert world.record == theirs
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            lambda buyer, world: buyer.obtain_checkout(HANDED_OUT, world.assess, currency=None, redirect_url=None),
+            lambda buyer, _: buyer.settle(made(handed_out=True, paid=("cs_1",))),
+        ],
+        ids=["buys", "settles"],
+    )
+    def test_writes_no_payment_over_what_another_try_has_written(self, world: World, act: Any) -> None:
+        world.record, world.entries = HANDED_OUT, [listed(status="completed")]
+        theirs = made(checkout_id="cs_9")
+        buyer_of_this_try = world.buyer
+        assert buyer_of_this_try.begun() == HANDED_OUT
+        world.keeps(theirs, by="try-2")
+        world.this_try.error = OVER
+        with pytest.raises(VideoDBTryOverError):
+            act(buyer_of_this_try, world)
+
+        assert world.record == theirs
+
+
+class TestAnAirflowThatKeepsNothing:
+    """Variables, which Airflow below 3.3 has for a record, and which all have for claims."""
+
+    @pytest.fixture(
+        autouse=True,
+        params=[
+            pytest.param(True, marks=pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="3.3 only")),
+            False,
+        ],
+        ids=["3.3", "below 3.3"],
+    )
+    def version(self, request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("airflow_provider_videodb.variables.VARIABLES_CAN_BE_LISTED", request.param)
+        world.place, world.answers = VariableStore(IDENTITY), [answered()]
+
+    def test_is_not_this_one(self, world: World) -> None:
+        assert world.buys().checkout_id == "cs_1"
+        assert world.buyer.begun() == world.buys()
+        assert len(world.posts) == 1
+
+    @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
+    def test_gets_no_post_where_it_refuses_the_intent(self, world: World, fault: Any) -> None:
+        world.at_look[1] = lambda: setattr(world.variables, "writing", fault)
+        with pytest.raises(VideoDBRecordNotKeptError):
+            world.buys()
+
+        assert world.posts == []
+
+    def test_gets_no_post_where_it_says_that_it_has_kept_the_intent(self, world: World) -> None:
+        world.at_look[1] = lambda: setattr(world.variables, "loses_writes", True)
+        with pytest.raises(VideoDBRecordUnreadableError):
+            world.buys()
+
+        assert world.posts == []
+
+    @pytest.mark.parametrize("said", [ErrorType.VARIABLE_NOT_FOUND, *ErrorType, *FAULTS], ids=repr)
+    @pytest.mark.parametrize("look", [0, 1])
+    def test_gets_no_post_where_it_cannot_read_the_record(self, world: World, said: Any, look: int) -> None:
+        """It says of a record that it cannot read what it says of one that is not there."""
+        world.buys()
+        world.posts.clear()
+        world.entries = [expired()]
+        if look:
+            world.at_look[world.done.count("look") + look] = lambda: setattr(world.variables, "failing", said)
+        else:
+            world.variables.failing = said
+        with pytest.raises(VideoDBRecordUnreadableError):
+            world.buys()
+
+        assert world.posts == []
+
+    @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
+    def test_sees_no_link_where_it_refuses_the_answer(self, world: World, fault: Any) -> None:
+        world.meanwhile = lambda: setattr(world.variables, "writing", fault)
+        with pytest.raises(VideoDBRecordNotKeptError):
+            world.buys()
+
+        # The next try finds that it has asked, and what came of it.
+        world.variables.writing, world.entries = None, [listed(status="completed")]
+        world.this_try.id = "try-2"
+        assert world.buys().paid == ("cs_1",)
+        assert len(world.posts) == 1
+
+    @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
+    def test_sees_no_link_where_it_refuses_the_claim(self, world: World, fault: Any) -> None:
+        world.place = None
+        world.meanwhile = lambda: setattr(world.variables, "writing", fault)
+        with pytest.raises(VideoDBRecordNotKeptError):
+            world.buys()
+        assert world.record is not None
+        assert (world.record.checkout_id, world.record.handed_out) == ("cs_1", False)
+
+        world.variables.writing = None
+        assert world.buys().handed_out
+        assert world.claims == {"cs_1": OWNER}
+        assert len(world.posts) == 1
+
+    def test_buys_once_where_the_list_forgets_what_was_paid(self, world: World) -> None:
+        """The receipt stays with us: neither a clear nor another try goes by VideoDB's list."""
+        world.meanwhile = lambda: world.entries.append(listed(status="completed"))
+        paid = world.buys()
+        for number, entries in enumerate(([], [listed()], [expired()], [listed(status="refunded")]), start=2):
+            world.entries, world.this_try.id = entries, f"try-{number}"
+            assert world.buys() == paid.receipt()
+
+        assert len(world.posts) == 1
+
+
+@pytest.mark.parametrize("in_flight", [5, 35, 45])
+@pytest.mark.parametrize("clock_is_off", [timedelta(0), A_DAY, -A_DAY, timedelta(minutes=5)])
+@pytest.mark.parametrize("entries", [[], [listed()]])
+def test_a_post_of_a_killed_try_is_waited_out_whatever_the_clocks_say(
+    world: World, in_flight: float, clock_is_off: timedelta, entries: list[Checkout]
+) -> None:
+    world.record, world.entries = asked(in_flight=in_flight), entries
+    world.answers, world.time = [answered("cs_2")], NOON + clock_is_off
+    began = world.seconds
     bought = world.buys()
 
-    assert (bought.generation, bought.checkout_id) == (1, "cs_2")
-    assert [post["idempotency_key"] for post in world.posts] == [idempotency_key(*IDENTITY, 1, 50)]
+    assert world.money[:2] == ["look", f"sleep {in_flight + 10:g}"]
+    # By seconds that nobody can set back: the POST may take effect to the last, and the list lag after that.
+    assert world.seconds - began > in_flight + 10
+    assert bought.orphans == tuple(str(entry.id) for entry in entries)
+
+
+def test_a_post_of_a_killed_try_that_takes_effect_late_is_found(world: World) -> None:
+    world.record = asked(in_flight=35)
+    world.at_look[2] = lambda: world.entries.append(listed(status="completed"))
+
+    assert world.buys().paid == ("cs_1",)
+    assert world.posts == []
 
 
 class TestClaims:
@@ -410,28 +617,28 @@ class TestClaims:
             "Checkout cs_1 over 50 USD was taken for its own by another task, so which of the two it belongs to cannot "
             "be told. Nothing more was bought. Start a new DAG run to buy again."
         )
-        assert world.done == ["look", "save", "post", "save"]
+        assert world.money == ["look", "save", "post", "save"]
 
     def test_a_link_without_an_id_is_claimed_once_it_is_found(self, world: World) -> None:
         world.answers = [answered(None)]
         world.meanwhile = lambda: world.entries.append(listed())
         bought = world.buys()
 
-        assert world.done == [
+        assert world.money == [
             *("look", "save", "post", "save", "look", "sleep 10", "look"),
             *("claim cs_1", "let others claim", "save"),
         ]
         assert (bought.checkout_id, bought.payment_url, bought.handed_out) == ("cs_1", LINK, True)
 
     def test_what_others_claim_is_not_taken_from_the_list(self, world: World) -> None:
-        world.record, world.time = asked(), after(60)
+        world.record = asked()
         world.entries = [listed(status="completed"), listed("cs_2", "completed")]
         world.claim("cs_1", OTHER)
 
         assert world.buys().paid == ("cs_2",)
 
     def test_what_is_its_own_already_is(self, world: World) -> None:
-        world.record, world.time = asked(), after(60)
+        world.record = asked()
         world.entries = [listed(status="completed")]
         world.claim("cs_1", OWNER)
 
@@ -446,17 +653,27 @@ class TestClaims:
         assert set(looked_up) == {"cs_1"}
 
         looked_up.clear()
-        world.record, world.time = asked(), after(60)
+        world.record = asked()
         world.answers = [answered("cs_4")]
         world.buys()
         assert looked_up[:2] == ["cs_3", "cs_1"]
         assert set(looked_up) == {"cs_1", "cs_3", "cs_4"}
 
+    @pytest.mark.parametrize("record", [None, asked(posts=()), HANDED_OUT])
+    def test_of_a_long_list_are_not_read_before_it_buys(self, world: World, record: Purchase | None) -> None:
+        """A run of last month on an account with 5,000 checkouts."""
+        if record is not None:
+            world.record = record
+        long_list = [listed(f"cs_old_{number}", "completed", made_at=YESTERDAY) for number in range(5000)]
+        world.entries, world.answers = [*long_list, listed()], [answered()]
+        world.buys()
+
+        assert len(world.variables.asked) < 20
+
     def test_what_turns_out_to_be_anothers_while_it_is_taken_is_not_paid(
         self, world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        world.record, world.time = asked(), after(60)
-        world.entries, world.answers = [listed(status="completed")], [answered("cs_2")]
+        world.record, world.entries, world.answers = asked(), [listed(status="completed")], [answered("cs_2")]
         # Of two that take it at once the last to write has it.
         monkeypatch.setattr(
             "airflow_provider_videodb.claims.time", SimpleNamespace(sleep=lambda _: world.claim("cs_1", OTHER))
@@ -467,44 +684,100 @@ class TestClaims:
         assert "Checkouts cs_1 were paid, but they are another task's." in caplog.messages
 
 
-class TestWithoutARecord:
-    def test_its_claims_tell_what_it_has_paid(self, world: World) -> None:
-        world.entries = [listed(status="completed"), listed("cs_2", "completed")]
-        world.claim("cs_1", OWNER)
-        world.claim("cs_2", OTHER)
+class TestWhatIsNeeded:
+    @pytest.mark.parametrize("record", [None, asked(posts=()), asked(posts=(), ended={"cs_0": 20})])
+    def test_is_nothing_from_the_start(self, world: World, record: Purchase | None) -> None:
+        if record is not None:
+            world.record = record
+        world.needs = [0]
 
-        assert world.buys() == Purchase.from_claimed([listed(status="completed")])
+        assert world.obtains() is None
+        assert world.money == []
+
+    @pytest.mark.parametrize("reprices", [True, False])
+    @pytest.mark.parametrize("record", [asked(), asked(in_flight=35)])
+    def test_is_nothing_any_more_where_the_answer_was_lost(
+        self, world: World, record: Purchase, reprices: bool
+    ) -> None:
+        world.record, world.needs = record, [50, 0]
+
+        assert world.obtains(reprices=reprices) is None
         assert world.posts == []
 
+    def test_is_nothing_any_more_where_the_link_has_expired(self, world: World) -> None:
+        world.record, world.entries, world.needs = HANDED_OUT, [expired()], [97, 0]
+
+        assert world.obtains() is None
+        assert world.posts == []
+        assert world.record == HANDED_OUT
+
+    def test_does_not_change_what_was_paid_or_can_be(self, world: World) -> None:
+        world.record, world.needs, world.entries = HANDED_OUT, [0], [listed()]
+        assert world.obtains() == HANDED_OUT
+
+        world.entries = [listed(status="completed")]
+        assert world.buys().paid == ("cs_1",)
+
+    @pytest.mark.parametrize("reprices", [True, False])
+    @pytest.mark.parametrize("now", [5, 97])
+    def test_is_bought_where_the_link_has_expired(self, world: World, now: int, reprices: bool) -> None:
+        """Not the shortfall of yesterday: somebody else has filled the account, or used it, since."""
+        world.record, world.entries, world.needs = HANDED_OUT, [expired()], [50, now]
+        world.answers = [answered("cs_2", amount=now)]
+        bought = world.buys(reprices=reprices)
+
+        key = idempotency_key(*IDENTITY, 1, now)
+        assert [(post["amount"], post["idempotency_key"]) for post in world.posts] == [(now, key)]
+        assert (bought.amount, bought.key, bought.ended) == (now, key, {"cs_1": 50})
+
+    def test_is_bought_where_a_link_without_an_id_has_expired(self, world: World) -> None:
+        world.record, world.entries = asked(payment_url=LINK), [listed(status="expired")]
+        world.time, world.needs, world.answers = NOON + A_DAY, [50, 5], [answered("cs_2", amount=5)]
+
+        assert world.buys().amount == 5
+
     @pytest.mark.parametrize(
-        ("entry", "is_own"),
+        ("reprices", "posts"),
         [
-            (listed(status="completed", made_at=NOON - timedelta(minutes=5, seconds=1)), True),
-            # It is older than the task, so its claim is that of another account or of nobody.
-            (listed(status="completed", made_at=NOON - timedelta(minutes=5, seconds=1, microseconds=1)), False),
-            (listed(status="completed", made_at=None), False),
+            (True, [(50, KEY), (5, idempotency_key(*IDENTITY, 1, 5))]),
+            # A fixed amount is asked for again as it was, so that VideoDB may know it again.
+            (False, [(50, KEY), (50, KEY)]),
         ],
     )
-    def test_what_is_older_than_the_task_instance_is_not_looked_up(
-        self, world: World, entry: Checkout, is_own: bool
-    ) -> None:
-        world.entries, world.answers = [entry], [answered("cs_2")]
-        world.claim("cs_1", OWNER)
+    def test_is_bought_after_a_lost_answer(self, world: World, reprices: bool, posts: list[tuple[int, str]]) -> None:
+        world.needs, world.answers = [50, 5], [LOST, answered("cs_2")]
+        world.meanwhile = lambda: world.entries.append(listed())
+        bought = world.buys(reprices=reprices)
 
-        assert world.buys().checkout_id == ("cs_1" if is_own else "cs_2")
+        assert [(post["amount"], post["idempotency_key"]) for post in world.posts] == posts
+        assert "cs_1" in bought.watched
+        assert bought.balance_before == 3.5
 
-    def test_an_entry_without_an_id_is_nobodys(self, world: World) -> None:
-        world.entries, world.answers = [listed(None, "completed")], [answered()]
-        world.claim("None", OWNER)
+    def test_is_bought_after_a_payment_that_was_anothers(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        world.record, world.entries, world.needs = asked(), [listed(status="completed")], [50, 50, 5]
+        world.answers = [answered("cs_2")]
+        monkeypatch.setattr(
+            "airflow_provider_videodb.claims.time", SimpleNamespace(sleep=lambda _: world.claim("cs_1", OTHER))
+        )
 
-        assert world.buys().paid == ()
+        assert world.buys(reprices=True).amount == 5
 
-    def test_what_is_not_to_be_recorded_is_not_looked_for_either(self, world: World) -> None:
-        world.durable = False
-        world.entries, world.answers = [listed(status="completed")], [answered("cs_2")]
-        world.claim("cs_1", OWNER)
+    def test_is_looked_at_after_each_wait_before_a_post_and_not_for_a_link_that_waits(self, world: World) -> None:
+        world.limits = SpendLimits(monthly_topup_limit=Decimal(1000))
+        world.answers = [LOST, answered("cs_2")]
+        world.meanwhile = lambda: len(world.posts) == 2 and world.entries.append(listed("cs_2", made_at=world.time))
+        world.buys()
 
-        assert world.buys().checkout_id == "cs_2"
+        steps = [did for did in world.done if did.startswith(("assess", "sleep", "post"))]
+        assert steps == ["assess", "post", "sleep 10", "assess", "post", "sleep 11"]
+
+    def test_is_still_refused_beyond_a_limit(self, world: World) -> None:
+        world.record, world.entries, world.needs = HANDED_OUT, [expired()], [50, 97]
+        world.limits = SpendLimits(max_topup_amount=Decimal(60))
+        with pytest.raises(VideoDBLimitExceededError):
+            world.buys()
+
+        assert world.posts == []
 
 
 class TestAnotherAmount:
@@ -512,55 +785,62 @@ class TestAnotherAmount:
     def test_does_not_change_what_stands(
         self, world: World, record: Purchase, caplog: pytest.LogCaptureFixture
     ) -> None:
-        world.record, world.entries, world.time = record, [listed()], after(60)
-        world.answers = [answered()]
+        world.record, world.entries, world.needs, world.answers = record, [listed()], [70], [answered()]
 
-        assert world.buys(70).amount == 50
+        assert world.buys().amount == 50
         assert caplog.messages[0] == ("This task now asks for 70 USD, but a purchase of 50 USD was begun and stands.")
 
-    def test_is_what_is_asked_for_where_all_was_refused(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
-        world.record, world.answers = asked(posts=(), generation=3), [answered(amount=70)]
-        bought = world.buys(70)
+    def test_needs_no_word_where_the_amount_is_what_is_missing(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world.record, world.entries, world.needs = HANDED_OUT, [listed()], [70]
+
+        assert world.buys(reprices=True).amount == 50
+        assert caplog.messages == []
+
+    @pytest.mark.parametrize("reprices", [True, False])
+    def test_is_what_is_asked_for_where_all_was_refused(
+        self, world: World, caplog: pytest.LogCaptureFixture, reprices: bool
+    ) -> None:
+        world.record = asked(posts=(), generation=3, ended={"cs_0": 20}, balance_before=1)
+        world.needs, world.answers = [70], [answered(amount=70)]
+        bought = world.buys(reprices=reprices)
 
         key = idempotency_key(*IDENTITY, 3, 70)
-        assert (bought.amount, bought.generation, bought.key) == (70, 3, key)
+        assert (bought.amount, bought.generation, bought.key, bought.balance_before) == (70, 3, key, 3.5)
+        assert bought.ended == {"cs_0": 20}
         assert [(post["amount"], post["idempotency_key"]) for post in world.posts] == [(70, key)]
         assert caplog.messages == []
 
     def test_is_none_where_it_is_the_same(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.record, world.answers = asked(posts=()), [answered()]
 
-        assert world.buys(50).key == asked().key
+        assert world.buys().key == asked().key
         assert caplog.messages == []
 
 
 class TestWhatWasBegun:
-    def test_is_what_is_recorded(self, world: World) -> None:
-        world.record = asked()
+    @pytest.mark.parametrize("record", [asked(), made(), made(paid=("cs_1",))])
+    def test_is_what_is_recorded(self, world: World, record: Purchase) -> None:
+        world.record = record
 
-        assert world.buyer.begun() == asked()
-        assert world.done == []
+        assert world.buyer.begun() == record
+        assert world.done == ["read"]
 
-    def test_is_what_its_claims_tell_where_the_record_is_removed(self, world: World) -> None:
-        world.store.ends_with_run = False
-        world.entries = [listed(status="completed"), listed("cs_2", "completed"), listed("cs_3")]
-        world.claim("cs_2", OWNER)
-        world.claim("cs_1", OTHER)
-
-        begun = world.buyer.begun()
-        assert begun is not None
-        assert begun.paid == ("cs_2",)
-
-    def test_is_nothing_where_nothing_of_its_own_is_paid(self, world: World) -> None:
-        world.store.ends_with_run = False
-        world.entries = [listed(), listed("cs_2", "completed")]
+    def test_is_nothing_where_nothing_is_recorded_whatever_the_list_shows(self, world: World) -> None:
+        world.entries = [listed(status="completed")]
         world.claim("cs_1", OWNER)
 
         assert world.buyer.begun() is None
+        assert "look" not in world.done
 
-    def test_takes_no_look_where_the_record_would_be_there(self, world: World) -> None:
-        assert world.buyer.begun() is None
-        assert world.done == []
+    def test_of_another_account_is_left_to_a_person(self, world: World) -> None:
+        world.record = asked(account="account-0")
+        with pytest.raises(VideoDBPurchaseUnknownError, match="another key or address"):
+            world.buys()
+
+        assert world.posts == []
+        assert world.record == asked(account="account-0")
 
 
 class TestAnAnswerOfAPerson:
@@ -573,7 +853,7 @@ class TestAnAnswerOfAPerson:
 
         assert bought.checkout_id == "cs_2"
         # The list is not waited for: a person has looked.
-        assert world.done[:5] == ["look", "save", "look", "save", "post"]
+        assert world.money[:5] == ["look", "save", "look", "save", "post"]
         assert self.VARIABLE not in world.variables.kept
         assert "Going on from the answer 'buy' that a person gave for this purchase." in caplog.messages
 
@@ -585,12 +865,28 @@ class TestAnAnswerOfAPerson:
         assert (bought.generation, bought.key) == (1, idempotency_key(*IDENTITY, 1, 50))
         assert self.VARIABLE not in world.variables.kept
 
+    @pytest.mark.parametrize("record", [HANDED_OUT, made()])
+    def test_may_believe_that_a_young_checkout_has_expired(self, world: World, record: Purchase) -> None:
+        world.record, world.entries, world.answers = record, [listed(status="expired")], [answered("cs_2")]
+        world.variables.kept[self.VARIABLE] = "buy"
+        bought = world.buys()
+
+        assert (bought.checkout_id, bought.generation, bought.ended) == ("cs_2", 1, {"cs_1": 50})
+
+    def test_is_for_what_is_needed_now(self, world: World) -> None:
+        world.record, world.entries, world.answers = asked(), [listed()], [answered("cs_2", amount=5)]
+        world.variables.kept[self.VARIABLE], world.needs = "buy", [5]
+
+        assert world.buys().amount == 5
+
     def test_that_names_what_was_paid_ends_it(self, world: World) -> None:
         world.record, world.entries = asked(), [listed(status="completed"), listed("cs_2", "completed")]
         world.variables.kept[self.VARIABLE] = "cs_2"
 
         assert world.buys().paid == ("cs_2",)
-        assert world.record == asked(checkout_id="cs_2", id_source="list", paid=("cs_2",))
+        assert world.record is not None
+        assert (world.record.checkout_id, world.record.id_source, world.record.paid) == ("cs_2", "list", ("cs_2",))
+        assert world.record.paid_at is not None
         assert world.claims == {"cs_2": OWNER}
         assert world.posts == []
 
@@ -604,22 +900,73 @@ class TestAnAnswerOfAPerson:
         assert world.record == asked()
         assert self.VARIABLE in world.variables.kept
 
-    def test_that_cannot_be_followed_stays(self, world: World) -> None:
+    @pytest.mark.parametrize("answer", ["cs_of_nobody", "", "BUY"])
+    def test_that_cannot_be_followed_stays(self, world: World, answer: str) -> None:
         world.record = asked()
-        world.variables.kept[self.VARIABLE] = "cs_of_nobody"
-        with pytest.raises(VideoDBPurchaseUnknownError, match="cs_of_nobody"):
+        world.variables.kept[self.VARIABLE] = answer
+        with pytest.raises(VideoDBPurchaseUnknownError, match=f"The answer '{answer}'"):
             world.buys()
 
         assert world.record == asked()
         assert self.VARIABLE in world.variables.kept
 
-    def test_to_what_was_refused_is_that_of_the_amount_asked_for_now(self, world: World) -> None:
-        world.record, world.answers = asked(posts=()), [answered(amount=70)]
-        variable = f"videodb_answer_{idempotency_key(*IDENTITY, 0, 70)[:16]}"
-        world.variables.kept[variable] = "buy"
-        world.buys(70)
+    def test_that_was_followed_stays_where_the_record_is_not_kept(self, world: World) -> None:
+        world.record, world.entries = asked(), [listed()]
+        world.variables.kept[self.VARIABLE] = "buy"
+        world.store.fault = VideoDBRecordNotKeptError("Airflow could not write.")
+        with pytest.raises(VideoDBRecordNotKeptError):
+            world.buys()
 
-        assert variable not in world.variables.kept
+        assert self.VARIABLE in world.variables.kept
+        assert world.posts == []
+
+    def test_to_what_is_paid_is_not_asked_for(self, world: World) -> None:
+        world.record = made(paid=("cs_1",))
+        world.variables.kept[self.VARIABLE] = "buy"
+
+        assert world.buys().paid == ("cs_1",)
+        assert self.VARIABLE in world.variables.kept
+
+
+class TestConfirming:
+    """What a wait has seen, in a process that has not read the record yet."""
+
+    def test_goes_by_the_record_as_it_is_now(self, world: World) -> None:
+        world.record = made(handed_out=True, notified=("0:SlackNotifier",), ended={"cs_0": 20})
+        confirmed = world.buyer.confirm(made(handed_out=True, paid=("cs_0",)))
+
+        assert confirmed.notified == ("0:SlackNotifier",)
+        assert (confirmed.paid, confirmed.amount_paid) == (("cs_0",), 20)
+        assert confirmed.paid_at == world.time.isoformat()
+        assert world.record == confirmed.receipt()
+
+    def test_changes_nothing_where_it_is_confirmed_already(self, world: World) -> None:
+        world.record = paid = made(posts=(), paid=("cs_1",), paid_at=YESTERDAY.isoformat())
+
+        assert world.buyer.confirm(made(paid=("cs_1", "cs_2"))) == paid
+        assert "save" not in world.done
+
+    def test_goes_by_what_was_seen_where_a_person_has_removed_the_record(self, world: World) -> None:
+        confirmed = world.buyer.confirm(made(handed_out=True, paid=("cs_1",)))
+
+        assert confirmed.paid == ("cs_1",)
+        assert world.record == confirmed.receipt()
+
+    def test_gives_up_what_is_anothers(self, world: World) -> None:
+        world.record = made(handed_out=True, orphans=("cs_2",))
+        world.claim("cs_2", OTHER)
+        confirmed = world.buyer.confirm(made(handed_out=True, orphans=("cs_2",), paid=("cs_2",)))
+
+        assert confirmed.paid == ()
+        assert world.record == confirmed
+
+    def test_is_not_for_a_try_that_is_over(self, world: World) -> None:
+        world.keeps(HANDED_OUT, by="try-2")
+        world.this_try.error = OVER
+        with pytest.raises(VideoDBTryOverError):
+            world.buyer.confirm(made(handed_out=True, paid=("cs_1",)))
+
+        assert world.record == HANDED_OUT
 
 
 class TestSettling:
@@ -631,6 +978,7 @@ class TestSettling:
             (made(handed_out=True, paid=("cs_1",)), {}, ["claim cs_1", "save"]),
             (made(paid=("cs_1",)), {"cs_1": OWNER}, ["let others claim", "save"]),
             (made(orphans=("cs_2",), paid=("cs_2",)), {}, ["claim cs_2", "let others claim", "save"]),
+            (made(ended={"cs_0": 20}, paid=("cs_0",)), {}, ["claim cs_0", "let others claim", "save"]),
             (made(handed_out=True, id_source="list", paid=("cs_1",)), {}, ["claim cs_1", "let others claim", "save"]),
             # The second one is reported and left to whoever has lost its answer.
             (made(handed_out=True, orphans=("cs_2",), paid=("cs_1", "cs_2")), {}, ["claim cs_1", "save"]),
@@ -644,8 +992,8 @@ class TestSettling:
             world.claim(checkout_id, owner)
 
         assert world.buyer.settle(purchase) == purchase
-        assert world.done == done
-        assert world.record == purchase
+        assert world.money == done
+        assert world.record == purchase.receipt()
 
     @pytest.mark.parametrize(
         ("purchase", "claimed", "then"),
@@ -684,7 +1032,7 @@ class TestSettling:
             world.claim(checkout_id, OTHER)
 
         assert world.buyer.settle(purchase) == then
-        assert world.record == then
+        assert world.record == (then.receipt() if then.paid else then)
         assert caplog.messages == [f"Checkouts {', '.join(claimed)} were paid, but they are another task's."]
 
     @pytest.mark.parametrize("paid", [("cs_1",), ("cs_1", "cs_2")])
@@ -698,70 +1046,105 @@ class TestSettling:
 
 class TestWhatBecameOfIt:
     @pytest.mark.parametrize(
-        ("purchase", "entries", "words"),
+        ("purchase", "entries", "words", "looks"),
         [
-            (
-                made(handed_out=True),
-                [listed()],
-                f"stays payable until it expires, and there is no call to cancel it: {LINK}",
-            ),
-            (made(handed_out=True), [listed(status="expired")], "expired unpaid: nothing can be paid any more."),
-            (made(), [listed()], "Nobody has been shown a link to pay the 50 USD that were asked for."),
-            (made(handed_out=True), [listed(status="disputed")], "has the status 'disputed'"),
+            (HANDED_OUT, [listed()], f"stays payable until it expires, and there is no call to cancel it: {LINK}", 1),
+            (HANDED_OUT, [listed(status="disputed")], "stays payable until it expires", 1),
+            (HANDED_OUT, [], "stays payable until it expires", 1),
+            (HANDED_OUT, [expired()], "expired unpaid: nothing can be paid any more.", 2),
+            (HANDED_OUT, [listed(status="expired")], "may still be payable", 2),
+            (made(), [listed()], "Nobody has been shown a link to pay the 50 USD that were asked for.", 1),
+            (asked(), [listed()], "Nobody has been shown a link", 2),
         ],
     )
+    @pytest.mark.parametrize("is_recorded", [True, False])
     def test_is_said_and_nothing_is_bought(
-        self, world: World, purchase: Purchase, entries: list[Checkout], words: str
+        self,
+        world: World,
+        purchase: Purchase,
+        entries: list[Checkout],
+        words: str,
+        looks: int,
+        is_recorded: bool,
     ) -> None:
         world.entries = entries
+        if is_recorded:
+            world.record = purchase
         became, said = world.buyer.what_became_of(purchase)
 
         assert words in said
         assert became == purchase
-        assert world.done == ["look"]
+        assert world.money == ["look", "sleep 10", "look"][: 2 * looks - 1]
 
-    def test_is_settled_where_it_is_paid(self, world: World) -> None:
+    @pytest.mark.parametrize("record", [None, HANDED_OUT, made(handed_out=True, notified=("0:SlackNotifier",))])
+    def test_is_settled_where_it_is_paid(self, world: World, record: Purchase | None) -> None:
+        """Also in a process that has waited and has not read the record yet."""
+        if record is not None:
+            world.record = record
         world.entries = [listed(status="completed")]
         became, said = world.buyer.what_became_of(made(handed_out=True))
 
-        assert became == world.record == made(handed_out=True, paid=("cs_1",))
+        assert became.paid == ("cs_1",)
+        assert became.notified == (() if record is None else record.notified)
+        assert world.record == became.receipt()
         assert said == "Checkout cs_1 over 50 USD was paid: its credits are on the account."
         assert world.posts == []
 
     def test_is_told_once_the_list_has_settled(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.entries = [listed(), listed("cs_2", "completed")]
-        became, said = world.buyer.what_became_of(asked())
+        became, said = world.buyer.what_became_of(asked(in_flight=35))
 
-        assert world.done == ["look", "sleep 10", "look"]
-        assert became == asked()
+        assert world.money == ["look", "sleep 45", "look"]
+        assert became == asked(in_flight=35)
         assert "cannot be told" in said
-        assert caplog.messages == ["Looking at the list of checkouts again in 10.0 s, since it may lag."]
+        assert caplog.messages == ["Looking at the list of checkouts again in 45.0 s, since it may lag."]
+
+    def test_is_found_for_a_link_without_an_id(self, world: World) -> None:
+        world.time, world.entries = NOON + A_DAY, [listed(status="expired")]
+        became, said = world.buyer.what_became_of(asked(payment_url=LINK, handed_out=True))
+
+        assert became.checkout_id == "cs_1"
+        assert said == "Checkout cs_1 over 50 USD expired unpaid: nothing can be paid any more."
 
     @pytest.mark.parametrize(
         "limits", [SpendLimits(max_topup_amount=Decimal(1)), SpendLimits(monthly_topup_limit=Decimal(1))]
     )
     @pytest.mark.parametrize(
-        ("purchase", "status", "words"),
+        ("purchase", "entry", "words"),
         [
-            (made(handed_out=True), "expired", "expired unpaid: nothing can be paid any more."),
-            (made(), "pending", "Nobody has been shown a link"),
+            (HANDED_OUT, expired(), "expired unpaid: nothing can be paid any more."),
+            (made(), listed(), "Nobody has been shown a link"),
         ],
     )
     def test_is_not_what_a_limit_would_stop(
-        self, world: World, limits: SpendLimits, purchase: Purchase, status: str, words: str
+        self, world: World, limits: SpendLimits, purchase: Purchase, entry: Checkout, words: str
     ) -> None:
-        world.limits, world.entries = limits, [listed(status=status)]
+        world.limits, world.entries = limits, [entry]
         _, said = world.buyer.what_became_of(purchase)
 
         assert words in said
-        assert world.done == ["look"]
+        assert world.posts == []
 
     def test_is_not_what_another_task_has_claimed(self, world: World) -> None:
         world.entries = [listed(status="completed"), listed("cs_2", "completed")]
         world.claim("cs_1", OTHER)
         became, _ = world.buyer.what_became_of(asked(orphans=("cs_2",)))
 
-        assert became == asked(orphans=("cs_2",), paid=("cs_2",))
+        assert became == asked(orphans=("cs_2",), paid=("cs_2",), paid_at=NOON.isoformat())
+
+    def test_is_missing_where_a_link_has_no_entry(self, world: World) -> None:
+        _, said = world.buyer.what_became_of(asked(payment_url=LINK))
+
+        assert "is not in VideoDB's list" in said
+
+
+def test_a_link_that_has_no_entry_in_the_list_is_not_handed_out(world: World) -> None:
+    world.answers = [answered(None)]
+    with pytest.raises(VideoDBCheckoutMissingError):
+        world.buys()
+
+    assert world.record is not None
+    assert world.record.handed_out is False
 
 
 class TestTheLimitsOfOnePurchase:
@@ -782,13 +1165,11 @@ class TestTheLimitsOfOnePurchase:
         world.buyer.refuse_too_much(50)
 
 
-def test_the_clock_is_that_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(buyer, "time", SimpleNamespace(sleep=slept.append))
-    clock = replace(World().buyer, clock=Clock()).clock
-    before = datetime.now(UTC)
+def test_a_buyer_has_the_clock_of_this_machine_unless_it_is_given_another(world: World) -> None:
+    from airflow_provider_videodb.clock import Clock
 
-    assert before <= clock.now() <= datetime.now(UTC)
-    assert clock.now().tzinfo is UTC
-    clock.sleep(1.5)
-    assert slept == [1.5]
+    given = {"shop": world, "journal": world.buyer.journal, "claims": world.buyer.claims, "limits": world.limits}
+    default = buyer.Buyer(**given, current_try=world.this_try, identity=IDENTITY)  # type: ignore[arg-type]  # a table
+
+    assert type(default.clock) is Clock
+    assert (default.post_timeout, default.account) == (40, None)

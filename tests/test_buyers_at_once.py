@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_videodb.buyer import Buyer
-from airflow_provider_videodb.claims import VariableClaims
+from airflow_provider_videodb.buyer import Buyer, Need
+from airflow_provider_videodb.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.client import BillingClient
 from airflow_provider_videodb.exceptions import (
     VideoDBError,
@@ -23,6 +23,7 @@ from airflow_provider_videodb.journal import Journal
 from airflow_provider_videodb.limits import SpendLimits
 from airflow_provider_videodb.record import Purchase
 from tests.support.purchases import TOPUP
+from tests.support.tries import StandInTry
 from tests.support.variables import Store, Variables
 
 if TYPE_CHECKING:
@@ -69,18 +70,22 @@ def both_buy(emulator: Emulator, *, monthly_topup_limit: int | None = None) -> l
 
     def buy(task_id: str) -> Purchase | VideoDBError:
         client = BillingClient(emulator.api_key, base_url=emulator.base_url, max_retries=0)
+        identity, this_try = ("dag", "run", task_id, "-1"), StandInTry(task_id)
         buyer = Buyer(
             shop=InStep(client, together),
-            journal=Journal(Store()),
-            claims=VariableClaims(),
+            journal=Journal(Store(), this_try),
+            claims=TaskClaims(VariableClaims(), identity),
+            current_try=this_try,
             limits=SpendLimits(monthly_topup_limit=limit),
-            identity=("dag", "run", task_id, "-1"),
-            since=datetime.now(UTC),
+            identity=identity,
         )
+        need = Need(amount=50, balance=3)
         try:
-            return buyer.obtain_checkout(50, currency=None, redirect_url=None, balance=3)
+            bought = buyer.obtain_checkout(buyer.begun(), lambda: need, currency=None, redirect_url=None)
         except VideoDBError as error:
             return error
+        assert bought is not None
+        return bought
 
     with ThreadPoolExecutor(2) as workers:
         return list(workers.map(buy, ("one", "other")))

@@ -1,55 +1,53 @@
-"""What survives the death of a task, and where it is kept."""
+"""The record of one purchase, and who may write it."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import ErrorType
 
-from airflow_provider_videodb import journal
 from airflow_provider_videodb.claims import VariableClaims
-from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError, VideoDBRecordUnreadableError
-from airflow_provider_videodb.journal import Journal, TaskStateStore, VariableStore, open_store, task_identity
+from airflow_provider_videodb.exceptions import (
+    VideoDBPurchaseUnknownError,
+    VideoDBRecordNotKeptError,
+    VideoDBRecordUnreadableError,
+    VideoDBTryOverError,
+)
+from airflow_provider_videodb.journal import Journal
 from airflow_provider_videodb.record import Purchase
-from tests.support.variables import Variables
+from airflow_provider_videodb.stores import VariableStore
+from tests.support.airflow_faults import REFUSALS
+from tests.support.tries import StandInTry
+from tests.support.variables import Store, Variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PURCHASE = Purchase(
     generation=1,
     amount=50,
     currency=None,
-    key="key",
+    key="0123456789abcdef-and-more",
     balance_before=3.5,
     posts=("2026-01-01T00:00:00+00:00",),
+    in_flight=35.0,
     not_ours=("cs_1",),
     orphans=("cs_2", "cs_3"),
+    ended={"cs_0": 20},
     checkout_id="cs_4",
     id_source="url",
     payment_url="https://pay.example/cs_4",
     handed_out=True,
+    notified=("0:SlackNotifier",),
     paid=("cs_4",),
+    paid_at="2026-01-01T01:00:00+00:00",
 )
-PENDING = replace(PURCHASE, paid=())
-CONTEXT: Any = {"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)}
-
-
-class Accessor:
-    """Airflow's task state store, as a task is given it."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Any] = {}
-        self.retention: Any = None
-
-    def get(self, key: str) -> Any:
-        return self.kept.get(key)
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        self.kept[key], self.retention = value, retention
-
-    def delete(self, key: str) -> None:
-        del self.kept[key]
+PENDING = replace(PURCHASE, paid=(), paid_at=None)
+ANSWER = "videodb_answer_0123456789abcdef"
+OVER = VideoDBTryOverError("This try is over.")
 
 
 @pytest.fixture
@@ -59,23 +57,46 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
     return kept
 
 
-def test_what_is_saved_is_loaded() -> None:
-    store = TaskStateStore(Accessor())
-    Journal(store).save(PURCHASE)
-
-    assert Journal(store).load() == PURCHASE
+@pytest.fixture
+def store() -> Store:
+    return Store()
 
 
-def test_nothing_saved_is_nothing_loaded() -> None:
-    assert Journal(TaskStateStore(Accessor())).load() is None
+def begun(store: Any, this_try: StandInTry | None = None) -> Journal:
+    """Return the journal of a try that has read the record."""
+    journal = Journal(store, this_try or StandInTry())
+    journal.load()
+    return journal
 
 
-def test_what_is_kept_does_not_expire_before_its_run() -> None:
-    from airflow.sdk import NEVER_EXPIRE
+def kept_in(store: Store) -> Any:
+    return store.get("videodb_purchase")
 
-    accessor = Accessor()
-    Journal(TaskStateStore(accessor)).save(PURCHASE)
-    assert accessor.retention is NEVER_EXPIRE
+
+@pytest.mark.parametrize("kind", ["airflow's own", "variables"])
+def test_what_is_saved_is_loaded_by_the_next_try(variables: Variables, store: Store, kind: str) -> None:
+    place: Any = store if kind == "airflow's own" else VariableStore(("dag", "run", "task", "-1"))
+    assert Journal(place, StandInTry()).load() is None
+
+    begun(place).save(PENDING)
+    assert Journal(place, StandInTry("try-2")).load() == PENDING
+
+
+def test_the_record_names_its_format_and_the_try_that_wrote_it(store: Store) -> None:
+    begun(store, StandInTry("01a2134f")).save(PENDING)
+
+    assert kept_in(store) == {"format": 1, "try": "01a2134f", "purchase": PENDING.to_dict()}
+
+
+def test_of_what_is_paid_a_small_receipt_stays(store: Store) -> None:
+    begun(store).save(replace(PURCHASE, not_ours=tuple(f"cs_{number}" for number in range(5000))))
+
+    receipt = Journal(store, StandInTry("try-2")).load()
+    assert receipt == PURCHASE.receipt()
+    assert receipt is not None
+    assert (receipt.posts, receipt.not_ours, receipt.in_flight) == ((), (), 0)
+    assert receipt.paid == ("cs_4",)
+    assert len(json.dumps(kept_in(store))) < 1000
 
 
 @pytest.mark.parametrize(
@@ -83,118 +104,211 @@ def test_what_is_kept_does_not_expire_before_its_run() -> None:
     [
         "x",
         5,
+        0,
+        "",
+        False,
         [],
         {},
-        {"generation": 0},
-        PURCHASE.to_dict() | {"of_a_later_version": 1},
-        {name: value for name, value in PURCHASE.to_dict().items() if name != "posts"},
-        PURCHASE.to_dict() | {"posts": None},
+        PENDING.to_dict(),
+        {"format": 1, "purchase": PENDING.to_dict()},
+        {"format": 1, "try": None, "purchase": PENDING.to_dict()},
+        {"format": 1, "try": 7, "purchase": PENDING.to_dict()},
+        {"try": "try-1", "purchase": PENDING.to_dict()},
+        {"format": 2, "try": "try-1", "purchase": PENDING.to_dict()},
+        {"format": "1", "try": "try-1", "purchase": PENDING.to_dict()},
+        {"format": 1, "try": "try-1"},
+        {"format": 1, "try": "try-1", "purchase": None},
+        {"format": 1, "try": "try-1", "purchase": {}},
+        {"format": 1, "try": "try-1", "purchase": PENDING.to_dict() | {"of_a_later_version": 1}},
+        {"format": 1, "try": "try-1", "purchase": PENDING.to_dict() | {"posts": None}},
     ],
-    ids=str,
+    ids=lambda record: repr(record)[:60],
 )
-def test_a_record_that_cannot_be_read_is_not_taken_for_none(record: Any) -> None:
-    accessor = Accessor()
-    accessor.kept["videodb_purchase"] = record
+def test_a_record_that_cannot_be_read_is_not_taken_for_none(store: Store, record: Any) -> None:
+    store.set("videodb_purchase", record)
 
-    with pytest.raises(VideoDBPurchaseUnknownError, match="cannot be read"):
-        Journal(TaskStateStore(accessor)).load()
-
-
-def test_in_a_variable_it_stays_until_it_is_paid(variables: Variables) -> None:
-    kept = Journal(VariableStore(task_identity(CONTEXT)))
-    assert kept.load() is None
-
-    kept.save(PENDING)
-    assert list(variables.kept) == ["videodb_purchase__dag__run__task__3"]
-    assert kept.load() == PENDING
-
-    # Nobody would ever delete it; its claim is the receipt.
-    kept.save(PURCHASE)
-    assert variables.kept == {}
-    assert kept.load() is None
+    with pytest.raises(VideoDBPurchaseUnknownError, match=r"so what was bought is unknown\. Nothing more was bought"):
+        Journal(store, StandInTry()).load()
+    assert kept_in(store) == record
 
 
-def test_in_a_variable_it_stays_while_a_link_is_out_besides_what_was_paid(variables: Variables) -> None:
-    orphan_paid = replace(PURCHASE, handed_out=True, paid=("cs_2",))
-    kept = Journal(VariableStore(task_identity(CONTEXT)))
-    kept.save(orphan_paid)
+def test_a_record_of_another_version_says_what_to_do(store: Store) -> None:
+    store.set("videodb_purchase", {"format": 2})
 
-    assert kept.load() == orphan_paid
+    with pytest.raises(VideoDBPurchaseUnknownError) as caught:
+        Journal(store, StandInTry()).load()
+    assert str(caught.value) == (
+        "The record of this purchase is not one that this version of the provider wrote, so what was bought is "
+        "unknown. Nothing more was bought. Look at the checkouts in VideoDB's console; then start a new DAG run to buy "
+        "again."
+    )
+
+
+class TestAnotherTry:
+    def test_that_is_newer_takes_the_record_over(self, store: Store) -> None:
+        begun(store).save(PENDING)
+        newer = StandInTry("try-2")
+
+        assert Journal(store, newer).load() == PENDING
+        assert kept_in(store)["try"] == "try-2"
+        assert newer.checks == 1
+
+    def test_that_is_over_does_not_take_the_record_over(self, store: Store) -> None:
+        begun(store, StandInTry("try-2")).save(PENDING)
+        thawed = StandInTry("try-1", error=OVER)
+
+        with pytest.raises(VideoDBTryOverError, match="This try is over"):
+            Journal(store, thawed).load()
+        assert kept_in(store)["try"] == "try-2"
+
+    def test_that_is_the_same_reads_without_writing(self, store: Store) -> None:
+        begun(store).save(PENDING)
+        store.fault = AssertionError("nothing is written")
+        after_a_deferral = StandInTry("try-1")
+
+        assert Journal(store, after_a_deferral).load() == PENDING
+        assert after_a_deferral.checks == 0
+
+    @pytest.mark.parametrize("begun_with", [None, PENDING, PURCHASE])
+    @pytest.mark.parametrize("theirs", [PENDING, PURCHASE, replace(PENDING, generation=2)])
+    @pytest.mark.parametrize(
+        "act",
+        [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()],
+        ids=["save", "check"],
+    )
+    @pytest.mark.parametrize("is_newer", [True, False])
+    def test_that_has_written_meanwhile_stops_this_one(
+        self,
+        store: Store,
+        begun_with: Purchase | None,
+        theirs: Purchase,
+        act: Callable[[Journal], None],
+        is_newer: bool,
+    ) -> None:
+        if begun_with is not None:
+            begun(store).save(begun_with)
+        this_try = StandInTry("try-1")
+        journal = begun(store, this_try)
+        other = {"format": 1, "try": "try-2" if is_newer else "try-0", "purchase": theirs.to_dict()}
+        store.set("videodb_purchase", other)
+        this_try.error = OVER if is_newer else None
+
+        with pytest.raises(VideoDBTryOverError if is_newer else VideoDBRecordUnreadableError) as caught:
+            act(journal)
+        assert kept_in(store) == other
+        if not is_newer:
+            assert str(caught.value) == (
+                "The record of this purchase was changed under this try, by an older try that was thought dead or by a "
+                "person. Nothing more was bought. Retry the task: it goes on from what is recorded now."
+            )
+
+    @pytest.mark.parametrize("act", [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()])
+    def test_or_a_person_that_has_deleted_it_stops_this_one(self, store: Store, act: Callable[[Journal], None]) -> None:
+        begun(store).save(PENDING)
+        journal = begun(store)
+        store.delete("videodb_purchase")
+
+        with pytest.raises(VideoDBRecordUnreadableError, match="was changed under this try"):
+            act(journal)
+        assert kept_in(store) is None
+
+    def test_begins_again_from_what_an_older_one_wrote(self, store: Store) -> None:
+        journal = begun(store)
+        store.set("videodb_purchase", {"format": 1, "try": "try-0", "purchase": PENDING.to_dict()})
+        with pytest.raises(VideoDBRecordUnreadableError):
+            journal.save(PURCHASE)
+
+        assert begun(store, StandInTry("try-2")).load() == PENDING
+
+
+class TestSaving:
+    def test_is_read_back_before_each_write(self, store: Store) -> None:
+        journal = begun(store)
+        journal.save(PENDING)
+        journal.check_unchanged()
+        journal.save(replace(PENDING, amount=60))
+        journal.save(PURCHASE)
+
+        assert kept_in(store)["purchase"] == PURCHASE.receipt().to_dict()
+
+    @pytest.mark.parametrize("purchase", [PENDING, PURCHASE])
+    def test_of_what_is_there_reads_and_writes_nothing(self, store: Store, purchase: Purchase) -> None:
+        begun(store).save(purchase)
+        journal = begun(store)
+        store.fault = AssertionError("nothing is written")
+        journal.save(purchase)
+
+        store.delete("videodb_purchase")
+        with pytest.raises(VideoDBRecordUnreadableError):
+            journal.save(purchase)
+
+    def test_that_failed_may_have_succeeded(self, store: Store) -> None:
+        """A 500 does not prove that nothing was written: what is there decides."""
+        journal = begun(store)
+        store.fault = VideoDBRecordNotKeptError("Airflow could not write it.")
+        with pytest.raises(VideoDBRecordNotKeptError):
+            journal.save(PENDING)
+
+        store.fault = None
+        journal.check_unchanged()
+        store.set("videodb_purchase", {"format": 1, "try": "try-1", "purchase": PENDING.to_dict()})
+        with pytest.raises(VideoDBRecordUnreadableError):
+            journal.check_unchanged()
+
+    def test_that_is_answered_and_lost_is_noticed(self, variables: Variables) -> None:
+        journal = begun(VariableStore(("dag", "run", "task", "-1")))
+        variables.loses_writes = True
+
+        def saves_and_looks() -> None:
+            journal.save(PENDING)
+            journal.check_unchanged()
+
+        with pytest.raises(VideoDBRecordUnreadableError):
+            saves_and_looks()
+
+    @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
+    def test_that_airflow_refuses_is_an_error(self, variables: Variables, fault: Any) -> None:
+        journal = begun(VariableStore(("dag", "run", "task", "-1")))
+        variables.writing = fault
+
+        with pytest.raises(VideoDBRecordNotKeptError):
+            journal.save(PENDING)
+        assert variables.kept == {}
 
 
 def test_what_airflow_cannot_read_is_not_taken_for_nothing(variables: Variables) -> None:
-    kept = Journal(VariableStore(task_identity(CONTEXT)))
-    kept.save(PENDING)
+    journal = begun(VariableStore(("dag", "run", "task", "-1")))
+    journal.save(PENDING)
     variables.failing = ErrorType.API_SERVER_ERROR
 
-    for read in (kept.load, lambda: kept.answer(PENDING), lambda: VariableClaims().claim("cs_9", "another/task")):
-        with pytest.raises(VideoDBRecordUnreadableError, match=r"could not read.*API_SERVER_ERROR.*Retry the task"):
+    for read in (
+        journal.load,
+        journal.check_unchanged,
+        lambda: journal.save(PURCHASE),
+        lambda: journal.answer(PENDING),
+        lambda: VariableClaims().claim("cs_9", "another/task"),
+    ):
+        with pytest.raises(VideoDBRecordUnreadableError, match=r"could not read.*API_SERVER_ERROR.*retry the task"):
             read()
     assert len(variables.kept) == 1
 
 
-def test_in_airflows_own_store_it_stays_as_long_as_its_run() -> None:
-    accessor = Accessor()
-    kept = Journal(TaskStateStore(accessor))
-    kept.save(PENDING)
-    kept.save(PURCHASE)
-
-    assert accessor.kept == {"videodb_purchase": PURCHASE.to_dict()}
-
-
 @pytest.mark.parametrize(
     ("written", "read"),
-    [(None, None), ("buy", "buy"), (" cs_1\n", "cs_1")],
-    ids=["none", "buy", "id"],
+    [(None, None), ("buy", "buy"), (" cs_1\n", "cs_1"), ("", "")],
+    ids=["none", "buy", "id", "empty"],
 )
-def test_an_answer_is_a_variable_that_a_person_sets(variables: Variables, written: Any, read: str | None) -> None:
+def test_an_answer_is_a_variable_that_a_person_sets(
+    variables: Variables, store: Store, written: Any, read: str | None
+) -> None:
     if written is not None:
-        variables.kept["videodb_answer_key"] = written
+        variables.kept[ANSWER] = written
 
-    assert Journal(None).answer(PURCHASE) == read
+    assert begun(store).answer(PURCHASE) == read
 
 
-def test_an_answer_that_was_acted_upon_is_removed(variables: Variables) -> None:
-    variables.kept = {"videodb_answer_key": "buy", "videodb_answer_other": "buy"}
-    Journal(None).forget_answer(PURCHASE)
+def test_an_answer_that_was_acted_upon_is_removed(variables: Variables, store: Store) -> None:
+    variables.kept = {ANSWER: "buy", "videodb_answer_other": "buy"}
+    begun(store).forget_answer(PURCHASE)
 
     assert list(variables.kept) == ["videodb_answer_other"]
-
-
-def test_without_a_store_nothing_is_kept_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    kept = Journal(None)
-    kept.save(PURCHASE)
-
-    assert kept.load() is None
-    assert "durable=False" in caplog.text
-
-
-class TestTheStore:
-    def test_is_airflows_own_where_there_is_one(self) -> None:
-        assert isinstance(open_store(CONTEXT | {"task_state_store": Accessor()}), TaskStateStore)
-
-    def test_is_a_variable_below_airflow_3_3(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(journal, "STATE_STORE_OUTLIVES_CLEAR", False)
-
-        assert isinstance(open_store(CONTEXT | {"task_state_store": Accessor()}), VariableStore)
-
-    @pytest.mark.parametrize("kind", ["airflow's own", "variables"])
-    def test_keeps_a_value_until_it_is_deleted(self, variables: Variables, kind: str) -> None:
-        store = TaskStateStore(Accessor()) if kind == "airflow's own" else VariableStore(task_identity(CONTEXT))
-        assert store.get("name") is None
-
-        store.set("name", {"a": [1]})
-        assert store.get("name") == {"a": [1]}
-
-        store.delete("name")
-        assert store.get("name") is None
-
-    def test_is_named_after_what_outlives_a_retry(self) -> None:
-        assert task_identity(CONTEXT) == ("dag", "run", "task", "3")
-        assert VariableStore(task_identity(CONTEXT))._key("videodb_purchase") == "videodb_purchase__dag__run__task__3"
-
-    def test_has_a_name_that_airflow_can_keep_and_nobody_shares(self) -> None:
-        keys = {VariableStore(("d" * 250, "r" * 250, "t" * 250, str(index)))._key("name") for index in range(20)}
-
-        assert len(keys) == 20
-        assert max(len(key) for key in keys) <= 250

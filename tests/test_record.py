@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
 from airflow_provider_videodb.record import Purchase, merged
-from tests.support.checkouts import LINK, NOON, after, answered, asked, listed, made
+from tests.support.checkouts import LINK, NOON, YESTERDAY, after, answered, asked, listed, made
 
 FULL = Purchase(
     generation=2,
@@ -18,15 +18,19 @@ FULL = Purchase(
     currency="usd",
     key="key",
     balance_before=3.5,
+    account="a1b2c3",
     posts=(NOON.isoformat(),),
+    in_flight=45.0,
     not_ours=("cs_2",),
     orphans=("cs_3",),
+    ended={"cs_0": 20},
     checkout_id="cs_1",
     id_source="url",
     payment_url=LINK,
     handed_out=True,
-    notified=True,
+    notified=("0:SlackNotifier",),
     paid=("cs_1", "cs_3"),
+    paid_at=YESTERDAY.isoformat(),
 )
 AS_JSON: dict[str, Any] = {
     "generation": 2,
@@ -34,19 +38,23 @@ AS_JSON: dict[str, Any] = {
     "currency": "usd",
     "key": "key",
     "balance_before": 3.5,
+    "account": "a1b2c3",
     "posts": ["2026-01-15T12:00:00+00:00"],
+    "in_flight": 45.0,
     "not_ours": ["cs_2"],
     "orphans": ["cs_3"],
+    "ended": {"cs_0": 20},
     "checkout_id": "cs_1",
     "id_source": "url",
     "payment_url": LINK,
     "handed_out": True,
-    "notified": True,
+    "notified": ["0:SlackNotifier"],
     "paid": ["cs_1", "cs_3"],
+    "paid_at": "2026-01-14T12:00:00+00:00",
 }
 
 
-def test_its_json_form_is_what_earlier_versions_wrote() -> None:
+def test_its_json_form_is_what_is_kept_and_what_travels() -> None:
     assert FULL.to_dict() == AS_JSON
 
 
@@ -60,8 +68,15 @@ def test_it_is_read_as_it_was_written() -> None:
         (None, "'NoneType' object is not iterable"),
         ("x", "dictionary update sequence element #0 has length 1; 2 is required"),
         ({name: value for name, value in AS_JSON.items() if name != "posts"}, "'posts'"),
+        ({name: value for name, value in AS_JSON.items() if name != "ended"}, "'ended'"),
+        (AS_JSON | {"ended": None}, "'NoneType' object is not iterable"),
+        (AS_JSON | {"notified": True}, "'bool' object is not iterable"),
+        (
+            AS_JSON | {"of_a_later_version": 1},
+            "Purchase.__init__() got an unexpected keyword argument 'of_a_later_version'",
+        ),
     ],
-    ids=["nothing", "no mapping", "a field missing"],
+    ids=["nothing", "no mapping", "no posts", "no ended", "ended is null", "of an earlier version", "of a later one"],
 )
 def test_what_cannot_be_read_says_why_and_what_to_do(record: object, why: str) -> None:
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
@@ -70,25 +85,6 @@ def test_what_cannot_be_read_says_why_and_what_to_do(record: object, why: str) -
         f"The journal of this purchase cannot be read ({why}), so what was bought is unknown. Nothing more was bought. "
         "Look at the checkouts in VideoDB's console; then start a new DAG run to buy again."
     )
-
-
-def test_from_claims_comes_what_the_list_tells_the_first_for_its_own() -> None:
-    paid = [listed(status="completed"), listed("cs_2", "completed", amount=20), listed(None, "completed")]
-    assert Purchase.from_claimed(paid) == Purchase(
-        generation=0,
-        amount=50,
-        currency="usd",
-        key="",
-        balance_before=None,
-        checkout_id="cs_1",
-        id_source="list",
-        paid=("cs_1", "cs_2"),
-    )
-
-
-def test_from_claims_the_amount_is_json() -> None:
-    amount = Purchase.from_claimed([listed(amount="50.00")]).amount
-    assert (type(amount), amount) == (int, Decimal(50))
 
 
 @pytest.mark.parametrize(
@@ -128,10 +124,28 @@ def test_it_stands_once_something_may_have_come_of_it(purchase: Purchase, stands
                 currency="usd",
                 key="key",
                 balance_before=3.5,
+                account="a1b2c3",
                 not_ours=("cs_2",),
+                # What it has a link for may be paid in spite of a person's word.
+                ended={"cs_0": 20, "cs_1": 50},
                 paid=("cs_1", "cs_3"),
+                paid_at=YESTERDAY.isoformat(),
             ),
         ),
+        (asked(orphans=("cs_2",), payment_url=LINK), Purchase.begun_anew, asked(posts=())),
+        (
+            asked(ended={"cs_2": 20}),
+            lambda purchase: purchase.posting(after(60), there_before=["cs_2", "cs_9"], may_take=35),
+            asked(
+                posts=("2026-01-15T12:00:00+00:00", "2026-01-15T12:01:00+00:00"),
+                in_flight=35,
+                not_ours=("cs_9",),
+                ended={"cs_2": 20},
+            ),
+        ),
+        (asked(in_flight=35), Purchase.refused, asked(posts=())),
+        (asked(in_flight=35), Purchase.unanswered, asked()),
+        (asked(in_flight=35), lambda purchase: purchase.answered(answered()), made()),
         (asked(), lambda purchase: purchase.answered(answered()), made()),
         (asked(), lambda purchase: purchase.answered(answered(None)), asked(payment_url=LINK)),
         (
@@ -158,10 +172,122 @@ def test_it_stands_once_something_may_have_come_of_it(purchase: Purchase, stands
             lambda purchase: purchase.disowned(["cs_1"]),
             asked(not_ours=("cs_1",), payment_url=LINK),
         ),
+        (
+            made(ended={"cs_2": 20, "cs_3": 30}, paid=("cs_2",)),
+            lambda purchase: purchase.disowned(["cs_2"]),
+            made(not_ours=("cs_2",), ended={"cs_3": 30}),
+        ),
+        # An answer may name what an earlier one was thought to be.
+        (
+            asked(ended={"cs_1": 50, "cs_2": 20}),
+            lambda purchase: purchase.answered(answered()),
+            made(ended={"cs_2": 20}),
+        ),
+        (
+            made(ended={"cs_3": 20}),
+            lambda purchase: purchase.found(listed("cs_2")),
+            made(checkout_id="cs_2", id_source="list", ended={"cs_3": 20, "cs_1": 50}),
+        ),
+        (made(), lambda purchase: purchase.found(listed()), made(id_source="list")),
+        (
+            asked(ended={"cs_1": 50, "cs_2": 20}, payment_url=LINK),
+            lambda purchase: purchase.found(listed()),
+            made(ended={"cs_2": 20}, id_source="list"),
+        ),
+        (made(), lambda purchase: purchase.settled(["cs_1"], at=NOON), made(paid=("cs_1",), paid_at=NOON.isoformat())),
+        (
+            made(paid_at=YESTERDAY.isoformat()),
+            lambda purchase: purchase.settled(["cs_1"], at=NOON),
+            made(paid=("cs_1",), paid_at=YESTERDAY.isoformat()),
+        ),
     ],
 )
 def test_a_step_changes_what_it_says_and_nothing_else(purchase: Purchase, step: Any, then: Purchase) -> None:
     assert step(purchase) == then
+
+
+@pytest.mark.parametrize(
+    ("before", "orphans", "ended"),
+    [
+        (made(), (), {"cs_1": 50}),
+        (made(orphans=("cs_2",)), ("cs_2",), {"cs_2": 50, "cs_1": 50}),
+        # A lost answer that is asked for again over another amount.
+        (asked(orphans=("cs_2", "cs_3")), ("cs_2", "cs_3"), {"cs_2": 50, "cs_3": 50}),
+        (asked(), (), {}),
+        # What ended before keeps its dollars, also where it is an orphan.
+        (made(orphans=("cs_2",), ended={"cs_0": 20, "cs_2": 97}), ("cs_2",), {"cs_0": 20, "cs_2": 97, "cs_1": 50}),
+    ],
+)
+def test_the_next_generation_goes_on_watching_what_there_was(
+    before: Purchase, orphans: tuple[str, ...], ended: dict[str, int]
+) -> None:
+    begun = replace(
+        before,
+        account="a1b2c3",
+        currency="eur",
+        not_ours=("cs_9",),
+        in_flight=35,
+        handed_out=True,
+        notified=("0:SlackNotifier",),
+    )
+    then = begun.next_generation(amount=7, currency="usd", key="another", balance=1.5)
+
+    assert then == Purchase(
+        generation=1,
+        amount=7,
+        currency="usd",
+        key="another",
+        balance_before=1.5,
+        not_ours=("cs_9",),
+        orphans=orphans,
+        ended=ended,
+    )
+
+
+@pytest.mark.parametrize(
+    ("purchase", "dollars"),
+    [
+        (made(), 50),
+        (made(paid=("cs_1",)), 50),
+        (made(ended={"cs_0": 20}), 50),
+        (made(ended={"cs_0": 20}, paid=("cs_1", "cs_0")), 50),
+        (made(ended={"cs_0": 20, "cs_2": 97}, paid=("cs_0",)), 20),
+        (made(ended={"cs_0": 20, "cs_2": 97}, paid=("cs_2", "cs_0")), 97),
+        (made(orphans=("cs_2",), paid=("cs_2",)), 50),
+        # An orphan of a generation before this one, which asked for less.
+        (
+            asked(amount=97, orphans=("cs_2",))
+            .next_generation(amount=5, currency=None, key="k", balance=0)
+            .settled(["cs_2"]),
+            97,
+        ),
+    ],
+)
+def test_the_amount_paid_is_that_of_the_generation_that_was_paid(purchase: Purchase, dollars: int) -> None:
+    assert purchase.amount_paid == dollars
+
+
+@pytest.mark.parametrize(
+    ("purchase", "watched"),
+    [
+        (asked(), ()),
+        (made(), ("cs_1",)),
+        (made(orphans=("cs_3", "cs_2"), ended={"cs_5": 20, "cs_4": 30}), ("cs_1", "cs_3", "cs_2", "cs_5", "cs_4")),
+        (asked(orphans=("cs_2",), ended={"cs_2": 20}), ("cs_2",)),
+        (made(orphans=("cs_1",)), ("cs_1",)),
+    ],
+)
+def test_its_own_checkout_is_watched_before_the_earlier_ones(purchase: Purchase, watched: tuple[str, ...]) -> None:
+    assert purchase.watched == watched
+
+
+def test_a_receipt_says_what_was_bought_and_not_how_it_came_about() -> None:
+    many = tuple(f"cs_live_{number:060}" for number in range(5000))
+    receipt = replace(FULL, not_ours=many, posts=(NOON.isoformat(),) * 100).receipt()
+
+    assert receipt == replace(FULL, posts=(), in_flight=0, not_ours=())
+    assert len(json.dumps(receipt.to_dict())) < 1000
+    assert Purchase.from_dict(receipt.to_dict()) == receipt
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from airflow_provider_videodb.models import Checkout, IdSource
 from airflow_provider_videodb.record import Purchase
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+#: As long before as a checkout lives.
+YESTERDAY = NOON - timedelta(hours=24)
 LINK = "https://pay.example/cs_1"
 
 
@@ -22,19 +24,26 @@ def listed(
     checkout_id: str | None = "cs_1",
     status: str = "pending",
     *,
-    amount: int | str = 50,
+    amount: int | str | None = 50,
     made_at: datetime | None = NOON,
+    unreadable: tuple[str, ...] = (),
 ) -> Checkout:
     """Return an entry of VideoDB's list."""
     return Checkout(
         id=checkout_id,
         url=None,
-        amount=Decimal(amount),
+        amount=None if amount is None else Decimal(amount),
         currency="usd",
         status=status,
         created_at=made_at,
         id_source=IdSource.LIST,
+        unreadable=unreadable,
     )
+
+
+def expired(checkout_id: str | None = "cs_1", *, made_at: datetime | None = YESTERDAY, amount: int = 50) -> Checkout:
+    """Return an entry of VideoDB's list that is called expired and is as old as that takes."""
+    return listed(checkout_id, "expired", amount=amount, made_at=made_at)
 
 
 def answered(checkout_id: str | None = "cs_1", *, url: str = LINK, amount: int = 50) -> Checkout:

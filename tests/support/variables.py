@@ -2,57 +2,109 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import ErrorType
-from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable, VariableResult
+from airflow.sdk.execution_time.comms import (
+    DeleteVariable,
+    ErrorResponse,
+    GetVariable,
+    OKResponse,
+    PutVariable,
+    VariableResult,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
 
 
 class Variables:
     """
-    Airflow's Variables, which all tasks see.
+    Airflow's Variables, which all tasks see, as its API server serves them to a worker.
 
     :param failing: what the API server answers to whoever wants to read one, in place of the Variable.
+    :param listing: what it answers to whoever wants a list, in place of the list.
+    :param writing: what it answers to whoever writes or deletes one. Nothing is changed then.
     """
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
-        self.failing: ErrorType | None = None
+        self.failing: ErrorType | Exception | None = None
+        self.listing: Any = None
+        self.writing: Any = None
+        #: Whether a write that is answered as kept is lost.
+        self.loses_writes = False
+        self.asked: list[Any] = []
+        self.on_write: Callable[[str, str], object] = lambda _key, _value: None
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Put them where a task writes them, and where it asks the API server for one."""
-        monkeypatch.setattr("airflow.providers.common.compat.sdk.Variable", self, raising=False)
+        """Put them where a task asks the API server."""
         monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", self, raising=False)
 
-    def send(self, question: Any) -> VariableResult | ErrorResponse:
-        assert isinstance(question, GetVariable)
-        if self.failing is None and question.key in self.kept:
-            return VariableResult(key=question.key, value=self.kept[question.key])
+    def send(self, question: Any) -> Any:
+        self.asked.append(question)
+        match question:
+            case GetVariable(key=key):
+                return self._read(key)
+            case PutVariable(key=key, value=value):
+                answer = _answered(self.writing, None)
+                if self.writing is None and not self.loses_writes:
+                    self.kept[key] = str(value)
+                    self.on_write(key, str(value))
+                return answer
+            case DeleteVariable(key=key):
+                answer = _answered(self.writing, OKResponse(ok=True))
+                if self.writing is None:
+                    self.kept.pop(key, None)
+                return answer
+        # Below Airflow 3.3 there is no such question.
+        assert type(question).__name__ == "GetVariableKeys", f"nobody asks this: {question!r}"
+        return self._list(question)
+
+    def _read(self, key: str) -> VariableResult | ErrorResponse:
+        if isinstance(self.failing, Exception):
+            raise self.failing
+        if self.failing is None and key in self.kept:
+            return VariableResult(key=key, value=self.kept[key])
         return ErrorResponse(error=self.failing or ErrorType.VARIABLE_NOT_FOUND)
 
-    def set(self, key: str, value: str) -> None:
-        self.kept[key] = value
+    def _list(self, question: Any) -> Any:
+        from airflow.sdk.execution_time.comms import VariableKeysResult
 
-    def delete(self, key: str) -> None:
-        self.kept.pop(key, None)
+        # As SQLite and MySQL list them: they do not tell capitals apart in a prefix.
+        keys = sorted(key for key in self.kept if key.lower().startswith(question.prefix.lower()))
+        page = keys[question.offset : question.offset + question.limit]
+        return _answered(self.listing, VariableKeysResult(keys=page, total_entries=len(keys)))
+
+
+def _answered(fault: Any, answer: Any) -> Any:
+    if isinstance(fault, Exception):
+        raise fault
+    return answer if fault is None else fault
 
 
 @dataclass
 class Store:
-    """The task state store of one task instance."""
+    """
+    What one task instance keeps, as JSON.
 
-    ends_with_run: bool = True
-    kept: dict[str, Any] = field(default_factory=dict)
+    :param fault: what a write ends in. Nothing is changed then.
+    """
+
+    kept: dict[str, str] = field(default_factory=dict)
+    fault: Exception | None = None
 
     def get(self, name: str) -> Any:
-        return self.kept.get(name)
+        return json.loads(self.kept[name]) if name in self.kept else None
 
     def set(self, name: str, value: Any) -> None:
-        self.kept[name] = value
+        if self.fault is not None:
+            raise self.fault
+        self.kept[name] = json.dumps(value)
 
     def delete(self, name: str) -> None:
         self.kept.pop(name, None)
