@@ -157,8 +157,9 @@ class BillingTrigger(BaseTrigger):
         for name in ("deadline", "timeout"):
             if getattr(self, name) is not None:
                 _check_seconds(name, getattr(self, name))
-        self._began_at, self._began = datetime.now(UTC), time.monotonic()
-        self._ends = self._began + seconds_left(self.deadline, self.timeout, now=self._began_at.timestamp())
+        now, self._began = time.time(), time.monotonic()
+        self._began_at = datetime.fromtimestamp(now, UTC)
+        self._ends = self._began + seconds_left(self.deadline, self.timeout, now=now)
         self._watches = self.watches()
         for watch in self._watches:
             watch.begin()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import re
 import time
 from datetime import timedelta
+from decimal import Decimal
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import (
@@ -15,14 +19,22 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
+from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     VideoDBAuthenticationError,
     VideoDBConfigError,
     VideoDBError,
+    VideoDBNoConnectionError,
     VideoDBPermissionError,
+    VideoDBResponseError,
     VideoDBServerError,
 )
 from airflow_provider_videodb.sensors.billing import CreditThresholdSensor
+from tests.conftest import API_KEY
+from tests.support.dag_runs import new_dag, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 USAGE = "/billing/usage"
 USAGE_OF_THREE = {"credit_balance": 3, "usage_this_month": 0, "breakdown": {}}
@@ -86,6 +98,64 @@ def test_a_nonsense_argument_is_refused_before_anything_is_sent(emulator, mode, 
         sensor(mode, **{argument: value}).execute(context())
 
     assert emulator.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        *(("threshold", value) for value in (-5, -0.1, float("nan"), True, "lots", "-5", "", Decimal(-1))),
+        *(("max_consecutive_failures", value) for value in (0, -1, 1.5, True, "many")),
+        *((flag, value) for flag in ("deferrable", "start_from_trigger", "end_from_trigger") for value in ("False", 1)),
+        *(("poke_interval", value) for value in (-1, "soon")),
+    ],
+)
+def test_literal_that_breaks_a_rule_fails_when_the_dag_is_parsed(argument, value):
+    with pytest.raises(ValueError, match=argument):
+        sensor(**{argument: value})
+
+
+@pytest.mark.parametrize(
+    "threshold", [0, 0.5, "100.1", " 3 ", Decimal("0.1"), "{{ params.needed }}", "{% if a %}{% endif %}"]
+)
+def test_literal_that_keeps_it_and_a_template_do_not(threshold):
+    assert sensor(threshold=threshold).threshold == threshold
+
+
+def test_every_argument_that_the_docstring_names_is_a_keyword_of_the_constructor():
+    documented = set(re.findall(r":param (\w+):", CreditThresholdSensor.__doc__ or ""))
+    parameters = inspect.signature(CreditThresholdSensor.__init__).parameters
+
+    assert documented <= set(parameters)
+    assert {name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY} == documented
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [({}, 60.0), ({"default_args": {"poke_interval": 7}}, 7.0), ({"poke_interval": timedelta(seconds=8)}, 8.0)],
+)
+def test_arguments_of_airflows_own_sensor_arrive(given, seen):
+    gate = CreditThresholdSensor(task_id="gate", threshold=1, exponential_backoff=True, max_wait=9, **given)
+
+    assert gate.poke_interval == seen
+    assert (gate.timeout, gate.exponential_backoff, gate.max_wait) == (604800, True, timedelta(seconds=9))
+
+
+class Subclass(CreditThresholdSensor):
+    """Adds a template field as people do: it is set when the base is made."""
+
+    template_fields = (*CreditThresholdSensor.template_fields, "note")
+
+    def __init__(self, *, note: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.note = note
+
+
+def test_subclass_that_adds_a_template_field_works(airflow_db, emulator):
+    with new_dag("subclass") as dag:
+        Subclass(task_id="gate", threshold=1, note="{{ 1 + 1 }}", start_from_trigger=True)
+        Subclass.partial(task_id="mapped", threshold=1, start_from_trigger=True).expand(note=["a", "{{ 'b' }}"])
+
+    assert run(dag).state == "success"
 
 
 def test_deferrable_it_looks_once_and_takes_no_trigger_when_the_credits_are_there(emulator):
@@ -157,6 +227,101 @@ def test_a_retry_counts_failures_anew(emulator):
     assert not sensor("reschedule", max_consecutive_failures=2).poke(context(try_number=1, store=store))
 
     assert not sensor("reschedule", max_consecutive_failures=2).poke(context(try_number=2, store=store))
+
+
+class TestAnotherAccount:
+    """The connection is pointed elsewhere between two pokes."""
+
+    @pytest.fixture
+    def move(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Emulator]]:
+        with Emulator(credits=3, api_key="sk-test-of-the-other-account") as other:
+
+            def moved() -> Emulator:
+                monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", other.connection_json)
+                return other
+
+            yield moved
+
+    @pytest.mark.parametrize("mode", ["poke", "reschedule"])
+    def test_is_not_silenced_by_what_the_old_one_asked_for(self, emulator, move, mode):
+        emulator.add_fault("status", status=429, retry_after="3600")
+        one, store = sensor(mode), Store()
+        assert not one.poke(context(store=store))
+        other = move()
+        other.set_balance(10)
+
+        assert one.poke(context(store=store))
+        assert API_KEY not in str(store)
+        assert other.api_key not in str(store)
+
+    @pytest.mark.parametrize("mode", ["poke", "reschedule"])
+    def test_is_not_charged_with_the_failures_of_the_old_one(self, emulator, move, mode):
+        emulator.add_fault("status", times=None, status=503)
+        one, store = sensor(mode, max_consecutive_failures=2), Store()
+        assert not one.poke(context(store=store))
+        move().add_fault("status", times=1, status=503)
+
+        assert not one.poke(context(store=store))
+        assert not one.poke(context(store=store))
+
+    def test_is_what_the_trigger_asks_at_once(self, emulator, move):
+        emulator.add_fault("status", status=429, retry_after="3600")
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor(timeout=30).execute(context())
+        move().set_balance(10)
+
+        event = asyncio.run(_first_event(deferred.value.trigger))
+        assert event.payload["status"] == "enough"
+
+
+async def _first_event(trigger: Any) -> Any:
+    async for event in trigger.run():
+        return event
+    return None
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+@pytest.mark.parametrize("asked", ["3600", "0.3"])
+def test_clock_that_is_set_back_prolongs_no_pause(emulator, monkeypatch, mode, asked):
+    emulator.add_fault("status", status=429, retry_after=asked)
+    one, store, right = sensor(mode, threshold=3), Store(), time.time
+    assert not one.poke(context(store=store))
+    set_back = right() - 24 * 3600
+    monkeypatch.setattr(time, "time", lambda: set_back)
+    assert not one.poke(context(store=store))
+    monkeypatch.setattr(time, "time", lambda: set_back + float(asked))
+
+    assert one.poke(context(store=store))
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_connection_that_cannot_be_read_for_a_moment_is_a_failed_poke(emulator, monkeypatch, mode):
+    one, store = sensor(mode, max_consecutive_failures=3, threshold=5), Store()
+    assert not one.poke(context(store=store))
+    monkeypatch.delenv("AIRFLOW_CONN_VIDEODB_DEFAULT")
+
+    assert not one.poke(context(store=store))
+    assert not one.poke(context(store=store))
+    with pytest.raises(VideoDBNoConnectionError):
+        one.poke(context(store=store))
+    with pytest.raises(VideoDBNoConnectionError):
+        sensor(mode).poke(context(store=store, try_number=2))
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 503])
+def test_page_of_a_gateway_is_a_failed_poke(emulator, monkeypatch, status):
+    class GatewayError(VideoDBResponseError):
+        """What the transport raises for an answer that is not VideoDB's."""
+
+    def get_usage(_: Any) -> Any:
+        raise GatewayError("Just a moment...", status=status)
+
+    monkeypatch.setattr("airflow_provider_videodb.client.BillingClient.get_usage", get_usage)
+    one = sensor("poke", max_consecutive_failures=2)
+
+    assert not one.poke(context())
+    with pytest.raises(GatewayError):
+        one.poke(context())
 
 
 def test_without_a_store_one_allowed_failure_still_fails(emulator):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 import structlog
 from airflow.executors.workloads.task import TaskInstanceDTO
-from airflow.sdk import task
+from airflow.sdk import task, task_group
+from airflow.sdk.definitions._internal.contextmanager import DagContext
+from airflow.sdk.definitions.param import DagParam
 from airflow.sdk.execution_time.supervisor import (
     InProcessSupervisorComms,
     InProcessTestSupervisor,
@@ -25,6 +28,8 @@ from tests.support.dag_runs import Run, new_dag, run
 from tests.support.triggerer import triggerer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import DAG
 
     from airflow_provider_videodb.emulator.server import Emulator
@@ -152,6 +157,90 @@ async def test_a_mapped_task_starts_in_a_worker_and_waits_like_any_other(airflow
             await airflow.start_stored(classpath, kwargs, **_of_the_run(dag, finished))
             (event,) = (await airflow.events(1)).values()
     assert event.payload["status"] == "enough"
+
+
+def needed() -> Any:
+    @task
+    def estimate() -> Any:
+        return [3]
+
+    return estimate()
+
+
+#: Every way to give an argument, and whether a trigger that no worker made can be told of it.
+ARGUMENTS: dict[str, tuple[Callable[[], Any], bool]] = {
+    "a number": (lambda: 3, True),
+    "a decimal": (lambda: Decimal(3), True),
+    "a text": (lambda: "3", True),
+    "a template": (lambda: "{{ 3 }}", True),
+    "a result": (needed, True),
+    "a part of a result": (lambda: needed()["credits"], True),
+    "a part with a quote in its name": (lambda: needed()["what's needed"], False),
+    "a mapped result": (lambda: needed().map(lambda credits: credits), False),
+    "results side by side": (lambda: needed().zip(needed()), False),
+    "results one after the other": (lambda: needed().concat(needed()), False),
+    "a list": (lambda: [3], False),
+    "a parameter": (lambda: DagParam(DagContext.get_current(), "needed", 3), False),
+}
+
+
+@pytest.mark.parametrize("name", ["threshold", "videodb_conn_id"])
+@pytest.mark.parametrize(("give", "is_told"), ARGUMENTS.values(), ids=ARGUMENTS)
+def test_argument_that_cannot_be_spelled_starts_in_a_worker(name, give, is_told):
+    with new_dag("given", params={"needed": 3}) as dag:
+        gate = CreditThresholdSensor(task_id="gate", **{"threshold": 3, name: give()}, start_from_trigger=True)
+
+    assert gate.start_from_trigger is is_told
+    stored = _stored(dag).get_task("gate")
+    assert stored.start_from_trigger is is_told
+    assert (stored.start_trigger_args is not None) == is_told
+    if is_told:
+        kwargs = BaseSerialization.deserialize(stored.start_trigger_args.trigger_kwargs)
+        assert not any(word in kwargs[name] for word in ("XComArg", "object at", "MappedArgument"))
+
+
+@pytest.mark.parametrize("threshold", [3, "{{ 3 }}", "XComArg", "MappedArgument"])
+def test_task_of_a_mapped_group_starts_in_a_worker(airflow_db, emulator, threshold):
+    with new_dag("grouped") as dag:
+
+        @task_group
+        def for_each(credits: int) -> None:
+            @task
+            def estimate(credits: int) -> int:
+                return credits
+
+            given = {"XComArg": lambda: estimate(credits), "MappedArgument": lambda: credits}
+            CreditThresholdSensor(
+                task_id="gate",
+                threshold=given.get(threshold, lambda: threshold)(),
+                poke_interval=0.1,
+                timeout=30,
+                start_from_trigger=True,
+            )
+
+        for_each.expand(credits=[1, 2, 3])
+
+    stored = _stored(dag).get_task("for_each.gate")
+    finished = run(dag)
+
+    assert stored.start_from_trigger is False
+    assert finished.state == "success"
+    gates = [ti for ti in finished.dag_run.get_task_instances() if ti.task_id == "for_each.gate"]
+    assert [ti.state for ti in gates] == ["success"] * 3
+
+
+def test_result_that_is_changed_on_the_way_is_waited_for(airflow_db, emulator):
+    with new_dag("changed") as dag:
+
+        @task
+        def estimate() -> list[int]:
+            return [1, 2]
+
+        CreditThresholdSensor.partial(task_id="gate", poke_interval=0.1, timeout=30, start_from_trigger=True).expand(
+            threshold=estimate().map(lambda credits: credits + 1)
+        )
+
+    assert run(dag).state == "success"
 
 
 def _stored(dag: DAG) -> Any:

@@ -173,6 +173,16 @@ async def test_what_no_later_poll_can_mend_ends_the_wait_at_once(error):
     assert told == {"status": "error", "error": error.__name__, "message": "no"}
 
 
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 503])
+async def test_page_of_a_gateway_is_a_failure_that_is_counted(status):
+    page = Snapshot(error=type("GatewayError", (VideoDBResponseError,), {})("Just a moment...", status=status))
+    trigger = threshold_trigger(max_consecutive_failures=3)
+    assert await outcome(trigger, page, page, balance("1"), page, page) is None
+
+    told = await payload(threshold_trigger(max_consecutive_failures="2"), page, page)
+    assert (told["error"], told["message"]) == ("VideoDBResponseError", "Just a moment...")
+
+
 @pytest.mark.parametrize(
     ("snapshot", "seen"),
     [(balance("1"), 1), (NOTHING_NEW, None), (BLIP, None), (SLOW_DOWN, None)],

@@ -36,6 +36,17 @@ def live_without_a_worker() -> None:
     CreditThresholdSensor(task_id="too_late", threshold=1000, timeout=2, soft_fail=True, **without_a_worker)
 
 
+@dag(schedule=None)
+def live_gate() -> None:
+    CreditThresholdSensor(
+        task_id="gate",
+        threshold="{{ dag_run.conf['threshold'] }}",
+        videodb_conn_id="{{ dag_run.conf['account'] }}",
+        poke_interval=1,
+    )
+
+
+live_gate()
 live_top_up()
 live_without_a_worker()
 live_kills()
