@@ -179,7 +179,7 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], bool]] = {
     "a mapped result": (lambda: needed().map(lambda credits: credits), False),
     "results side by side": (lambda: needed().zip(needed()), False),
     "results one after the other": (lambda: needed().concat(needed()), False),
-    "a list": (lambda: [3], False),
+    "a list": (lambda: ["{{ 3 }}"], False),
     "a parameter": (lambda: DagParam(DagContext.get_current(), "needed", 3), False),
 }
 

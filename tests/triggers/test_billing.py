@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pkgutil
 import time
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
-from airflow.sdk._shared.module_loading import import_string
 from airflow.sdk.serde import deserialize, serialize
 from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
@@ -23,6 +23,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBCheckoutExpiredError,
     VideoDBConfigError,
     VideoDBError,
+    VideoDBGatewayError,
     VideoDBPermissionError,
     VideoDBPurchaseUnknownError,
     VideoDBRateLimitError,
@@ -175,12 +176,12 @@ async def test_what_no_later_poll_can_mend_ends_the_wait_at_once(error):
 
 @pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 503])
 async def test_page_of_a_gateway_is_a_failure_that_is_counted(status):
-    page = Snapshot(error=type("GatewayError", (VideoDBResponseError,), {})("Just a moment...", status=status))
+    page = Snapshot(error=VideoDBGatewayError("Just a moment...", status=status))
     trigger = threshold_trigger(max_consecutive_failures=3)
     assert await outcome(trigger, page, page, balance("1"), page, page) is None
 
     told = await payload(threshold_trigger(max_consecutive_failures="2"), page, page)
-    assert (told["error"], told["message"]) == ("VideoDBResponseError", "Just a moment...")
+    assert (told["error"], told["message"]) == ("VideoDBGatewayError", "Just a moment...")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +318,7 @@ async def test_a_trigger_survives_the_database(trigger):
     classpath, kwargs = trigger.serialize()
 
     stored = json.loads(json.dumps(serialize(kwargs), allow_nan=False))
-    again = import_string(classpath)(**deserialize(stored))
+    again = pkgutil.resolve_name(classpath)(**deserialize(stored))
 
     assert stored == kwargs
     assert set(kwargs) == set(signature(type(trigger)).parameters)
