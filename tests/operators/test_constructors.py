@@ -137,7 +137,7 @@ def test_templated_arguments_are_documented_as_such(operator: type[BaseOperator]
 def test_buyers_share_their_arguments_and_defaults() -> None:
     topup, ensure = (parameters(operator) for operator in BUYERS)
     common = topup.keys() & ensure.keys()
-    assert len(common) == 9
+    assert len(common) == 8
     assert {name: topup[name].default for name in common} == {name: ensure[name].default for name in common}
 
 
