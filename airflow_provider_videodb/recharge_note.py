@@ -65,6 +65,22 @@ def load_note(key: str) -> RechargeNote | None:
         ) from None
 
 
+def load_note_of_pair(
+    dag_id: str, run_id: str, setup_task_id: str, map_index: int | None
+) -> tuple[str, RechargeNote | None]:
+    """
+    Return the key and the note of the setup whose settings a task brings back, as :func:`load_note` does.
+
+    :param map_index: of the task that brings back. The setup has the same one in a mapped task group, and none outside.
+    """
+    key = note_key(dag_id, run_id, setup_task_id, map_index)
+    note = load_note(key)
+    if note is None and map_index not in (None, -1):
+        key = note_key(dag_id, run_id, setup_task_id, -1)
+        note = load_note(key)
+    return key, note
+
+
 def save_note(key: str, note: RechargeNote) -> None:
     """Keep the note; when this returns, it is kept."""
     kept: dict[str, Any] = {
@@ -87,6 +103,11 @@ def in_words(settings: AutoRecharge) -> str:
     if settings.threshold is None or settings.amount is None:
         return state
     return f"{state} (threshold {settings.threshold}, amount {settings.amount})"
+
+
+def found_in_words(note: RechargeNote) -> str:
+    """Return what was found before the first write of the DAG run, as a person reads it."""
+    return f"This DAG run found it {in_words(note.before)}."
 
 
 def _as_texts(settings: AutoRecharge) -> Mapping[str, Any]:

@@ -98,6 +98,7 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
         self.restore = self.templated("restore", restore, settings_argument)
         self.videodb_conn_id = self.templated("videodb_conn_id", videodb_conn_id, text_argument)
         self._setup_task_id: str | None = None
+        self._is_stopped = False
         self.note_given()
 
     def note_given(self) -> None:
@@ -123,15 +124,19 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
             self.trigger_rule = TriggerRule.ALL_DONE
         return self
 
+    def on_kill(self) -> None:
+        """Write nothing more: Airflow lets a task run on for seconds."""
+        self._is_stopped = True
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, read back."""
         with no_retry_for_what_a_person_must_mend():
             self.reject_empty()
             if self._setup_task_id is None:
-                return self._set(context)
+                return self._change(context)
             return self._bring_back(context, self._setup_task_id)
 
-    def _set(self, context: Context) -> dict[str, Any]:
+    def _change(self, context: Context) -> dict[str, Any]:
         from airflow_provider_videodb.recharge_note import (
             RechargeNote,
             delete_note,
@@ -157,30 +162,44 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
             note = RechargeNote(videodb_conn_id=self.videodb_conn_id, before=before, after=settings)
             save_note(key, note)
             with self._saying_what_may_be(note):
-                current = _write(client, settings)
+                current = self._write(client, settings, context)
+                if self._is_restored_later() and load_note(key) is None:
+                    self._undo(client, before)
         if note is not None and not self._is_restored_later():
             delete_note(key)
         return self._result(before, current)
 
+    def _undo(self, client: BillingClient, before: AutoRecharge) -> None:
+        """Bring back what this try found, where the task that does so came before the write of this try."""
+        from airflow_provider_videodb.exceptions import VideoDBTryOverError
+
+        # Not by way of a check of the try: it is over, and what it wrote is not.
+        _set(client, client.get_auto_recharge().changed_to(**_figures(asdict(before))))
+        raise VideoDBTryOverError(
+            "While this task set automatic recharge, another task of the DAG run brought back what it was before: "
+            "somebody has marked or cleared this task. What this try has set was taken back as well."
+        )
+
     def _bring_back(self, context: Context, setup_task_id: str) -> dict[str, Any]:
-        from airflow_provider_videodb.recharge_note import delete_note, in_words
+        from airflow_provider_videodb.recharge_note import delete_note, found_in_words, in_words, load_note_of_pair
 
         with self._saying(f"Automatic recharge may still be as task {setup_task_id} set it."):
             if self.restore is not None:
                 settings_argument("restore", self.restore)
-            key, note = _note_of(context, setup_task_id)
+            ti = context["ti"]
+            key, note = load_note_of_pair(ti.dag_id, ti.run_id, setup_task_id, ti.map_index)
             self._reject_another_connection(note)
             client = self._client()
         if note is None:
             current = client.get_auto_recharge()
             self._log_why_nothing_is_brought_back(setup_task_id, current)
             return self._result(current, current)
-        with self._saying(f"Automatic recharge may still be {in_words(note.after)}.", _found(note)):
+        with self._saying(f"Automatic recharge may still be {in_words(note.after)}.", found_in_words(note)):
             current = client.get_auto_recharge()
             if current not in (note.before, note.after):
                 self.log.warning("Overwriting what somebody else has set in the meantime: %s.", in_words(current))
             settings = current.changed_to(**_figures(asdict(note.before)))
-            restored = current if settings == current else _write(client, settings)
+            restored = current if settings == current else self._write(client, settings, context)
         delete_note(key)
         return self._result(current, restored)
 
@@ -203,6 +222,13 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
 
         return VideoDBBillingHook(self.videodb_conn_id).get_conn()
 
+    def _write(self, client: BillingClient, settings: AutoRecharge, context: Context) -> AutoRecharge:
+        """Write, unless Airflow has marked or cleared the task since it began."""
+        from airflow_provider_videodb.current_try import CurrentTry
+
+        CurrentTry(context["ti"], is_stopped=lambda: self._is_stopped).check()
+        return _set(client, settings)
+
     def _reject_another_connection(self, note: RechargeNote | None) -> None:
         from airflow_provider_videodb.exceptions import VideoDBConfigError
 
@@ -213,11 +239,11 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
             )
 
     def _saying_what_may_be(self, note: RechargeNote | None) -> AbstractContextManager[None]:
-        from airflow_provider_videodb.recharge_note import in_words
+        from airflow_provider_videodb.recharge_note import found_in_words, in_words
 
         if note is None:
             return nullcontext()
-        return self._saying(f"Automatic recharge may be {in_words(note.after)}.", _found(note))
+        return self._saying(f"Automatic recharge may be {in_words(note.after)}.", found_in_words(note))
 
     @contextmanager
     def _saying(self, *facts: str) -> Iterator[None]:
@@ -251,30 +277,10 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
         return {"changed": before != after, "before": before.to_dict(), "after": after.to_dict()}
 
 
-def _found(note: RechargeNote) -> str:
-    from airflow_provider_videodb.recharge_note import in_words
-
-    return f"This DAG run found it {in_words(note.before)}."
-
-
 def _restores(task: Any) -> bool:
     operator = getattr(task, "operator_class", type(task))
     # A mapped one has its arguments elsewhere: it is taken for one that restores.
     return issubclass(operator, AutoRechargeOperator) and getattr(task, "restore", task) is not None
-
-
-def _note_of(context: Context, setup_task_id: str) -> tuple[str, RechargeNote | None]:
-    """Return the note of the setup and its key: of the same copy, if the pair is in a mapped task group."""
-    from airflow_provider_videodb.recharge_note import load_note, note_key
-
-    ti = context["ti"]
-    key = note_key(ti.dag_id, ti.run_id, setup_task_id, ti.map_index)
-    note = load_note(key)
-    if note is None and ti.map_index not in (None, -1):
-        # The setup is outside of the task group.
-        key = note_key(ti.dag_id, ti.run_id, setup_task_id, -1)
-        note = load_note(key)
-    return key, note
 
 
 def _figures(before: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,5 +293,5 @@ def _figures(before: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write(client: BillingClient, settings: AutoRecharge) -> AutoRecharge:
+def _set(client: BillingClient, settings: AutoRecharge) -> AutoRecharge:
     return client.set_auto_recharge(enabled=settings.enabled, threshold=settings.threshold, amount=settings.amount)

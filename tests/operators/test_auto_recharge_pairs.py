@@ -10,11 +10,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import get_current_context, task, task_group
+from airflow.sdk import TaskInstanceState, get_current_context, task, task_group
 
+from airflow_provider_videodb.client import BillingClient
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import VideoDBRecordUnreadableError
 from airflow_provider_videodb.operators.billing import AutoRechargeOperator
+from airflow_provider_videodb.recharge_note import delete_note
 from tests.conftest import API_KEY
 from tests.support.dag_runs import Run, new_dag, run
 from tests.support.purchases import Died, Point
@@ -61,13 +63,17 @@ def writes(emulator: Emulator) -> int:
 
 def notes() -> dict[str, Any]:
     """Return what is kept in Variables, by the task that keeps it."""
+    return {key.split("__")[-3]: json.loads(value) for key, value in variables().items()}
+
+
+def variables() -> dict[str, str]:
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     with create_session() as session:
-        variables = session.scalars(select(Variable).where(Variable.key.startswith("videodb_auto_recharge__"))).all()
-        return {variable.key.split("__")[-2]: json.loads(variable.get_val()) for variable in variables}
+        kept = session.scalars(select(Variable).where(Variable.key.startswith("videodb_auto_recharge__"))).all()
+        return {variable.key: variable.get_val() for variable in kept}
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +89,21 @@ def _no_notes_left_over() -> Iterator[None]:
 
 def clear(*task_ids: str) -> None:
     """Clear tasks of the DAG run that the calling task is in, as a person does while it runs."""
-    from airflow.models.taskinstance import TaskInstance, clear_task_instances
+    from airflow.models.taskinstance import clear_task_instances
+
+    with task_instances(*task_ids) as (session, chosen):
+        clear_task_instances(chosen, session)
+
+
+def mark_failed(task_id: str) -> None:
+    """Mark a task of that DAG run as failed."""
+    with task_instances(task_id) as (session, (chosen,)):
+        chosen.set_state(TaskInstanceState.FAILED, session=session)
+
+
+@contextmanager
+def task_instances(*task_ids: str) -> Iterator[tuple[Any, list[Any]]]:
+    from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
@@ -92,7 +112,7 @@ def clear(*task_ids: str) -> None:
         chosen = select(TaskInstance).where(
             TaskInstance.dag_id == ti.dag_id, TaskInstance.run_id == ti.run_id, TaskInstance.task_id.in_(task_ids)
         )
-        clear_task_instances(list(session.scalars(chosen)), session)
+        yield session, list(session.scalars(chosen))
 
 
 @pytest.fixture
@@ -350,6 +370,66 @@ def test_teardown_may_die_anywhere(account, point):
     assert pair.states() == ("success", "success", "success")
     assert stored(account) == FOUND
     assert notes() == {}
+
+
+def during(owner: str, method: str, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let something happen right before a call of ours, at its first time."""
+    from airflow.sdk._shared.module_loading import import_string
+
+    target = import_string(f"airflow_provider_videodb.{owner}")
+    original, first = getattr(target, method), once(act)
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        first()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(target, method, called)
+
+
+def test_setup_that_is_marked_failed_before_its_write_writes_nothing(account, monkeypatch):
+    during(NOTE, "save_note", lambda: mark_failed("on"), monkeypatch)
+    pair = Pair()
+
+    assert type(pair.errors["on"][0]).__name__ == "VideoDBTryOverError"
+    assert writes(account) == 0
+    assert stored(account) == FOUND
+
+
+@pytest.mark.parametrize("task_id", ["on", "back"])
+def test_try_that_a_clear_has_replaced_writes_nothing(account, monkeypatch, task_id):
+    cleared = once(lambda: clear(task_id))
+    original = BillingClient.get_auto_recharge
+
+    def read(self: BillingClient) -> Any:
+        if get_current_context()["ti"].task_id == task_id:
+            cleared()
+        return original(self)
+
+    monkeypatch.setattr(BillingClient, "get_auto_recharge", read)
+    # dag.test() tells a task that was cleared as it ran from one that failed by nothing: a retry is its next try.
+    pair = Pair(on={"retries": 1}, back={"retries": 1})
+
+    assert type(pair.errors[task_id][0]).__name__ == "VideoDBTryOverError"
+    assert pair.states() == ("success", "success", "success")
+    # The replaced try has written nothing, so that each of the two wrote once.
+    assert writes(account) == 2
+    assert stored(account) == FOUND
+    assert notes() == {}
+
+
+def test_setup_that_was_brought_back_while_it_wrote_brings_back_what_it_found(account, monkeypatch):
+    """Marked failed, a task runs on for seconds, and its teardown may come before its POST does."""
+
+    def teardown_runs() -> None:
+        (key,) = variables()
+        delete_note(key)
+
+    during(CLIENT, "set_auto_recharge", teardown_runs, monkeypatch)
+    pair = Pair()
+
+    assert pair.states() == ("failed", "success", "failed")
+    assert type(pair.errors["on"][0]).__name__ == "VideoDBTryOverError"
+    assert stored(account) == FOUND
 
 
 def test_note_that_cannot_be_written_lets_nothing_be_changed(account, monkeypatch):

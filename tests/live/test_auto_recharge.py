@@ -1,0 +1,69 @@
+"""A running Airflow whose tasks are cleared while automatic recharge is on, and whose teardown cannot reach VideoDB."""
+
+from __future__ import annotations
+
+import pytest
+
+from demo.processes import until
+
+PATH = "/billing/auto_recharge"
+
+
+@pytest.fixture
+def account(emulator):
+    emulator.set_auto_recharge(enabled=False, threshold=5, amount=25)
+    return emulator
+
+
+def stored(emulator):
+    settings = emulator.auto_recharge
+    return settings.enabled, settings.threshold, settings.amount
+
+
+def test_job_cleared_while_its_sibling_works_leaves_the_settings_as_they_were_found(live_airflow, account):
+    live_airflow.api.wait_for_dag("live_recharge")
+    run = live_airflow.api.trigger("live_recharge")
+    run.wait_for_task("fails_at_first", "failed")
+    run.wait_for_task("sibling", "deferred")
+    assert stored(account) == (True, 1, 10)
+
+    # Airflow clears the setup as well.
+    run.clear("fails_at_first")
+    run.wait_for_task("fails_at_first", "success")
+    assert run.task("on")["try_number"] == 2
+    assert run.xcom("on")["before"] == {"enabled": False, "threshold": 5, "amount": 25}
+    account.set_balance(100)
+
+    assert run.wait() == "success"
+    assert stored(account) == (False, 5, 25)
+
+
+def test_run_fails_while_the_teardown_cannot_restore_and_a_clear_restores(live_airflow, account):
+    live_airflow.api.wait_for_dag("live_recharge_back")
+    fault = account.add_fault("status", method="POST", path=PATH, skip=1, times=None, status=503)
+    run = live_airflow.api.trigger("live_recharge_back")
+
+    assert run.wait() == "failed"
+    assert run.task("back")["try_number"] == 2
+    lines = [str(line["event"]) for line in run.log("back", try_number=2)]
+    assert "Automatic recharge may still be on (threshold 1, amount 10)." in lines
+    assert "This DAG run found it off (threshold 5, amount 25)." in lines
+    assert stored(account) == (True, 1, 10)
+
+    account.remove_fault(fault.id)
+    run.clear("back")
+    until(lambda: run.task("back")["state"] == "success", timeout=60, what="the teardown to restore")
+    assert stored(account) == (False, 5, 25)
+
+
+def test_setup_that_fails_after_its_effect_is_brought_back(live_airflow, account):
+    live_airflow.api.wait_for_dag("live_recharge_back")
+    # All tries of one read: the transport repeats it.
+    account.add_fault("status", method="GET", path=PATH, skip=1, times=4, status=503)
+    run = live_airflow.api.trigger("live_recharge_back")
+    until(lambda: run.task("back")["state"] == "success", timeout=90, what="the teardown to restore")
+
+    assert run.task("on")["state"] == "failed"
+    lines = [str(line["event"]) for line in run.log("on")]
+    assert "Automatic recharge may be on (threshold 1, amount 10)." in lines
+    assert stored(account) == (False, 5, 25)
