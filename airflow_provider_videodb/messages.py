@@ -58,9 +58,9 @@ def undecided_error(purchase: Purchase, undecided: Sequence[Checkout]) -> VideoD
 def another_account_error(purchase: Purchase) -> VideoDBPurchaseUnknownError:
     """Return the error for a lost answer of an account that the connection does not lead to any more."""
     return VideoDBPurchaseUnknownError(
-        f"A top-up of {purchase.amount} USD was asked for at {purchase.posts[-1]} and its answer was lost. The "
-        "connection has had another key or address since, so whether the first account was charged cannot be told. "
-        f"Nothing more was bought. {how_to_resolve(purchase)}"
+        f"A top-up of {purchase.amount} USD was asked for at {purchase.posts[-1]} and its answer was lost or named no "
+        "checkout. The connection has had another key or address since, so whether the first account was charged "
+        f"cannot be told. Nothing more was bought. {how_to_resolve(purchase)}"
     )
 
 

@@ -236,6 +236,8 @@ def _step_with_link_alone(purchase: Purchase, situation: Situation) -> Step:
     """Go on from an answer that was a link without an id, which only the list can tell, once it must be there."""
     if look_again := _look_again(situation, SETTLING_TIME):
         return look_again
+    if not _is_same_account(purchase, situation):
+        return Stop(error=another_account_error(purchase))
     found = _unclaimed_candidates(purchase, situation)
     if len(found) == 1 and found[0].id:
         return next_step(purchase.found(found[0]), situation)
@@ -245,12 +247,12 @@ def _step_with_link_alone(purchase: Purchase, situation: Situation) -> Step:
 def _step_after_lost_answer(purchase: Purchase, situation: Situation) -> Step:
     if look_again := _look_again(situation, SETTLING_TIME):
         return look_again
+    if not _is_same_account(purchase, situation):
+        return Stop(error=another_account_error(purchase))
     found = _unclaimed_candidates(purchase, situation)
     paid = [checkout for checkout in found if checkout.status == CheckoutStatus.COMPLETED]
     if undecided := [checkout for checkout in found if checkout.status not in _KNOWN]:
         return Stop(error=undecided_error(purchase, undecided))
-    if not paid and not _is_same_account(purchase, situation):
-        return Stop(error=another_account_error(purchase))
     if not paid:
         return _step_after_nothing(purchase, found, situation)
     if len(found) == 1 and paid[0].id:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError, VideoDBRecordUnreadableError
-from airflow_provider_videodb.variables import delete_variable, read_variable, variable_key, write_variable
+from airflow_provider_videodb.variables import read_variable, variable_key, write_variable
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
 
 if TYPE_CHECKING:
@@ -41,25 +41,45 @@ class Store(Protocol):
         """
         ...
 
-    def delete(self, name: str) -> None:
-        """
-        Keep it no longer.
-
-        :raises VideoDBRecordNotKeptError: if Airflow did not say so.
-        """
-        ...
-
 
 def open_store(context: Context) -> Store:
     """Return the store of the running task instance."""
-    accessor = context.get("task_state_store") if STATE_STORE_OUTLIVES_CLEAR and not _is_emptied_on_success() else None
-    return VariableStore(task_identity(context)) if accessor is None else TaskStateStore(accessor)
+    variables = VariableStore(task_identity(context))
+    accessor = context.get("task_state_store")
+    if accessor is None:
+        return variables
+    # An earlier try may have kept its record in the other one, before Airflow was upgraded or configured anew.
+    state = TaskStateStore(accessor)
+    is_safe = STATE_STORE_OUTLIVES_CLEAR and not _is_emptied_on_success()
+    return TwoStores(state, variables) if is_safe else TwoStores(variables, state)
 
 
 def task_identity(context: Context) -> tuple[str, str, str, str]:
     """Return what names a task instance through all its tries: dag, run, task, map index."""
     ti = context["ti"]
     return ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)
+
+
+class TwoStores:
+    """
+    The store that a task writes, and another one that an earlier try may have written.
+
+    :param first: what is written, and read first.
+    :param second: what is read where the first has nothing.
+    """
+
+    def __init__(self, first: Store, second: Store) -> None:
+        self._first = first
+        self._second = second
+
+    def get(self, name: str) -> Any:
+        """Return what is kept in the first that has it, ``None`` if it is proven that neither does."""
+        value = self._first.get(name)
+        return self._second.get(name) if value is None else value
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep ``value`` in the first store, before which nothing of the second is read."""
+        self._first.set(name, value)
 
 
 class TaskStateStore:
@@ -87,13 +107,6 @@ class TaskStateStore:
             self._accessor.set(name, value, retention=NEVER_EXPIRE)
         except Exception as err:
             raise VideoDBRecordNotKeptError(_failure(f"could not write {name!r}", err)) from err
-
-    def delete(self, name: str) -> None:
-        """Keep it no longer."""
-        try:
-            self._accessor.delete(name)
-        except Exception as err:
-            raise VideoDBRecordNotKeptError(_failure(f"could not delete {name!r}", err)) from err
 
     def _read(self, name: str) -> Any:
         try:
@@ -125,10 +138,6 @@ class VariableStore:
     def set(self, name: str, value: Any) -> None:
         """Keep ``value`` until somebody deletes the Variable."""
         write_variable(self._key(name), json.dumps(value))
-
-    def delete(self, name: str) -> None:
-        """Keep it no longer."""
-        delete_variable(self._key(name))
 
     def _key(self, name: str) -> str:
         return variable_key(name, *self._identity)

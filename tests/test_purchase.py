@@ -579,10 +579,13 @@ class TestALostAnswer:
 
         assert step == CreateAgain(purchase=asked(account=noted))
 
-    def test_of_another_account_may_have_been_paid_there(self) -> None:
-        step = next_step(asked(account="account-1"), seen(listed(status="completed"), account="account-2"))
+    @pytest.mark.parametrize("entries", [[], [listed()], [listed(status="completed")]])
+    @pytest.mark.parametrize("purchase", [asked(account="account-1"), asked(account="account-1", payment_url=LINK)])
+    def test_of_another_account_is_not_looked_for_here(self, purchase: Purchase, entries: list[Checkout]) -> None:
+        step = next_step(purchase, seen(*entries, account="account-2"))
 
-        assert isinstance(step, Done)
+        assert isinstance(step, Stop)
+        assert "another key or address" in str(step.error)
 
     @pytest.mark.parametrize(
         ("entries", "orphans"), [([], ()), ([listed()], ("cs_1",)), ([listed(), listed("cs_2")], ("cs_1", "cs_2"))]

@@ -48,10 +48,6 @@ class Accessor:
         self._refuse()
         self.kept[key], self.retention = value, retention
 
-    def delete(self, key: str) -> None:
-        self._refuse()
-        self.kept.pop(key, None)
-
     def _refuse(self) -> None:
         if self.is_stale:
             raise from_supervisor(404)
@@ -73,16 +69,13 @@ def accessor() -> Accessor:
 
 @pytest.mark.parametrize("kind", [pytest.param("airflow's own", marks=on_3_3), "variables"])
 @pytest.mark.parametrize("value", [{"a": [1]}, {}, [], 0, "", False, "null"], ids=repr)
-def test_a_value_is_kept_until_it_is_deleted(variables: Variables, accessor: Accessor, kind: str, value: Any) -> None:
+def test_a_value_is_kept(variables: Variables, accessor: Accessor, kind: str, value: Any) -> None:
     store = TaskStateStore(accessor) if kind == "airflow's own" else VariableStore(task_identity(CONTEXT))
     assert store.get("name") is None
 
     store.set("name", value)
     assert store.get("name") == value
     assert store.get("other") is None
-
-    store.delete("name")
-    assert store.get("name") is None
 
 
 @on_3_3
@@ -109,16 +102,12 @@ class TestAirflowsOwn:
         accessor.kept, accessor.writing = {"name": "before"}, fault
         store = TaskStateStore(accessor)
 
-        for change, failure in (
-            (lambda: store.set("name", "value"), "write 'name'"),
-            (lambda: store.delete("name"), "delete 'name'"),
-        ):
-            with pytest.raises(VideoDBRecordNotKeptError) as caught:
-                change()
-            assert str(caught.value) == (
-                f"Airflow could not {failure} in the task's state ({str(fault)[:200]}), {WHAT_TO_DO}"
-            )
-            assert caught.value.__cause__ is fault
+        with pytest.raises(VideoDBRecordNotKeptError) as caught:
+            store.set("name", "value")
+        assert str(caught.value) == (
+            f"Airflow could not write 'name' in the task's state ({str(fault)[:200]}), {WHAT_TO_DO}"
+        )
+        assert caught.value.__cause__ is fault
         assert accessor.kept == {"name": "before"}
 
     def test_that_says_much_of_itself_is_cut_short(self, accessor: Accessor) -> None:
@@ -216,9 +205,8 @@ class TestVariables:
         variables.writing = fault
         store = VariableStore(("dag",))
 
-        for change in (lambda: store.set("name", "value"), lambda: store.delete("name")):
-            with pytest.raises(VideoDBRecordNotKeptError):
-                change()
+        with pytest.raises(VideoDBRecordNotKeptError):
+            store.set("name", "value")
 
 
 class TestTheStoreOfATask:
@@ -236,17 +224,22 @@ class TestTheStoreOfATask:
         store = open_store(CONTEXT | {"task_state_store": accessor})
         store.set("name", "value")
 
-        assert isinstance(store, TaskStateStore)
         assert accessor.kept == {"name": "value"}
 
     @on_3_3
     @pytest.mark.parametrize("setting", ["True", "true", "1"])
     def test_is_a_variable_where_airflow_empties_its_own_on_success(
-        self, accessor: Accessor, is_kept_over_a_clear: None, monkeypatch: pytest.MonkeyPatch, setting: str
+        self,
+        variables: Variables,
+        accessor: Accessor,
+        is_kept_over_a_clear: None,
+        monkeypatch: pytest.MonkeyPatch,
+        setting: str,
     ) -> None:
         monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", setting)
+        open_store(CONTEXT | {"task_state_store": accessor}).set("name", "value")
 
-        assert isinstance(open_store(CONTEXT | {"task_state_store": accessor}), VariableStore)
+        assert "name" not in accessor.kept
 
     @on_3_3
     @pytest.mark.parametrize("rest", [{}, {"task_state_store": None}])
@@ -254,11 +247,28 @@ class TestTheStoreOfATask:
         assert isinstance(open_store(CONTEXT | rest), VariableStore)
 
     def test_is_a_variable_where_a_clear_empties_airflows_own(
-        self, accessor: Accessor, monkeypatch: pytest.MonkeyPatch
+        self, variables: Variables, accessor: Accessor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(stores, "STATE_STORE_OUTLIVES_CLEAR", False)
+        open_store(CONTEXT | {"task_state_store": accessor}).set("name", "value")
 
-        assert isinstance(open_store(CONTEXT | {"task_state_store": accessor}), VariableStore)
+        assert "name" not in accessor.kept
+
+    @on_3_3
+    @pytest.mark.parametrize("outlives_clear", [True, False])
+    def test_finds_what_an_earlier_try_kept_in_the_other_one(
+        self, variables: Variables, accessor: Accessor, monkeypatch: pytest.MonkeyPatch, outlives_clear: bool
+    ) -> None:
+        """Airflow was upgraded, or configured anew, while a link was out."""
+        monkeypatch.setattr(stores, "STATE_STORE_OUTLIVES_CLEAR", not outlives_clear)
+        open_store(CONTEXT | {"task_state_store": accessor}).set("name", "before")
+        monkeypatch.setattr(stores, "STATE_STORE_OUTLIVES_CLEAR", outlives_clear)
+        store = open_store(CONTEXT | {"task_state_store": accessor})
+
+        assert store.get("name") == "before"
+        store.set("name", "after")
+        assert store.get("name") == "after"
+        assert store.get("other") is None
 
     def test_is_that_of_the_task_instance(self, variables: Variables) -> None:
         open_store(CONTEXT).set("name", "value")
