@@ -77,14 +77,13 @@ def variables() -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def _no_notes_left_over() -> Iterator[None]:
-    yield
+def _no_notes_of_earlier_tests() -> None:
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
     from sqlalchemy import delete
 
     with create_session() as session:
-        session.execute(delete(Variable))
+        session.execute(delete(Variable).where(Variable.key.startswith("videodb_auto_recharge__")))
 
 
 def clear(*task_ids: str) -> None:
