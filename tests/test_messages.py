@@ -85,8 +85,8 @@ def test_an_undecided_checkout_is_named_and_looked_at_again() -> None:
 def test_a_lost_answer_of_another_account_is_left_to_a_person() -> None:
     assert str(another_account_error(TWICE)) == (
         "A top-up of 50 USD was asked for at 2026-01-15T12:00:30+00:00 and its answer was lost or named no checkout. "
-        "The connection has had another key or address since, so whether the first account was charged cannot be told. Nothing more was "
-        f"bought. {how_to_resolve(TWICE)}"
+        "The connection has had another key or address since, so whether the first account was charged cannot "
+        f"be told. Nothing more was bought. {how_to_resolve(TWICE)}"
     )
 
 
