@@ -155,11 +155,11 @@ def test_a_checkout_that_was_made_earlier_by_somebody_else_withholds_the_link(
 ):
     ask = BillingClient._ask_for_checkout
 
-    def somebody_is_first(self, path, payload, key):
+    def somebody_is_first(self, *request):
         monkeypatch.setattr(BillingClient, "_ask_for_checkout", ask)
         other_buyer.topup(20)
         emulator.advance(1)
-        return ask(self, path, payload, key)
+        return ask(self, *request)
 
     monkeypatch.setattr(BillingClient, "_ask_for_checkout", somebody_is_first)
     with pytest.raises(VideoDBLimitExceededError, match="20 USD in 1 checkout count already"):

@@ -19,7 +19,10 @@ from airflow_provider_videodb.get_provider_info import get_provider_info
 SCHEMAS = Path(airflow.__file__).parent
 INFO = get_provider_info()
 #: Modules that stand beside the ones a DAG author imports from, for those to share.
-NOT_FOR_USERS = ("common", "purchasing", "polling", "events", "sharing")
+NOT_FOR_USERS = (
+    *("common", "purchasing", "pokes"),
+    *("accounts", "base", "encoding", "events", "pauses", "polling", "sharing"),
+)
 
 
 def schema(name):
