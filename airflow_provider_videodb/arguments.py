@@ -120,6 +120,12 @@ def url_argument(name: str, value: object) -> str:
     return value
 
 
+def in_words(duration: timedelta | float) -> str:
+    """Return a duration as a person reads it: with its unit."""
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    return str(timedelta(seconds=seconds)) if seconds >= 60 else f"{seconds:g} s"
+
+
 def text_argument(name: str, value: object) -> str:
     """
     Read a word.

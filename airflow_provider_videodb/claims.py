@@ -145,7 +145,7 @@ class TaskClaims:
 
 def _taken(purchase: Purchase) -> VideoDBPurchaseUnknownError:
     return VideoDBPurchaseUnknownError(
-        f"Checkout {purchase.checkout_id} over {purchase.amount} USD was taken for its own by another task, so which "
+        f"Checkout {purchase.checkout_id} over {purchase.price} was taken for its own by another task, so which "
         "of the two it belongs to cannot be told. Nothing more was bought. Start a new DAG run to buy again."
     )
 

@@ -26,7 +26,7 @@ def missing_error(purchase: Purchase) -> VideoDBCheckoutMissingError:
     name = purchase.checkout_id or "that was just made"
     handed_out = f" Its link may still be payable: {purchase.payment_url}" if purchase.handed_out else ""
     return VideoDBCheckoutMissingError(
-        f"Checkout {name} over {purchase.amount} USD is not in VideoDB's list, so whether it was paid cannot be told."
+        f"Checkout {name} over {purchase.price} is not in VideoDB's list, so whether it was paid cannot be told."
         f"{handed_out} Look for it in VideoDB's console, and check that the connection still leads to the account that "
         "it was made on. A retry of the task looks again and makes no second one."
     )
@@ -34,7 +34,7 @@ def missing_error(purchase: Purchase) -> VideoDBCheckoutMissingError:
 
 def expired_error(purchase: Purchase, listed: Mapping[str, Checkout], *, now: datetime) -> VideoDBCheckoutExpiredError:
     """Return the error for a checkout that VideoDB calls expired, whether that can be so or not."""
-    name = f"Checkout {purchase.checkout_id} over {purchase.amount} USD"
+    name = f"Checkout {purchase.checkout_id} over {purchase.price}"
     if can_have_expired(purchase, listed, now=now):
         return VideoDBCheckoutExpiredError(
             f"{name} expired unpaid: its link cannot be paid any more. Retry or clear the task to get a new link."
@@ -49,7 +49,7 @@ def expired_error(purchase: Purchase, listed: Mapping[str, Checkout], *, now: da
 def undecided_error(purchase: Purchase, undecided: Sequence[Checkout]) -> VideoDBResponseError:
     """Return the error for lost answers whose checkouts are in states that nobody knows."""
     return VideoDBResponseError(
-        f"A top-up of {purchase.amount} USD was asked for at {purchase.posts[-1]} and its answer was lost. VideoDB "
+        f"A top-up of {purchase.price} was asked for at {purchase.posts[-1]} and its answer was lost. VideoDB "
         f"lists what may be its checkout in a state that its documents do not know: {in_words(undecided)}. Nothing "
         "more was bought. A retry of the task looks again."
     )
@@ -58,7 +58,7 @@ def undecided_error(purchase: Purchase, undecided: Sequence[Checkout]) -> VideoD
 def another_account_error(purchase: Purchase) -> VideoDBPurchaseUnknownError:
     """Return the error for a lost answer of an account that the connection does not lead to any more."""
     return VideoDBPurchaseUnknownError(
-        f"A top-up of {purchase.amount} USD was asked for at {purchase.posts[-1]} and its answer was lost or named no "
+        f"A top-up of {purchase.price} was asked for at {purchase.posts[-1]} and its answer was lost or named no "
         "checkout. The connection has had another key or address since, so whether the first account was charged "
         f"cannot be told. Nothing more was bought. {how_to_resolve(purchase)}"
     )
@@ -67,7 +67,7 @@ def another_account_error(purchase: Purchase) -> VideoDBPurchaseUnknownError:
 def cannot_tell_error(purchase: Purchase, found: Sequence[Checkout]) -> VideoDBPurchaseUnknownError:
     """Return the error for a purchase that may be one of several checkouts."""
     return VideoDBPurchaseUnknownError(
-        f"A top-up of {purchase.amount} USD was asked for at {purchase.posts[-1]} and its answer was lost or named no "
+        f"A top-up of {purchase.price} was asked for at {purchase.posts[-1]} and its answer was lost or named no "
         f"checkout. Whether it is one of these cannot be told: {in_words(found)}. Nothing more was bought. "
         f"{how_to_resolve(purchase)}"
     )

@@ -97,11 +97,11 @@ def _earlier(since: datetime | None, now: datetime) -> datetime:
 def last_look(purchase: Purchase, listed: Mapping[str, Checkout], *, now: datetime) -> str:
     """Say what remains of a purchase that nobody waits for any more."""
     if not purchase.handed_out:
-        return f"Nobody has been shown a link to pay the {purchase.amount} USD that were asked for."
-    what = f"Checkout {purchase.checkout_id} over {purchase.amount} USD"
+        return f"Nobody has been shown a link to pay the {purchase.price} that were asked for."
+    what = f"Checkout {purchase.checkout_id} over {purchase.price}"
     if paid := paid_ids(purchase, listed):
-        amount = purchase.settled(paid).amount_paid
-        was_paid = f"Checkout {', '.join(paid)} over {amount} USD was paid: its credits are on the account."
+        price = purchase.settled(paid).price_paid
+        was_paid = f"Checkout {', '.join(paid)} over {price} was paid: its credits are on the account."
         if purchase.checkout_id in paid:
             return was_paid
         # What is paid is an orphan, so the link that people have may be payable still.

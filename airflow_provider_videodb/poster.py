@@ -107,10 +107,10 @@ class Poster:
             self.journal.save(purchase)
         except VideoDBTryOverError:
             log.warning(
-                "Checkout %s over %s USD was made for a try that is over. Its link is shown to nobody; it expires by "
+                "Checkout %s over %s was made for a try that is over. Its link is shown to nobody; it expires by "
                 "itself.",
                 purchase.checkout_id,
-                purchase.amount,
+                purchase.price,
             )
             raise
 

@@ -90,6 +90,20 @@ class Purchase:
         return self.checkout_id is not None or self.payment_url is not None
 
     @property
+    def price(self) -> str:
+        """What this generation costs, for a person: ``50 USD``."""
+        return f"{self.amount} {self._currency_in_words}"
+
+    @property
+    def price_paid(self) -> str:
+        """What was paid, for a person."""
+        return f"{self.amount_paid} {self._currency_in_words}"
+
+    @property
+    def _currency_in_words(self) -> str:
+        return (self.currency or "usd").upper()
+
+    @property
     def watched(self) -> tuple[str, ...]:
         """The checkouts whose payment would be this purchase's; the one that its link leads to comes first."""
         return merged((), [one for one in (self.checkout_id, *self.orphans, *self.ended) if one is not None])

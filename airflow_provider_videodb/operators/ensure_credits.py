@@ -10,6 +10,7 @@ from airflow_provider_videodb.arguments import (
     credits_argument,
     dollars_argument,
     flag_argument,
+    in_words,
     price_argument,
     seconds_argument,
 )
@@ -191,8 +192,8 @@ class EnsureCreditsOperator(PurchasingOperator):
         if purchase is not None and purchase.paid:
             deadline = self._settles_at(purchase)
             self.log.info(
-                "%s USD were paid at %s. Waiting until %s for the balance to show them; nothing more is bought.",
-                purchase.amount_paid,
+                "%s were paid at %s. Waiting until %s for the balance to show them; nothing more is bought.",
+                purchase.price_paid,
                 purchase.paid_at,
                 datetime.fromtimestamp(deadline, UTC).isoformat(timespec="seconds"),
             )
@@ -229,17 +230,18 @@ class EnsureCreditsOperator(PurchasingOperator):
         if purchase is not None and purchase.paid:
             if now >= self._settles_at(purchase):
                 raise VideoDBCreditsMissingError(
-                    f"This task has bought {purchase.amount_paid} USD of credits (paid at {purchase.paid_at}), and the "
-                    f"balance is {usage.credit_balance} of {self.credits} credits: they are used up, or VideoDB does "
-                    "not show them. A retry buys nothing more. Start a new DAG run to buy again, or top up the "
-                    "account and clear this task."
+                    f"This task has bought credits for {purchase.price_paid} (paid at {purchase.paid_at}). "
+                    f"{in_words(self.settle_timeout)} later (settle_timeout) the balance is {usage.credit_balance} of "
+                    f"{self.credits} credits: they are used up, or VideoDB does not show them yet. A retry buys "
+                    "nothing more. Next step: look in VideoDB's console. If the payment is not booked yet, clear this task. If "
+                    "its credits are used up, start a new DAG run to buy again."
                 )
         elif now >= deadline:
             if purchase is not None:
                 raise self.payment_timeout_error(purchase)
             raise VideoDBCreditsMissingError(
-                f"The balance came to {usage.credit_balance} of {self.credits} credits within {self.payment_timeout}. "
-                "Top up the account, then clear this task."
+                f"The balance came to {usage.credit_balance} of {self.credits} credits within "
+                f"{in_words(self.payment_timeout)} (payment_timeout). Top up the account, then clear this task."
             )
 
     def _finish(

@@ -13,6 +13,7 @@ from airflow_provider_videodb.airflow_exceptions import TaskDeferred
 from airflow_provider_videodb.arguments import (
     dollars_argument,
     flag_argument,
+    in_words,
     list_argument,
     seconds_argument,
     text_argument,
@@ -191,7 +192,7 @@ class PurchasingOperator(RejectsEmptyTemplates):
 
         self.push_link(context, purchase.payment_url)
         # The link comes first, on a short line: a log page cuts long ones off.
-        self.log.info("Pay %s USD here: %s", purchase.amount, purchase.payment_url)
+        self.log.info("Pay %s here: %s", purchase.price, purchase.payment_url)
         self.log.info("It is checkout %s (id from the %s).", purchase.checkout_id, purchase.id_source)
         self.payment = PaymentRequest.of(purchase, credits_missing=credits_missing, run_url=context["ti"].log_url)
         for place, notifier in enumerate(self.notifiers):
@@ -207,7 +208,11 @@ class PurchasingOperator(RejectsEmptyTemplates):
             copy.copy(notifier)(context)
         except Exception:
             # The link is on the task's page all the same: a message that did not go out is no reason to fail.
-            self.log.exception("The notifier %s failed; a retry of the task calls it again", type(notifier).__name__)
+            self.log.exception(
+                "The notifier %s failed, so it has told nobody of the link. The task waits on. A retry of the task "
+                "calls the notifier again.",
+                type(notifier).__name__,
+            )
             return False
         return True
 
@@ -216,9 +221,9 @@ class PurchasingOperator(RejectsEmptyTemplates):
         from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError
 
         return VideoDBPaymentTimeoutError(
-            f"Nobody paid checkout {purchase.checkout_id} over {purchase.amount} USD within {self.payment_timeout}. It "
-            f"stays payable until it expires: {purchase.payment_url} A retry of this task waits for it again and makes "
-            "no second one."
+            f"Nobody paid checkout {purchase.checkout_id} over {purchase.price} within "
+            f"{in_words(self.payment_timeout)} (payment_timeout). A retry of this task, or a clear, waits for it again "
+            f"and makes no second one. It stays payable until it expires: {purchase.payment_url}"
         )
 
     def wait_deadline(self) -> float:
@@ -262,7 +267,7 @@ class PurchasingOperator(RejectsEmptyTemplates):
 
     def log_payment(self, purchase: Purchase) -> None:
         """Say what was paid, loudly where it is not what was meant."""
-        self.log.info("Checkout %s over %s USD is paid.", purchase.paid[0], purchase.amount_paid)
+        self.log.info("Checkout %s over %s is paid.", purchase.paid[0], purchase.price_paid)
         if len(purchase.paid) > 1:
             self.log.error(
                 "More than one checkout of this task was paid: %s. Unless another task reports one of them as its own, "

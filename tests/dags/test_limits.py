@@ -64,7 +64,9 @@ def test_what_is_over_a_limit_is_not_asked_for(
     limit: str,
 ) -> None:
     connect(**extra)
-    assert_refused(Shopping(amount=50, max_amount=max_amount, retries=2).run(), limit)
+    assert_refused(
+        Shopping(amount=50, retries=2, **({} if max_amount is None else {"max_amount": max_amount})).run(), limit
+    )
 
     assert emulator.calls("POST") == []
 
