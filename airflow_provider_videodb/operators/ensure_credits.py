@@ -233,8 +233,8 @@ class EnsureCreditsOperator(PurchasingOperator):
                     f"This task has bought credits for {purchase.price_paid} (paid at {purchase.paid_at}). "
                     f"{in_words(self.settle_timeout)} later (settle_timeout) the balance is {usage.credit_balance} of "
                     f"{self.credits} credits: they are used up, or VideoDB does not show them yet. A retry buys "
-                    "nothing more. Next step: look in VideoDB's console. If the payment is not booked yet, clear this task. If "
-                    "its credits are used up, start a new DAG run to buy again."
+                    "nothing more. Next step: look in VideoDB's console. If the payment is not booked yet, clear this "
+                    "task. If its credits are used up, start a new DAG run to buy again."
                 )
         elif now >= deadline:
             if purchase is not None:

@@ -64,9 +64,8 @@ def test_what_is_over_a_limit_is_not_asked_for(
     limit: str,
 ) -> None:
     connect(**extra)
-    assert_refused(
-        Shopping(amount=50, retries=2, **({} if max_amount is None else {"max_amount": max_amount})).run(), limit
-    )
+    guard = {} if max_amount is None else {"max_amount": max_amount}
+    assert_refused(Shopping(amount=50, retries=2, **guard).run(), limit)
 
     assert emulator.calls("POST") == []
 
