@@ -8,12 +8,13 @@ checkout, the checkout before its link is handed out.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn, assert_never
 
 from airflow_provider_videodb.answers import resolved
 from airflow_provider_videodb.clock import Clock, TryClock
-from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
+from airflow_provider_videodb.exceptions import VideoDBError, VideoDBLimitExceededError
 from airflow_provider_videodb.limits import SpendLimits, check_before_handing_out, check_per_purchase_limits
 from airflow_provider_videodb.matching import candidates, recent_ids
 from airflow_provider_videodb.payment import last_look
@@ -314,11 +315,17 @@ class Buyer:
         )
 
     def _about_to_hand_out(self, purchase: Purchase) -> Purchase:
-        """Record that a person may see the link from now on, unless another try has changed the record."""
+        """Record that a person may see the link from now on; whether this try may show it is asked last."""
         self.claims.claim(purchase)
-        self.current_try.check()
         handed_out = purchase.handing_out()
         self.journal.save(handed_out)
+        try:
+            self.current_try.check()
+        except VideoDBError:
+            # Nobody has seen it, so the next try checks the limits again before it shows the link.
+            with suppress(VideoDBError):
+                self.journal.save(purchase)
+            raise
         return handed_out
 
 

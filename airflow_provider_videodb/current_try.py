@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_videodb.clock import Clock, age_from_now
 from airflow_provider_videodb.exceptions import VideoDBRecordUnreadableError, VideoDBTryOverError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _RUNNING = "running"
+#: Seconds after which Airflow's answer is too old to act upon: a worker may have stood still meanwhile.
+MAX_ANSWER_AGE = 5.0
+#: How often one check asks when the answers grow too old.
+_MOST_STALE_ANSWERS = 3
 _NOTHING_MORE = "This try buys nothing more and shows no link."
 
 
@@ -26,19 +31,28 @@ class CurrentTry:
     :param is_stopped: says whether the worker has been told to stop.
     """
 
-    def __init__(self, ti: Any, *, is_stopped: Callable[[], bool]) -> None:
+    def __init__(self, ti: Any, *, is_stopped: Callable[[], bool], clock: Clock | None = None) -> None:
         self._ti = ti
         self._is_stopped = is_stopped
+        self._clock = clock or Clock()
         #: What names this try: it is another one after a retry or a clear, and the same after a deferral.
         self.id = str(ti.id)
 
     def check(self) -> None:
         """
-        Ask Airflow whether this try is the newest and its task is to run.
+        Ask Airflow whether this try is the newest and its task is to run. What it says is seconds old at most.
 
         :raises VideoDBTryOverError: if not.
         :raises VideoDBRecordUnreadableError: if Airflow cannot say.
         """
+        for _ in range(_MOST_STALE_ANSWERS):
+            age = age_from_now(self._clock)
+            self._check_once()
+            if age() <= MAX_ANSWER_AGE:
+                return
+        raise self._unanswered(f"it took longer than {MAX_ANSWER_AGE:g} s")
+
+    def _check_once(self) -> None:
         self._check_told()
         # The state is that of the newest try. If this one is the newest even afterwards, it was this one's.
         state = self._state()
