@@ -1174,3 +1174,22 @@ def test_a_buyer_has_the_clock_of_this_machine_unless_it_is_given_another(world:
 
     assert type(default.clock) is Clock
     assert (default.post_timeout, default.account) == (40, None)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"monthly_topup_limit": 60}, {"max_topup_amount": 50, "monthly_topup_limit": 69}], ids=str
+)
+def test_card_that_was_charged_beyond_a_limit_is_told_loudly(
+    world: World, limits: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody else has bought at the same instant, and there is no link that could be withheld."""
+    world.limits = SpendLimits(**{name: Decimal(limit) for name, limit in limits.items()})
+    world.answers = [answered()]
+    world.meanwhile = lambda: world.entries.extend([listed(status="completed"), listed("cs_0", "completed", amount=20)])
+    bought = world.buys()
+
+    assert bought is not None
+    assert bought.paid == ("cs_1",)
+    [error] = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert "WAS CHARGED" in error
+    assert "cs_1" in error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -46,6 +47,19 @@ class Airflow:
         self.asked: list[Any] = []
         self.on: dict[str, Callable[[], object]] = {}
         self.is_stopped = False
+        self.seconds, self.time = 100.0, datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+    # The clock of the worker
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return self.time
+
+    def stands_still(self, *, seconds: float = 0, wall: float = 0) -> None:
+        self.seconds += seconds
+        self.time += timedelta(seconds=wall)
 
     def send(self, question: Any) -> Any:
         self.asked.append(question)
@@ -61,7 +75,7 @@ class Airflow:
 
     @property
     def this_try(self) -> CurrentTry:
-        return CurrentTry(self.ti, is_stopped=lambda: self.is_stopped)
+        return CurrentTry(self.ti, is_stopped=lambda: self.is_stopped, clock=self)  # type: ignore[arg-type]
 
     def says(self, state: Any) -> None:
         self.state = TaskStatesResult(task_states={"run": {"task": state}})
@@ -284,3 +298,20 @@ def test_a_real_airflow_tells_a_try_what_has_become_of_it(airflow_db: None) -> N
         for number in range(3)
         for what in ("running", "marked failed", "marked success", "cleared", "replaced")
     }
+
+
+@pytest.mark.parametrize("pause", [{"seconds": 6}, {"wall": 6}, {"wall": -6}, {"seconds": 3600, "wall": 3600}], ids=str)
+class TestAWorkerThatStandsStillWhileItAsks:
+    def test_asks_again(self, airflow: Airflow, pause: dict[str, float]) -> None:
+        pauses = iter([pause])
+        airflow.on[NEWEST] = lambda: airflow.stands_still(**next(pauses, {}))
+        airflow.this_try.check()
+
+        assert len(airflow.asked) == 4
+
+    def test_believes_no_answer_that_is_old(self, airflow: Airflow, pause: dict[str, float]) -> None:
+        airflow.on[NEWEST] = lambda: airflow.stands_still(**pause)
+        with pytest.raises(VideoDBRecordUnreadableError, match="longer than 5 s"):
+            airflow.this_try.check()
+
+        assert len(airflow.asked) == 6
