@@ -281,6 +281,7 @@ class Buyer:
         purchase = resolved(asked, answer, self.shop.list_checkouts())
         if purchase.generation != asked.generation:
             purchase = replace(purchase, key=self._key(purchase.generation, purchase.amount))
+        purchase = purchase.settled(purchase.paid, at=self.clock.now()) if purchase.paid else purchase
         self.claims.claim_paid(purchase)
         self.journal.save(purchase)
         # Under the name that the person was told.

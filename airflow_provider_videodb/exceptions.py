@@ -100,6 +100,10 @@ class VideoDBGatewayError(VideoDBResponseError):
     """
 
 
+class VideoDBGatewayRateLimitError(VideoDBGatewayError, VideoDBRateLimitError):
+    """429 of something between here and VideoDB: it wants fewer calls, and what VideoDB did is unknown."""
+
+
 class VideoDBSettingsNotAppliedError(VideoDBError):
     """Auto-recharge settings, read back after writing them, are not what was asked for."""
 
@@ -153,7 +157,7 @@ PERMANENT_ERRORS = (
     VideoDBPurchaseUnknownError,
 )
 
-#: After these a POST has provably changed nothing at VideoDB.
+#: After these a POST has provably changed nothing at VideoDB, unless they are among those below as well.
 NOTHING_DONE_ERRORS = (VideoDBNotSentError, VideoDBRefusedError, VideoDBRateLimitError)
 
 #: What a POST may be answered with after VideoDB has already carried it out.

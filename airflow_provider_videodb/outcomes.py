@@ -13,6 +13,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
     VideoDBAuthenticationError,
     VideoDBGatewayError,
+    VideoDBGatewayRateLimitError,
     VideoDBInsufficientCreditsError,
     VideoDBNotFoundError,
     VideoDBOutcomeUnknownError,
@@ -25,6 +26,9 @@ from airflow_provider_videodb.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: 408, 409, 425 and 499: the request was given up, is under way or met another one. It may have been carried out.
+_UNFINISHED = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, 499)
+
 _STATUS_ERRORS: dict[int, tuple[type[VideoDBRefusedError], str]] = {
     401: (VideoDBAuthenticationError, "Put a valid API key into the connection's password."),
     402: (VideoDBInsufficientCreditsError, "Top up the account, then try again."),
@@ -34,9 +38,12 @@ _STATUS_ERRORS: dict[int, tuple[type[VideoDBRefusedError], str]] = {
 
 
 def is_error_of_videodb(fields: Mapping[str, Any]) -> bool:
-    """Say whether a JSON object is VideoDB's own way to fail, and not a gateway's or a proxy's."""
-    code = fields.get("error_code")
-    return fields.get("success") is False or (isinstance(code, str | int) and bool(code) and code is not True)
+    """
+    Say whether a JSON object is VideoDB's own way to fail, and not a gateway's or a proxy's.
+
+    Its documents show ``success: false`` in every error. A gateway may have an ``error_code`` as well.
+    """
+    return fields.get("success") is False
 
 
 def classify(status: int, retry_after: float | None, *, from_videodb: bool) -> tuple[type[VideoDBAPIError], str]:
@@ -48,9 +55,10 @@ def classify(status: int, retry_after: float | None, *, from_videodb: bool) -> t
     """
     wait = "" if retry_after is None else f" It asks to wait {retry_after:g} s, until {_clock_time_in(retry_after)}."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return VideoDBRateLimitError, f"VideoDB wants fewer calls.{wait}"
-    if status == HTTPStatus.REQUEST_TIMEOUT:
-        return VideoDBOutcomeUnknownError, "VideoDB gave up waiting for the request; try again."
+        error = VideoDBRateLimitError if from_videodb else VideoDBGatewayRateLimitError
+        return error, f"It wants fewer calls.{wait}"
+    if status in _UNFINISHED:
+        return VideoDBOutcomeUnknownError, "Whether VideoDB has carried the request out is unknown; try again."
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return VideoDBServerError, f"VideoDB has a fault; try again later.{wait}"
     if not from_videodb:

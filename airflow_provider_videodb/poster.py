@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which a recorded intent is too old to be sent: another try may have taken over meanwhile.
 MAX_INTENT_AGE = 5.0
+#: Seconds after which a recorded intent is not written any more: reaching VideoDB may take ten of them.
+MAX_SEND_AGE = MAX_INTENT_AGE + 10
 #: How often one try records an intent that then grows too old.
 _MOST_STALE_INTENTS = 3
 
@@ -90,17 +92,33 @@ class Poster:
                 currency=purchase.currency,
                 redirect_url=redirect_url,
                 idempotency_key=purchase.key,
-                before_send=lambda: _refuse_stale(age),
+                before_send=lambda: self._last_check(age),
             )
+        except ANSWER_LOST_ERRORS as err:
+            log.warning("%s Looking into the list of checkouts for what it has led to.", err)
+            return purchase.unanswered(), err
         except NOTHING_DONE_ERRORS:
             self.journal.save(purchase.refused())
             raise
-        except ANSWER_LOST_ERRORS as err:
-            log.warning("%s Looking into the list of checkouts for what became of it.", err)
-            return purchase.unanswered(), err
+        except VideoDBError:
+            # The last check has kept the request from being written.
+            with suppress(VideoDBError):
+                self.journal.save(purchase.refused())
+            raise
         purchase = purchase.answered(checkout)
         self._save_answer(purchase)
         return purchase, None
+
+    def _last_check(self, age: Callable[[], float]) -> None:
+        """Refuse to write a request, once the connection stands, whose intent is old or whose try is over."""
+        seconds = age()
+        if seconds > MAX_SEND_AGE:
+            raise VideoDBNotSentError(
+                f"It took {seconds:.0f} s from recording the purchase until VideoDB could be asked, so another try of "
+                "the task may have taken over. Nothing was sent. Check the network if this happens again; a retry "
+                "begins anew."
+            )
+        self.current_try.check()
 
     def _save_answer(self, purchase: Purchase) -> None:
         try:
@@ -139,13 +157,4 @@ class Poster:
         raise VideoDBRecordUnreadableError(
             f"Airflow took longer than {MAX_INTENT_AGE:g} s to keep what this task is about to buy and to say that it "
             "may. Nothing was sent. Check Airflow's API server and its database, then retry the task."
-        )
-
-
-def _refuse_stale(age: Callable[[], float]) -> None:
-    seconds = age()
-    if seconds > MAX_INTENT_AGE:
-        raise VideoDBNotSentError(
-            f"The worker stood still for {seconds:.0f} s before it could ask for a checkout, so another try of the "
-            "task may have taken over. Nothing was sent. A retry begins anew."
         )

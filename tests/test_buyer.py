@@ -179,7 +179,7 @@ def test_a_lost_answer_is_looked_into_once_the_list_has_settled_and_asked_for_ag
     assert [post["idempotency_key"] for post in world.posts] == [KEY, KEY]
     assert bought.posts == tuple(post["at"] for post in world.posts)
     assert caplog.messages == [
-        "It went wrong. Looking into the list of checkouts for what became of it.",
+        "It went wrong. Looking into the list of checkouts for what it has led to.",
         "Looking at the list of checkouts again in 10.0 s, since it may lag.",
     ]
 

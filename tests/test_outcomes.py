@@ -80,7 +80,7 @@ def test_seconds_do_not_depend_on_any_clock():
     assert read_retry_after("7.25", date="Mon, 15 Jan 2024 10:30:00 GMT") == 7.25
 
 
-@pytest.mark.parametrize("fields", [{"success": False}, {"error_code": "E"}, {"error_code": 7, "success": True}])
+@pytest.mark.parametrize("fields", [{"success": False}, {"success": False, "error_code": "E"}])
 def test_error_of_videodb_is_known_by_its_fields(fields):
     assert is_error_of_videodb(fields)
 
@@ -95,6 +95,9 @@ def test_error_of_videodb_is_known_by_its_fields(fields):
         {"success": "false"},
         {"message": "Forbidden"},
         {"error_code": None},
+        {"error_code": "E"},
+        {"error_code": 7, "success": True},
+        {"cloudflare_error": True, "error_code": 1020},
         {"error_code": ""},
         {"error_code": True},
         {"error_code": False},
@@ -109,7 +112,7 @@ def test_error_of_another_shape_is_not_videodbs(fields):
 @pytest.mark.parametrize("status", range(400, 429))
 def test_refusal_that_videodb_did_not_write_is_neither_permanent_nor_proof(status):
     error, next_step = classify(status, None, from_videodb=False)
-    if status == 408:
+    if status in (408, 409, 425):
         assert issubclass(error, ANSWER_LOST_ERRORS)
         return
     assert error is VideoDBGatewayError

@@ -211,7 +211,8 @@ class EnsureCreditsOperator(PurchasingOperator):
         from airflow_provider_videodb.arguments import seconds_argument
 
         now = time.time()
-        paid_at = now if purchase.paid_at is None else datetime.fromisoformat(purchase.paid_at).timestamp()
+        # A payment of which nobody has noted when it was made is taken for old: a wait that began anew would not end.
+        paid_at = 0 if purchase.paid_at is None else datetime.fromisoformat(purchase.paid_at).timestamp()
         # A worker whose clock was ahead may have noted a moment that is yet to come.
         return min(paid_at, now) + seconds_argument("settle_timeout", self.settle_timeout)
 
