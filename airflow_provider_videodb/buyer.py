@@ -16,7 +16,7 @@ from airflow_provider_videodb.answers import resolved
 from airflow_provider_videodb.clock import Clock, TryClock
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBLimitExceededError
 from airflow_provider_videodb.limits import SpendLimits, check_before_handing_out, check_per_purchase_limits
-from airflow_provider_videodb.matching import candidates, recent_ids
+from airflow_provider_videodb.matching import candidates, recent_ids, remembered
 from airflow_provider_videodb.payment import last_look
 from airflow_provider_videodb.poster import Poster
 from airflow_provider_videodb.purchase import (
@@ -301,7 +301,8 @@ class Buyer:
         # The list is at least as new as this: what is decided on it must not be taken for settled too early.
         now, monotonic = self.clock.now(), self.clock.monotonic()
         checkouts = self.shop.list_checkouts()
-        possible = candidates(purchase, checkouts) if purchase is not None and purchase.checkout_id is None else []
+        if purchase is not None and purchase.checkout_id is None:
+            clock.seen = remembered(clock.seen, candidates(purchase, checkouts))
         return Situation(
             amount=need.amount,
             checkouts=checkouts,
@@ -311,7 +312,8 @@ class Buyer:
             account=self.account,
             currency=currency,
             limits=self.limits,
-            claimed_by_others=self.claims.of_others(possible),
+            seen=clock.seen,
+            claimed_by_others=self.claims.of_others(clock.seen.values()),
             reprices=reprices,
         )
 

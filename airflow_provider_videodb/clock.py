@@ -33,12 +33,14 @@ class Clock:
 
 
 class TryClock:
-    """What one try has seen of the passing of time, by a clock that nobody can set back."""
+    """What one try has seen over time, by a clock that nobody can set back."""
 
     def __init__(self, clock: Clock, *, in_flight: float) -> None:
         self._clock = clock
         # The clocks of two workers tell different times, so the whole time that a POST may take begins anew here.
         self._quiet_from = clock.monotonic() + in_flight
+        #: What looks have shown of what the POSTs may have made, by id.
+        self.seen: dict[str, Checkout] = {}
         #: Which checkout is called expired, and since when.
         self._expired: tuple[str | None, float] | None = None
 

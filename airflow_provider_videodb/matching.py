@@ -42,6 +42,17 @@ def recent_ids(checkouts: Iterable[Checkout], *, now: datetime) -> tuple[str, ..
     )
 
 
+def remembered(seen: Mapping[str, Checkout], now: Sequence[Checkout]) -> dict[str, Checkout]:
+    """
+    Add to what earlier looks have shown what this one shows.
+
+    An entry that was shown once is not forgotten, and one that was paid once is paid: a list may lie for a moment.
+    """
+    shown = {entry.id: entry for entry in now if entry.id is not None}
+    paid = {one: entry for one, entry in seen.items() if entry.status == CheckoutStatus.COMPLETED}
+    return {**seen, **shown, **paid}
+
+
 def paid_ids(purchase: Purchase, listed: Mapping[str, Checkout]) -> tuple[str, ...]:
     """Return which checkouts known to be this purchase's are paid; the one that its link leads to comes first."""
     return tuple(
@@ -92,4 +103,5 @@ def _may_be_ours(checkout: Checkout, purchase: Purchase) -> bool:
 
 
 def _may_cost(checkout: Checkout, amount: int) -> bool:
-    return "amount" in checkout.unreadable or checkout.amount == amount
+    # VideoDB shows no amount for a subscription, and perhaps none for what was just paid.
+    return checkout.amount is None or checkout.amount == amount

@@ -38,6 +38,7 @@ from airflow_provider_videodb.matching import (
     can_have_expired,
     candidates,
     paid_ids,
+    remembered,
     status_of,
 )
 from airflow_provider_videodb.messages import (
@@ -70,6 +71,7 @@ class Situation:
     :param expired_for: for how long this try has seen VideoDB call the checkout expired; ``None`` if it does not.
     :param account: fingerprint of the account that was asked.
     :param currency: what a new checkout would be asked for in; ``None`` leaves it to VideoDB.
+    :param seen: what earlier looks of this try have shown of what its POSTs may have made.
     :param claimed_by_others: those of :func:`candidates` that other tasks have claimed.
     :param reprices: whether a POST that led to nothing may be followed by one over another amount.
     """
@@ -82,6 +84,7 @@ class Situation:
     account: str | None = None
     currency: str | None = None
     limits: SpendLimits = field(default_factory=SpendLimits)
+    seen: Mapping[str, Checkout] = field(default_factory=dict)
     claimed_by_others: Collection[str] = ()
     reprices: bool = False
 
@@ -255,14 +258,16 @@ def _step_after_lost_answer(purchase: Purchase, situation: Situation) -> Step:
         return Stop(error=undecided_error(purchase, undecided))
     if not paid:
         return _step_after_nothing(purchase, found, situation)
-    if len(found) == 1 and paid[0].id:
+    if len(found) == 1 and paid[0].id and paid[0].amount == purchase.amount:
         return Done(purchase=purchase.found(paid[0]).settled([paid[0].id], at=situation.now))
     return Stop(error=cannot_tell_error(purchase, found))
 
 
 def _step_after_nothing(purchase: Purchase, found: Sequence[Checkout], situation: Situation) -> Step:
     """Ask again after lost answers for which nothing was paid."""
-    again = replace(purchase, in_flight=0, orphans=merged(purchase.orphans, [one.id for one in found if one.id]))
+    # What may be another's subscription is not watched: its payment would be taken for this purchase's.
+    orphans = [one.id for one in found if one.id and (one.amount is not None or "amount" in one.unreadable)]
+    again = replace(purchase, in_flight=0, orphans=merged(purchase.orphans, orphans))
     if situation.reprices and situation.amount != purchase.amount:
         return _within_limits(situation, Create(after=again))
     return _within_limits(situation, CreateAgain(purchase=again))
@@ -298,8 +303,6 @@ def _is_same_account(purchase: Purchase, situation: Situation) -> bool:
 
 
 def _unclaimed_candidates(purchase: Purchase, situation: Situation) -> list[Checkout]:
-    return [
-        checkout
-        for checkout in candidates(purchase, situation.checkouts)
-        if checkout.id not in situation.claimed_by_others
-    ]
+    nameless = [checkout for checkout in situation.checkouts if checkout.id is None]
+    entries = [*remembered(situation.seen, situation.checkouts).values(), *nameless]
+    return [checkout for checkout in candidates(purchase, entries) if checkout.id not in situation.claimed_by_others]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
 from airflow_provider_videodb.models import IdSource
 
+#: Seconds that a POST may take at the most: an hour is the longest timeout that a connection can have.
+_LONGEST_POST = 3700
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime
 
     from airflow_provider_videodb.models import Checkout
 
@@ -67,7 +70,8 @@ class Purchase:
         """
         try:
             fields: dict[str, Any] = dict(record)  # type: ignore[call-overload]  # what is no mapping raises below
-            lists = {name: tuple(fields[name]) for name in ("posts", "not_ours", "orphans", "notified", "paid")}
+            lists = {name: _texts(fields[name]) for name in ("posts", "not_ours", "orphans", "notified", "paid")}
+            _check_record(fields | lists)
             return cls(**fields | lists | {"ended": dict(fields["ended"])})
         except (TypeError, ValueError, KeyError) as err:
             raise VideoDBPurchaseUnknownError(
@@ -221,6 +225,23 @@ class Purchase:
             "orphans": tuple(orphan for orphan in self.orphans if orphan != checkout_id),
             "ended": {one: amount for one, amount in self._with_own_ended().items() if one != checkout_id},
         }
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"{value!r} is not a list of texts")
+    return tuple(value)
+
+
+def _check_record(fields: Mapping[str, Any]) -> None:
+    """Refuse what no version of this package writes, so that an edit by hand is not taken for a payment."""
+    if not isinstance(fields["key"], str) or not isinstance(fields["amount"], int):
+        raise TypeError("key or amount is of another kind")
+    if not 0 <= fields.get("in_flight", 0) <= _LONGEST_POST:
+        raise ValueError(f"in_flight is {fields['in_flight']!r}")
+    moments = [*fields["posts"], *([fields["paid_at"]] if fields.get("paid_at") is not None else [])]
+    for moment in moments:
+        datetime.fromisoformat(moment)
 
 
 def merged(ids: tuple[str, ...], more: Collection[str]) -> tuple[str, ...]:

@@ -1193,3 +1193,16 @@ def test_card_that_was_charged_beyond_a_limit_is_told_loudly(
     [error] = [record.message for record in caplog.records if record.levelname == "ERROR"]
     assert "WAS CHARGED" in error
     assert "cs_1" in error
+
+
+@pytest.mark.parametrize("then", ["hidden", "pending", "expired"])
+def test_paid_checkout_that_one_look_hides_is_not_bought_again(world: World, then: str) -> None:
+    """The answer is lost and the card charged. The look after the list has settled shows something else."""
+    world.answers = [LOST]
+    world.meanwhile = lambda: world.entries.append(listed(status="completed"))
+    lies = [] if then == "hidden" else [listed(status=then)]
+    world.at_look = {3: lambda: world.entries.__setitem__(slice(None), lies)}
+    bought = world.buys()
+
+    assert len(world.posts) == 1
+    assert bought.paid == ("cs_1",)

@@ -480,6 +480,39 @@ class TestALinkWithoutAnId:
         assert step == Stop(error=step.error)
 
 
+class TestWhatEarlierLooksHaveShown:
+    PAID, UNPAID = listed(status="completed"), listed()
+
+    @pytest.mark.parametrize(
+        ("earlier", "entries"),
+        [
+            # Hidden, or called something else, after it was shown as paid.
+            (PAID, []),
+            (PAID, [UNPAID]),
+            (PAID, [listed(status="expired")]),
+            (PAID, [listed(status="processing")]),
+            (UNPAID, [PAID]),
+        ],
+    )
+    def test_is_paid_if_it_was_paid_once(self, earlier: Checkout, entries: list[Checkout]) -> None:
+        step = next_step(asked(), replace(seen(*entries), seen={"cs_1": earlier}))
+
+        assert isinstance(step, Done)
+        assert step.purchase.paid == ("cs_1",)
+
+    def test_is_watched_where_it_is_hidden(self) -> None:
+        step = next_step(asked(), replace(seen(), seen={"cs_1": self.UNPAID}))
+
+        assert step == CreateAgain(purchase=asked(orphans=("cs_1",)))
+
+    def test_is_left_to_a_person_where_the_list_shows_no_amount(self) -> None:
+        """VideoDB shows none for a subscription, and perhaps none for what was just paid."""
+        step = next_step(asked(), seen(listed(status="completed", amount=None)))
+
+        assert isinstance(step, Stop)
+        assert "cannot be told" in str(step.error)
+
+
 class TestALostAnswer:
     @pytest.mark.parametrize(
         ("situation", "step"),
