@@ -8,7 +8,7 @@ MONEY := answers buyer claims clock current_try journal limits matching messages
 	purchase record stores variables
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test coverage installable older mutants distributed fuzz bench lint clean
+.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations bench lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ distributed: $(READY) ## Hurt a distributed Airflow while it buys: two workers, 
 
 fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 examples)
 	PURCHASE_MACHINE_EXAMPLES=10000 $(PYTHON_IN_VENV) -m pytest tests/test_purchase_machine.py
+
+ablations: $(READY) ## Take each safeguard out, and see the search find the hole (about a quarter of an hour)
+	$(PYTHON_IN_VENV) -m tests.support.search_ablations
 
 bench: $(READY) ## Measure what waiting costs, beside other ways to wait (about a quarter of an hour)
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)

@@ -16,7 +16,8 @@ from airflow_provider_videodb.answers import resolved
 from airflow_provider_videodb.clock import Clock, TryClock
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBLimitExceededError
 from airflow_provider_videodb.limits import SpendLimits, check_before_handing_out, check_per_purchase_limits
-from airflow_provider_videodb.matching import candidates, recent_ids, remembered
+from airflow_provider_videodb.matching import SETTLING_TIME, candidates, recent_ids, remembered, status_of
+from airflow_provider_videodb.models import CheckoutStatus, by_id
 from airflow_provider_videodb.payment import last_look
 from airflow_provider_videodb.poster import Poster
 from airflow_provider_videodb.purchase import (
@@ -109,7 +110,10 @@ class Buyer:
         need = assess()
         if not need.amount and (purchase is None or not purchase.stands):
             return None
-        purchase = self._resolved(purchase, need, reprices=reprices)
+        answer = None if purchase is None or purchase.paid else self.journal.answer(purchase)
+        if purchase is not None and answer is not None:
+            purchase, need = self._apply(answer, purchase), assess()
+        purchase = self._amended(purchase, need, reprices=reprices)
         clock = TryClock(self.clock, in_flight=0 if purchase is None else purchase.in_flight)
         lost: list[VideoDBAPIError] = []
         while True:
@@ -256,14 +260,9 @@ class Buyer:
             balance_before=need.balance,
         )
 
-    def _resolved(self, purchase: Purchase | None, need: Need, *, reprices: bool) -> Purchase | None:
-        """Return what is recorded, changed by a person's answer and, if nothing stands, by what is needed now."""
-        if purchase is None or purchase.paid:
-            return purchase
-        answer = self.journal.answer(purchase)
-        if answer is not None:
-            purchase = self._apply(answer, purchase)
-        if not need.amount or purchase.amount == need.amount:
+    def _amended(self, purchase: Purchase | None, need: Need, *, reprices: bool) -> Purchase | None:
+        """Return the purchase over what is needed now, if nothing of it stands."""
+        if purchase is None or purchase.paid or not need.amount or purchase.amount == need.amount:
             return purchase
         if not purchase.stands:
             # All that was sent was refused, perhaps for the amount: there is nothing that could stand.
@@ -278,7 +277,13 @@ class Buyer:
         return purchase
 
     def _apply(self, answer: str, asked: Purchase) -> Purchase:
-        purchase = resolved(asked, answer, self.shop.list_checkouts())
+        """Return the purchase changed by a person's answer."""
+        checkouts = self.shop.list_checkouts()
+        if status_of(asked, by_id(checkouts)) == CheckoutStatus.EXPIRED:
+            # One look does not prove that.
+            self._let_settle(LookAgain(seconds=SETTLING_TIME.total_seconds()))
+            checkouts = self.shop.list_checkouts()
+        purchase = resolved(asked, answer, checkouts)
         if purchase.generation != asked.generation:
             purchase = replace(purchase, key=self._key(purchase.generation, purchase.amount))
         purchase = purchase.settled(purchase.paid, at=self.clock.now()) if purchase.paid else purchase

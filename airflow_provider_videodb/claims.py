@@ -12,7 +12,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError, VideoDBRecordUnreadableError
+from airflow_provider_videodb.clock import Clock, age_from_now
+from airflow_provider_videodb.exceptions import (
+    VideoDBPurchaseUnknownError,
+    VideoDBRecordNotKeptError,
+    VideoDBRecordUnreadableError,
+)
 from airflow_provider_videodb.variables import read_variable, variable_key, write_variable
 
 if TYPE_CHECKING:
@@ -25,6 +30,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds within which two tasks that take the same checkout notice each other.
 _CLAIM_SETTLING = 2.0
+#: Seconds after which a look that found no claim is too old to claim on: it must be less than they wait.
+_MAX_LOOK_AGE = 1.5
+#: How often one claim looks when the looks grow too old.
+_MOST_STALE_LOOKS = 3
 
 
 class Claims(Protocol):
@@ -48,8 +57,11 @@ class VariableClaims:
     Claims in Airflow Variables, whichever connection leads to the account: ids of checkouts are unique.
 
     :meth:`owner` and what begins with it raise ``VideoDBRecordUnreadableError`` if Airflow cannot tell, and
-    ``VideoDBRecordNotKeptError`` if it does not keep a claim.
+    ``VideoDBRecordNotKeptError`` if it does not keep a claim, or if the worker stood still before it could be sent.
     """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
 
     def owner(self, checkout_id: str) -> str | None:
         """Return who claimed a checkout."""
@@ -57,10 +69,20 @@ class VariableClaims:
 
     def claim(self, checkout_id: str, owner: str) -> bool:
         """Claim the checkout that VideoDB's answer named; ``False`` if it is somebody else's."""
-        claimed_by = self.owner(checkout_id)
-        if claimed_by is None:
-            write_variable(claim_variable(checkout_id), owner)
-        return claimed_by in (None, owner)
+        for _ in range(_MOST_STALE_LOOKS):
+            age = age_from_now(self._clock)
+            claimed_by = self.owner(checkout_id)
+            if claimed_by is not None:
+                return claimed_by == owner
+            # Later than that, another task may have claimed it and not seen this one's claim.
+            if age() <= _MAX_LOOK_AGE:
+                write_variable(claim_variable(checkout_id), owner)
+                return True
+        raise VideoDBRecordNotKeptError(
+            f"Airflow took longer than {_MAX_LOOK_AGE:g} s to say that nobody has claimed checkout {checkout_id}, or "
+            "the worker stood still, so another task may have claimed it. Nothing more was bought. Check Airflow's API "
+            "server and its database, then retry the task."
+        )
 
     def take(self, checkout_id: str, owner: str) -> bool:
         """Claim a checkout that was found in the list; ``False`` if it is, or becomes, somebody else's."""

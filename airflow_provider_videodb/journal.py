@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_videodb.answers import answer_variable
-from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError, VideoDBRecordUnreadableError
+from airflow_provider_videodb.clock import Clock, age_from_now
+from airflow_provider_videodb.current_try import MAX_ANSWER_AGE
+from airflow_provider_videodb.exceptions import (
+    VideoDBPurchaseUnknownError,
+    VideoDBRecordNotKeptError,
+    VideoDBRecordUnreadableError,
+)
 from airflow_provider_videodb.record import Purchase
 from airflow_provider_videodb.variables import delete_variable, read_variable
 
@@ -15,6 +21,8 @@ if TYPE_CHECKING:
 
 _PURCHASE = "videodb_purchase"
 _FORMAT = 1
+#: How often one write looks at the record when the looks grow too old.
+_MOST_STALE_LOOKS = 3
 
 
 class Try(Protocol):
@@ -38,9 +46,10 @@ class Journal:
     or is not alone: it writes nothing.
     """
 
-    def __init__(self, store: Store, current_try: Try) -> None:
+    def __init__(self, store: Store, current_try: Try, *, clock: Clock | None = None) -> None:
         self._store = store
         self._try = current_try
+        self._clock = clock or Clock()
         self._known: Any = None
 
     def load(self) -> Purchase | None:
@@ -56,7 +65,7 @@ class Journal:
         purchase = _purchase_of(self._known)
         if self._known["try"] != self._try.id:
             self._try.check()
-            self._write(purchase)
+            self._replace(purchase)
         return purchase
 
     def save(self, purchase: Purchase) -> None:
@@ -67,11 +76,13 @@ class Journal:
 
         :raises VideoDBTryOverError: if a newer try has written the record.
         :raises VideoDBRecordUnreadableError: if an older one has.
+        :raises VideoDBRecordNotKeptError: if Airflow did not keep it, or the worker stood still meanwhile.
         """
-        self.check_unchanged()
         kept = _kept(purchase)
-        if self._known is None or self._known["purchase"] != kept.to_dict():
-            self._write(kept)
+        if self._known is not None and self._known["purchase"] == kept.to_dict():
+            self.check_unchanged()
+        else:
+            self._replace(kept)
 
     def check_unchanged(self) -> None:
         """
@@ -100,6 +111,20 @@ class Journal:
     def forget_answer(self, purchase: Purchase) -> None:
         """Remove an answer that was acted upon."""
         delete_variable(answer_variable(purchase))
+
+    def _replace(self, purchase: Purchase) -> None:
+        """Write on a look at the record that is seconds old at most: Variables know no compare-and-set."""
+        for _ in range(_MOST_STALE_LOOKS):
+            age = age_from_now(self._clock)
+            self.check_unchanged()
+            if age() <= MAX_ANSWER_AGE:
+                self._write(purchase)
+                return
+        raise VideoDBRecordNotKeptError(
+            f"Airflow took longer than {MAX_ANSWER_AGE:g} s to show what is recorded of this purchase, or the worker "
+            "stood still, so another try of the task may have written it. Nothing was written or bought. Check "
+            "Airflow's API server and its database, then retry the task."
+        )
 
     def _write(self, purchase: Purchase) -> None:
         record = {"format": _FORMAT, "try": self._try.id, "purchase": purchase.to_dict()}

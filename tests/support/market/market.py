@@ -1,0 +1,338 @@
+"""
+What surrounds a purchase, in virtual time: VideoDB, its website, Airflow and its workers, the people who pay.
+
+The purchase itself is the real one: each try of a task runs the real ``Buyer``, journal, stores, Variables, claims and
+``CurrentTry`` in a process that whoever drives the market can stop after every step.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.answers import BUY, answer_variable
+from airflow_provider_videodb.exceptions import (
+    PERMANENT_ERRORS,
+    VideoDBCheckoutExpiredError,
+    VideoDBCheckoutMissingError,
+    VideoDBError,
+    VideoDBLimitExceededError,
+    VideoDBPaymentTimeoutError,
+    VideoDBPurchaseUnknownError,
+    VideoDBResponseError,
+)
+from airflow_provider_videodb.matching import CLOCK_SKEW
+from airflow_provider_videodb.models import CheckoutStatus, by_id
+from airflow_provider_videodb.payment import PaymentWatch
+from tests.support.market.airflow import FRESH, Airflow, Keeps
+from tests.support.market.process import Died, Process, Step, Time
+from tests.support.market.promises import Promises
+from tests.support.market.tasks import Kind
+from tests.support.market.tries import Ended, Try, paid_in
+from tests.support.market.videodb import ON_ITS_WAY, VideoDB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_provider_videodb.models import Checkout
+    from tests.support.market.tasks import Task
+    from tests.support.market.videodb import Card, Entry
+
+_NO_TIME = timedelta(0)
+#: Longer than what a try has learnt from Airflow holds.
+_STALE = FRESH + timedelta(seconds=1)
+#: A try can begin from these; a user can bring a task back from the others.
+READY = (None, "restarting", "up_for_retry")
+
+
+class Market:
+    """An account, an Airflow, and the tasks that buy."""
+
+    def __init__(
+        self,
+        *,
+        card: Card,
+        keeps: Keeps,
+        honours_key: bool,
+        names_ids: bool,
+        monthly_limit: int | None,
+        tasks: Iterable[Task],
+    ) -> None:
+        self.time = Time()
+        self.tasks = {task.name: task for task in tasks}
+        self.monthly_limit = monthly_limit
+        self.videodb = VideoDB(self.time, card=card, honours_key=honours_key, names_ids=names_ids)
+        self.airflow = Airflow(self.time, keeps, self.tasks)
+        self.promises = Promises(self)
+        #: Processes of tries that Airflow has given up or ended, and that run all the same.
+        self.old: list[Process] = []
+
+    # The time
+
+    def advance(self, passing: timedelta) -> None:
+        """Let time pass, and let happen what then happens by itself."""
+        until = self.time.now + passing
+        requests = self.videodb.requests
+        while requests and min(request.arrives for request in requests) <= until:
+            self.videodb.carry_out(min(requests, key=lambda waiting: waiting.arrives))
+        self.time.now = until
+
+    # The processes
+
+    @property
+    def living(self) -> list[Process]:
+        """All processes, of tries that are over too."""
+        return [*self.old, *(task.process for task in self.tasks.values() if task.process is not None)]
+
+    def state(self, task: Task) -> str | None:
+        """Return the state of a task in Airflow."""
+        return self.airflow.rows[task.name].state
+
+    def begin_try(self, task: Task, wall_ahead: timedelta = _NO_TIME) -> None:
+        """Start what ``execute`` does, in a new try."""
+        for old in self.old:
+            since = old.about_to_save_since
+            if old.task == task.name and since is not None and self.time.now - since < _STALE:
+                # The exception: a worker that stands still while it writes the record in a Variable.
+                self.advance(_STALE)
+        row = self.airflow.begin(task.name)
+        task.waits_for = task.watch = None
+        task.seen_paid = frozenset()
+        self._start(task, lambda process: Try(self, task, process).execute(), row.try_number, wall_ahead)
+
+    def go(self, process: Process, until: Step | None = None, nth: int = 1) -> bool:
+        """Let a process go on until it has done its nth step of a kind, or has ended; say whether it got there."""
+        for _ in range(400):
+            if process.ended:
+                return False
+            if process.at is Step.SLEEPS and process.wakes is not None and process.wakes > self.time.now:
+                # The time of a sleep passes for everybody.
+                self.advance(process.wakes - self.time.now)
+                if process.ended:
+                    return False
+            self._resume(process, until, nth)
+            if process.ended:
+                return False
+            if process.stands_at(until):
+                return True
+            nth = process.left
+        raise AssertionError(f"{process.task} never ends")
+
+    def kill(self, process: Process) -> None:
+        """End a process where it stands; Airflow begins another try if it was the newest."""
+        if not process.ended:
+            process.dies()
+            self._has_ended(process)
+
+    def set_clock(self, process: Process, ahead: timedelta) -> None:
+        """Set the clock of a worker."""
+        is_wrong = abs(ahead) > CLOCK_SKEW
+        # Another exception: nothing but a date could tell which checkout belongs to a link alone.
+        if self.videodb.names_ids or not is_wrong:
+            process.wall_ahead = ahead
+            process.clock_was_wrong |= is_wrong
+
+    def think_dead(self, task: Task) -> None:
+        """Let Airflow give up the newest try, which runs on."""
+        self._let_run_on(task)
+        self.airflow.replace(task.name, "up_for_retry")
+
+    def clear(self, task: Task) -> None:
+        """Let a user run the task once more."""
+        state = "restarting" if self.state(task) == "running" else None
+        self._let_run_on(task)
+        self.airflow.replace(task.name, state)
+
+    def mark(self, task: Task, state: str) -> None:
+        """Let a user mark a task, whose process runs on for a while."""
+        self._let_run_on(task)
+        self.airflow.mark(task.name, state)
+
+    def _let_run_on(self, task: Task) -> None:
+        if task.process is not None:
+            self.old.append(task.process)
+            task.process = None
+        task.watch = task.waits_for = None
+
+    def _start(self, task: Task, work: Callable[[Process], Ended], try_number: int, wall_ahead: timedelta) -> None:
+        row = self.airflow.rows[task.name]
+        task.process = Process(work, time=self.time, task=task.name, ti_id=row.id, try_number=try_number)
+        self.set_clock(task.process, wall_ahead)
+        task.process.seen_paid = task.seen_paid
+
+    def _resume(self, process: Process, until: Step | None = None, nth: int = 1) -> None:
+        process.go(until, nth)
+        if process.ended:
+            self._has_ended(process)
+
+    def _has_ended(self, process: Process) -> None:
+        task = self.tasks[process.task]
+        if process in self.old:
+            self.old.remove(process)
+        else:
+            task.process = None
+        error = process.error
+        if error is not None and not isinstance(error, VideoDBError | Died):
+            raise error
+        if not self.airflow.is_current(process):
+            return
+        if error is not None:
+            self._failed(task, error)
+            return
+        ended: Ended = process.result
+        purchase = ended.purchase
+        if ended.waits:
+            assert purchase is not None
+            self.airflow.mark(task.name, "deferred")
+            self.airflow.over.pop(process.ti_id)
+            task.waits_for, task.watch = purchase, PaymentWatch(purchase)
+            return
+        if purchase is not None and purchase.paid:
+            self.promises.reports(process, purchase)
+        task.error = None
+        self.airflow.mark(task.name, "success")
+
+    def _failed(self, task: Task, err: BaseException) -> None:
+        task.error = err if isinstance(err, VideoDBError) else None
+        task.watch = task.waits_for = None
+        # A person whose answer cannot be followed has acted all the same.
+        task.asks = self.answer_of(task) is None and (task.asks or isinstance(err, VideoDBPurchaseUnknownError))
+        if isinstance(err, PERMANENT_ERRORS):
+            self.airflow.mark(task.name, "failed")
+        else:
+            self.airflow.replace(task.name, "up_for_retry")
+
+    # The triggerer
+
+    def look(self, task: Task) -> None:
+        """Let a waiting task's trigger poll, and start what follows from it."""
+        assert task.waits_for is not None
+        assert task.watch is not None
+        if task.kind is Kind.ENSURE:
+            self._go_on(task, task.waits_for)
+            return
+        checkouts = self.videodb.view()
+        task.seen_paid = paid_in(checkouts)
+        try:
+            seen = task.watch.paid(by_id(checkouts), now=self.time.now)
+        except VideoDBError as err:
+            self._check_end_of_wait(task, err, checkouts)
+            self._failed(task, err)
+            return
+        if seen is not None:
+            self._go_on(task, seen)
+            return
+        paid = {entry.id for entry in self.promises.paid_by(task)}
+        left = paid & task.seen_paid & self.airflow.watched[task.name]
+        assert not left, f"{task.name} waits on although {left} of its own is paid"
+
+    def _go_on(self, task: Task, seen: Any) -> None:
+        row = self.airflow.rows[task.name]
+        row.state = "running"
+        self._start(task, lambda process: Try(self, task, process).go_on(seen), row.try_number, _NO_TIME)
+
+    def _check_end_of_wait(self, task: Task, err: VideoDBError, checkouts: list[Checkout]) -> None:
+        """A wait may end in an error only on what VideoDB says of the checkout, not on what nobody understands."""
+        assert task.waits_for is not None
+        own = by_id(checkouts).get(task.waits_for.checkout_id or "")
+        said = None if own is None else own.status
+        means: dict[str | None, type[VideoDBError]] = {
+            None: VideoDBCheckoutMissingError,
+            CheckoutStatus.EXPIRED: VideoDBCheckoutExpiredError,
+        }
+        assert said in means, f"{task.name} stops waiting where VideoDB says {said!r}"
+        assert isinstance(err, means[said])
+
+    # The people
+
+    def answer_of(self, task: Task) -> str | None:
+        """Return what somebody has answered for the purchase of a task."""
+        record = self.airflow.record(task.name)
+        return None if record is None else self.airflow.variables.get(answer_variable(record))
+
+    def answer(self, task: Task, answer: str) -> None:
+        """Let a person answer."""
+        record = self.airflow.record(task.name)
+        assert record is not None
+        self.airflow.variables[answer_variable(record)] = answer
+
+    def answer_truthfully(self, task: Task) -> None:
+        """Let a person look into the console and say which checkout was this task's."""
+        self.advance(2 * ON_ITS_WAY)
+        own = [
+            entry
+            for entry in self.videodb.entries.values()
+            if entry.made_by == task.name and self.airflow.owner(entry.id) in (None, task.name)
+        ]
+        paid = [entry for entry in own if entry.paid_at is not None]
+        payable = [entry for entry in own if self.videodb.payable(entry)]
+        self.answer(task, (paid or payable)[-1].id if paid or payable else BUY)
+        task.asks, task.answered = False, True
+        self.clear(task)
+
+    def knows(self, entry: Entry) -> bool:
+        """Say whether the task that asked for a checkout has written down, or has said, that it is its own."""
+        task = self.tasks[entry.made_by]
+        record = self.airflow.record(task.name)
+        return entry.id in task.reported or (
+            record is not None and (entry.id in record.watched or entry.id in record.paid)
+        )
+
+    # The end
+
+    def bring_to_rest(self) -> None:
+        """Let nothing go wrong any more, everybody pay and answer, and see that every task ends."""
+        self.videodb.tells_the_truth()
+        self.airflow.trouble = None
+        for process in self.living:
+            process.wall_ahead = _NO_TIME
+            self.go(process)
+        for task in self.tasks.values():
+            if self.state(task) in ("success", "failed") and not task.asks:
+                self.clear(task)
+        for _ in range(10):
+            for task in self.tasks.values():
+                self._bring_on(task)
+                self.promises.hold()
+        restless = [
+            f"{task.name}: {self.state(task)}, {task.error}" for task in self.tasks.values() if not self._may_rest(task)
+        ]
+        assert not restless, restless
+
+    def _bring_on(self, task: Task) -> None:
+        self.advance(timedelta(seconds=3))
+        if self.state(task) in READY:
+            self.begin_try(task)
+        if task.process is not None:
+            self.go(task.process)
+        if self.state(task) == "deferred":
+            for link in task.links:
+                if self.videodb.payable(self.videodb.entries[link]):
+                    self.videodb.pay(self.videodb.entries[link])
+            self.look(task)
+            if task.process is not None:
+                self.go(task.process)
+        if self.state(task) == "deferred" and task.kind is Kind.ENSURE:
+            self._failed(task, VideoDBPaymentTimeoutError("Nobody paid."))
+        if self.state(task) == "failed" and (task.asks or self.answer_of(task)):
+            self.answer_truthfully(task)
+
+    def _may_rest(self, task: Task) -> bool:
+        # What the list shows of others for good, in a state that nobody knows, may be this task's.
+        if self.state(task) == "success" or isinstance(task.error, VideoDBLimitExceededError | VideoDBResponseError):
+            return True
+        record = self.airflow.record(task.name)
+        if task.kind is Kind.ENSURE and record is not None and record.paid:
+            # Others have used up what it bought.
+            return True
+        own = (
+            None
+            if record is None
+            else next((entry for entry in self.videodb.entries.values() if entry.url == record.payment_url), None)
+        )
+        # Only a new DAG run goes on from what another task has taken, VideoDB does not show any more, or has a date
+        # that does not fit the one that was noted.
+        if own is not None and (self.airflow.owner(own.id) not in (None, task.name) or own.misdated):
+            return True
+        entries = self.videodb.entries.values()
+        return any(self.videodb.has_forgotten(entry) for entry in entries if entry.made_by == task.name)
