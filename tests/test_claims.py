@@ -16,12 +16,14 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordUnreadableError,
 )
 from tests.support.airflow_faults import REFUSALS
-from tests.support.checkouts import LINK, asked, listed, made
+from tests.support.checkouts import LINK, NOON, asked, listed, made
 from tests.support.dag_runs import new_dag, run
 from tests.support.variables import Variables
 from tests.support.worlds import IDENTITY, OTHER, OWNER
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_videodb.models import Checkout
     from airflow_provider_videodb.record import Purchase
 
@@ -241,3 +243,35 @@ class TestTheClaimsOfATask:
         claimed(variables, cs_2=OTHER)
         with pytest.raises(VideoDBPurchaseUnknownError):
             claims.claim_paid(made(paid=("cs_1", "cs_2")))
+
+
+class SlowClock:
+    """A clock on which every question to Airflow takes some seconds, as long as ``pauses`` says."""
+
+    def __init__(self, *pauses: float) -> None:
+        self._pauses = [0.0, *pauses]
+        self._seconds = 0.0
+
+    def monotonic(self) -> float:
+        self._seconds += self._pauses.pop(0) if self._pauses else 0.0
+        return self._seconds
+
+    def now(self) -> datetime:
+        return NOON
+
+
+@pytest.mark.parametrize(("pauses", "is_claimed"), [((6,), True), ((6, 0, 6), True), ((6, 0, 6, 0, 6), False)])
+def test_claim_is_not_written_on_a_look_that_is_old(
+    monkeypatch: pytest.MonkeyPatch, pauses: tuple[float, ...], is_claimed: bool
+) -> None:
+    """The worker stood still after it saw that nobody has the checkout."""
+    kept = Variables()
+    kept.install(monkeypatch)
+    claims = VariableClaims(clock=SlowClock(*pauses))  # type: ignore[arg-type]
+    if is_claimed:
+        assert claims.claim("cs_1", "a")
+    else:
+        with pytest.raises(VideoDBRecordNotKeptError, match="longer than"):
+            claims.claim("cs_1", "a")
+
+    assert (claims.owner("cs_1") == "a") is is_claimed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -312,3 +313,32 @@ def test_an_answer_that_was_acted_upon_is_removed(variables: Variables, store: S
     begun(store).forget_answer(PURCHASE)
 
     assert list(variables.kept) == ["videodb_answer_other"]
+
+
+class StandsStill:
+    """The clock of a worker that stands still after each of its first looks at the record."""
+
+    def __init__(self, times: int) -> None:
+        self._pauses = [0.0, 6.0] * times
+        self._seconds = 0.0
+
+    def monotonic(self) -> float:
+        self._seconds += self._pauses.pop(0) if self._pauses else 0.0
+        return self._seconds
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("times", "is_kept"), [(1, True), (2, True), (3, False)])
+def test_record_is_not_written_on_a_look_that_is_old(times: int, is_kept: bool) -> None:
+    store = Store()
+    journal = Journal(store, StandInTry(), clock=StandsStill(times))  # type: ignore[arg-type]
+    assert journal.load() is None
+    if is_kept:
+        journal.save(PENDING)
+    else:
+        with pytest.raises(VideoDBRecordNotKeptError, match="longer than 5 s"):
+            journal.save(PENDING)
+
+    assert (Journal(store, StandInTry()).load() == PENDING) is is_kept
