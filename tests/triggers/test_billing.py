@@ -356,7 +356,7 @@ def test_who_asks_the_same_of_the_same_account_as_often_shares_a_poll():
 ENDING_ERRORS = [
     found
     for found in vars(exceptions).values()
-    if isinstance(found, type) and issubclass(found, VideoDBError) and found is not VideoDBRateLimitError
+    if isinstance(found, type) and issubclass(found, VideoDBError) and not issubclass(found, VideoDBRateLimitError)
 ]
 
 
