@@ -14,8 +14,8 @@ from airflow_provider_videodb.deadline import MAX_RESPONSE_BYTES
 from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
     VideoDBGatewayError,
+    VideoDBGatewayRateLimitError,
     VideoDBOutcomeUnknownError,
-    VideoDBRateLimitError,
     VideoDBResponseError,
     VideoDBServerError,
 )
@@ -112,7 +112,7 @@ FLOODS = {
     "no content": (length(204), b" " * 0x10000, VideoDBGatewayError),
     "not modified": (length(304), b" " * 0x10000, VideoDBResponseError),
     "refusal": (length(403), b" " * 0x10000, VideoDBGatewayError),
-    "rate limit": (length(429), b" " * 0x10000, VideoDBRateLimitError),
+    "rate limit": (length(429), b" " * 0x10000, VideoDBGatewayRateLimitError),
     "failure": (length(503), b" " * 0x10000, VideoDBServerError),
 }
 
@@ -170,7 +170,7 @@ def test_compressed_body_is_not_unpacked_past_the_limit(status, coding, pack):
             200: VideoDBOutcomeUnknownError,
             302: VideoDBResponseError,
             403: VideoDBGatewayError,
-            429: VideoDBRateLimitError,
+            429: VideoDBGatewayRateLimitError,
             500: VideoDBServerError,
         }[status]
     )
