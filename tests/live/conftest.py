@@ -30,10 +30,12 @@ def live_airflow(shared_emulator, tmp_path_factory):
     dags = tmp_path_factory.mktemp("live_dags")
     for path in (*EXAMPLE_DAGS.glob("*.py"), *LIVE_DAGS.glob("*.py")):
         shutil.copy(path, dags)
+    # A retry waits for the POST of a try that died for 25 seconds and this.
+    connection = shared_emulator.connection | {"extra": {"timeout": 10}}
     with AirflowInstance(
         tmp_path_factory.mktemp("live_airflow"),
         dags_folder=dags,
-        connections={"videodb_default": shared_emulator.connection},
+        connections={"videodb_default": connection},
         settings=QUICK_TO_NOTICE,
     ) as airflow:
         airflow.api.wait_for_dag("credit_gate")

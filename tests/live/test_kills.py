@@ -29,7 +29,7 @@ def test_twenty_killed_workers_and_a_killed_triggerer_make_one_purchase_each(liv
     kill_every_held_worker(emulator, runs)
 
     for run in runs.values():
-        run.wait_for_task("top_up", "deferred", timeout=180)
+        run.wait_for_task("top_up", "deferred", timeout=300)
     links = {amount: run.xcom("top_up", "payment_url") for amount, run in runs.items()}
     payable = [emulator.payment_url(checkout.id) for checkout in emulator.checkouts() if checkout.status == "pending"]
     # Every killed POST left a checkout behind, whose link nobody has.
@@ -65,4 +65,4 @@ def kill_every_held_worker(emulator, runs):
             killed.add(call.number)
         return len(killed) == KILLS
 
-    until(all_killed, timeout=420, what="all kills")
+    until(all_killed, timeout=900, what="all kills")
