@@ -279,8 +279,8 @@ class Buyer:
     def _apply(self, answer: str, asked: Purchase) -> Purchase:
         """Return the purchase changed by a person's answer."""
         checkouts = self.shop.list_checkouts()
-        if status_of(asked, by_id(checkouts)) == CheckoutStatus.EXPIRED:
-            # One look does not prove that.
+        if asked.checkout_id is not None and status_of(asked, by_id(checkouts)) in (None, CheckoutStatus.EXPIRED):
+            # One look proves neither that it is gone nor that it has expired.
             self._let_settle(LookAgain(seconds=SETTLING_TIME.total_seconds()))
             checkouts = self.shop.list_checkouts()
         purchase = resolved(asked, answer, checkouts)
