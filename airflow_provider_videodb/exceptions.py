@@ -158,7 +158,7 @@ PERMANENT_ERRORS = (
 )
 
 #: After these a POST has provably changed nothing at VideoDB, unless they are among those below as well.
-NOTHING_DONE_ERRORS = (VideoDBNotSentError, VideoDBRefusedError, VideoDBRateLimitError)
+NO_EFFECT_ERRORS = (VideoDBNotSentError, VideoDBRefusedError, VideoDBRateLimitError)
 
 #: What a POST may be answered with after VideoDB has already carried it out.
-ANSWER_LOST_ERRORS = (VideoDBOutcomeUnknownError, VideoDBServerError, VideoDBResponseError)
+OUTCOME_UNKNOWN_ERRORS = (VideoDBOutcomeUnknownError, VideoDBServerError, VideoDBResponseError)

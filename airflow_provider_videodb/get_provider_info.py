@@ -25,7 +25,6 @@ def get_provider_info() -> dict[str, object]:
                 "integration-name": "VideoDB",
                 "python-modules": [
                     "airflow_provider_videodb.operators.auto_recharge",
-                    "airflow_provider_videodb.operators.billing",
                     "airflow_provider_videodb.operators.ensure_credits",
                     "airflow_provider_videodb.operators.topup",
                 ],
@@ -34,19 +33,20 @@ def get_provider_info() -> dict[str, object]:
         "sensors": [
             {
                 "integration-name": "VideoDB",
-                "python-modules": ["airflow_provider_videodb.sensors.billing"],
+                "python-modules": ["airflow_provider_videodb.sensors.credits"],
             }
         ],
         "triggers": [
             {
                 "integration-name": "VideoDB",
                 "python-modules": [
-                    "airflow_provider_videodb.triggers.billing",
+                    "airflow_provider_videodb.triggers.checkout",
+                    "airflow_provider_videodb.triggers.credits",
                     "airflow_provider_videodb.triggers.ensure_credits",
                 ],
             }
         ],
-        "extra-links": ["airflow_provider_videodb.links.billing.CheckoutLink"],
+        "extra-links": ["airflow_provider_videodb.links.checkout.CheckoutLink"],
         "connection-types": [
             {
                 "connection-type": "videodb",

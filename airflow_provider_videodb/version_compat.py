@@ -1,8 +1,35 @@
-"""Which Airflow this is. Nothing else asks."""
+"""Which Airflow this is, and what moved between two of them. Nothing else asks."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
+
+try:
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        TaskDeferred,
+    )
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import (  # type: ignore[attr-defined, no-redef]  # mypy knows a newer Airflow only
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        TaskDeferred,
+    )
+
+__all__ = [
+    "STATE_STORE_OUTLIVES_CLEAR",
+    "VARIABLES_CAN_BE_LISTED",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "TaskDeferred",
+]
 
 _major, _minor = version("apache-airflow-core").split(".")[:2]
 _VERSION = (int(_major), int(_minor))

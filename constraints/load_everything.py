@@ -22,7 +22,14 @@ import airflow_provider_videodb
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = ("buyer", "client", "hooks.billing", "journal", "links.billing", "operators.billing", "sensors.billing")
+MODULES = (
+    "api.client",
+    "hooks.billing",
+    "links.checkout",
+    "operators.ensure_credits",
+    "purchases.executor",
+    "sensors.credits",
+)
 PACKAGES = ("apache-airflow-providers-common-compat", "asgiref", "pendulum", "requests", "tenacity", "urllib3")
 
 

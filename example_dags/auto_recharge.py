@@ -21,7 +21,7 @@ from datetime import timedelta
 
 from airflow.sdk import Connection, dag, task
 
-from airflow_provider_videodb.operators.billing import AutoRechargeOperator
+from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 
 VIDEOS = ["https://www.youtube.com/watch?v=WDv4AWk0J3U"]
 RETRY_DELAY = timedelta(seconds=20)

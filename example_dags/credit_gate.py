@@ -12,8 +12,8 @@ connection `videodb_default`.
 
 from airflow.sdk import Connection, dag, task
 
-from airflow_provider_videodb.operators.billing import TopupOperator
-from airflow_provider_videodb.sensors.billing import CreditThresholdSensor
+from airflow_provider_videodb.operators.topup import TopupOperator
+from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 
 CREDITS_NEEDED = 12
 VIDEOS = [

@@ -10,7 +10,7 @@ shows 120 credits.
 
 from airflow.sdk import dag, task
 
-from airflow_provider_videodb.operators.billing import EnsureCreditsOperator
+from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 
 
 @dag(schedule=None, max_active_runs=1, tags=["videodb"], doc_md=__doc__)

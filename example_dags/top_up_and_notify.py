@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier, dag, task
 
-from airflow_provider_videodb.operators.billing import TopupOperator
+from airflow_provider_videodb.operators.topup import TopupOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.emulator.errors import InvalidValueError
+from airflow_provider_videodb.emulator.http.errors import InvalidValueError
 from airflow_provider_videodb.emulator.server import connection_to, serve
 from airflow_provider_videodb.emulator.settings import DEFAULT_API_KEY, Settings
 

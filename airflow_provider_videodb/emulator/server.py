@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 import uvicorn
 
-from airflow_provider_videodb.emulator.app import create_app
-from airflow_provider_videodb.emulator.connections import Connections
-from airflow_provider_videodb.emulator.controls import Controls
-from airflow_provider_videodb.emulator.gateway import Gateway
+from airflow_provider_videodb.emulator.control.controls import Controls
+from airflow_provider_videodb.emulator.http.app import create_app
+from airflow_provider_videodb.emulator.http.connections import Connections
+from airflow_provider_videodb.emulator.http.gateway import Gateway
 from airflow_provider_videodb.emulator.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from airflow_provider_videodb.emulator.errors import InvalidValueError
-from airflow_provider_videodb.emulator.values import boolean_of, describe, lenient_decimal_of, text_of
+from airflow_provider_videodb.emulator.account.values import boolean_of, describe, lenient_decimal_of, text_of
+from airflow_provider_videodb.emulator.http.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_videodb.emulator.values import Number
+    from airflow_provider_videodb.emulator.account.values import Number
 
 DEFAULT_API_KEY = "sk-emulator-not-a-secret"
 

@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_videodb.airflow_exceptions import AirflowNotFoundException
-from airflow_provider_videodb.arguments import credits_argument
-from airflow_provider_videodb.client import BillingClient
-from airflow_provider_videodb.connection import CONN_TYPE, ConnectionSettings
+from airflow_provider_videodb.api.client import BillingClient
+from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBNoConnectionError
-from airflow_provider_videodb.fields import to_json_number
-from airflow_provider_videodb.limited_client import LimitedBillingClient
+from airflow_provider_videodb.hooks.arguments import parse_credits
+from airflow_provider_videodb.hooks.connection import CONN_TYPE, ConnectionSettings
+from airflow_provider_videodb.hooks.limited_client import LimitedBillingClient
+from airflow_provider_videodb.version_compat import AirflowNotFoundException
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from airflow_provider_videodb.models import AutoRecharge, Checkout, Invoice, Usage
+    from airflow_provider_videodb.api.models import AutoRecharge, Checkout, Invoice, Usage
 
 
 class VideoDBBillingHook(BaseHook):
     """
     VideoDB's billing API on an Airflow connection.
 
-    The calls and their guarantees are those of :class:`~airflow_provider_videodb.client.BillingClient`. Those that buy
-    keep the spending limits of the connection, here and on every client that this hook returns.
+    The calls and their guarantees are those of :class:`~airflow_provider_videodb.api.client.BillingClient`. Those that
+    buy keep the spending limits of the connection, here and on every client that this hook returns.
 
     :param videodb_conn_id: a connection of type ``videodb``: API key in the password, base URL in the host (empty
         means production), and the fields ``timeout`` (seconds), ``max_retries``, ``max_topup_amount`` and
@@ -132,7 +132,7 @@ class VideoDBBillingHook(BaseHook):
         Ask for a checkout over ``amount`` whole US dollars, within the limits of the connection.
 
         Each call asks for another one: what keeps a retry from paying twice is
-        :class:`~airflow_provider_videodb.operators.billing.TopupOperator`.
+        :class:`~airflow_provider_videodb.operators.topup.TopupOperator`.
 
         Under a monthly limit this takes some seconds, in which the list of checkouts is read once more: what others
         have bought at the same time counts as well. A link that breaks the limit is not returned, and its checkout
@@ -194,8 +194,8 @@ class VideoDBBillingHook(BaseHook):
         """
         return self.get_conn().set_auto_recharge(
             enabled=enabled,
-            threshold=None if threshold is None else credits_argument("threshold", threshold),
-            amount=None if amount is None else credits_argument("amount", amount),
+            threshold=None if threshold is None else parse_credits("threshold", threshold),
+            amount=None if amount is None else parse_credits("amount", amount),
         )
 
 

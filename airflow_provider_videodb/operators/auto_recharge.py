@@ -6,11 +6,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.arguments import credits_argument, flag_argument, settings_argument, text_argument
-from airflow_provider_videodb.operators.common import (
+from airflow_provider_videodb.hooks.arguments import parse_credits, parse_flag, parse_settings, parse_text
+from airflow_provider_videodb.operators._arguments import (
     NOT_GIVEN,
     RejectsEmptyTemplates,
-    no_retry_for_what_a_person_must_mend,
+    fail_without_retry,
 )
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
     from airflow.sdk import XComArg
 
-    from airflow_provider_videodb.client import BillingClient
-    from airflow_provider_videodb.models import AutoRecharge
-    from airflow_provider_videodb.operators.common import Credits, NotGiven, Text
-    from airflow_provider_videodb.recharge_note import RechargeNote
+    from airflow_provider_videodb.api.client import BillingClient
+    from airflow_provider_videodb.api.models import AutoRecharge
+    from airflow_provider_videodb.operators._arguments import Credits, NotGiven, Text
+    from airflow_provider_videodb.operators._recharge_note import RechargeNote
 
 _NEXT_STEP = "Next step: clear this task, or set it in VideoDB's console."
 
@@ -92,11 +92,11 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.enabled = self.plain("enabled", enabled, flag_argument)
-        self.threshold = self.templated("threshold", threshold, credits_argument)
-        self.amount = self.templated("amount", amount, credits_argument)
-        self.restore = self.templated("restore", restore, settings_argument)
-        self.videodb_conn_id = self.templated("videodb_conn_id", videodb_conn_id, text_argument)
+        self.enabled = self.plain("enabled", enabled, parse_flag)
+        self.threshold = self.templated("threshold", threshold, parse_credits)
+        self.amount = self.templated("amount", amount, parse_credits)
+        self.restore = self.templated("restore", restore, parse_settings)
+        self.videodb_conn_id = self.templated("videodb_conn_id", videodb_conn_id, parse_text)
         self._setup_task_id: str | None = None
         self._is_stopped = False
         self.note_given()
@@ -130,14 +130,14 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, read back."""
-        with no_retry_for_what_a_person_must_mend():
+        with fail_without_retry():
             self.reject_empty()
             if self._setup_task_id is None:
                 return self._change(context)
             return self._bring_back(context, self._setup_task_id)
 
     def _change(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_videodb.recharge_note import (
+        from airflow_provider_videodb.operators._recharge_note import (
             RechargeNote,
             delete_note,
             in_words,
@@ -181,11 +181,16 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
         )
 
     def _bring_back(self, context: Context, setup_task_id: str) -> dict[str, Any]:
-        from airflow_provider_videodb.recharge_note import delete_note, found_in_words, in_words, load_note_of_pair
+        from airflow_provider_videodb.operators._recharge_note import (
+            delete_note,
+            found_in_words,
+            in_words,
+            load_note_of_pair,
+        )
 
         with self._saying(f"Automatic recharge may still be as task {setup_task_id} set it."):
             if self.restore is not None:
-                settings_argument("restore", self.restore)
+                parse_settings("restore", self.restore)
             ti = context["ti"]
             key, note = load_note_of_pair(ti.dag_id, ti.run_id, setup_task_id, ti.map_index)
             self._reject_another_connection(note)
@@ -206,11 +211,11 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
     def _wanted(self) -> dict[str, Any]:
         """Return what to set, read from the arguments."""
         if self.restore is not None:
-            return _figures(settings_argument("restore", self.restore))
+            return _figures(parse_settings("restore", self.restore))
         return {
-            "enabled": flag_argument("enabled", self.enabled),
-            "threshold": None if self.threshold is None else credits_argument("threshold", self.threshold),
-            "amount": None if self.amount is None else credits_argument("amount", self.amount),
+            "enabled": parse_flag("enabled", self.enabled),
+            "threshold": None if self.threshold is None else parse_credits("threshold", self.threshold),
+            "amount": None if self.amount is None else parse_credits("amount", self.amount),
         }
 
     def _is_restored_later(self) -> bool:
@@ -224,7 +229,7 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
 
     def _write(self, client: BillingClient, settings: AutoRecharge, context: Context) -> AutoRecharge:
         """Write, unless Airflow has marked or cleared the task since it began."""
-        from airflow_provider_videodb.current_try import CurrentTry
+        from airflow_provider_videodb.purchases.current_try import CurrentTry
 
         CurrentTry(context["ti"], is_stopped=lambda: self._is_stopped).check()
         return _set(client, settings)
@@ -239,7 +244,7 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
             )
 
     def _saying_what_may_be(self, note: RechargeNote | None) -> AbstractContextManager[None]:
-        from airflow_provider_videodb.recharge_note import found_in_words, in_words
+        from airflow_provider_videodb.operators._recharge_note import found_in_words, in_words
 
         if note is None:
             return nullcontext()
@@ -261,7 +266,7 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
             raise
 
     def _log_why_nothing_is_brought_back(self, setup_task_id: str, current: AutoRecharge) -> None:
-        from airflow_provider_videodb.recharge_note import in_words
+        from airflow_provider_videodb.operators._recharge_note import in_words
 
         if self.restore is not None and self.restore.get("changed"):
             self.log.warning(
@@ -271,7 +276,7 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
             self.log.info("Nothing to bring back: task %s changed nothing in this DAG run.", setup_task_id)
 
     def _result(self, before: AutoRecharge, after: AutoRecharge) -> dict[str, Any]:
-        from airflow_provider_videodb.recharge_note import in_words
+        from airflow_provider_videodb.operators._recharge_note import in_words
 
         self.log.info("Automatic recharge was %s and is now %s.", in_words(before), in_words(after))
         return {"changed": before != after, "before": before.to_dict(), "after": after.to_dict()}
@@ -289,7 +294,7 @@ def _figures(before: Mapping[str, Any]) -> dict[str, Any]:
         # The account had no figures, and there is no call to take them away again: they stay, disabled.
         return {"enabled": before["enabled"], "threshold": None, "amount": None}
     return {"enabled": before["enabled"]} | {
-        name: credits_argument(name, before[name]) for name in ("threshold", "amount")
+        name: parse_credits(name, before[name]) for name in ("threshold", "amount")
     }
 
 

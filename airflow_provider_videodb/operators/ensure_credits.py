@@ -6,16 +6,16 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.arguments import (
-    credits_argument,
-    dollars_argument,
-    flag_argument,
+from airflow_provider_videodb.hooks.arguments import (
     in_words,
-    price_argument,
-    seconds_argument,
+    parse_credits,
+    parse_dollars,
+    parse_flag,
+    parse_price,
+    parse_seconds,
 )
-from airflow_provider_videodb.operators.common import NOT_GIVEN, no_retry_for_what_a_person_must_mend
-from airflow_provider_videodb.operators.purchasing import PurchasingOperator, result
+from airflow_provider_videodb.operators._arguments import NOT_GIVEN, fail_without_retry
+from airflow_provider_videodb.operators._purchasing import PurchasingOperator, result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
-    from airflow_provider_videodb.buyer import Buyer
-    from airflow_provider_videodb.models import Usage
-    from airflow_provider_videodb.operators.common import Credits, Dollars, NotGiven, Text
-    from airflow_provider_videodb.record import Purchase
+    from airflow_provider_videodb.api.models import Usage
+    from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
+    from airflow_provider_videodb.purchases.executor import PurchaseExecutor
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 
 class EnsureCreditsOperator(PurchasingOperator):
@@ -100,32 +100,32 @@ class EnsureCreditsOperator(PurchasingOperator):
             videodb_conn_id=videodb_conn_id,
             **kwargs,
         )
-        self.credits = self.templated("credits", credits, credits_argument)
-        self.usd_per_credit = self.templated("usd_per_credit", usd_per_credit, price_argument)
-        self.min_amount = self.templated("min_amount", min_amount, dollars_argument)
-        self.topup = self.plain("topup", topup, flag_argument)
-        self.settle_timeout = self.plain("settle_timeout", settle_timeout, seconds_argument)
+        self.credits = self.templated("credits", credits, parse_credits)
+        self.usd_per_credit = self.templated("usd_per_credit", usd_per_credit, parse_price)
+        self.min_amount = self.templated("min_amount", min_amount, parse_dollars)
+        self.topup = self.plain("topup", topup, parse_flag)
+        self.settle_timeout = self.plain("settle_timeout", settle_timeout, parse_seconds)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look, buy what is missing and was not bought yet, then wait for the balance."""
-        from airflow_provider_videodb.arguments import credits_argument, flag_argument, seconds_argument
+        from airflow_provider_videodb.hooks.arguments import parse_credits, parse_flag, parse_seconds
 
-        with no_retry_for_what_a_person_must_mend():
+        with fail_without_retry():
             self.push_link(context, None)
-            flag_argument("topup", self.topup)
-            needed = credits_argument("credits", self.credits)
-            seconds_argument("settle_timeout", self.settle_timeout)
+            parse_flag("topup", self.topup)
+            needed = parse_credits("credits", self.credits)
+            parse_seconds("settle_timeout", self.settle_timeout)
             self.check_common_arguments()
             self._amount_for(needed)
-            buyer = self.buyer(context)
-            purchase = buyer.begun()
+            executor = self.purchase_executor(context)
+            purchase = executor.load_existing()
             usage = self.usage()
             if usage.covers(needed):
-                return self._finish(purchase, usage, buyer, without_purchase="not_needed")
+                return self._finish(purchase, usage, executor, without_purchase="not_needed")
             if self.topup and (purchase is None or not purchase.paid):
-                bought = self._purchase(purchase, needed, usage, context, buyer)
+                bought = self._purchase(purchase, needed, usage, context, executor)
                 if bought is None and (usage := self.usage()).covers(needed):
-                    return self._finish(purchase, usage, buyer, without_purchase="filled")
+                    return self._finish(purchase, usage, executor, without_purchase="filled")
                 purchase = bought
             deadline = self.wait_deadline()
             self._raise_if_over(purchase, usage, deadline=deadline)
@@ -133,60 +133,60 @@ class EnsureCreditsOperator(PurchasingOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on after the trigger; on any event but the expected ones, fail."""
-        from airflow_provider_videodb.arguments import credits_argument
-        from airflow_provider_videodb.record import Purchase
+        from airflow_provider_videodb.hooks.arguments import parse_credits
+        from airflow_provider_videodb.purchases.rules.purchase import Purchase
         from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 
-        with no_retry_for_what_a_person_must_mend():
+        with fail_without_retry():
             checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT, EventStatus.PAID)
             state = checked["state"]
             seen = checked["purchase"] if checked["status"] == EventStatus.PAID else state["purchase"]
             purchase = None if seen is None else Purchase.from_dict(seen)
             usage = self.usage()
-            buyer = self.buyer(context)
-            if usage.covers(credits_argument("credits", self.credits)):
-                return self._finish(purchase, usage, buyer, without_purchase="filled")
+            executor = self.purchase_executor(context)
+            if usage.covers(parse_credits("credits", self.credits)):
+                return self._finish(purchase, usage, executor, without_purchase="filled")
             if purchase is not None:
-                purchase = buyer.confirm(purchase) if purchase.paid else self._look_at_payment(purchase, buyer)
+                purchase = executor.confirm(purchase) if purchase.paid else self._look_at_payment(purchase, executor)
             self._raise_if_over(purchase, usage, deadline=state["deadline"])
             return self._wait_for_balance(purchase, context, deadline=state["deadline"])
 
     def _amount_for(self, shortfall: Decimal) -> int:
         """Return the dollars that buy ``shortfall`` credits, and so check the arguments that say so."""
-        from airflow_provider_videodb.arguments import dollars_argument, price_argument
-        from airflow_provider_videodb.purchase import dollars_for
+        from airflow_provider_videodb.hooks.arguments import parse_dollars, parse_price
+        from airflow_provider_videodb.purchases.rules.decide import dollars_for
 
         return dollars_for(
             shortfall,
-            usd_per_credit=price_argument("usd_per_credit", self.usd_per_credit),
-            min_amount=dollars_argument("min_amount", self.min_amount),
+            usd_per_credit=parse_price("usd_per_credit", self.usd_per_credit),
+            min_amount=parse_dollars("min_amount", self.min_amount),
         )
 
     def _purchase(
-        self, begun: Purchase | None, needed: Decimal, usage: Usage, context: Context, buyer: Buyer
+        self, begun: Purchase | None, needed: Decimal, usage: Usage, context: Context, executor: PurchaseExecutor
     ) -> Purchase | None:
         """Return what was bought, paid or with its link out; ``None`` if somebody filled the account meanwhile."""
-        from airflow_provider_videodb.fields import to_json_number
+        from airflow_provider_videodb.api.parsing import to_json_number
 
         def dollars_missing(seen: Usage) -> int:
             return 0 if seen.covers(needed) else self._amount_for(needed - seen.credit_balance)
 
         missing = needed - usage.credit_balance
-        if begun is None or not begun.stands:
-            buyer.refuse_too_much(dollars_missing(usage), currency=self.currency)
+        if begun is None or not begun.has_effect:
+            executor.check_per_purchase_limits(dollars_missing(usage), currency=self.currency)
             self.log.info(
                 "The account has %s of %s credits; %s are missing.",
                 usage.credit_balance,
                 needed,
                 missing,
             )
-        purchase = self.obtain_checkout(buyer, begun, self.assess(usage, dollars_missing), reprices=True)
+        purchase = self.obtain_checkout(executor, begun, self.assess(usage, dollars_missing), reprices=True)
         if purchase is None or purchase.paid:
             return purchase
-        return self.hand_out_link(purchase, context, buyer, credits_missing=to_json_number(missing))
+        return self.hand_out_link(purchase, context, executor, credits_missing=to_json_number(missing))
 
     def _wait_for_balance(self, purchase: Purchase | None, context: Context, *, deadline: float) -> dict[str, Any]:
-        from airflow_provider_videodb.arguments import seconds_argument
+        from airflow_provider_videodb.hooks.arguments import parse_seconds
         from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
 
         if purchase is not None and purchase.paid:
@@ -201,28 +201,28 @@ class EnsureCreditsOperator(PurchasingOperator):
             threshold=str(self.credits),
             state={"purchase": None if purchase is None else purchase.to_dict(), "deadline": deadline},
             videodb_conn_id=self.videodb_conn_id,
-            poll_interval=seconds_argument("poll_interval", self.poll_interval),
+            poll_interval=parse_seconds("poll_interval", self.poll_interval),
             deadline=deadline,
         )
         return self.wait(trigger, purchase, context)
 
     def _settles_at(self, purchase: Purchase) -> float:
         """Return when a payment must show in the balance, in seconds since 1970."""
-        from airflow_provider_videodb.arguments import seconds_argument
+        from airflow_provider_videodb.hooks.arguments import parse_seconds
 
         now = time.time()
         # A payment of which nobody has noted when it was made is taken for old: a wait that began anew would not end.
         paid_at = 0 if purchase.paid_at is None else datetime.fromisoformat(purchase.paid_at).timestamp()
         # A worker whose clock was ahead may have noted a moment that is yet to come.
-        return min(paid_at, now) + seconds_argument("settle_timeout", self.settle_timeout)
+        return min(paid_at, now) + parse_seconds("settle_timeout", self.settle_timeout)
 
-    def _look_at_payment(self, purchase: Purchase, buyer: Buyer) -> Purchase:
+    def _look_at_payment(self, purchase: Purchase, executor: PurchaseExecutor) -> Purchase:
         """Return the purchase as the list of checkouts shows it now."""
-        from airflow_provider_videodb.matching import paid_ids
-        from airflow_provider_videodb.models import by_id
+        from airflow_provider_videodb.api.models import by_id
+        from airflow_provider_videodb.purchases.rules.candidates import paid_ids
 
-        paid = paid_ids(purchase, by_id(buyer.shop.list_checkouts()))
-        return buyer.confirm(purchase.settled(paid)) if paid else purchase
+        paid = paid_ids(purchase, by_id(executor.shop.list_checkouts()))
+        return executor.confirm(purchase.marked_paid(paid)) if paid else purchase
 
     def _raise_if_over(self, purchase: Purchase | None, usage: Usage, *, deadline: float) -> None:
         from airflow_provider_videodb.exceptions import VideoDBCreditsMissingError
@@ -246,10 +246,10 @@ class EnsureCreditsOperator(PurchasingOperator):
             )
 
     def _finish(
-        self, purchase: Purchase | None, usage: Usage, buyer: Buyer, *, without_purchase: str
+        self, purchase: Purchase | None, usage: Usage, executor: PurchaseExecutor, *, without_purchase: str
     ) -> dict[str, Any]:
+        from airflow_provider_videodb.api.parsing import to_json_number
         from airflow_provider_videodb.exceptions import VideoDBError
-        from airflow_provider_videodb.fields import to_json_number
 
         balance = to_json_number(usage.credit_balance)
         self.log.info("The credit balance is %s; %s are needed.", balance, self.credits)
@@ -257,9 +257,9 @@ class EnsureCreditsOperator(PurchasingOperator):
             return result(status=without_purchase, balance_before=balance, balance_after=balance)
         try:
             if purchase.paid:
-                purchase, left_open = buyer.confirm(purchase), ""
+                purchase, left_open = executor.confirm(purchase), ""
             else:
-                purchase, left_open = buyer.what_became_of(purchase)
+                purchase, left_open = executor.reconcile(purchase)
         except VideoDBError as err:
             # The balance is what the job needs; a payment that cannot be looked at must not keep it waiting.
             left_open = str(err)

@@ -6,17 +6,17 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.arguments import credits_argument, dollars_argument, flag_argument
-from airflow_provider_videodb.operators.common import NOT_GIVEN, no_retry_for_what_a_person_must_mend
-from airflow_provider_videodb.operators.purchasing import PurchasingOperator, result
+from airflow_provider_videodb.hooks.arguments import parse_credits, parse_dollars, parse_flag
+from airflow_provider_videodb.operators._arguments import NOT_GIVEN, fail_without_retry
+from airflow_provider_videodb.operators._purchasing import PurchasingOperator, result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
-    from airflow_provider_videodb.operators.common import Credits, Dollars, NotGiven, Text
-    from airflow_provider_videodb.record import Purchase
+    from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 
 class TopupOperator(PurchasingOperator):
@@ -86,65 +86,65 @@ class TopupOperator(PurchasingOperator):
             videodb_conn_id=videodb_conn_id,
             **kwargs,
         )
-        self.amount = self.templated("amount", amount, dollars_argument)
-        self.only_if_below = self.templated("only_if_below", only_if_below, credits_argument)
-        self.wait_for_payment = self.plain("wait_for_payment", wait_for_payment, flag_argument)
+        self.amount = self.templated("amount", amount, parse_dollars)
+        self.only_if_below = self.templated("only_if_below", only_if_below, parse_credits)
+        self.wait_for_payment = self.plain("wait_for_payment", wait_for_payment, parse_flag)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy what this task instance has not bought yet, then wait for the payment."""
-        from airflow_provider_videodb.arguments import credits_argument, dollars_argument, flag_argument
-        from airflow_provider_videodb.fields import to_json_number
+        from airflow_provider_videodb.api.parsing import to_json_number
+        from airflow_provider_videodb.hooks.arguments import parse_credits, parse_dollars, parse_flag
 
-        with no_retry_for_what_a_person_must_mend():
+        with fail_without_retry():
             self.push_link(context, None)
-            flag_argument("wait_for_payment", self.wait_for_payment)
-            amount = dollars_argument("amount", self.amount)
-            below = None if self.only_if_below is None else credits_argument("only_if_below", self.only_if_below)
+            parse_flag("wait_for_payment", self.wait_for_payment)
+            amount = parse_dollars("amount", self.amount)
+            below = None if self.only_if_below is None else parse_credits("only_if_below", self.only_if_below)
             self.check_common_arguments()
-            buyer = self.buyer(context)
-            begun = buyer.begun()
+            executor = self.purchase_executor(context)
+            begun = executor.load_existing()
             if begun is not None and begun.paid:
                 return self._finish(begun)
-            if begun is None or not begun.stands:
-                buyer.refuse_too_much(amount, currency=self.currency)
+            if begun is None or not begun.has_effect:
+                executor.check_per_purchase_limits(amount, currency=self.currency)
             usage = self.usage()
             balance = to_json_number(usage.credit_balance)
             assess = self.assess(usage, lambda seen: 0 if below is not None and seen.covers(below) else amount)
-            purchase = self.obtain_checkout(buyer, begun, assess)
+            purchase = self.obtain_checkout(executor, begun, assess)
             if purchase is None:
                 self.log.info("The account has %s credits or more: no top-up is needed.", below)
                 return result(status="not_needed", balance_before=balance, balance_after=balance)
             if purchase.paid:
                 return self._finish(purchase)
             missing = None if below is None else to_json_number(max(below - usage.credit_balance, Decimal(0)))
-            purchase = self.hand_out_link(purchase, context, buyer, credits_missing=missing)
+            purchase = self.hand_out_link(purchase, context, executor, credits_missing=missing)
             if not self.wait_for_payment:
                 return result(purchase, status="pending")
             return self._wait_for_payment(purchase, context, self.wait_deadline())
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Finish after the trigger; on any event but the expected ones, fail."""
-        from airflow_provider_videodb.record import Purchase
+        from airflow_provider_videodb.purchases.rules.purchase import Purchase
         from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 
-        with no_retry_for_what_a_person_must_mend():
+        with fail_without_retry():
             checked = checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
             purchase = Purchase.from_dict(checked["purchase"])
             if checked["status"] == EventStatus.TIMEOUT:
                 raise self.payment_timeout_error(purchase)
-            settled = self.buyer(context).confirm(purchase)
+            settled = self.purchase_executor(context).confirm(purchase)
             if not settled.paid:
                 return self._wait_for_payment(settled, context, checked["deadline"])
             return self._finish(settled)
 
     def _wait_for_payment(self, purchase: Purchase, context: Context, deadline: float) -> dict[str, Any]:
-        from airflow_provider_videodb.arguments import seconds_argument
-        from airflow_provider_videodb.triggers.billing import CheckoutTrigger
+        from airflow_provider_videodb.hooks.arguments import parse_seconds
+        from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 
         trigger = CheckoutTrigger(
             purchase=purchase.to_dict(),
             videodb_conn_id=self.videodb_conn_id,
-            poll_interval=seconds_argument("poll_interval", self.poll_interval),
+            poll_interval=parse_seconds("poll_interval", self.poll_interval),
             deadline=deadline,
         )
         return self.wait(trigger, purchase, context)

@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBError
-from airflow_provider_videodb.payment import PaymentWatch
-from airflow_provider_videodb.record import Purchase
-from airflow_provider_videodb.triggers.base import Watch
-from airflow_provider_videodb.triggers.billing import (
-    CreditThresholdTrigger,
-    payment_left_open,
-    read_checkouts,
-    read_usage,
-)
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
+from airflow_provider_videodb.triggers._base import Watch
+from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
+from airflow_provider_videodb.triggers.checkout import payment_left_open, read_checkouts
+from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger, read_usage
 from airflow_provider_videodb.triggers.events import EventStatus, error_event
-from airflow_provider_videodb.triggers.polling import NOTHING_NEW, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_videodb.models import Checkout
+    from airflow_provider_videodb.api.models import Checkout
 
 
 class EnsureCreditsTrigger(CreditThresholdTrigger):
@@ -42,7 +38,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
     The other parameters are those of :class:`CreditThresholdTrigger`.
     """
 
-    _payment: PaymentWatch
+    _payment: PaymentTracker
 
     def __init__(self, *, state: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -62,10 +58,10 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
             return balance
         return [*balance, Watch(read_checkouts, self._judge_checkouts, self._begin_to_watch_checkouts)]
 
-    def weigh(self, watch: Watch, snapshot: Snapshot) -> dict[str, Any] | None:
+    def weigh(self, watch: Watch, snapshot: PollResult) -> dict[str, Any] | None:
         """Return the event that ends the wait, if this tick of one of its polls does."""
         event = super().weigh(watch, snapshot)
-        if event is not None or watch.look is not read_usage or snapshot is NOTHING_NEW:
+        if event is not None or watch.look is not read_usage or snapshot is NO_RESULT:
             return event
         is_certain = snapshot.error is None or watch.failures >= self._allowed_failures
         return self._expired if is_certain else None
@@ -84,7 +80,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         return None if recorded is None else Purchase.from_dict(recorded)
 
     def _begin_to_watch_checkouts(self) -> None:
-        self._payment = PaymentWatch(Purchase.from_dict(self.state["purchase"]))
+        self._payment = PaymentTracker(Purchase.from_dict(self.state["purchase"]))
         self._expired = None
 
     def _judge_checkouts(self, seen: Mapping[str, Checkout]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_videodb import exceptions
 from airflow_provider_videodb.exceptions import VideoDBError
-from airflow_provider_videodb.triggers.encoding import clean, describe, plain
+from airflow_provider_videodb.triggers._encoding import clean, describe, plain
 
 
 class EventStatus(StrEnum):

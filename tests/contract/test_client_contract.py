@@ -9,14 +9,14 @@ import jsonschema
 import pytest
 import yaml
 
-from airflow_provider_videodb.client import BillingClient
+from airflow_provider_videodb.api.client import BillingClient
+from airflow_provider_videodb.api.models import IdSource
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     VideoDBAuthenticationError,
     VideoDBPermissionError,
     VideoDBRefusedError,
 )
-from airflow_provider_videodb.models import IdSource
 from tests.conftest import API_KEY
 from tests.support.raw_server import RawServer, answer
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_videodb.emulator.server import Emulator
-from demo.airflow_instance import EXAMPLE_DAGS, AirflowInstance
+from dev.airflow.instance import EXAMPLE_DAGS, AirflowInstance
 
 LIVE_DAGS = Path(__file__).parent / "dags"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psutil
 
-from demo.airflow_instance import COMPONENTS
+from dev.airflow.instance import COMPONENTS
 
 
 def test_every_component_listens_on_loopback_only(live_airflow):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from demo.processes import until
+from dev.airflow.processes import until
 
 PATH = "/billing/auto_recharge"
 

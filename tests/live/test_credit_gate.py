@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from demo.payer import pay
-from demo.processes import until
+from dev.airflow.processes import until
+from dev.demo.payer import pay
 
 BUTTON = "Pay VideoDB checkout"
 

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from airflow_provider_videodb.emulator.server import Emulator
-from demo.airflow_instance import AirflowInstance
-from demo.payer import pay
-from demo.processes import until
+from dev.airflow.instance import AirflowInstance
+from dev.airflow.processes import until
+from dev.demo.payer import pay
 from tests.live.conftest import LIVE_DAGS
 from tests.support.compat import needs_task_state_store
 

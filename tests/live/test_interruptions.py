@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from demo.payer import pay
+from dev.demo.payer import pay
 
 
 def test_a_killed_worker_does_not_make_a_second_purchase(live_airflow, emulator):

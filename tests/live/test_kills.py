@@ -13,11 +13,11 @@ import random
 import signal
 import threading
 
-from demo.payer import pay
-from demo.processes import until
+from dev.airflow.processes import until
+from dev.demo.payer import pay
 
 KILLS = 20
-# Each run buys for another amount: what tells tasks of one amount apart is proven in tests/test_purchase_machine.py.
+# Each run buys for another amount; test_purchase_machine.py shows what tells tasks of one amount apart.
 AMOUNTS = range(101, 109)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from demo.processes import until
+from dev.airflow.processes import until
 
 GATES = 50
 INTERVAL = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.payer import pay
+from dev.demo.payer import pay
 
 BODY = '{"credit_balance": 1000, "usage_this_month": 0, "breakdown": {"\\ud800": 1}}'
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from demo.browser import find_chromium, open_page, show_connection_form, show_extra_fields, show_pay_button
+from dev.demo.browser import find_chromium, open_page, show_connection_form, show_extra_fields, show_pay_button
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")

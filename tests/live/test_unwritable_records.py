@@ -14,9 +14,9 @@ from contextlib import closing, contextmanager
 import pytest
 
 from airflow_provider_videodb.emulator.server import Emulator
-from demo.airflow_api import FINISHED
-from demo.airflow_instance import AirflowInstance
-from demo.processes import until
+from dev.airflow.api import FINISHED
+from dev.airflow.instance import AirflowInstance
+from dev.airflow.processes import until
 from tests.live.conftest import LIVE_DAGS
 
 # Where a record can be kept, of which an older Airflow has the first only.

@@ -13,10 +13,13 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb import buyer, claims, current_try, journal, payment, poster, purchase, stores, variables
+from airflow_provider_videodb.api.models import CheckoutStatus
 from airflow_provider_videodb.exceptions import VideoDBResponseError
-from airflow_provider_videodb.models import CheckoutStatus
-from airflow_provider_videodb.record import Purchase, merged
+from airflow_provider_videodb.purchases import claims, current_try, executor, journal, stores, variables
+from airflow_provider_videodb.purchases import posting as poster
+from airflow_provider_videodb.purchases.rules import decide as purchase
+from airflow_provider_videodb.purchases.rules import tracking as payment
+from airflow_provider_videodb.purchases.rules.purchase import Purchase, merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,28 +63,28 @@ def _no_try_id(patch: Patch) -> None:
 
 
 def _no_question_before_the_post(patch: Patch) -> None:
-    def unasking(**kwargs: Any) -> poster.Poster:
+    def unasking(**kwargs: Any) -> poster.PostSender:
         asked = kwargs["current_try"]
-        return poster.Poster(**kwargs | {"current_try": SimpleNamespace(id=asked.id, check=_nothing)})
+        return poster.PostSender(**kwargs | {"current_try": SimpleNamespace(id=asked.id, check=_nothing)})
 
-    patch.setattr(buyer, "Poster", unasking)
+    patch.setattr(executor, "PostSender", unasking)
 
 
 def _no_question_before_handing_out(patch: Patch) -> None:
-    def hand_out(self: buyer.Buyer, bought: Purchase) -> Purchase:
+    def hand_out(self: executor.PurchaseExecutor, bought: Purchase) -> Purchase:
         self.claims.claim(bought)
-        self.journal.save(bought.handing_out())
-        return bought.handing_out()
+        self.journal.save(bought.sharing_link())
+        return bought.sharing_link()
 
-    patch.setattr(buyer.Buyer, "_about_to_hand_out", hand_out)
+    patch.setattr(executor.PurchaseExecutor, "_share_link", hand_out)
 
 
 def _no_intent(patch: Patch) -> None:
-    def unrecorded(self: poster.Poster, bought: Purchase, there_before: Any) -> Any:
+    def unrecorded(self: poster.PostSender, bought: Purchase, there_before: Any) -> Any:
         self.current_try.check()
-        return bought.posting(self.clock.now(), there_before=there_before), lambda: 0.0
+        return bought.post_started(self.clock.now(), there_before=there_before), lambda: 0.0
 
-    patch.setattr(poster.Poster, "_record_intent", unrecorded)
+    patch.setattr(poster.PostSender, "_record_intent", unrecorded)
 
 
 def _one_look(patch: Patch) -> None:
@@ -90,7 +93,7 @@ def _one_look(patch: Patch) -> None:
         expired = bought is not None and purchase.status_of(bought, listed) == CheckoutStatus.EXPIRED
         return _LONG_AGO if expired else None
 
-    patch.setattr(buyer.TryClock, "expired_for", expired_for)
+    patch.setattr(executor.TryClock, "expired_for", expired_for)
 
 
 def _ended_unwatched(patch: Patch) -> None:
@@ -149,7 +152,7 @@ def _unknown_ends_the_wait(patch: Patch) -> None:
         if status != CheckoutStatus.PENDING:
             raise VideoDBResponseError(f"{status} is unknown")
 
-    patch.setattr(payment.PaymentWatch, "_note_unknown", note)
+    patch.setattr(payment.PaymentTracker, "_note_unknown", note)
 
 
 def _unknown_taken_for_expired(patch: Patch) -> None:
@@ -159,30 +162,30 @@ def _unknown_taken_for_expired(patch: Patch) -> None:
 
     status_of = purchase.status_of
     patch.setattr(purchase, "status_of", is_expired)
-    patch.setattr(buyer.TryClock, "expired_for", lambda *_: _LONG_AGO)
+    patch.setattr(executor.TryClock, "expired_for", lambda *_: _LONG_AGO)
     patch.setattr(purchase, "can_have_expired", lambda *_, **__: True)
 
 
 def _amount_of_yesterday(patch: Patch) -> None:
-    obtain = buyer.Buyer.obtain_checkout
+    obtain = executor.PurchaseExecutor.obtain_checkout
 
-    def obtaining(self: Any, bought: Purchase | None, assess: Callable[[], buyer.Need], **kwargs: Any) -> Any:
+    def obtaining(self: Any, bought: Purchase | None, assess: Callable[[], executor.Need], **kwargs: Any) -> Any:
         need = assess()
         if bought is not None and need.amount:
-            need = buyer.Need(amount=bought.amount, balance=need.balance)
+            need = executor.Need(amount=bought.amount, balance=need.balance)
         return obtain(self, bought, lambda: need, **kwargs)
 
-    patch.setattr(buyer.Buyer, "obtain_checkout", obtaining)
+    patch.setattr(executor.PurchaseExecutor, "obtain_checkout", obtaining)
 
 
 def _amount_of_the_try(patch: Patch) -> None:
-    obtain = buyer.Buyer.obtain_checkout
+    obtain = executor.PurchaseExecutor.obtain_checkout
 
-    def obtaining(self: Any, bought: Purchase | None, assess: Callable[[], buyer.Need], **kwargs: Any) -> Any:
+    def obtaining(self: Any, bought: Purchase | None, assess: Callable[[], executor.Need], **kwargs: Any) -> Any:
         need = assess()
         return obtain(self, bought, lambda: need, **kwargs)
 
-    patch.setattr(buyer.Buyer, "obtain_checkout", obtaining)
+    patch.setattr(executor.PurchaseExecutor, "obtain_checkout", obtaining)
 
 
 def _no_claims(patch: Patch) -> None:
@@ -194,7 +197,9 @@ def _no_claims(patch: Patch) -> None:
 TWICE, LINKS = "has paid [", "can all be paid"
 
 
-def _clock_without(clock: Any, _in_flight: float, made: type[buyer.TryClock] = buyer.TryClock) -> buyer.TryClock:
+def _clock_without(
+    clock: Any, _in_flight: float, made: type[executor.TryClock] = executor.TryClock
+) -> executor.TryClock:
     return made(clock, in_flight=0)
 
 
@@ -219,7 +224,7 @@ ABLATIONS = [
     Ablation("a store that is emptied on success", _replacing(stores, "_is_emptied_on_success", lambda: False), ""),
     Ablation(
         "in-flight POST of a killed try not waited for",
-        _replacing(buyer, "TryClock", _clock_without),
+        _replacing(executor, "TryClock", _clock_without),
         "",
     ),
     Ablation("unknown state ends the wait", _unknown_ends_the_wait, "stops waiting"),
@@ -229,7 +234,7 @@ ABLATIONS = [
     Ablation("no settling", _replacing(purchase, "_look_again", lambda *_: None), ""),
     Ablation(
         "no second look at the month",
-        _replacing(purchase, "_step_before_handing_out", lambda bought, _: purchase.WaitFor(purchase=bought)),
+        _replacing(purchase, "_before_sharing_link", lambda bought, _: purchase.WaitFor(purchase=bought)),
         "over the limit",
     ),
     Ablation("no claims", _no_claims, ""),

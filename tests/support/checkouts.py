@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from airflow_provider_videodb.models import Checkout, IdSource
-from airflow_provider_videodb.record import Purchase
+from airflow_provider_videodb.api.models import Checkout, IdSource
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 #: As long before as a checkout lives.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.variables import variable_key
+from airflow_provider_videodb.purchases.variables import variable_key
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
 from tests.support.dag_runs import Run, new_dag, run
 
@@ -77,8 +77,8 @@ def id_of(link: str) -> str:
 
 def watched_by(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the person where the links come out, and where a wait begins."""
-    from airflow_provider_videodb.operators.purchasing import PurchasingOperator
-    from airflow_provider_videodb.triggers.billing import BillingTrigger
+    from airflow_provider_videodb.operators._purchasing import PurchasingOperator
+    from airflow_provider_videodb.triggers._base import BillingTrigger
 
     push_link, begin = PurchasingOperator.push_link, BillingTrigger.begin
 
@@ -164,13 +164,14 @@ class Shopping:
     """A DAG with one task that buys, its errors kept."""
 
     def __init__(self, operator: str = "TopupOperator", *, retries: int = 0, **arguments: Any) -> None:
-        from airflow_provider_videodb.operators import billing
+        from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
+        from airflow_provider_videodb.operators.topup import TopupOperator
 
         self.errors: list[BaseException] = []
         arguments = {"notifiers": [_told_nobody()]} | arguments
         wait = {"poll_interval": 0.05, "payment_timeout": 20}
         with new_dag("shopping") as self.dag:
-            self.task = getattr(billing, operator)(
+            self.task = {one.__name__: one for one in (EnsureCreditsOperator, TopupOperator)}[operator](
                 task_id=TASK,
                 retries=retries,
                 retry_delay=timedelta(0),

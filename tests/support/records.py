@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_videodb.record import Purchase
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 
 def purchase_of(checkout_id: str, *, amount: int = 50) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from airflow.jobs.triggerer_job_runner import TriggerRunner
 from airflow.models.trigger import Trigger
 from airflow.sdk.execution_time.comms import _RequestFrame
 
-from airflow_provider_videodb.triggers.sharing import polls_here
+from airflow_provider_videodb.triggers._shared_poll import polls_here
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.buyer import Buyer, Need
-from airflow_provider_videodb.claims import TaskClaims, VariableClaims
-from airflow_provider_videodb.journal import Journal
-from airflow_provider_videodb.limits import SpendLimits
-from airflow_provider_videodb.record import Purchase
+from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
+from airflow_provider_videodb.purchases.executor import Need, PurchaseExecutor
+from airflow_provider_videodb.purchases.journal import Journal
+from airflow_provider_videodb.purchases.rules.limits import SpendLimits
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from tests.support.checkouts import NOON
 from tests.support.tries import StandInTry
 from tests.support.variables import Store, Variables
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from airflow_provider_videodb.models import Checkout
-    from airflow_provider_videodb.stores import VariableStore
+    from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.purchases.stores import VariableStore
 
 IDENTITY = ("dag", "run", "task", "-1")
 OWNER, OTHER = "dag/run/task/-1", "dag/run/other/-1"
@@ -68,16 +68,16 @@ class World:
         self.variables.install(monkeypatch)
         self.variables.on_write = self._note_claim
         waits = SimpleNamespace(sleep=lambda _: self.done.append("let others claim"))
-        monkeypatch.setattr("airflow_provider_videodb.claims.time", waits)
+        monkeypatch.setattr("airflow_provider_videodb.purchases.claims.time", waits)
 
     def _note_claim(self, key: str, _value: str) -> None:
         if key.startswith("videodb_checkout__"):
             self.done.append(f"claim {key.rsplit('__', 1)[1]}")
 
     @property
-    def buyer(self) -> Buyer:
-        """Return the buyer of this try; each one reads the record anew."""
-        return Buyer(
+    def executor(self) -> PurchaseExecutor:
+        """Return the executor of this try; each one reads the record anew."""
+        return PurchaseExecutor(
             shop=self,
             journal=Journal(self.place or NotedStore(self), self.this_try),
             claims=TaskClaims(VariableClaims(), IDENTITY),
@@ -91,9 +91,9 @@ class World:
 
     def obtains(self, **how: Any) -> Purchase | None:
         """Let this try buy what is needed, if anything is."""
-        buyer = self.buyer
+        executor = self.executor
         rest = {"currency": "usd", "redirect_url": "https://back.example"} | how
-        return buyer.obtain_checkout(buyer.begun(), self.assess, **rest)
+        return executor.obtain_checkout(executor.load_existing(), self.assess, **rest)
 
     def buys(self, **how: Any) -> Purchase:
         """Let this try buy."""

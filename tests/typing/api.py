@@ -10,7 +10,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, assert_type
 
-from airflow_provider_videodb.operators.billing import AutoRechargeOperator, EnsureCreditsOperator, TopupOperator
+from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
+from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
+from airflow_provider_videodb.operators.topup import TopupOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, XComArg

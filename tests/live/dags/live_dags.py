@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_videodb.operators.billing import TopupOperator
-from airflow_provider_videodb.sensors.billing import CreditThresholdSensor
+from airflow_provider_videodb.operators.topup import TopupOperator
+from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 
 
 @dag(schedule=None)

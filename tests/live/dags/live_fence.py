@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import dag
 
-from airflow_provider_videodb.operators.billing import TopupOperator
+from airflow_provider_videodb.operators.topup import TopupOperator
 
 RETRIES = {"retries": 30, "retry_delay": timedelta(seconds=1)}
 
@@ -16,9 +16,9 @@ RETRIES = {"retries": 30, "retry_delay": timedelta(seconds=1)}
 class FrozenTopup(TopupOperator):
     """Stands still in its first try, with its supervisor, once its intent is recorded and before it asks VideoDB."""
 
-    def buyer(self, context: Any) -> Any:
-        buyer = super().buyer(context)
-        return replace(buyer, shop=_FrozenShop(buyer.shop)) if context["ti"].try_number == 1 else buyer
+    def purchase_executor(self, context: Any) -> Any:
+        executor = super().purchase_executor(context)
+        return replace(executor, shop=_FrozenShop(executor.shop)) if context["ti"].try_number == 1 else executor
 
 
 class _FrozenShop:

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from airflow.sdk import dag, get_current_context, task
 
-from airflow_provider_videodb.operators.billing import AutoRechargeOperator
-from airflow_provider_videodb.sensors.billing import CreditThresholdSensor
+from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
+from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 
 
 @dag(schedule=None)

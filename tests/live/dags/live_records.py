@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_videodb.operators.billing import TopupOperator
+from airflow_provider_videodb.operators.topup import TopupOperator
 
 
 @dag(schedule=None)

@@ -26,10 +26,10 @@ from airflow.sdk.execution_time.comms import (
 )
 from greenlet import getcurrent
 
-from airflow_provider_videodb.claims import claim_variable
-from airflow_provider_videodb.poster import MAX_INTENT_AGE
-from airflow_provider_videodb.record import Purchase
-from airflow_provider_videodb.variables import variable_key
+from airflow_provider_videodb.purchases.claims import claim_variable
+from airflow_provider_videodb.purchases.posting import MAX_INTENT_AGE
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from airflow_provider_videodb.purchases.variables import variable_key
 from tests.support.market.process import BrokenPromiseError, Process, Step
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class Airflow:
         self.noted |= {purchase["checkout_id"], purchase["payment_url"]}
         self.watched[name] |= {purchase["checkout_id"], *purchase["orphans"], *purchase["ended"]}
         if purchase["posts"]:
-            self.begun_with.setdefault(name, process.last_look)
+            self.begun_with.setdefault(name, process.describe_open_payment)
         newest, since = self._newest_of(process)
         # The exception: a worker stands still for some seconds between the last look at the record and writing it.
         is_stale = process.read_record > since or self.time.now - process.read_record_at > FRESH

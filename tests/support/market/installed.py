@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
-from airflow_provider_videodb import claims, stores, variables
+from airflow_provider_videodb.purchases import claims, stores, variables
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR, VARIABLES_CAN_BE_LISTED
 from tests.support.market.airflow import Keeps
 from tests.support.market.process import Process, WorkerClock

@@ -1,8 +1,8 @@
 """
 What surrounds a purchase, in virtual time: VideoDB, its website, Airflow and its workers, the people who pay.
 
-The purchase itself is the real one: each try of a task runs the real ``Buyer``, journal, stores, Variables, claims and
-``CurrentTry`` in a process that whoever drives the market can stop after every step.
+The purchase itself is the real one: each try of a task runs the real ``PurchaseExecutor``, journal, stores, Variables,
+claims and ``CurrentTry`` in a process that whoever drives the market can stop after every step.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.answers import BUY, answer_variable
+from airflow_provider_videodb.api.models import CheckoutStatus, by_id
 from airflow_provider_videodb.exceptions import (
     PERMANENT_ERRORS,
     VideoDBCheckoutExpiredError,
@@ -21,9 +21,9 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPurchaseUnknownError,
     VideoDBResponseError,
 )
-from airflow_provider_videodb.matching import CLOCK_SKEW
-from airflow_provider_videodb.models import CheckoutStatus, by_id
-from airflow_provider_videodb.payment import PaymentWatch
+from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW
+from airflow_provider_videodb.purchases.rules.resolution import BUY, answer_variable
+from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
 from tests.support.market.airflow import FRESH, Airflow, Keeps
 from tests.support.market.process import Died, Process, Step, Time
 from tests.support.market.promises import Promises
@@ -34,7 +34,7 @@ from tests.support.market.videodb import ON_ITS_WAY, VideoDB
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_videodb.models import Checkout
+    from airflow_provider_videodb.api.models import Checkout
     from tests.support.market.tasks import Task
     from tests.support.market.videodb import Card, Entry
 
@@ -185,7 +185,7 @@ class Market:
             assert purchase is not None
             self.airflow.mark(task.name, "deferred")
             self.airflow.over.pop(process.ti_id)
-            task.waits_for, task.watch = purchase, PaymentWatch(purchase)
+            task.waits_for, task.watch = purchase, PaymentTracker(purchase)
             return
         if purchase is not None and purchase.paid:
             self.promises.reports(process, purchase)

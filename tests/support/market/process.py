@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
-from airflow_provider_videodb.clock import Clock
+from airflow_provider_videodb.purchases.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ class Process(greenlet):
         self.slept = 0.0
         #: Airflow has had trouble while it ran.
         self.troubled = False
-        self.last_look: frozenset[str] = frozenset()
+        self.describe_open_payment: frozenset[str] = frozenset()
         self.seen_paid: frozenset[str] = frozenset()
         self._work = work
         self._time = time

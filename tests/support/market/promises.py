@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from greenlet import getcurrent
 
-from airflow_provider_videodb.matching import SETTLING_TIME
-from airflow_provider_videodb.models import CheckoutStatus
+from airflow_provider_videodb.api.models import CheckoutStatus
+from airflow_provider_videodb.purchases.rules.candidates import SETTLING_TIME
 from tests.support.market.airflow import FRESH
 from tests.support.market.process import BrokenPromiseError, Process
 from tests.support.market.tasks import Kind
 from tests.support.market.videodb import WEBSITE, Card
 
 if TYPE_CHECKING:
-    from airflow_provider_videodb.record import Purchase
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from tests.support.market.market import Market
     from tests.support.market.tasks import Task
     from tests.support.market.videodb import Entry

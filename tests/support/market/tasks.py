@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.exceptions import VideoDBError
-    from airflow_provider_videodb.payment import PaymentWatch
-    from airflow_provider_videodb.record import Purchase
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
+    from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
     from tests.support.market.process import Process
 
 
@@ -41,7 +41,7 @@ class Task:
     process: Process | None = None
     #: What it waits for in the triggerer.
     waits_for: Purchase | None = None
-    watch: PaymentWatch | None = None
+    watch: PaymentTracker | None = None
     #: What its trigger has seen to be paid.
     seen_paid: frozenset[str] = frozenset()
     #: It ended with "cannot be told", and nobody has answered since.

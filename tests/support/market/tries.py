@@ -8,15 +8,15 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.buyer import Buyer, Need
-from airflow_provider_videodb.claims import TaskClaims, VariableClaims
-from airflow_provider_videodb.current_try import CurrentTry
+from airflow_provider_videodb.api.models import Checkout, CheckoutStatus, IdSource, by_id
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBOutcomeUnknownError
-from airflow_provider_videodb.journal import Journal
-from airflow_provider_videodb.limits import SpendLimits
-from airflow_provider_videodb.matching import CLOCK_SKEW, paid_ids
-from airflow_provider_videodb.models import Checkout, CheckoutStatus, IdSource, by_id
-from airflow_provider_videodb.stores import open_store
+from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
+from airflow_provider_videodb.purchases.current_try import CurrentTry
+from airflow_provider_videodb.purchases.executor import Need, PurchaseExecutor
+from airflow_provider_videodb.purchases.journal import Journal
+from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, paid_ids
+from airflow_provider_videodb.purchases.rules.limits import SpendLimits
+from airflow_provider_videodb.purchases.stores import open_store
 from tests.support.market.airflow import DAG, RUN, StateStore, identity
 from tests.support.market.process import Step, WorkerClock
 from tests.support.market.tasks import Kind
@@ -25,7 +25,7 @@ from tests.support.market.videodb import ALL_DONE, NOTHING_DONE, ON_ITS_WAY, TIM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_videodb.record import Purchase
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from tests.support.market.market import Market
     from tests.support.market.process import Process
     from tests.support.market.tasks import Task
@@ -50,7 +50,7 @@ class Try:
         context: Any = {"ti": ti, "task_state_store": StateStore(market.airflow, process)}
         current_try = CurrentTry(ti, is_stopped=lambda: process.told is not None, clock=self._clock)
         limit = market.monthly_limit
-        self._buyer = Buyer(
+        self._buyer = PurchaseExecutor(
             shop=self._shop,
             journal=Journal(open_store(context), current_try, clock=self._clock),
             claims=TaskClaims(VariableClaims(clock=self._clock), identity(task.name)),
@@ -64,8 +64,8 @@ class Try:
 
     def execute(self) -> Ended:
         """Do what ``execute`` of the operators does."""
-        buyer, ensures = self._buyer, self._task.kind is Kind.ENSURE
-        begun = buyer.begun()
+        executor, ensures = self._buyer, self._task.kind is Kind.ENSURE
+        begun = executor.load_existing()
         if begun is not None and begun.paid and not ensures:
             return Ended(begun)
         need = self._assess()
@@ -73,7 +73,7 @@ class Try:
             return self._finish(begun)
         if begun is None or not begun.paid:
             fresh = [need]
-            begun = buyer.obtain_checkout(
+            begun = executor.obtain_checkout(
                 begun,
                 lambda: fresh.pop() if fresh else self._assess(),
                 currency=None,
@@ -88,14 +88,14 @@ class Try:
 
     def go_on(self, seen: Purchase) -> Ended:
         """Do what ``execute_complete`` of the operators does."""
-        buyer = self._buyer
+        executor = self._buyer
         if self._task.kind is Kind.TOPUP:
-            settled = buyer.confirm(seen)
+            settled = executor.confirm(seen)
             return Ended(settled, waits=not settled.paid)
         if not seen.paid and (paid := paid_ids(seen, by_id(self._shop.list_checkouts()))):
-            seen = seen.settled(paid)
+            seen = seen.marked_paid(paid)
         if seen.paid:
-            seen = buyer.confirm(seen)
+            seen = executor.confirm(seen)
         if self._assess().amount == 0:
             return self._finish(seen)
         return Ended(seen, waits=True)
@@ -106,7 +106,7 @@ class Try:
         try:
             if purchase.paid:
                 return Ended(self._buyer.confirm(purchase))
-            purchase, _ = self._buyer.what_became_of(purchase)
+            purchase, _ = self._buyer.reconcile(purchase)
         except VideoDBError:
             # The balance is what the job needs.
             pass
@@ -142,7 +142,7 @@ class _Shop:
         if videodb.failing_looks:
             raise videodb.failing_looks.popleft()("no list")
         seen = videodb.view(by_a_wrong_clock=process.wall_ahead > CLOCK_SKEW)
-        process.last_look = frozenset(str(checkout.id) for checkout in seen)
+        process.describe_open_payment = frozenset(str(checkout.id) for checkout in seen)
         process.seen_paid = paid_in(seen)
         self._market.airflow.note_taken_over(process)
         process.has(Step.LISTED)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from airflow_provider_videodb.api.models import Checkout, CheckoutStatus, IdSource
 from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
     VideoDBNotSentError,
@@ -18,8 +19,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBResponseError,
     VideoDBServerError,
 )
-from airflow_provider_videodb.matching import CLOCK_SKEW, SETTLING_TIME
-from airflow_provider_videodb.models import Checkout, CheckoutStatus, IdSource
+from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, SETTLING_TIME
 
 if TYPE_CHECKING:
     from tests.support.market.process import Time

@@ -1,0 +1,61 @@
+"""Reading JSON bodies and query strings, with an error that names what is wrong; writing JSON that is plain ASCII."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from fastapi.responses import JSONResponse
+
+from airflow_provider_videodb.emulator.http.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+LARGEST_BODY = 1_000_000
+
+
+class ASCIIJSONResponse(JSONResponse):
+    """
+    Escapes what is not ASCII, as Flask does.
+
+    So a response can hold half of a surrogate pair, which UTF-8 cannot.
+    """
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """Return the body as a JSON object with `Decimal` for fractions."""
+    body = await request.body()
+    if len(body) > LARGEST_BODY:
+        raise InvalidValueError(f"the body must have at most {LARGEST_BODY} bytes")
+    try:
+        payload = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+    # RecursionError: thousands of nested brackets.
+    except (ValueError, ArithmeticError, RecursionError):
+        raise InvalidValueError("the body must be a JSON object") from None
+    if not isinstance(payload, dict):
+        raise InvalidValueError("the body must be a JSON object")
+    return payload
+
+
+def query_whole(request: Request, name: str, *, default: int, at_least: int, at_most: int) -> int:
+    """Return a whole number from the query string."""
+    values = request.query_params.getlist(name)
+    if not values:
+        return default
+    # int() would also read "1_000", " 7" and other alphabets' digits.
+    if len(values) > 1 or not (values[0].isascii() and values[0].isdigit() and len(values[0]) < len(str(at_most)) + 1):
+        raise InvalidValueError(f"{name} must be one whole number from {at_least} to {at_most}")
+    number = int(values[0])
+    if not at_least <= number <= at_most:
+        raise InvalidValueError(f"{name} must be one whole number from {at_least} to {at_most}")
+    return number
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,156 @@
+"""The control calls: what a test in another process uses."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from airflow_provider_videodb.emulator.server import Emulator
+
+
+@pytest.fixture
+def control(emulator):
+    """Call the control routes without any key."""
+
+    def call(method, path, json=None):
+        return requests.request(method, f"{emulator.base_url}/_emulator{path}", json=json, timeout=10)
+
+    return call
+
+
+def test_state_holds_everything_a_test_wants_to_know_but_not_the_key(emulator, api, control):
+    api.post("/billing/topup", {"amount": 50, "redirect_url": "https://example.com/done"})
+    emulator.charge("0.5", "index")
+    answer = control("GET", "/state")
+    state = answer.json()
+    (checkout,) = state["checkouts"]
+    assert checkout["url"] == emulator.payment_url(checkout["id"])
+    assert (checkout["amount"], checkout["credits"], checkout["status"]) == (50, 50, "pending")
+    assert checkout["success_url"] == "https://example.com/done"
+    assert (state["balance"], state["usage"]["breakdown"], state["invoices"]) == (2.5, {"index": 0.5}, [])
+    assert state["auto_recharge"] == {"enabled": False, "threshold": 0, "amount": 0}
+    assert (state["faults"], state["clock_offset"]) == ([], 0)
+    assert state["settings"]["dialect"] == "openapi"
+    assert emulator.api_key not in answer.text
+
+
+def test_paying_and_expiring_by_id(emulator, api, control):
+    for _ in range(2):
+        api.post("/billing/topup", {"amount": 50})
+    second, first = emulator.checkouts()
+    for _ in range(2):
+        paid = control("POST", f"/checkouts/{first.id}/pay").json()
+        assert (paid["checkout"]["status"], paid["balance"]) == ("completed", 53)
+    assert control("POST", f"/checkouts/{second.id}/expire").json()["checkout"]["status"] == "expired"
+    assert control("POST", f"/checkouts/{second.id}/pay").json()["error_code"] == "checkout_closed"
+    assert control("POST", f"/checkouts/{first.id}/expire").status_code == 400
+    assert control("POST", "/checkouts/cs_test_x/pay").status_code == 404
+    assert emulator.balance == 53
+
+
+def test_moving_the_clock(emulator, api, control):
+    api.post("/billing/topup", {"amount": 50})
+    before = emulator.now()
+    assert control("POST", "/advance", {"seconds": 86400}).status_code == 200
+    assert 86400 <= (emulator.now() - before).total_seconds() < 86400 + 60
+    assert api.get("/billing/checkouts").json()["data"][0]["status"] == "expired"
+    assert control("POST", "/advance", {"seconds": -1}).status_code == 400
+
+
+def test_balance_and_charges(emulator, control):
+    assert control("POST", "/balance", {"credits": 10.1}).json()["balance"] == 10.1
+    assert control("POST", "/charge", {"credits": 10, "operation": "index"}).json()["balance"] == 0.1
+    short = control("POST", "/charge", {"credits": 1})
+    assert (short.status_code, short.json()["error_code"]) == (402, "insufficient_credits")
+    assert emulator.usage().breakdown == {"index": 10}
+
+
+def test_settings(emulator, api, control):
+    changed = control("POST", "/settings", {"dialect": "sample", "list_lag": 60, "idempotency": "honour"}).json()
+    assert changed["settings"]["list_lag"] == 60
+    control("POST", "/settings", {"charge_stored_card": True})
+    api.post("/billing/topup", {"amount": 50})
+    assert emulator.balance == 53
+    assert api.get("/billing/checkouts").json() == {"success": True, "checkouts": []}
+    for wrong in ({"dialect": "x"}, {"self": 1}, {"list_lag": -1}):
+        assert control("POST", "/settings", wrong).status_code == 400
+    assert emulator.settings.idempotency == "honour", "a refused change changes nothing"
+
+
+def test_auto_recharge(emulator, control):
+    changed = control("POST", "/auto_recharge", {"enabled": True, "threshold": 2, "amount": 9}).json()
+    assert changed["auto_recharge"] == {"enabled": True, "threshold": 2, "amount": 9}
+    control("POST", "/charge", {"credits": 2})
+    assert emulator.balance == 10
+    control("POST", "/settings", {"stored_card": False})
+    control("POST", "/charge", {"credits": 9})
+    assert emulator.balance == 1
+
+
+def test_faults(emulator, api, control):
+    made = control("POST", "/faults", {"kind": "status", "status": 503, "path": "/billing/usage", "times": None}).json()
+    assert api.get("/billing/usage").status_code == 503
+    assert [fault["id"] for fault in control("GET", "/faults").json()["faults"]] == [made["fault"]["id"]]
+    assert control("DELETE", f"/faults/{made['fault']['id']}").status_code == 200
+    assert control("DELETE", f"/faults/{made['fault']['id']}").status_code == 404
+    assert api.get("/billing/usage").status_code == 200
+    control("POST", "/faults", {"kind": "hang"})
+    control("DELETE", "/faults")
+    assert emulator.faults() == []
+
+
+def test_calls_are_filtered_and_cleared(emulator, api, control):
+    api.get("/billing/usage")
+    api.post("/billing/topup", {"amount": 5}, headers={"Idempotency-Key": "k"})
+    emulator.add_fault("drop_before")
+    with pytest.raises(requests.ConnectionError):
+        api.post("/billing/topup", {"amount": 5})
+
+    def calls(query=""):
+        return control("GET", f"/calls{query}").json()["calls"]
+
+    assert [call["path"] for call in calls()] == ["/billing/usage", "/billing/topup", "/billing/topup"]
+    assert [call["accepted"] for call in calls("?method=POST&path=/billing/*")] == [True, False]
+    (accepted,) = calls("?path=/billing/topup&accepted=true")
+    assert accepted["headers"]["idempotency-key"] == "k"
+    assert accepted["status"] == 200
+    (dropped,) = calls("?accepted=false")
+    assert (dropped["fault"], dropped["status"]) == ("drop_before", None)
+    assert control("GET", "/calls?accepted=maybe").status_code == 400
+    control("DELETE", "/calls")
+    assert calls() == []
+
+
+def test_reset_returns_to_the_start(api, control, emulator):
+    api.post("/billing/topup", {"amount": 5})
+    emulator.change_settings(dialect="sample")
+    emulator.advance(500)
+    emulator.add_fault("hang")
+    emulator.charge(1)
+    state = control("POST", "/reset").json()
+    assert (state["balance"], state["checkouts"], state["faults"], state["clock_offset"]) == (3, [], [], 0)
+    assert state["settings"]["dialect"] == "openapi"
+    assert emulator.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/advance", {}), ("/balance", {}), ("/charge", {}), ("/balance", [1]), ("/auto_recharge", {})]
+)
+def test_a_control_call_without_its_field_is_400(control, path, body):
+    refused = control("POST", path, body)
+    assert refused.status_code == 400
+    assert refused.json()["success"] is False
+
+
+def test_the_log_is_bounded(api, monkeypatch):
+    monkeypatch.setattr("airflow_provider_videodb.emulator.control.calls.MOST_CALLS", 3)
+    with Emulator() as small:
+        for offset in range(5):
+            requests.get(f"{small.base_url}/billing/usage?offset={offset}", timeout=10)
+        assert [call.query for call in small.calls()] == ["offset=2", "offset=3", "offset=4"]
+    assert [call.number for call in small.calls()] == [3, 4, 5]
+
+
+def test_waiting_for_a_call_gives_up(emulator):
+    with pytest.raises(TimeoutError, match="0 of 1"):
+        emulator.wait_for_calls(path="/billing/usage", timeout=0.05)

@@ -1,0 +1,151 @@
+"""What a DAG file learns when it is parsed: which literals are wrong, and which arguments there are."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseNotifier, BaseOperator
+
+from airflow_provider_videodb.exceptions import VideoDBConfigError
+from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
+from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
+from airflow_provider_videodb.operators.topup import TopupOperator
+from tests.support.dag_runs import new_dag
+from tests.unit.hooks.test_arguments import Int64
+
+REQUIRED: dict[type[BaseOperator], dict[str, Any]] = {
+    TopupOperator: {"amount": 50},
+    EnsureCreditsOperator: {"credits": 120},
+    AutoRechargeOperator: {},
+}
+OPERATORS = pytest.mark.parametrize("operator", REQUIRED)
+BUYERS = (TopupOperator, EnsureCreditsOperator)
+
+
+class Tell(BaseNotifier):
+    def notify(self, context: Any) -> None:
+        raise NotImplementedError
+
+
+def construct(operator: type[BaseOperator], **arguments: Any) -> Any:
+    return operator(**{"task_id": "task"} | REQUIRED[operator] | arguments)
+
+
+FOR_BUYERS = [
+    ("max_amount", [None, "", " ", 12.5, 0, -1, "many", True]),
+    ("payment_timeout", [0, -1, timedelta(0), "soon", None, "{{ params.x }}"]),
+    ("poll_interval", [0, -1, None, "{{ params.x }}"]),
+    ("deferrable", ["False", 0, None, "{{ params.x }}"]),
+    ("notifiers", [Tell(), "slack", None, ["slack"], {"a": 1}]),
+    ("redirect_url", ["x", "ftp://x/y", "javascript:alert(1)", "", 5]),
+    ("currency", ["", " ", 5]),
+    ("videodb_conn_id", ["", None, 5]),
+]
+MISTAKES = [
+    *((operator, name, value) for operator in BUYERS for name, values in FOR_BUYERS for value in values),
+    *((TopupOperator, "amount", value) for value in [12.5, 0, -5, "many", "", None, True, "12.50", [5], object()]),
+    *((TopupOperator, "only_if_below", value) for value in [-5, "low", "", " ", None, True]),
+    *((TopupOperator, "wait_for_payment", value) for value in ["False", 0, None]),
+    *((EnsureCreditsOperator, "credits", value) for value in [-5, "lots", "", None, True]),
+    *((EnsureCreditsOperator, "usd_per_credit", value) for value in [0, -1, "cheap", None]),
+    *((EnsureCreditsOperator, "min_amount", value) for value in [0.5, 0, None]),
+    *((EnsureCreditsOperator, "topup", value) for value in ["False", 0, None]),
+    *((EnsureCreditsOperator, "settle_timeout", value) for value in [0, timedelta(-1), None]),
+    *((AutoRechargeOperator, "enabled", value) for value in ["False", 0, None]),
+    *((AutoRechargeOperator, "threshold", value) for value in [-5, "low", "", " ", None]),
+    *((AutoRechargeOperator, "amount", value) for value in [-5, "much", "", None]),
+    *((AutoRechargeOperator, "restore", value) for value in [None, "", "on", {}, {"before": 1}, [1]]),
+    *((AutoRechargeOperator, "videodb_conn_id", value) for value in ["", None]),
+]
+
+
+@pytest.mark.parametrize(("operator", "name", "value"), MISTAKES)
+def test_wrong_literal_fails_when_the_dag_is_parsed(operator: type[BaseOperator], name: str, value: Any) -> None:
+    with pytest.raises(VideoDBConfigError, match=rf"^{name}( was given|: | is .*must be)"), new_dag("parsed"):
+        construct(operator, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("operator", "name"), [(operator, name) for operator in REQUIRED for name in operator.template_fields]
+)
+def test_template_and_xcom_arg_are_not_looked_at(operator: type[BaseOperator], name: str) -> None:
+    with new_dag("parsed") as dag:
+        earlier = AutoRechargeOperator(task_id="earlier")
+        assert construct(operator, task_id="text", **{name: "{{ params.x }}"})
+        assert construct(operator, task_id="xcom", **{name: earlier.output})
+        assert construct(operator, task_id="param", **{name: dag.param("x", default=1)})
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments"),
+    [
+        (TopupOperator, {"amount": Int64(50), "only_if_below": Int64(5), "max_amount": "60"}),
+        (EnsureCreditsOperator, {"credits": "100.5", "usd_per_credit": "0.015", "payment_timeout": Int64(60)}),
+        (EnsureCreditsOperator, {"currency": None, "redirect_url": None, "notifiers": [Tell()]}),
+        (AutoRechargeOperator, {"enabled": False, "threshold": 0, "amount": "50.5"}),
+        (AutoRechargeOperator, {"restore": {"before": {"enabled": True, "threshold": 5, "amount": None}}}),
+    ],
+)
+def test_right_literals_are_kept_as_given(operator: type[BaseOperator], arguments: dict[str, Any]) -> None:
+    task = construct(operator, **arguments)
+    assert {name: getattr(task, name) for name in arguments} == arguments
+
+
+@OPERATORS
+def test_argument_that_is_not_given_is_stored_as_none(operator: type[BaseOperator]) -> None:
+    """A sentinel in a template field would be serialized with the DAG."""
+    task = construct(operator)
+    not_given = {name for name, parameter in parameters(operator).items() if "NOT_GIVEN" in str(parameter.default)}
+    assert not_given
+    assert {getattr(task, name) for name in not_given} == {None}
+
+
+@OPERATORS
+def test_subclass_may_set_a_template_field_of_its_own_after_our_constructor(operator: type[BaseOperator]) -> None:
+    class Reported(operator):  # type: ignore[misc, valid-type]  # a class is a value here
+        template_fields = (*operator.template_fields, "report_to")
+
+        def __init__(self, *, report_to: str | None, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.report_to = report_to
+
+    with new_dag("parsed", default_args={"videodb_conn_id": "theirs"}):
+        assert Reported(task_id="task", report_to="{{ ds }}", **REQUIRED[operator]).videodb_conn_id == "theirs"
+        assert Reported(task_id="nobody", report_to=None, **REQUIRED[operator]).report_to is None
+
+
+@OPERATORS
+def test_documented_arguments_are_those_of_the_signature(operator: type[BaseOperator]) -> None:
+    documented = re.findall(r"^ +:param (\w+):", operator.__doc__ or "", flags=re.MULTILINE)
+    explicit = parameters(operator)
+
+    assert sorted(documented) == sorted(explicit)
+    assert {parameter.kind for parameter in explicit.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    assert set(operator.template_fields) <= set(explicit)
+
+
+@OPERATORS
+def test_templated_arguments_are_documented_as_such(operator: type[BaseOperator]) -> None:
+    entries = re.split(r"^ +:param ", operator.__doc__ or "", flags=re.MULTILINE)[1:]
+    templated = {entry.split(":")[0] for entry in entries if "(templated)" in entry}
+    assert templated == set(operator.template_fields)
+
+
+def test_buyers_share_their_arguments_and_defaults() -> None:
+    topup, ensure = (parameters(operator) for operator in BUYERS)
+    common = topup.keys() & ensure.keys()
+    assert len(common) == 8
+    assert {name: topup[name].default for name in common} == {name: ensure[name].default for name in common}
+
+
+def parameters(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
+    """Return the arguments that the operator itself adds to Airflow's."""
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    found = inspect.signature(operator.__init__).parameters.values()
+    return {
+        parameter.name: parameter for parameter in found if parameter.kind not in variadic and parameter.name != "self"
+    }

@@ -1,0 +1,331 @@
+"""The record of a purchase, step by step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
+from airflow_provider_videodb.purchases.rules.purchase import Purchase, merged
+from tests.support.checkouts import LINK, NOON, YESTERDAY, after, answered, asked, listed, made
+
+FULL = Purchase(
+    generation=2,
+    amount=50,
+    currency="usd",
+    key="key",
+    balance_before=3.5,
+    account="a1b2c3",
+    posts=(NOON.isoformat(),),
+    in_flight=45.0,
+    excluded_ids=("cs_2",),
+    orphans=("cs_3",),
+    ended={"cs_0": 20},
+    checkout_id="cs_1",
+    id_source="url",
+    payment_url=LINK,
+    link_shared=True,
+    notified=("0:SlackNotifier",),
+    paid=("cs_1", "cs_3"),
+    paid_at=YESTERDAY.isoformat(),
+)
+AS_JSON: dict[str, Any] = {
+    "generation": 2,
+    "amount": 50,
+    "currency": "usd",
+    "key": "key",
+    "balance_before": 3.5,
+    "account": "a1b2c3",
+    "posts": ["2026-01-15T12:00:00+00:00"],
+    "in_flight": 45.0,
+    "excluded_ids": ["cs_2"],
+    "orphans": ["cs_3"],
+    "ended": {"cs_0": 20},
+    "checkout_id": "cs_1",
+    "id_source": "url",
+    "payment_url": LINK,
+    "link_shared": True,
+    "notified": ["0:SlackNotifier"],
+    "paid": ["cs_1", "cs_3"],
+    "paid_at": "2026-01-14T12:00:00+00:00",
+}
+
+
+def test_its_json_form_is_what_is_kept_and_what_travels() -> None:
+    assert FULL.to_dict() == AS_JSON
+
+
+def test_it_is_read_as_it_was_written() -> None:
+    assert Purchase.from_dict(json.loads(json.dumps(AS_JSON))) == FULL
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (None, "'NoneType' object is not iterable"),
+        ("x", "dictionary update sequence element #0 has length 1; 2 is required"),
+        ({name: value for name, value in AS_JSON.items() if name != "posts"}, "'posts'"),
+        ({name: value for name, value in AS_JSON.items() if name != "ended"}, "'ended'"),
+        (AS_JSON | {"ended": None}, "'NoneType' object is not iterable"),
+        (AS_JSON | {"notified": True}, "True is not a list of texts"),
+        (
+            AS_JSON | {"of_a_later_version": 1},
+            "Purchase.__init__() got an unexpected keyword argument 'of_a_later_version'",
+        ),
+    ],
+    ids=["nothing", "no mapping", "no posts", "no ended", "ended is null", "of an earlier version", "of a later one"],
+)
+def test_what_cannot_be_read_says_why_and_what_to_do(record: object, why: str) -> None:
+    with pytest.raises(VideoDBPurchaseUnknownError) as caught:
+        Purchase.from_dict(record)
+    assert str(caught.value) == (
+        f"The journal of this purchase cannot be read ({why}), so what was bought is unknown. Nothing more was bought. "
+        "Look at the checkouts in VideoDB's console; then start a new DAG run to buy again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("purchase", "stands"),
+    [
+        (asked(posts=()), False),
+        (asked(posts=(), orphans=("cs_2",), excluded_ids=("cs_3",)), False),
+        (asked(), True),
+        (asked(posts=(), checkout_id="cs_1"), True),
+        (asked(posts=(), payment_url=LINK), True),
+    ],
+)
+def test_it_stands_once_something_may_have_come_of_it(purchase: Purchase, stands: bool) -> None:
+    assert purchase.has_effect is stands
+
+
+@pytest.mark.parametrize(
+    ("purchase", "step", "then"),
+    [
+        (
+            asked(excluded_ids=("cs_8",), orphans=("cs_2",)),
+            lambda purchase: purchase.post_started(after(60), there_before=["cs_2", "cs_8", "cs_9"]),
+            asked(
+                posts=("2026-01-15T12:00:00+00:00", "2026-01-15T12:01:00+00:00"),
+                excluded_ids=("cs_8", "cs_9"),
+                orphans=("cs_2",),
+            ),
+        ),
+        (asked(posts=("a", "b", "c")), Purchase.post_rejected, asked(posts=("a", "b"))),
+        (asked(posts=("a",)), Purchase.post_rejected, asked(posts=())),
+        (
+            FULL,
+            Purchase.restarted,
+            Purchase(
+                generation=2,
+                amount=50,
+                currency="usd",
+                key="key",
+                balance_before=3.5,
+                account="a1b2c3",
+                excluded_ids=("cs_2",),
+                # What it has a link for may be paid in spite of a person's word.
+                ended={"cs_0": 20, "cs_1": 50},
+                paid=("cs_1", "cs_3"),
+                paid_at=YESTERDAY.isoformat(),
+            ),
+        ),
+        (asked(orphans=("cs_2",), payment_url=LINK), Purchase.restarted, asked(posts=())),
+        (
+            asked(ended={"cs_2": 20}),
+            lambda purchase: purchase.post_started(after(60), there_before=["cs_2", "cs_9"], may_take=35),
+            asked(
+                posts=("2026-01-15T12:00:00+00:00", "2026-01-15T12:01:00+00:00"),
+                in_flight=35,
+                excluded_ids=("cs_9",),
+                ended={"cs_2": 20},
+            ),
+        ),
+        (asked(in_flight=35), Purchase.post_rejected, asked(posts=())),
+        (asked(in_flight=35), Purchase.post_unanswered, asked()),
+        (asked(in_flight=35), lambda purchase: purchase.post_succeeded(answered()), made()),
+        (asked(), lambda purchase: purchase.post_succeeded(answered()), made()),
+        (asked(), lambda purchase: purchase.post_succeeded(answered(None)), asked(payment_url=LINK)),
+        (
+            asked(orphans=("cs_2", "cs_1", "cs_3")),
+            lambda purchase: purchase.post_succeeded(answered()),
+            made(orphans=("cs_2", "cs_3")),
+        ),
+        (asked(), lambda purchase: purchase.matched(listed()), asked(checkout_id="cs_1", id_source="list")),
+        (
+            asked(orphans=("cs_2", "cs_1"), payment_url=LINK),
+            lambda purchase: purchase.matched(listed()),
+            made(orphans=("cs_2",), id_source="list"),
+        ),
+        (made(), Purchase.sharing_link, made(link_shared=True)),
+        (made(), lambda purchase: purchase.marked_paid(["cs_1", "cs_2"]), made(paid=("cs_1", "cs_2"))),
+        (made(), lambda purchase: purchase.without([]), made()),
+        (
+            made(excluded_ids=("cs_7",), orphans=("cs_2", "cs_3"), paid=("cs_1", "cs_2")),
+            lambda purchase: purchase.without(["cs_2", "cs_7"]),
+            made(excluded_ids=("cs_7", "cs_2"), orphans=("cs_3",), paid=("cs_1",)),
+        ),
+        (
+            made(paid=("cs_1",)),
+            lambda purchase: purchase.without(["cs_1"]),
+            asked(excluded_ids=("cs_1",), payment_url=LINK),
+        ),
+        (
+            made(ended={"cs_2": 20, "cs_3": 30}, paid=("cs_2",)),
+            lambda purchase: purchase.without(["cs_2"]),
+            made(excluded_ids=("cs_2",), ended={"cs_3": 30}),
+        ),
+        # An answer may name what an earlier one was thought to be.
+        (
+            asked(ended={"cs_1": 50, "cs_2": 20}),
+            lambda purchase: purchase.post_succeeded(answered()),
+            made(ended={"cs_2": 20}),
+        ),
+        (
+            made(ended={"cs_3": 20}),
+            lambda purchase: purchase.matched(listed("cs_2")),
+            made(checkout_id="cs_2", id_source="list", ended={"cs_3": 20, "cs_1": 50}),
+        ),
+        (made(), lambda purchase: purchase.matched(listed()), made(id_source="list")),
+        (
+            asked(ended={"cs_1": 50, "cs_2": 20}, payment_url=LINK),
+            lambda purchase: purchase.matched(listed()),
+            made(ended={"cs_2": 20}, id_source="list"),
+        ),
+        (
+            made(),
+            lambda purchase: purchase.marked_paid(["cs_1"], at=NOON),
+            made(paid=("cs_1",), paid_at=NOON.isoformat()),
+        ),
+        (
+            made(paid_at=YESTERDAY.isoformat()),
+            lambda purchase: purchase.marked_paid(["cs_1"], at=NOON),
+            made(paid=("cs_1",), paid_at=YESTERDAY.isoformat()),
+        ),
+    ],
+)
+def test_a_step_changes_what_it_says_and_nothing_else(purchase: Purchase, step: Any, then: Purchase) -> None:
+    assert step(purchase) == then
+
+
+@pytest.mark.parametrize(
+    ("before", "orphans", "ended"),
+    [
+        (made(), (), {"cs_1": 50}),
+        (made(orphans=("cs_2",)), ("cs_2",), {"cs_2": 50, "cs_1": 50}),
+        # A lost answer that is asked for again over another amount.
+        (asked(orphans=("cs_2", "cs_3")), ("cs_2", "cs_3"), {"cs_2": 50, "cs_3": 50}),
+        (asked(), (), {}),
+        # What ended before keeps its dollars, also where it is an orphan.
+        (made(orphans=("cs_2",), ended={"cs_0": 20, "cs_2": 97}), ("cs_2",), {"cs_0": 20, "cs_2": 97, "cs_1": 50}),
+    ],
+)
+def test_the_next_generation_goes_on_watching_what_there_was(
+    before: Purchase, orphans: tuple[str, ...], ended: dict[str, int]
+) -> None:
+    begun = replace(
+        before,
+        account="a1b2c3",
+        currency="eur",
+        excluded_ids=("cs_9",),
+        in_flight=35,
+        link_shared=True,
+        notified=("0:SlackNotifier",),
+    )
+    then = begun.next_generation(amount=7, currency="usd", key="another", balance=1.5)
+
+    assert then == Purchase(
+        generation=1,
+        amount=7,
+        currency="usd",
+        key="another",
+        balance_before=1.5,
+        excluded_ids=("cs_9",),
+        orphans=orphans,
+        ended=ended,
+    )
+
+
+@pytest.mark.parametrize(
+    ("purchase", "dollars"),
+    [
+        (made(), 50),
+        (made(paid=("cs_1",)), 50),
+        (made(ended={"cs_0": 20}), 50),
+        (made(ended={"cs_0": 20}, paid=("cs_1", "cs_0")), 50),
+        (made(ended={"cs_0": 20, "cs_2": 97}, paid=("cs_0",)), 20),
+        (made(ended={"cs_0": 20, "cs_2": 97}, paid=("cs_2", "cs_0")), 97),
+        (made(orphans=("cs_2",), paid=("cs_2",)), 50),
+        # An orphan of a generation before this one, which asked for less.
+        (
+            asked(amount=97, orphans=("cs_2",))
+            .next_generation(amount=5, currency=None, key="k", balance=0)
+            .marked_paid(["cs_2"]),
+            97,
+        ),
+    ],
+)
+def test_the_amount_paid_is_that_of_the_generation_that_was_paid(purchase: Purchase, dollars: int) -> None:
+    assert purchase.amount_paid == dollars
+
+
+@pytest.mark.parametrize(
+    ("purchase", "watched"),
+    [
+        (asked(), ()),
+        (made(), ("cs_1",)),
+        (made(orphans=("cs_3", "cs_2"), ended={"cs_5": 20, "cs_4": 30}), ("cs_1", "cs_3", "cs_2", "cs_5", "cs_4")),
+        (asked(orphans=("cs_2",), ended={"cs_2": 20}), ("cs_2",)),
+        (made(orphans=("cs_1",)), ("cs_1",)),
+    ],
+)
+def test_its_own_checkout_is_watched_before_the_earlier_ones(purchase: Purchase, watched: tuple[str, ...]) -> None:
+    assert purchase.watched == watched
+
+
+def test_a_receipt_says_what_was_bought_and_not_how_it_came_about() -> None:
+    many = tuple(f"cs_live_{number:060}" for number in range(5000))
+    receipt = replace(FULL, excluded_ids=many, posts=(NOON.isoformat(),) * 100).receipt()
+
+    assert receipt == replace(FULL, posts=(), in_flight=0, excluded_ids=())
+    assert len(json.dumps(receipt.to_dict())) < 1000
+    assert Purchase.from_dict(receipt.to_dict()) == receipt
+
+
+@pytest.mark.parametrize(
+    ("purchase", "surely"),
+    [
+        (made(id_source="answer"), True),
+        (made(id_source="url"), True),
+        (made(id_source="list"), False),
+        (made(checkout_id="cs_2"), False),
+        (asked(), False),
+    ],
+)
+def test_surely_its_own_is_what_an_answer_named(purchase: Purchase, surely: bool) -> None:
+    assert purchase.is_confirmed_id("cs_1") is surely
+
+
+def test_ids_are_merged_once_each_in_order() -> None:
+    assert merged(("b", "a"), ["c", "a", "d", "c"]) == ("b", "a", "c", "d")
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"paid": "cs_x"},
+        {"paid": [1]},
+        {"paid": ["cs_x"], "paid_at": "yesterday"},
+        {"key": None},
+        {"amount": "50"},
+        {"in_flight": 1e9},
+        {"in_flight": -1},
+        {"posts": ["x"]},
+    ],
+    ids=str,
+)
+def test_record_that_was_edited_by_hand_is_not_believed(edited: dict[str, Any]) -> None:
+    with pytest.raises(VideoDBPurchaseUnknownError):
+        Purchase.from_dict(made().to_dict() | edited)

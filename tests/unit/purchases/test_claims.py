@@ -1,0 +1,279 @@
+"""Claims on checkouts, in real Airflow Variables and in Variables that fail."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import ErrorType
+
+from airflow_provider_videodb.exceptions import (
+    VideoDBPurchaseUnknownError,
+    VideoDBRecordNotKeptError,
+    VideoDBRecordUnreadableError,
+)
+from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims, claim_variable
+from tests.support.airflow_faults import REFUSALS
+from tests.support.checkouts import LINK, NOON, asked, listed, made
+from tests.support.dag_runs import new_dag, run
+from tests.support.variables import Variables
+from tests.support.worlds import IDENTITY, OTHER, OWNER
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_SETTLING", 0.01)
+
+
+def seen_by_tasks(airflow_db: None, *steps: Any) -> list[Any]:
+    """Let each step run as a task of its own, and return what they saw."""
+    from airflow.sdk import task
+
+    with new_dag("claims") as dag:
+        tasks = [task(task_id=f"step_{number}")(step)() for number, step in enumerate(steps)]
+        for earlier, later in itertools.pairwise(tasks):
+            earlier >> later
+    done = run(dag)
+    assert done.state == "success"
+    return [done.result(f"step_{number}") for number in range(len(steps))]
+
+
+def claims() -> Any:
+    from airflow_provider_videodb.purchases.claims import VariableClaims
+
+    return VariableClaims()
+
+
+def test_who_comes_first_has_it(airflow_db: None) -> None:
+    assert seen_by_tasks(
+        airflow_db,
+        lambda: claims().owner("cs_1"),
+        lambda: claims().claim("cs_1", "a"),
+        lambda: claims().claim("cs_1", "b"),
+        lambda: claims().claim("cs_1", "a"),
+        lambda: claims().owner("cs_1"),
+    ) == [None, True, False, True, "a"]
+
+
+def test_what_is_taken_from_the_list_is_claimed_as_well(airflow_db: None, short_waits: None) -> None:
+    assert seen_by_tasks(
+        airflow_db,
+        lambda: claims().take("cs_2", "a"),
+        lambda: claims().take("cs_2", "b"),
+        lambda: claims().take("cs_2", "a"),
+        lambda: claims().owner("cs_2"),
+    ) == [True, False, True, "a"]
+
+
+def test_of_two_that_take_it_at_once_the_last_to_write_has_it(
+    airflow_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both() -> list[bool]:
+        from airflow.sdk import Variable
+
+        from airflow_provider_videodb.purchases.claims import claim_variable
+
+        def other_writes(_seconds: float) -> None:
+            Variable.set(claim_variable("cs_3"), "b")
+
+        monkeypatch.setattr("airflow_provider_videodb.purchases.claims.time", SimpleNamespace(sleep=other_writes))
+        return [bool(claims().take("cs_3", "a")), claims().owner("cs_3") == "b"]
+
+    assert seen_by_tasks(airflow_db, both) == [[False, True]]
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
+    kept = Variables()
+    kept.install(monkeypatch)
+    return kept
+
+
+@pytest.fixture
+def let_others_claim(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return for how long others were let claim."""
+    waited: list[float] = []
+    monkeypatch.setattr("airflow_provider_videodb.purchases.claims.time", SimpleNamespace(sleep=waited.append))
+    return waited
+
+
+def claimed(variables: Variables, **owners: str) -> None:
+    variables.kept |= {claim_variable(checkout_id): owner for checkout_id, owner in owners.items()}
+
+
+@pytest.mark.parametrize(
+    "checkout_id", ["cs_live_a1B2", "x" * 400, "../cs", "cs 1", "cs_\u00e9", "\ud800", "a/b?c=d#e"], ids=ascii
+)
+def test_a_claim_has_a_variable_whatever_the_id(variables: Variables, checkout_id: str) -> None:
+    claims = VariableClaims()
+    assert claims.owner(checkout_id) is None
+    assert claims.claim(checkout_id, OWNER)
+
+    assert claims.owner(checkout_id) == OWNER
+    assert not claims.claim(checkout_id, OTHER)
+    assert not claims.owner(f"{checkout_id}_")
+    assert list(variables.kept) == [claim_variable(checkout_id)]
+
+
+def test_what_is_taken_is_looked_at_again_two_seconds_later(
+    variables: Variables, let_others_claim: list[float]
+) -> None:
+    assert VariableClaims().take("cs_1", OWNER)
+    assert let_others_claim == [2]
+    assert not VariableClaims().take("cs_1", OTHER)
+    assert let_others_claim == [2]
+
+
+@pytest.mark.parametrize("fault", REFUSALS, ids=repr)
+@pytest.mark.parametrize("act", [VariableClaims.claim, VariableClaims.take])
+def test_a_claim_that_airflow_does_not_keep_is_an_error(variables: Variables, fault: Any, act: Any) -> None:
+    variables.writing = fault
+
+    with pytest.raises(VideoDBRecordNotKeptError):
+        act(VariableClaims(), "cs_1", OWNER)
+
+
+@pytest.mark.parametrize("error", [ErrorType.VARIABLE_NOT_FOUND, ErrorType.API_SERVER_ERROR])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda claims: claims.owner("cs_1"),
+        lambda claims: claims.claim("cs_1", OWNER),
+        lambda claims: claims.take("cs_1", OWNER),
+    ],
+    ids=["owner", "claim", "take"],
+)
+def test_a_claim_that_airflow_does_not_show_is_not_taken_for_none(
+    variables: Variables, error: ErrorType, act: Any
+) -> None:
+    """A task whose claim is overwritten fails for good, and another's checkout is taken for its own."""
+    claimed(variables, cs_1=OTHER)
+    variables.failing = error
+
+    with pytest.raises(VideoDBRecordUnreadableError):
+        act(VariableClaims())
+    assert variables.kept == {claim_variable("cs_1"): OTHER}
+
+
+def test_a_claim_that_is_gone_after_it_was_written_is_an_error(
+    variables: Variables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "airflow_provider_videodb.purchases.claims.time", SimpleNamespace(sleep=lambda _: variables.kept.clear())
+    )
+    with pytest.raises(VideoDBRecordUnreadableError) as caught:
+        VariableClaims().take("cs_1", OWNER)
+    assert str(caught.value) == (
+        "Airflow does not show the Variable 'videodb_checkout__cs_1' that this task has just written, so whose "
+        "checkout it is cannot be told. Nothing more was bought. Retry the task."
+    )
+
+
+class TestTheClaimsOfATask:
+    @pytest.mark.parametrize(
+        ("entries", "others"),
+        [
+            ([], []),
+            ([listed("cs_3")], []),
+            ([listed("cs_1"), listed("cs_2"), listed("cs_3")], ["cs_2"]),
+            ([listed(None), listed("cs_2")], ["cs_2"]),
+        ],
+    )
+    def test_tell_what_is_of_others(self, variables: Variables, entries: list[Checkout], others: list[str]) -> None:
+        claimed(variables, cs_1=OWNER, cs_2=OTHER, none=OTHER)
+
+        assert TaskClaims(VariableClaims(), IDENTITY).of_others(entries) == others
+
+    @pytest.mark.parametrize(
+        ("purchase", "waits"),
+        [
+            # What an answer named nobody else can have, as long as nobody has paid it without a link.
+            (made(), False),
+            (made(link_shared=True), False),
+            (made(link_shared=True, paid=("cs_1",)), False),
+            (made(paid=("cs_1",)), True),
+            # What was found in the list may be taken by another at this moment.
+            (asked(payment_url=LINK).matched(listed()), True),
+            (made(id_source="list", link_shared=True), True),
+        ],
+    )
+    def test_are_made_known(
+        self, variables: Variables, let_others_claim: list[float], purchase: Purchase, waits: bool
+    ) -> None:
+        claims = TaskClaims(VariableClaims(), IDENTITY)
+        claims.claim(purchase)
+
+        assert variables.kept == {claim_variable("cs_1"): OWNER}
+        assert bool(let_others_claim) is waits
+
+    def test_are_none_without_a_checkout(self, variables: Variables) -> None:
+        claims = TaskClaims(VariableClaims(), IDENTITY)
+        claims.claim(asked())
+        claims.claim_paid(made())
+
+        assert claims.without_others(made()) == made()
+        assert variables.kept == {}
+
+    @pytest.mark.parametrize("claim", [TaskClaims.claim, TaskClaims.claim_paid, TaskClaims.without_others])
+    def test_stop_where_another_task_has_it(
+        self, variables: Variables, let_others_claim: list[float], claim: Any
+    ) -> None:
+        claimed(variables, cs_1=OTHER)
+
+        with pytest.raises(VideoDBPurchaseUnknownError) as caught:
+            claim(TaskClaims(VariableClaims(), IDENTITY), made(paid=("cs_1",)))
+        assert str(caught.value) == (
+            "Checkout cs_1 over 50 USD was taken for its own by another task, so which of the two it belongs to cannot "
+            "be told. Nothing more was bought. Start a new DAG run to buy again."
+        )
+
+    def test_of_what_a_person_says_was_paid_cover_all_of_it(
+        self, variables: Variables, let_others_claim: list[float]
+    ) -> None:
+        claims = TaskClaims(VariableClaims(), IDENTITY)
+        claims.claim_paid(made(paid=("cs_1", "cs_2")))
+        assert {variables.kept[claim_variable(name)] for name in ("cs_1", "cs_2")} == {OWNER}
+
+        claimed(variables, cs_2=OTHER)
+        with pytest.raises(VideoDBPurchaseUnknownError):
+            claims.claim_paid(made(paid=("cs_1", "cs_2")))
+
+
+class SlowClock:
+    """A clock on which every question to Airflow takes some seconds, as long as ``pauses`` says."""
+
+    def __init__(self, *pauses: float) -> None:
+        self._pauses = [0.0, *pauses]
+        self._seconds = 0.0
+
+    def monotonic(self) -> float:
+        self._seconds += self._pauses.pop(0) if self._pauses else 0.0
+        return self._seconds
+
+    def now(self) -> datetime:
+        return NOON
+
+
+@pytest.mark.parametrize(("pauses", "is_claimed"), [((6,), True), ((6, 0, 6), True), ((6, 0, 6, 0, 6), False)])
+def test_claim_is_not_written_on_a_look_that_is_old(
+    monkeypatch: pytest.MonkeyPatch, pauses: tuple[float, ...], is_claimed: bool
+) -> None:
+    """The worker stood still after it saw that nobody has the checkout."""
+    kept = Variables()
+    kept.install(monkeypatch)
+    claims = VariableClaims(clock=SlowClock(*pauses))  # type: ignore[arg-type]
+    if is_claimed:
+        assert claims.claim("cs_1", "a")
+    else:
+        with pytest.raises(VideoDBRecordNotKeptError, match="longer than"):
+            claims.claim("cs_1", "a")
+
+    assert (claims.owner("cs_1") == "a") is is_claimed

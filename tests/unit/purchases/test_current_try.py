@@ -1,0 +1,317 @@
+"""Whether this try of a task may still act, as Airflow answers that."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time.comms import (
+    ErrorResponse,
+    GetTaskStates,
+    InactiveAssetsResult,
+    OKResponse,
+    TaskStatesResult,
+    ValidateInletsAndOutlets,
+    VariableResult,
+)
+
+from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRecordUnreadableError, VideoDBTryOverError
+from airflow_provider_videodb.purchases.current_try import CurrentTry
+from tests.support.airflow_faults import REFUSALS, from_dag_test, from_supervisor
+from tests.support.dag_runs import new_dag, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TI_ID = UUID("01a2134f-a4b2-7000-8000-000000000001")
+STATE, NEWEST = "GetTaskStates", "ValidateInletsAndOutlets"
+
+
+class Airflow:
+    """
+    Airflow's API server, as one try asks it.
+
+    :param state: what it says of the task's newest try.
+    :param newest: what it says of the try's own id.
+    """
+
+    def __init__(self, *, map_index: int | None = -1) -> None:
+        self.ti = SimpleNamespace(id=TI_ID, dag_id="dag", run_id="run", task_id="task", map_index=map_index)
+        name = "task" if map_index in (None, -1) else f"task_{map_index}"
+        self.state: Any = TaskStatesResult(task_states={"run": {name: "running"}})
+        self.newest: Any = InactiveAssetsResult(inactive_assets=[])
+        self.asked: list[Any] = []
+        self.on: dict[str, Callable[[], object]] = {}
+        self.is_stopped = False
+        self.seconds, self.time = 100.0, datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+    # The clock of the worker
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return self.time
+
+    def stands_still(self, *, seconds: float = 0, wall: float = 0) -> None:
+        self.seconds += seconds
+        self.time += timedelta(seconds=wall)
+
+    def send(self, question: Any) -> Any:
+        self.asked.append(question)
+        kind = type(question).__name__
+        self.on.get(kind, lambda: None)()
+        answer = self.state if kind == STATE else self.newest
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def stops(self) -> None:
+        self.is_stopped = True
+
+    @property
+    def this_try(self) -> CurrentTry:
+        return CurrentTry(self.ti, is_stopped=lambda: self.is_stopped, clock=self)  # type: ignore[arg-type]
+
+    def says(self, state: Any) -> None:
+        self.state = TaskStatesResult(task_states={"run": {"task": state}})
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
+    return installed(Airflow(), monkeypatch)
+
+
+def installed(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> Airflow:
+    monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", airflow, raising=False)
+    return airflow
+
+
+def test_a_try_is_named_by_its_task_instances_id(airflow: Airflow) -> None:
+    assert airflow.this_try.id == str(TI_ID)
+
+
+@pytest.mark.parametrize(
+    ("map_index", "asked_for", "shown"),
+    [
+        (-1, None, {"task": "running"}),
+        (None, None, {"task": "running"}),
+        (0, 0, {"task_0": "running"}),
+        (12, 12, {"task_12": "running"}),
+        # What is said of others says nothing of this one.
+        (1, 1, {"task_0": "failed", "task_1": "running"}),
+    ],
+)
+def test_the_newest_try_of_a_running_task_may_act(
+    monkeypatch: pytest.MonkeyPatch, map_index: int | None, asked_for: int | None, shown: dict[str, Any]
+) -> None:
+    airflow = installed(Airflow(map_index=map_index), monkeypatch)
+    airflow.state = TaskStatesResult(task_states={"run": shown})
+    airflow.this_try.check()
+
+    # The state first: "running" may be the next try's, if this one is not the newest afterwards.
+    assert airflow.asked == [
+        GetTaskStates(dag_id="dag", run_ids=["run"], task_ids=["task"], map_index=asked_for),
+        ValidateInletsAndOutlets(ti_id=TI_ID),
+    ]
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "restarting", "up_for_retry", "skipped", "deferred", "", None])
+def test_a_task_that_is_not_running_is_over(airflow: Airflow, state: str | None) -> None:
+    airflow.says(state)
+
+    with pytest.raises(VideoDBTryOverError) as caught:
+        airflow.this_try.check()
+    assert str(caught.value) == (
+        f"Task task is {state!r} in Airflow, not running: somebody has marked or cleared it. This try buys nothing "
+        "more and shows no link."
+    )
+
+
+@pytest.mark.parametrize(
+    "states",
+    [{}, {"run": {}}, {"run": {"task_0": "running"}}, {"other": {"task": "running"}}, {"run": {"other": "running"}}],
+    ids=str,
+)
+def test_a_task_of_which_airflow_knows_no_state_is_over(airflow: Airflow, states: dict[str, Any]) -> None:
+    airflow.state = TaskStatesResult(task_states=states)
+
+    with pytest.raises(VideoDBTryOverError, match="is None in Airflow"):
+        airflow.this_try.check()
+
+
+def test_a_mapped_task_is_over_where_another_index_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    airflow = installed(Airflow(map_index=3), monkeypatch)
+    airflow.state = TaskStatesResult(task_states={"run": {"task_2": "running", "task": "running", "task_3": "failed"}})
+
+    with pytest.raises(VideoDBTryOverError, match="is 'failed' in Airflow"):
+        airflow.this_try.check()
+
+
+def test_a_state_may_come_as_an_enum(airflow: Airflow) -> None:
+    from airflow.sdk import TaskInstanceState
+
+    airflow.state = TaskStatesResult.model_construct(task_states={"run": {"task": TaskInstanceState.RUNNING}})
+    airflow.this_try.check()
+
+    airflow.state = TaskStatesResult.model_construct(task_states={"run": {"task": TaskInstanceState.FAILED}})
+    with pytest.raises(VideoDBTryOverError, match="is 'failed' in Airflow"):
+        airflow.this_try.check()
+
+
+@pytest.mark.parametrize("gone", [from_supervisor(404), from_dag_test(404)], ids=repr)
+def test_a_try_whose_id_is_stale_is_over(airflow: Airflow, gone: Exception) -> None:
+    # "running" is then said of the next try.
+    airflow.newest = gone
+
+    with pytest.raises(VideoDBTryOverError) as caught:
+        airflow.this_try.check()
+    assert str(caught.value) == (
+        "A newer try of task task has begun, or the task instance was deleted. This try buys nothing more and shows no "
+        "link."
+    )
+    assert caught.value.__cause__ is gone
+
+
+@pytest.mark.parametrize("question", [STATE, NEWEST])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *REFUSALS,
+        from_supervisor(401),
+        from_supervisor(403),
+        from_dag_test(403),
+        RuntimeError("no status at all"),
+        None,
+        OKResponse(ok=True),
+        ErrorResponse(error=ErrorType.VARIABLE_NOT_FOUND),
+        # On 3.1 a question that crosses with another one may be given the other's answer.
+        VariableResult(key="a", value="running"),
+    ],
+    ids=repr,
+)
+def test_airflow_that_cannot_say_is_not_taken_for_yes(airflow: Airflow, question: str, answer: Any) -> None:
+    setattr(airflow, "state" if question == STATE else "newest", answer)
+
+    with pytest.raises(VideoDBRecordUnreadableError) as caught:
+        airflow.this_try.check()
+    assert str(caught.value) == (
+        f"Airflow could not say whether this try of task task is to go on ({str(answer)[:200]}). Nothing more was "
+        "bought. Check Airflow's API server and its database, then retry the task."
+    )
+    assert caught.value.__cause__ is (answer if isinstance(answer, Exception) else None)
+
+
+@pytest.mark.parametrize("gone", [from_supervisor(404), from_dag_test(404)], ids=repr)
+def test_a_state_that_is_not_found_says_nothing_of_a_newer_try(airflow: Airflow, gone: Exception) -> None:
+    airflow.state = gone
+
+    with pytest.raises(VideoDBRecordUnreadableError, match="could not say"):
+        airflow.this_try.check()
+
+
+@pytest.mark.parametrize("question", [STATE, NEWEST])
+def test_an_answer_to_the_other_question_is_none(airflow: Airflow, question: str) -> None:
+    if question == STATE:
+        airflow.state = airflow.newest
+    else:
+        airflow.newest = airflow.state
+
+    with pytest.raises(VideoDBRecordUnreadableError, match="could not say"):
+        airflow.this_try.check()
+
+
+def test_what_airflow_says_of_itself_is_cut_short(airflow: Airflow) -> None:
+    airflow.state = RuntimeError("x" * 5000)
+
+    with pytest.raises(VideoDBRecordUnreadableError) as caught:
+        airflow.this_try.check()
+    assert f"({'x' * 200})" in str(caught.value)
+
+
+@pytest.mark.parametrize(("told_at", "asked"), [(None, 0), (STATE, 2), (NEWEST, 2)])
+def test_a_worker_that_is_told_to_stop_is_over_whenever_it_is_told(
+    airflow: Airflow, told_at: str | None, asked: int
+) -> None:
+    if told_at is None:
+        airflow.stops()
+    else:
+        airflow.on[told_at] = airflow.stops
+
+    with pytest.raises(VideoDBTryOverError) as caught:
+        airflow.this_try.check()
+    assert str(caught.value) == (
+        "The worker of task task was told to stop. This try buys nothing more and shows no link."
+    )
+    assert len(airflow.asked) == asked
+
+
+def test_a_real_airflow_tells_a_try_what_has_become_of_it(airflow_db: None) -> None:
+    """Each thing that can be done to a running task, on its own row of a real database."""
+    said: dict[str, str] = {}
+
+    def check_as(context: Any, what: str, **columns: Any) -> None:
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils.session import create_session
+        from sqlalchemy import update
+
+        own = context["ti"]
+        this_try = CurrentTry(own, is_stopped=lambda: False)
+        place = (TaskInstance.run_id == own.run_id, TaskInstance.task_id == own.task_id)
+
+        def change(**values: Any) -> None:
+            with create_session() as session:
+                session.execute(
+                    update(TaskInstance).where(*place, TaskInstance.map_index == own.map_index).values(values)
+                )
+
+        change(**columns)
+        try:
+            this_try.check()
+            said[what] = "go on"
+        except VideoDBError as err:
+            said[what] = type(err).__name__
+        finally:
+            change(id=own.id, state="running")
+
+    def asks(number: int, **context: Any) -> None:
+        check_as(context, f"{number}: running")
+        check_as(context, f"{number}: marked failed", state="failed")
+        check_as(context, f"{number}: marked success", state="success")
+        check_as(context, f"{number}: cleared", state=None)
+        check_as(context, f"{number}: replaced", id=UUID(int=number + 1))
+
+    from airflow.sdk import task
+
+    with new_dag("current_try") as dag:
+        task(task_id="one")(asks)(number=0)
+        task(task_id="mapped")(asks).expand(number=[1, 2])
+    assert run(dag).state == "success"
+
+    over = "VideoDBTryOverError"
+    assert said == {
+        f"{number}: {what}": "go on" if what == "running" else over
+        for number in range(3)
+        for what in ("running", "marked failed", "marked success", "cleared", "replaced")
+    }
+
+
+@pytest.mark.parametrize("pause", [{"seconds": 6}, {"wall": 6}, {"wall": -6}, {"seconds": 3600, "wall": 3600}], ids=str)
+class TestAWorkerThatStandsStillWhileItAsks:
+    def test_asks_again(self, airflow: Airflow, pause: dict[str, float]) -> None:
+        pauses = iter([pause])
+        airflow.on[NEWEST] = lambda: airflow.stands_still(**next(pauses, {}))
+        airflow.this_try.check()
+
+        assert len(airflow.asked) == 4
+
+    def test_believes_no_answer_that_is_old(self, airflow: Airflow, pause: dict[str, float]) -> None:
+        airflow.on[NEWEST] = lambda: airflow.stands_still(**pause)
+        with pytest.raises(VideoDBRecordUnreadableError, match="longer than 5 s"):
+            airflow.this_try.check()
+
+        assert len(airflow.asked) == 6

@@ -1,0 +1,344 @@
+"""The record of one purchase, and who may write it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import ErrorType
+
+from airflow_provider_videodb.exceptions import (
+    VideoDBPurchaseUnknownError,
+    VideoDBRecordNotKeptError,
+    VideoDBRecordUnreadableError,
+    VideoDBTryOverError,
+)
+from airflow_provider_videodb.purchases.claims import VariableClaims
+from airflow_provider_videodb.purchases.journal import Journal
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from airflow_provider_videodb.purchases.stores import VariableStore
+from tests.support.airflow_faults import REFUSALS
+from tests.support.tries import StandInTry
+from tests.support.variables import Store, Variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PURCHASE = Purchase(
+    generation=1,
+    amount=50,
+    currency=None,
+    key="0123456789abcdef-and-more",
+    balance_before=3.5,
+    posts=("2026-01-01T00:00:00+00:00",),
+    in_flight=35.0,
+    excluded_ids=("cs_1",),
+    orphans=("cs_2", "cs_3"),
+    ended={"cs_0": 20},
+    checkout_id="cs_4",
+    id_source="url",
+    payment_url="https://pay.example/cs_4",
+    link_shared=True,
+    notified=("0:SlackNotifier",),
+    paid=("cs_4",),
+    paid_at="2026-01-01T01:00:00+00:00",
+)
+PENDING = replace(PURCHASE, paid=(), paid_at=None)
+ANSWER = "videodb_answer_0123456789abcdef"
+OVER = VideoDBTryOverError("This try is over.")
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
+    kept = Variables()
+    kept.install(monkeypatch)
+    return kept
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def begun(store: Any, this_try: StandInTry | None = None) -> Journal:
+    """Return the journal of a try that has read the record."""
+    journal = Journal(store, this_try or StandInTry())
+    journal.load()
+    return journal
+
+
+def kept_in(store: Store) -> Any:
+    return store.get("videodb_purchase")
+
+
+@pytest.mark.parametrize("kind", ["airflow's own", "variables"])
+def test_what_is_saved_is_loaded_by_the_next_try(variables: Variables, store: Store, kind: str) -> None:
+    place: Any = store if kind == "airflow's own" else VariableStore(("dag", "run", "task", "-1"))
+    assert Journal(place, StandInTry()).load() is None
+
+    begun(place).save(PENDING)
+    assert Journal(place, StandInTry("try-2")).load() == PENDING
+
+
+def test_the_record_names_its_format_and_the_try_that_wrote_it(store: Store) -> None:
+    begun(store, StandInTry("01a2134f")).save(PENDING)
+
+    assert kept_in(store) == {"format": 1, "try": "01a2134f", "purchase": PENDING.to_dict()}
+
+
+def test_of_what_is_paid_a_small_receipt_stays(store: Store) -> None:
+    begun(store).save(replace(PURCHASE, excluded_ids=tuple(f"cs_{number}" for number in range(5000))))
+
+    receipt = Journal(store, StandInTry("try-2")).load()
+    assert receipt == PURCHASE.receipt()
+    assert receipt is not None
+    assert (receipt.posts, receipt.excluded_ids, receipt.in_flight) == ((), (), 0)
+    assert receipt.paid == ("cs_4",)
+    assert len(json.dumps(kept_in(store))) < 1000
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "x",
+        5,
+        0,
+        "",
+        False,
+        [],
+        {},
+        PENDING.to_dict(),
+        {"format": 1, "purchase": PENDING.to_dict()},
+        {"format": 1, "try": None, "purchase": PENDING.to_dict()},
+        {"format": 1, "try": 7, "purchase": PENDING.to_dict()},
+        {"try": "try-1", "purchase": PENDING.to_dict()},
+        {"format": 2, "try": "try-1", "purchase": PENDING.to_dict()},
+        {"format": "1", "try": "try-1", "purchase": PENDING.to_dict()},
+        {"format": 1, "try": "try-1"},
+        {"format": 1, "try": "try-1", "purchase": None},
+        {"format": 1, "try": "try-1", "purchase": {}},
+        {"format": 1, "try": "try-1", "purchase": PENDING.to_dict() | {"of_a_later_version": 1}},
+        {"format": 1, "try": "try-1", "purchase": PENDING.to_dict() | {"posts": None}},
+    ],
+    ids=lambda record: repr(record)[:60],
+)
+def test_a_record_that_cannot_be_read_is_not_taken_for_none(store: Store, record: Any) -> None:
+    store.set("videodb_purchase", record)
+
+    with pytest.raises(VideoDBPurchaseUnknownError, match=r"so what was bought is unknown\. Nothing more was bought"):
+        Journal(store, StandInTry()).load()
+    assert kept_in(store) == record
+
+
+def test_a_record_of_another_version_says_what_to_do(store: Store) -> None:
+    store.set("videodb_purchase", {"format": 2})
+
+    with pytest.raises(VideoDBPurchaseUnknownError) as caught:
+        Journal(store, StandInTry()).load()
+    assert str(caught.value) == (
+        "The record of this purchase is not one that this version of the provider wrote, so what was bought is "
+        "unknown. Nothing more was bought. Look at the checkouts in VideoDB's console; then start a new DAG run to buy "
+        "again."
+    )
+
+
+class TestAnotherTry:
+    def test_that_is_newer_takes_the_record_over(self, store: Store) -> None:
+        begun(store).save(PENDING)
+        newer = StandInTry("try-2")
+
+        assert Journal(store, newer).load() == PENDING
+        assert kept_in(store)["try"] == "try-2"
+        assert newer.checks == 1
+
+    def test_that_is_over_does_not_take_the_record_over(self, store: Store) -> None:
+        begun(store, StandInTry("try-2")).save(PENDING)
+        thawed = StandInTry("try-1", error=OVER)
+
+        with pytest.raises(VideoDBTryOverError, match="This try is over"):
+            Journal(store, thawed).load()
+        assert kept_in(store)["try"] == "try-2"
+
+    def test_that_is_the_same_reads_without_writing(self, store: Store) -> None:
+        begun(store).save(PENDING)
+        store.fault = AssertionError("nothing is written")
+        after_a_deferral = StandInTry("try-1")
+
+        assert Journal(store, after_a_deferral).load() == PENDING
+        assert after_a_deferral.checks == 0
+
+    @pytest.mark.parametrize("begun_with", [None, PENDING, PURCHASE])
+    @pytest.mark.parametrize("theirs", [PENDING, PURCHASE, replace(PENDING, generation=2)])
+    @pytest.mark.parametrize(
+        "act",
+        [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()],
+        ids=["save", "check"],
+    )
+    @pytest.mark.parametrize("is_newer", [True, False])
+    def test_that_has_written_meanwhile_stops_this_one(
+        self,
+        store: Store,
+        begun_with: Purchase | None,
+        theirs: Purchase,
+        act: Callable[[Journal], None],
+        is_newer: bool,
+    ) -> None:
+        if begun_with is not None:
+            begun(store).save(begun_with)
+        this_try = StandInTry("try-1")
+        journal = begun(store, this_try)
+        other = {"format": 1, "try": "try-2" if is_newer else "try-0", "purchase": theirs.to_dict()}
+        store.set("videodb_purchase", other)
+        this_try.error = OVER if is_newer else None
+
+        with pytest.raises(VideoDBTryOverError if is_newer else VideoDBRecordUnreadableError) as caught:
+            act(journal)
+        assert kept_in(store) == other
+        if not is_newer:
+            assert str(caught.value) == (
+                "The record of this purchase was changed under this try, by an older try that was thought dead or by a "
+                "person. Nothing more was bought. Retry the task: it goes on from what is recorded now."
+            )
+
+    @pytest.mark.parametrize("act", [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()])
+    def test_or_a_person_that_has_deleted_it_stops_this_one(self, store: Store, act: Callable[[Journal], None]) -> None:
+        begun(store).save(PENDING)
+        journal = begun(store)
+        store.delete("videodb_purchase")
+
+        with pytest.raises(VideoDBRecordUnreadableError, match="was changed under this try"):
+            act(journal)
+        assert kept_in(store) is None
+
+    def test_begins_again_from_what_an_older_one_wrote(self, store: Store) -> None:
+        journal = begun(store)
+        store.set("videodb_purchase", {"format": 1, "try": "try-0", "purchase": PENDING.to_dict()})
+        with pytest.raises(VideoDBRecordUnreadableError):
+            journal.save(PURCHASE)
+
+        assert begun(store, StandInTry("try-2")).load() == PENDING
+
+
+class TestSaving:
+    def test_is_read_back_before_each_write(self, store: Store) -> None:
+        journal = begun(store)
+        journal.save(PENDING)
+        journal.check_unchanged()
+        journal.save(replace(PENDING, amount=60))
+        journal.save(PURCHASE)
+
+        assert kept_in(store)["purchase"] == PURCHASE.receipt().to_dict()
+
+    @pytest.mark.parametrize("purchase", [PENDING, PURCHASE])
+    def test_of_what_is_there_reads_and_writes_nothing(self, store: Store, purchase: Purchase) -> None:
+        begun(store).save(purchase)
+        journal = begun(store)
+        store.fault = AssertionError("nothing is written")
+        journal.save(purchase)
+
+        store.delete("videodb_purchase")
+        with pytest.raises(VideoDBRecordUnreadableError):
+            journal.save(purchase)
+
+    def test_that_failed_may_have_succeeded(self, store: Store) -> None:
+        """A 500 does not prove that nothing was written: what is there decides."""
+        journal = begun(store)
+        store.fault = VideoDBRecordNotKeptError("Airflow could not write it.")
+        with pytest.raises(VideoDBRecordNotKeptError):
+            journal.save(PENDING)
+
+        store.fault = None
+        journal.check_unchanged()
+        store.set("videodb_purchase", {"format": 1, "try": "try-1", "purchase": PENDING.to_dict()})
+        with pytest.raises(VideoDBRecordUnreadableError):
+            journal.check_unchanged()
+
+    def test_that_is_answered_and_lost_is_noticed(self, variables: Variables) -> None:
+        journal = begun(VariableStore(("dag", "run", "task", "-1")))
+        variables.loses_writes = True
+
+        def saves_and_looks() -> None:
+            journal.save(PENDING)
+            journal.check_unchanged()
+
+        with pytest.raises(VideoDBRecordUnreadableError):
+            saves_and_looks()
+
+    @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
+    def test_that_airflow_refuses_is_an_error(self, variables: Variables, fault: Any) -> None:
+        journal = begun(VariableStore(("dag", "run", "task", "-1")))
+        variables.writing = fault
+
+        with pytest.raises(VideoDBRecordNotKeptError):
+            journal.save(PENDING)
+        assert variables.kept == {}
+
+
+def test_what_airflow_cannot_read_is_not_taken_for_nothing(variables: Variables) -> None:
+    journal = begun(VariableStore(("dag", "run", "task", "-1")))
+    journal.save(PENDING)
+    variables.failing = ErrorType.API_SERVER_ERROR
+
+    for read in (
+        journal.load,
+        journal.check_unchanged,
+        lambda: journal.save(PURCHASE),
+        lambda: journal.answer(PENDING),
+        lambda: VariableClaims().claim("cs_9", "another/task"),
+    ):
+        with pytest.raises(VideoDBRecordUnreadableError, match=r"could not read.*API_SERVER_ERROR.*retry the task"):
+            read()
+    assert len(variables.kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(None, None), ("buy", "buy"), (" cs_1\n", "cs_1"), ("", "")],
+    ids=["none", "buy", "id", "empty"],
+)
+def test_an_answer_is_a_variable_that_a_person_sets(
+    variables: Variables, store: Store, written: Any, read: str | None
+) -> None:
+    if written is not None:
+        variables.kept[ANSWER] = written
+
+    assert begun(store).answer(PURCHASE) == read
+
+
+def test_an_answer_that_was_acted_upon_is_removed(variables: Variables, store: Store) -> None:
+    variables.kept = {ANSWER: "buy", "videodb_answer_other": "buy"}
+    begun(store).forget_answer(PURCHASE)
+
+    assert list(variables.kept) == ["videodb_answer_other"]
+
+
+class StandsStill:
+    """The clock of a worker that stands still after each of its first looks at the record."""
+
+    def __init__(self, times: int) -> None:
+        self._pauses = [0.0, 6.0] * times
+        self._seconds = 0.0
+
+    def monotonic(self) -> float:
+        self._seconds += self._pauses.pop(0) if self._pauses else 0.0
+        return self._seconds
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("times", "is_kept"), [(1, True), (2, True), (3, False)])
+def test_record_is_not_written_on_a_look_that_is_old(times: int, is_kept: bool) -> None:
+    store = Store()
+    journal = Journal(store, StandInTry(), clock=StandsStill(times))  # type: ignore[arg-type]
+    assert journal.load() is None
+    if is_kept:
+        journal.save(PENDING)
+    else:
+        with pytest.raises(VideoDBRecordNotKeptError, match="longer than 5 s"):
+            journal.save(PENDING)
+
+    assert (Journal(store, StandInTry()).load() == PENDING) is is_kept

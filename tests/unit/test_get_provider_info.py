@@ -1,0 +1,155 @@
+"""What Airflow is told about the provider: valid for Airflow, true, and served without importing the hook."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points, metadata
+from pathlib import Path
+
+import airflow
+import jsonschema
+import pytest
+
+from airflow_provider_videodb.get_provider_info import get_provider_info
+
+SCHEMAS = Path(airflow.__file__).parent
+INFO = get_provider_info()
+#: What Airflow calls the classes of each section.
+KINDS = {"hooks": "BaseHook", "operators": "BaseOperator", "sensors": "BaseSensorOperator", "triggers": "BaseTrigger"}
+
+
+def schema(name):
+    return json.loads((SCHEMAS / name).read_text())
+
+
+def in_airflow(code):
+    """Run Python in a process of its own, and return the JSON that it prints last."""
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def test_it_is_valid_by_the_schema_airflow_checks_it_with():
+    jsonschema.validate(INFO, schema("provider_info.schema.json"))
+
+
+@pytest.mark.parametrize("section", ["integrations", "hooks", "operators", "sensors", "triggers", "connection-types"])
+def test_each_section_is_valid_by_the_stricter_schema_of_airflows_own_providers(section):
+    strict = schema("provider.yaml.schema.json")
+    jsonschema.validate(INFO[section], strict["properties"][section] | {"definitions": strict.get("definitions", {})})
+
+
+def test_what_the_form_does_with_the_standard_fields_is_valid():
+    (connection_type,) = INFO["connection-types"]
+    behaviour = {key.replace("-", "_"): value for key, value in connection_type["ui-field-behaviour"].items()}
+    jsonschema.validate(behaviour, schema("customized_form_field_behaviours.schema.json"))
+
+
+def test_its_package_is_the_distribution_it_comes_in():
+    """A difference would break every `airflow` command."""
+    assert INFO["package-name"] == "airflow-provider-videodb"
+    assert metadata(INFO["package-name"])["Name"] == INFO["package-name"]
+
+
+def test_airflow_finds_it_by_its_entry_point():
+    (entry_point,) = (
+        entry_point
+        for entry_point in entry_points(group="apache_airflow_provider")
+        if entry_point.value.startswith("airflow_provider_videodb")
+    )
+    assert entry_point.name == "provider_info"
+    assert entry_point.load()() == INFO
+
+
+def class_paths():
+    yield from INFO["extra-links"]
+    for connection_type in INFO["connection-types"]:
+        yield connection_type["hook-class-name"]
+
+
+@pytest.mark.parametrize("path", class_paths())
+def test_every_class_it_names_is_there(path):
+    module, _, name = path.rpartition(".")
+    assert isinstance(getattr(import_module(module), name), type)
+
+
+def package_modules(section):
+    """Return the public modules that define a class of the section's kind."""
+    package = Path(import_module("airflow_provider_videodb").__file__).parent
+    for file in (package / section).glob("[!_]*.py"):
+        module = import_module(f"airflow_provider_videodb.{section}.{file.stem}")
+        own = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__]
+        if any(base.__name__ == KINDS[section] for one in own for base in one.__mro__):
+            yield module.__name__
+
+
+@pytest.mark.parametrize("section", KINDS)
+def test_it_names_the_modules_of_each_kind_and_no_others(section):
+    (named,) = (set(entry["python-modules"]) for entry in INFO[section])
+    assert named == set(package_modules(section))
+
+
+def test_every_field_of_the_form_explains_itself():
+    (connection_type,) = INFO["connection-types"]
+    assert set(connection_type["conn-fields"]) == {
+        "timeout",
+        "max_retries",
+        "max_topup_amount",
+        "monthly_topup_limit",
+    }
+    for field in connection_type["conn-fields"].values():
+        assert field["label"]
+        assert field["description"].endswith(".")
+        assert "null" in field["schema"]["type"], "a field that cannot be left empty"
+
+
+def test_the_form_is_served_without_importing_the_hook():
+    served = in_airflow(
+        """
+import json, sys
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+(form,) = [hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == "videodb"]
+ours = [name for name in sys.modules if name.startswith("airflow_provider_videodb.")]
+print(json.dumps(form.model_dump(mode="json") | {"modules": ours}))
+"""
+    )
+    assert served["modules"] == ["airflow_provider_videodb.get_provider_info"]
+    assert served["hook_name"] == "VideoDB"
+    assert served["hook_class_name"] == "airflow_provider_videodb.hooks.billing.VideoDBBillingHook"
+    standard = served["standard_fields"]
+    assert {name for name, field in standard.items() if field and field["hidden"]} == {"port", "login", "url_schema"}
+    assert standard["password"]["title"] == "API key"
+    assert standard["host"]["title"] == "Base URL"
+    assert set(served["extra_fields"]) == {"timeout", "max_retries", "max_topup_amount", "monthly_topup_limit"}
+    assert served["extra_fields"]["timeout"]["schema"]["title"] == "Timeout (seconds)"
+
+
+def test_the_commands_of_airflow_show_it():
+    """In one process, since starting Airflow is what takes the time."""
+    shown = in_airflow(
+        """
+import contextlib, io, json
+from airflow.cli.cli_parser import get_parser
+shown = {}
+for command in ("list", "hooks", "links", "triggers", "behaviours"):
+    arguments = get_parser().parse_args(["providers", command, "--output", "json"])
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        arguments.func(arguments)
+    shown[command] = [row for row in json.loads(printed.getvalue()) if "videodb" in json.dumps(row).lower()]
+print(json.dumps(shown))
+"""
+    )
+    (listed,) = shown["list"]
+    assert listed["package_name"] == "airflow-provider-videodb"
+    assert listed["version"] == metadata("airflow-provider-videodb")["Version"]
+    (hook,) = shown["hooks"]
+    assert hook["connection_type"] == "videodb"
+    assert [row["extra_link_class_name"] for row in shown["links"]] == INFO["extra-links"]
+    assert {row["class"] for row in shown["triggers"]} == {*INFO["triggers"][0]["python-modules"]}
+    assert [row["field_behaviours"] for row in shown["behaviours"]] == ["videodb"]
