@@ -267,7 +267,7 @@ def test_a_failure_of_the_emulator_itself_is_answered_and_logged(emulator, api, 
     def broken():
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(emulator.world.ledger, "usage", broken)
+    monkeypatch.setattr(emulator.state.ledger, "usage", broken)
     assert_refused(api.get("/billing/usage"), 500, "internal_error")
     assert (emulator.calls()[0].status, emulator.calls()[0].accepted) == (500, False)
     assert "The emulator failed at GET /billing/usage" in caplog.text

@@ -143,7 +143,7 @@ def test_a_control_call_without_its_field_is_400(control, path, body):
 
 
 def test_the_log_is_bounded(api, monkeypatch):
-    monkeypatch.setattr("airflow_provider_videodb.emulator.control.calls.MOST_CALLS", 3)
+    monkeypatch.setattr("airflow_provider_videodb.emulator.account.calls.MOST_CALLS", 3)
     with Emulator() as small:
         for offset in range(5):
             requests.get(f"{small.base_url}/billing/usage?offset={offset}", timeout=10)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from airflow_provider_videodb.emulator.http.errors import InvalidValueError, NotFoundError
+from airflow_provider_videodb.emulator.errors import InvalidValueError, NotFoundError
 
 TOPUP = b'{"amount": 50}'
 

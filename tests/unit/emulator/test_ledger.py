@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_videodb.emulator.account.clock import Clock
 from airflow_provider_videodb.emulator.account.ledger import Ledger
 from airflow_provider_videodb.emulator.account.records import Order
-from airflow_provider_videodb.emulator.http.errors import (
+from airflow_provider_videodb.emulator.errors import (
     CheckoutClosedError,
     IdempotencyConflictError,
     InsufficientCreditsError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from airflow_provider_videodb.emulator.http.errors import InvalidValueError, NotFoundError
+from airflow_provider_videodb.emulator.errors import InvalidValueError, NotFoundError
 
 FOREIGN = {"id": "cs_foreign", "amount": None, "currency": "eur", "status": "weird", "created_at": "yesterday"}
 

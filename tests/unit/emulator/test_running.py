@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from airflow_provider_videodb.emulator.__main__ import main
-from airflow_provider_videodb.emulator.http.errors import InsufficientCreditsError, InvalidValueError
+from airflow_provider_videodb.emulator.errors import InsufficientCreditsError, InvalidValueError
 from airflow_provider_videodb.emulator.server import Emulator
 
 PLUGIN = "airflow_provider_videodb.emulator.pytest_plugin"

@@ -1,4 +1,4 @@
-"""The log of API calls, for tests to count and for a person to look at. It never holds the API key."""
+"""The log of API calls. It never contains the API key."""
 
 from __future__ import annotations
 
@@ -20,32 +20,34 @@ HEADERS = ("user-agent", "idempotency-key", "content-type", "x-videodb-client")
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """
-    One API call. Control calls are not logged, and checkout pages only when they meet a fault.
+    One API call.
 
-    :param status: what the caller was sent, None when no answer went out (or has not yet).
-    :param work_status: what the emulator's own work came to, None when it did none.
-    :param fault: kind of the fault the call met.
-    :param done: the emulator has finished with the call.
-    :param at: emulator time on arrival.
-    :param wall_time: wall-clock time on arrival.
+    The log leaves out control calls. It contains a call of a page only if a fault met it.
+
+    :param at: emulator time of the arrival.
+    :param wall_time: wall-clock time of the arrival.
+    :param fault: kind of the fault that the call met.
+    :param work_status: status of the emulator's own response. None when it did not carry the request out.
+    :param status: status that the client received. None when it received none, or none yet.
+    :param done: whether the emulator has finished with the call.
     """
 
     number: int
     method: str
     path: str
     query: str
-    body: str
     headers: dict[str, str]
+    fault: str | None
     at: datetime
     wall_time: datetime
+    body: str = ""
     status: int | None = None
     work_status: int | None = None
-    fault: str | None = None
     done: bool = False
 
     @property
     def accepted(self) -> bool:
-        """The emulator carried the request out, whether or not the caller got to know."""
+        """Whether the emulator carried the request out, known or unknown to the client."""
         return self.work_status is not None and self.work_status < ERRORS_FROM
 
 
@@ -67,32 +69,29 @@ class CallLog:
         at: datetime,
         wall_time: datetime,
     ) -> int:
-        """Write a call down on its arrival and return its number."""
-        number = next(self._numbers)
-        known = {name: headers[name] for name in HEADERS if name in headers}
+        """Log a call on arrival and return its number."""
         call = Call(
-            number=number,
+            number=next(self._numbers),
             method=method,
             path=path,
             query=query,
-            body="",
-            headers=known,
+            headers={name: headers[name] for name in HEADERS if name in headers},
             fault=fault,
             at=at,
             wall_time=wall_time,
         )
         self._calls.append(call)
-        return number
+        return call.number
 
     def update(self, number: int, **changes: object) -> None:
-        """Write down what became of a call; one that has left the log meanwhile is passed over."""
+        """Change a logged call, unless the log has dropped it."""
         for index in range(len(self._calls) - 1, -1, -1):
             if self._calls[index].number == number:
                 self._calls[index] = replace(self._calls[index], **changes)  # type: ignore[arg-type] # our own names
                 return
 
     def select(self, *, method: str | None = None, path: str | None = None, accepted: bool | None = None) -> list[Call]:
-        """Return the calls that fit, oldest first; `path` may hold ``*``."""
+        """Return the matching calls; `path` may contain ``*``."""
         return [
             call
             for call in self._calls
@@ -102,5 +101,5 @@ class CallLog:
         ]
 
     def clear(self) -> None:
-        """Forget every call; numbers go on."""
+        """Drop every call. The numbering continues."""
         self._calls.clear()
