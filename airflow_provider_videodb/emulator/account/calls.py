@@ -12,15 +12,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MOST_CALLS = 5000
-MOST_BODY = 10_000
-ERRORS_FROM = 400
-HEADERS = ("user-agent", "idempotency-key", "content-type", "x-videodb-client")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """
-    One API call.
+    One API call, numbered by its log.
 
     The log leaves out control calls. It contains a call of a page only if a fault met it.
 
@@ -32,7 +29,6 @@ class Call:
     :param done: whether the emulator has finished with the call.
     """
 
-    number: int
     method: str
     path: str
     query: str
@@ -40,6 +36,7 @@ class Call:
     fault: str | None
     at: datetime
     wall_time: datetime
+    number: int = 0
     body: str = ""
     status: int | None = None
     work_status: int | None = None
@@ -48,7 +45,7 @@ class Call:
     @property
     def accepted(self) -> bool:
         """Whether the emulator carried the request out, known or unknown to the client."""
-        return self.work_status is not None and self.work_status < ERRORS_FROM
+        return self.work_status is not None and self.work_status < 400
 
 
 @dataclass
@@ -58,30 +55,11 @@ class CallLog:
     _calls: deque[Call] = field(default_factory=lambda: deque(maxlen=MOST_CALLS))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def begin(
-        self,
-        *,
-        method: str,
-        path: str,
-        query: str,
-        headers: dict[str, str],
-        fault: str | None,
-        at: datetime,
-        wall_time: datetime,
-    ) -> int:
+    def add(self, call: Call) -> int:
         """Log a call on arrival and return its number."""
-        call = Call(
-            number=next(self._numbers),
-            method=method,
-            path=path,
-            query=query,
-            headers={name: headers[name] for name in HEADERS if name in headers},
-            fault=fault,
-            at=at,
-            wall_time=wall_time,
-        )
-        self._calls.append(call)
-        return call.number
+        number = next(self._numbers)
+        self._calls.append(replace(call, number=number))
+        return number
 
     def update(self, number: int, **changes: object) -> None:
         """Change a logged call, unless the log has dropped it."""

@@ -16,7 +16,7 @@ from airflow_provider_videodb.emulator.account.records import Checkout
 from airflow_provider_videodb.emulator.control.controls import Controls
 from airflow_provider_videodb.emulator.errors import InvalidValueError
 from airflow_provider_videodb.emulator.http.access import state_of
-from airflow_provider_videodb.emulator.http.dialects import json_number, read_auto_recharge
+from airflow_provider_videodb.emulator.http.dialects import json_number
 from airflow_provider_videodb.emulator.http.gateway import CONTROL_PREFIX
 from airflow_provider_videodb.emulator.http.payloads import ASCIIJSONResponse, json_object
 
@@ -44,12 +44,6 @@ async def clear_calls(request: Request) -> Response:
     """Drop the logged calls."""
     _controls(request).clear_calls()
     return _json({})
-
-
-@router.get("/faults")
-async def faults(request: Request) -> Response:
-    """Return the active faults."""
-    return _json({"faults": _controls(request).faults()})
 
 
 @router.post("/faults")
@@ -106,13 +100,6 @@ async def change_settings(request: Request) -> Response:
     with state.lock:
         state.ledger.settings = state.settings.changed(changes)
         return _json({"settings": state.settings.public()})
-
-
-@router.post("/auto_recharge")
-async def set_auto_recharge(request: Request) -> Response:
-    """Change some of ``enabled``, ``threshold`` and ``amount``."""
-    changes = read_auto_recharge(await json_object(request))
-    return _json({"auto_recharge": _controls(request).set_auto_recharge(**changes)})
 
 
 @router.post("/checkouts/{checkout_id}/pay")

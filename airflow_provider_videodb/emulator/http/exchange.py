@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.emulator.account.calls import MOST_BODY
+from airflow_provider_videodb.emulator.account.calls import Call
 from airflow_provider_videodb.emulator.http.payloads import LARGEST_BODY
 from airflow_provider_videodb.emulator.http.responses import CompleteResponse, fault_response
 
@@ -29,6 +29,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
+_LOGGED_HEADERS = ("user-agent", "idempotency-key", "content-type", "x-videodb-client")
+_MOST_LOGGED_BODY = 10_000
 _MOST_CHUNKS = 200
 
 
@@ -128,18 +130,18 @@ class Exchange:
 
     def _begin(self, fault: Fault | None) -> None:
         scope = self._scope
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         with self._state.changed:
-            self._number = self._calls.begin(
+            call = Call(
                 method=scope["method"],
                 path=self._redacted(scope["path"]),
                 query=self._redacted(scope["query_string"].decode("latin-1")),
-                headers={
-                    name.decode("latin-1"): self._redacted(value.decode("latin-1")) for name, value in scope["headers"]
-                },
+                headers={name: self._redacted(headers[name]) for name in _LOGGED_HEADERS if name in headers},
                 fault=None if fault is None else fault.kind,
                 at=self._state.clock.now(),
                 wall_time=datetime.now(UTC),
             )
+            self._number = self._calls.add(call)
             self._state.changed.notify_all()
 
     def _note(self, **changes: object) -> None:
@@ -160,7 +162,7 @@ class Exchange:
                 raise ClientGone
             body = (body + message.get("body", b""))[: LARGEST_BODY + 1]
             more = message.get("more_body", False)
-        self._note(body=self._redacted(body[:MOST_BODY].decode("utf-8", "replace")))
+        self._note(body=self._redacted(body[:_MOST_LOGGED_BODY].decode("utf-8", "replace")))
         return body
 
     async def _work(self, body: bytes) -> CompleteResponse:

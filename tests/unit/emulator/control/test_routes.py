@@ -65,20 +65,10 @@ def test_settings_change_at_once(emulator, api, control):
     assert emulator.settings.idempotency == "honour", "a refused change changes nothing"
 
 
-def test_auto_recharge_is_changed_without_a_key(emulator, control):
-    changed = control("POST", "/auto_recharge", {"enabled": True, "threshold": 2, "amount": 9}).json()
-    assert changed["auto_recharge"] == {"enabled": True, "threshold": 2, "amount": 9}
-    control("POST", "/charge", {"credits": 2})
-    assert emulator.balance == 10
-    control("POST", "/settings", {"stored_card": False})
-    control("POST", "/charge", {"credits": 9})
-    assert emulator.balance == 1
-
-
 def test_faults_are_added_and_removed(emulator, api, control):
     made = control("POST", "/faults", {"kind": "status", "status": 503, "path": "/billing/usage", "times": None}).json()
     assert api.get("/billing/usage").status_code == 503
-    assert [fault["id"] for fault in control("GET", "/faults").json()["faults"]] == [made["fault"]["id"]]
+    assert [fault["id"] for fault in control("GET", "/state").json()["faults"]] == [made["fault"]["id"]]
     assert control("DELETE", f"/faults/{made['fault']['id']}").status_code == 200
     assert control("DELETE", f"/faults/{made['fault']['id']}").status_code == 404
     assert api.get("/billing/usage").status_code == 200
@@ -121,9 +111,7 @@ def test_reset_returns_to_the_start(api, control, emulator):
     assert emulator.calls() == []
 
 
-@pytest.mark.parametrize(
-    ("path", "body"), [("/advance", {}), ("/balance", {}), ("/charge", {}), ("/balance", [1]), ("/auto_recharge", {})]
-)
+@pytest.mark.parametrize(("path", "body"), [("/advance", {}), ("/balance", {}), ("/charge", {}), ("/balance", [1])])
 def test_missing_field_is_400(control, path, body):
     refused = control("POST", path, body)
     assert refused.status_code == 400
