@@ -27,18 +27,8 @@ FaultKind = Literal[
     "slow_body",
 ]
 
-# Whether the emulator carries the request out by default. For some kinds the default is fixed.
-_DEFAULT_WORK: dict[FaultKind, bool] = {
-    "refuse": False,
-    "drop_before": False,
-    "drop_after": True,
-    "hang": False,
-    "status": False,
-    "html": False,
-    "truncated": True,
-    "redirect": False,
-    "slow_body": True,
-}
+# These kinds carry the request out by default. For the fixed kinds the default cannot be changed.
+_WORK_BY_DEFAULT = frozenset({"drop_after", "truncated", "slow_body"})
 _FIXED_WORK = frozenset({"refuse", "drop_before", "drop_after", "slow_body"})
 _ERROR_STATUSES = (400, 599)
 _STATUSES: dict[FaultKind, tuple[int, int]] = {"redirect": (301, 308), "html": (200, 599)}
@@ -67,7 +57,8 @@ class Fault:
     :param path: a path, or a pattern with ``*``. None matches every API call, but no page.
     :param times: how many calls meet the fault. None keeps it until it is cleared.
     :param skip: how many matching calls pass before.
-    :param work: whether the emulator carries the request out before it fails. None takes the default of the kind.
+    :param work: whether the emulator carries the request out before it fails. By default only ``drop_after``,
+        ``truncated`` and ``slow_body`` do.
     :param seconds: emulator time.
     """
 
@@ -196,7 +187,7 @@ def _complete(kind: FaultKind, given: dict[str, Any]) -> None:
 
 
 def _work(kind: FaultKind, wanted: bool | None) -> bool:  # noqa: FBT001 - a value being checked, not a switch
-    default = _DEFAULT_WORK[kind]
+    default = kind in _WORK_BY_DEFAULT
     if wanted is not None and wanted != default and kind in _FIXED_WORK:
         raise InvalidValueError(f"{kind} always has work={str(default).lower()}")
     return default if wanted is None else wanted
