@@ -85,7 +85,10 @@ def _checkout(request: Request, checkout_id: str, *, cancelled: bool = False) ->
     found = _find(request, checkout_id)
     if found is None:
         return _unknown()
-    page = views.checkout(found, state_of(request).clock.now(), cancelled=cancelled and found.status == "pending")
+    state = state_of(request)
+    with state.lock:
+        now = state.clock.now()
+    page = views.checkout(found, now, cancelled=cancelled and found.status == "pending")
     return _html(page, status=_GONE if found.status == "expired" else 200)
 
 

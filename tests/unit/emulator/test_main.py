@@ -97,3 +97,11 @@ def test_taken_port_is_named_with_the_next_step(emulator):
         f"Cannot listen on 127.0.0.1:{emulator.port}: Address already in use. Nothing was started.\n"
         "Next step: choose another --port, or use --port 0 for a free one.\n"
     )
+
+
+def test_help_warns_of_a_checkout_ttl_below_one_day(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "below one day the operators fail, as VideoDB expires no link so early (default: 86400)" in text
