@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from decimal import Decimal
 
-    from airflow_provider_videodb.emulator.control.calls import Call
+    from airflow_provider_videodb.emulator.account.calls import Call
     from dev.airflow.api import DagRun
     from dev.demo.environment import Stage
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pytest
 
-from airflow_provider_videodb.emulator.faults.faults import FaultKind
+from airflow_provider_videodb.emulator.faults.call_faults import FaultKind
 from tests.support.purchases import LIST, TOPUP, Died, Point, Shopping, id_of, in_turn, journal_of
 
 if TYPE_CHECKING:

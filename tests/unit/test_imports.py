@@ -103,6 +103,7 @@ def test_the_client_loads_no_airflow():
         ("api/client.py", "import airflow", "The API knows no Airflow"),
         ("api/models.py", "import airflow_provider_videodb.api.client", "The API is built"),
         ("operators/topup.py", "import requests", "HTTP is spoken"),
+        ("emulator/account/ledger.py", "import airflow_provider_videodb.emulator.http.app", "The emulator's rooms"),
     ],
 )
 def test_an_import_against_the_tree_breaks_its_contract(tmp_path, file, line, contract):

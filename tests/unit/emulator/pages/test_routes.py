@@ -1,4 +1,4 @@
-"""What a person sees: the overview, and the pages on which a checkout is paid or left."""
+"""The pages for a person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import requests
 
 @pytest.fixture
 def browser(emulator):
-    """Ask for pages as a browser without a key does; redirects are shown, not followed."""
+    """Request a page without a key, and follow no redirect."""
 
     def call(method, path):
         return requests.request(method, emulator.base_url + path, timeout=10, allow_redirects=False)
@@ -21,7 +21,7 @@ def browser(emulator):
 
 @pytest.fixture
 def order(emulator, api):
-    """Make a checkout and return it."""
+    """Order a checkout and return it."""
 
     def make(path="/billing/topup", **body):
         assert api.post(path, {"amount": 50, **body}).status_code == 200
@@ -31,10 +31,10 @@ def order(emulator, api):
 
 
 def text(page):
-    return unescape(re.sub(r"<style>.*</style>|<[^>]+>", " ", page.text))
+    return unescape(re.sub(r"(?s)<style>.*</style>|<[^>]+>", " ", page.text))
 
 
-def test_a_pending_checkout_shows_what_it_is_and_its_two_buttons(browser, order):
+def test_pending_checkout_has_its_details_and_two_buttons(browser, order):
     checkout = order()
     page = browser("GET", f"/pay/{checkout.id}")
     assert page.status_code == 200
@@ -45,7 +45,7 @@ def test_a_pending_checkout_shows_what_it_is_and_its_two_buttons(browser, order)
     assert f'method="post" action="/pay/{checkout.id}/cancel"' in page.text
 
 
-def test_paying_redirects_to_where_the_caller_wanted(emulator, browser, order):
+def test_payment_redirects_to_the_success_url(emulator, browser, order):
     checkout = order(redirect_url="https://example.com/done?a=1&b=2")
     for _ in range(3):
         paid = browser("POST", f"/pay/{checkout.id}")
@@ -53,7 +53,7 @@ def test_paying_redirects_to_where_the_caller_wanted(emulator, browser, order):
     assert emulator.balance == 53
 
 
-def test_paying_without_a_redirect_shows_that_it_is_paid(emulator, browser, order):
+def test_payment_without_a_redirect_shows_a_paid_page(emulator, browser, order):
     checkout = order()
     location = browser("POST", f"/pay/{checkout.id}").headers["location"]
     page = browser("GET", location)
@@ -63,7 +63,7 @@ def test_paying_without_a_redirect_shows_that_it_is_paid(emulator, browser, orde
     assert emulator.balance == 53
 
 
-def test_cancelling_leaves_it_payable(emulator, browser, order):
+def test_cancelled_checkout_stays_payable(emulator, browser, order):
     checkout = order()
     location = browser("POST", f"/pay/{checkout.id}/cancel").headers["location"]
     page = browser("GET", location)
@@ -74,13 +74,13 @@ def test_cancelling_leaves_it_payable(emulator, browser, order):
     assert "paid" in text(browser("GET", location))
 
 
-def test_cancelling_goes_to_the_cancel_url(browser, order):
+def test_cancel_redirects_to_the_cancel_url(browser, order):
     checkout = order("/billing/checkout", cancel_url="https://example.com/no", success_url="https://example.com/yes")
     assert browser("POST", f"/pay/{checkout.id}/cancel").headers["location"] == "https://example.com/no"
     assert browser("POST", f"/pay/{checkout.id}").headers["location"] == "https://example.com/yes"
 
 
-def test_an_expired_checkout_cannot_be_paid(emulator, browser, order):
+def test_expired_checkout_cannot_be_paid(emulator, browser, order):
     checkout = order(redirect_url="https://example.com/done")
     emulator.expire(checkout.id)
     for method in ("GET", "POST"):
@@ -101,13 +101,13 @@ def test_an_expired_checkout_cannot_be_paid(emulator, browser, order):
         ("GET", "/invoices/in_test_nobody"),
     ],
 )
-def test_an_unknown_link_is_a_page_too(browser, method, path):
+def test_unknown_link_is_a_404_page(browser, method, path):
     page = browser(method, path)
     assert page.status_code == 404
     assert "Nothing here" in text(page)
 
 
-def test_what_callers_choose_is_escaped_everywhere(emulator, browser, order, api):
+def test_text_of_callers_is_escaped_on_every_page(emulator, browser, order, api):
     evil = '"><script>alert(1)</script>'
     checkout = order("/billing/checkout", plan_id=evil, mode="subscription")
     api.get(f"/{evil}")
@@ -121,7 +121,7 @@ def test_what_callers_choose_is_escaped_everywhere(emulator, browser, order, api
     assert evil in text(browser("GET", f"/pay/{checkout.id}"))
 
 
-def test_the_overview_shows_balance_pending_checkouts_and_calls(emulator, browser, order):
+def test_overview_shows_balance_checkouts_and_calls(emulator, browser, order):
     pending, paid = order(amount=7), order(amount=5)
     emulator.pay(paid.id)
     emulator.set_auto_recharge(enabled=True, threshold=2, amount=30)
@@ -131,16 +131,16 @@ def test_the_overview_shows_balance_pending_checkouts_and_calls(emulator, browse
     assert f'href="/pay/{pending.id}"' in page.text
     assert f'href="/pay/{paid.id}"' not in page.text
     assert emulator.api_key not in page.text
-    assert [call.path for call in emulator.calls()] == ["/billing/topup"] * 2, "pages are not API calls"
+    assert [call.path for call in emulator.calls()] == ["/billing/topup"] * 2, "the log leaves pages out"
 
 
-def test_the_overview_of_a_new_account(browser):
+def test_overview_of_a_new_account_is_empty(browser):
     page = text(browser("GET", "/"))
     assert "Nothing to pay." in page
     assert "No API call yet." in page
 
 
-def test_calls_that_hang_or_were_dropped_show_as_such(emulator, browser, api):
+def test_overview_shows_a_dropped_call(emulator, browser, api):
     emulator.add_fault("drop_after")
     with pytest.raises(requests.ConnectionError):
         api.get("/billing/usage")
@@ -149,7 +149,7 @@ def test_calls_that_hang_or_were_dropped_show_as_such(emulator, browser, api):
     assert "none" in page
 
 
-def test_an_invoice_link_leads_to_a_page(emulator, browser, api, order):
+def test_invoice_link_leads_to_a_page(emulator, browser, api, order):
     emulator.pay(order().id)
     (invoice,) = api.get("/billing/invoices").json()["data"]
     page = browser("GET", invoice["pdf_url"].removeprefix(emulator.base_url))
@@ -157,5 +157,5 @@ def test_an_invoice_link_leads_to_a_page(emulator, browser, api, order):
     assert "$50.00" in text(page)
 
 
-def test_another_currency_is_shown_as_such(browser, order):
+def test_other_currency_is_shown(browser, order):
     assert "50.00 EUR" in text(browser("GET", f"/pay/{order(currency='eur').id}"))

@@ -1,28 +1,16 @@
-"""The control calls: what a test in another process uses."""
+"""The control API over HTTP."""
 
 from __future__ import annotations
 
 import pytest
 import requests
 
-from airflow_provider_videodb.emulator.server import Emulator
 
-
-@pytest.fixture
-def control(emulator):
-    """Call the control routes without any key."""
-
-    def call(method, path, json=None):
-        return requests.request(method, f"{emulator.base_url}/_emulator{path}", json=json, timeout=10)
-
-    return call
-
-
-def test_state_holds_everything_a_test_wants_to_know_but_not_the_key(emulator, api, control):
+def test_state_has_everything_except_the_key(emulator, api, control):
     api.post("/billing/topup", {"amount": 50, "redirect_url": "https://example.com/done"})
     emulator.charge("0.5", "index")
-    answer = control("GET", "/state")
-    state = answer.json()
+    response = control("GET", "/state")
+    state = response.json()
     (checkout,) = state["checkouts"]
     assert checkout["url"] == emulator.payment_url(checkout["id"])
     assert (checkout["amount"], checkout["credits"], checkout["status"]) == (50, 50, "pending")
@@ -31,10 +19,10 @@ def test_state_holds_everything_a_test_wants_to_know_but_not_the_key(emulator, a
     assert state["auto_recharge"] == {"enabled": False, "threshold": 0, "amount": 0}
     assert (state["faults"], state["clock_offset"]) == ([], 0)
     assert state["settings"]["dialect"] == "openapi"
-    assert emulator.api_key not in answer.text
+    assert emulator.api_key not in response.text
 
 
-def test_paying_and_expiring_by_id(emulator, api, control):
+def test_checkout_is_paid_and_expired_by_its_id(emulator, api, control):
     for _ in range(2):
         api.post("/billing/topup", {"amount": 50})
     second, first = emulator.checkouts()
@@ -48,7 +36,7 @@ def test_paying_and_expiring_by_id(emulator, api, control):
     assert emulator.balance == 53
 
 
-def test_moving_the_clock(emulator, api, control):
+def test_advance_moves_the_clock(emulator, api, control):
     api.post("/billing/topup", {"amount": 50})
     before = emulator.now()
     assert control("POST", "/advance", {"seconds": 86400}).status_code == 200
@@ -57,7 +45,7 @@ def test_moving_the_clock(emulator, api, control):
     assert control("POST", "/advance", {"seconds": -1}).status_code == 400
 
 
-def test_balance_and_charges(emulator, control):
+def test_balance_is_set_and_charged(emulator, control):
     assert control("POST", "/balance", {"credits": 10.1}).json()["balance"] == 10.1
     assert control("POST", "/charge", {"credits": 10, "operation": "index"}).json()["balance"] == 0.1
     short = control("POST", "/charge", {"credits": 1})
@@ -65,7 +53,7 @@ def test_balance_and_charges(emulator, control):
     assert emulator.usage().breakdown == {"index": 10}
 
 
-def test_settings(emulator, api, control):
+def test_settings_change_at_once(emulator, api, control):
     changed = control("POST", "/settings", {"dialect": "sample", "list_lag": 60, "idempotency": "honour"}).json()
     assert changed["settings"]["list_lag"] == 60
     control("POST", "/settings", {"charge_stored_card": True})
@@ -77,20 +65,10 @@ def test_settings(emulator, api, control):
     assert emulator.settings.idempotency == "honour", "a refused change changes nothing"
 
 
-def test_auto_recharge(emulator, control):
-    changed = control("POST", "/auto_recharge", {"enabled": True, "threshold": 2, "amount": 9}).json()
-    assert changed["auto_recharge"] == {"enabled": True, "threshold": 2, "amount": 9}
-    control("POST", "/charge", {"credits": 2})
-    assert emulator.balance == 10
-    control("POST", "/settings", {"stored_card": False})
-    control("POST", "/charge", {"credits": 9})
-    assert emulator.balance == 1
-
-
-def test_faults(emulator, api, control):
+def test_faults_are_added_and_removed(emulator, api, control):
     made = control("POST", "/faults", {"kind": "status", "status": 503, "path": "/billing/usage", "times": None}).json()
     assert api.get("/billing/usage").status_code == 503
-    assert [fault["id"] for fault in control("GET", "/faults").json()["faults"]] == [made["fault"]["id"]]
+    assert [fault["id"] for fault in control("GET", "/state").json()["faults"]] == [made["fault"]["id"]]
     assert control("DELETE", f"/faults/{made['fault']['id']}").status_code == 200
     assert control("DELETE", f"/faults/{made['fault']['id']}").status_code == 404
     assert api.get("/billing/usage").status_code == 200
@@ -133,24 +111,8 @@ def test_reset_returns_to_the_start(api, control, emulator):
     assert emulator.calls() == []
 
 
-@pytest.mark.parametrize(
-    ("path", "body"), [("/advance", {}), ("/balance", {}), ("/charge", {}), ("/balance", [1]), ("/auto_recharge", {})]
-)
-def test_a_control_call_without_its_field_is_400(control, path, body):
+@pytest.mark.parametrize(("path", "body"), [("/advance", {}), ("/balance", {}), ("/charge", {}), ("/balance", [1])])
+def test_missing_field_is_400(control, path, body):
     refused = control("POST", path, body)
     assert refused.status_code == 400
     assert refused.json()["success"] is False
-
-
-def test_the_log_is_bounded(api, monkeypatch):
-    monkeypatch.setattr("airflow_provider_videodb.emulator.control.calls.MOST_CALLS", 3)
-    with Emulator() as small:
-        for offset in range(5):
-            requests.get(f"{small.base_url}/billing/usage?offset={offset}", timeout=10)
-        assert [call.query for call in small.calls()] == ["offset=2", "offset=3", "offset=4"]
-    assert [call.number for call in small.calls()] == [3, 4, 5]
-
-
-def test_waiting_for_a_call_gives_up(emulator):
-    with pytest.raises(TimeoutError, match="0 of 1"):
-        emulator.wait_for_calls(path="/billing/usage", timeout=0.05)

@@ -1,4 +1,4 @@
-"""The accounts: credits are added once, taken exactly, and never appear from anywhere else."""
+"""The ledger adds credits once and takes them exactly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_videodb.emulator.account.clock import Clock
 from airflow_provider_videodb.emulator.account.ledger import Ledger
 from airflow_provider_videodb.emulator.account.records import Order
-from airflow_provider_videodb.emulator.http.errors import (
+from airflow_provider_videodb.emulator.errors import (
     CheckoutClosedError,
     IdempotencyConflictError,
     InsufficientCreditsError,
@@ -33,7 +33,7 @@ def open_ledger(clock):
     return lambda **settings: Ledger(clock.now, Settings.create({"credits": 10, **settings}))
 
 
-def test_paying_adds_credits_once_however_often(open_ledger):
+def test_repeated_payment_adds_credits_once(open_ledger):
     ledger = open_ledger(credits_per_dollar="1.5")
     checkout = ledger.open_checkout(FIFTY)
     assert ledger.balance() == 10
@@ -42,7 +42,7 @@ def test_paying_adds_credits_once_however_often(open_ledger):
     assert [(i.amount, i.status) for i in ledger.invoices()] == [(50, "paid")]
 
 
-def test_a_checkout_expires_exactly_at_its_time_and_is_then_refused(open_ledger, clock):
+def test_checkout_expires_on_time_and_cannot_be_paid(open_ledger, clock):
     ledger = open_ledger(checkout_ttl=60)
     checkout = ledger.open_checkout(FIFTY)
     clock.advance("59.9")
@@ -55,7 +55,7 @@ def test_a_checkout_expires_exactly_at_its_time_and_is_then_refused(open_ledger,
     assert ledger.invoices() == []
 
 
-def test_expire_is_for_unpaid_checkouts(open_ledger):
+def test_paid_checkout_cannot_expire(open_ledger):
     ledger = open_ledger()
     paid, unpaid = ledger.open_checkout(FIFTY), ledger.open_checkout(FIFTY)
     ledger.pay(paid.id)
@@ -65,7 +65,7 @@ def test_expire_is_for_unpaid_checkouts(open_ledger):
 
 
 @pytest.mark.parametrize("ttl", [60, 86400])
-def test_what_expires_looks_as_if_its_time_had_passed(open_ledger, clock, ttl):
+def test_expired_checkout_has_the_age_of_its_ttl(open_ledger, clock, ttl):
     ledger = open_ledger(checkout_ttl=ttl)
     left, made = ledger.open_checkout(FIFTY), ledger.open_checkout(FIFTY)
     clock.advance(10)
@@ -76,7 +76,7 @@ def test_what_expires_looks_as_if_its_time_had_passed(open_ledger, clock, ttl):
     assert ledger.checkout(left.id) == left
 
 
-def test_unknown_checkout(open_ledger):
+def test_unknown_checkout_is_refused(open_ledger):
     with pytest.raises(NotFoundError):
         open_ledger().pay("cs_test_nobody")
 
@@ -88,7 +88,7 @@ def test_charges_are_exact(open_ledger):
     assert ledger.balance() == 0
 
 
-def test_a_charge_that_is_short_takes_nothing(open_ledger):
+def test_charge_above_the_balance_takes_nothing(open_ledger):
     ledger = open_ledger()
     with pytest.raises(InsufficientCreditsError, match=r"index needs 10\.01, the credit balance is 10"):
         ledger.charge(Decimal("10.01"), "index")
@@ -109,7 +109,7 @@ def test_usage_counts_the_calendar_month_by_operation(open_ledger, clock):
     assert ledger.usage().credit_balance == 4
 
 
-def test_usage_figures_are_those_of_lag_seconds_ago(open_ledger, clock):
+def test_usage_is_that_of_lag_seconds_ago(open_ledger, clock):
     ledger = open_ledger(usage_lag=300)
     ledger.charge(Decimal(4), "index")
     ledger.pay(ledger.open_checkout(FIFTY).id)
@@ -120,7 +120,7 @@ def test_usage_figures_are_those_of_lag_seconds_ago(open_ledger, clock):
     assert (ledger.usage().credit_balance, ledger.usage().usage_this_month) == (56, 4)
 
 
-def test_a_new_checkout_shows_in_the_list_after_its_lag(open_ledger, clock):
+def test_checkout_appears_in_the_list_after_its_lag(open_ledger, clock):
     ledger = open_ledger(list_lag=30)
     checkout = ledger.open_checkout(FIFTY)
     assert ledger.listed_checkouts() == []
@@ -138,7 +138,7 @@ def test_lists_are_newest_first(open_ledger):
     assert [i.reason for i in ledger.invoices()] == made[::-1]
 
 
-def test_auto_recharge_fires_when_a_charge_goes_below_the_threshold(open_ledger):
+def test_auto_recharge_follows_a_charge_below_its_threshold(open_ledger):
     ledger = open_ledger(credits_per_dollar=2)
     ledger.set_auto_recharge(enabled=True, threshold=Decimal(5), amount=Decimal(20))
     ledger.charge(Decimal(5), "index")
@@ -151,7 +151,7 @@ def test_auto_recharge_fires_when_a_charge_goes_below_the_threshold(open_ledger)
 @pytest.mark.parametrize(
     ("settings", "enabled"), [({"stored_card": False}, True), ({"stored_card": True}, False)], ids=["no card", "off"]
 )
-def test_auto_recharge_needs_a_card_and_to_be_on(open_ledger, settings, enabled):
+def test_auto_recharge_needs_a_card_and_enabled(open_ledger, settings, enabled):
     ledger = open_ledger(**settings)
     ledger.set_auto_recharge(enabled=enabled, threshold=Decimal(5), amount=Decimal(20))
     ledger.charge(Decimal(9), "index")
@@ -159,7 +159,7 @@ def test_auto_recharge_needs_a_card_and_to_be_on(open_ledger, settings, enabled)
     assert ledger.invoices() == []
 
 
-def test_turning_auto_recharge_off_keeps_its_figures(open_ledger):
+def test_disabled_auto_recharge_keeps_its_amounts(open_ledger):
     ledger = open_ledger()
     with pytest.raises(InvalidValueError):
         ledger.set_auto_recharge(enabled=True, amount=Decimal(20))
@@ -170,7 +170,7 @@ def test_turning_auto_recharge_off_keeps_its_figures(open_ledger):
     assert ledger.set_auto_recharge(enabled=True).threshold == 5
 
 
-def test_the_automatic_payer_pays_at_its_time(open_ledger, clock):
+def test_pay_after_pays_at_its_time(open_ledger, clock):
     ledger = open_ledger(pay_after=20, usage_lag=100)
     checkout = ledger.open_checkout(FIFTY)
     clock.advance(19)
@@ -181,7 +181,7 @@ def test_the_automatic_payer_pays_at_its_time(open_ledger, clock):
     assert ledger.balance() == ledger.usage().credit_balance == 60
 
 
-def test_an_automatic_payer_slower_than_the_expiry_pays_nothing(open_ledger, clock):
+def test_pay_after_pays_nothing_after_the_expiry(open_ledger, clock):
     ledger = open_ledger(pay_after=60, checkout_ttl=60)
     checkout = ledger.open_checkout(FIFTY)
     clock.advance(120)
@@ -189,7 +189,7 @@ def test_an_automatic_payer_slower_than_the_expiry_pays_nothing(open_ledger, clo
     assert ledger.balance() == 10
 
 
-def test_a_stored_card_is_charged_at_once_when_that_is_switched_on(open_ledger):
+def test_stored_card_is_charged_at_once_if_set(open_ledger):
     ledger = open_ledger(charge_stored_card=True)
     assert ledger.open_checkout(FIFTY).status == "completed"
     assert ledger.balance() == 60
@@ -197,7 +197,7 @@ def test_a_stored_card_is_charged_at_once_when_that_is_switched_on(open_ledger):
     assert open_ledger(charge_stored_card=True, stored_card=False).open_checkout(FIFTY).status == "pending"
 
 
-def test_an_idempotency_key_is_honoured_or_ignored(open_ledger):
+def test_idempotency_key_is_honoured_or_ignored(open_ledger):
     honouring, ignoring = open_ledger(idempotency="honour"), open_ledger()
     first = honouring.open_checkout(FIFTY, "key")
     assert honouring.open_checkout(FIFTY, "key") == first
@@ -207,33 +207,3 @@ def test_an_idempotency_key_is_honoured_or_ignored(open_ledger):
         honouring.open_checkout(Order(kind="topup", amount=51), "key")
     assert len(honouring.checkouts()) == 3
     assert ignoring.open_checkout(FIFTY, "key").id != ignoring.open_checkout(FIFTY, "key").id
-
-
-def test_time_never_goes_back(clock):
-    with pytest.raises(InvalidValueError):
-        clock.advance(-1)
-    assert clock.now() == NOON
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("credits", "NaN"),
-        ("credits", "lots"),
-        ("credits", -1),
-        ("credits", True),
-        ("credits", 10**12),
-        ("credits_per_dollar", 0),
-        ("checkout_ttl", 0),
-        ("pay_after", "-1"),
-        ("dialect", "french"),
-        ("idempotency", True),
-        ("api_key", ""),
-        ("api_key", "sk-\n"),
-        ("stored_card", 1),
-        ("colour", "red"),
-    ],
-)
-def test_a_wrong_setting_is_named(name, value):
-    with pytest.raises(InvalidValueError, match=name):
-        Settings.create({name: value})

@@ -1,4 +1,4 @@
-"""Which faults are asked for, and which one a call meets. What a fault does on the wire is in `gateway`."""
+"""The faults of calls: their checks, and which fault a call meets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import fnmatch
 import itertools
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
-from airflow_provider_videodb.emulator.account.values import boolean_of, decimal_of, text_of, whole_of
-from airflow_provider_videodb.emulator.http.errors import InvalidValueError, NotFoundError
+from airflow_provider_videodb.emulator.errors import InvalidValueError, NotFoundError
+from airflow_provider_videodb.emulator.values import boolean_of, decimal_of, text_of, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,41 +27,39 @@ FaultKind = Literal[
     "slow_body",
 ]
 
-# Whether the work is done unless the caller says otherwise, and where the caller has no say.
-_USUAL_WORK: dict[FaultKind, bool] = {
-    "refuse": False,
-    "drop_before": False,
-    "drop_after": True,
-    "hang": False,
-    "status": False,
-    "html": False,
-    "truncated": True,
-    "redirect": False,
-    "slow_body": True,
-}
+# These kinds carry the request out by default. For the fixed kinds the default cannot be changed.
+_WORK_BY_DEFAULT = frozenset({"drop_after", "truncated", "slow_body"})
 _FIXED_WORK = frozenset({"refuse", "drop_before", "drop_after", "slow_body"})
 _ERROR_STATUSES = (400, 599)
 _STATUSES: dict[FaultKind, tuple[int, int]] = {"redirect": (301, 308), "html": (200, 599)}
 _BODILESS_STATUSES = (204, 304)
 _MOST_TEXT = 1_000_000
+_MOST_CALLS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """
-    A fault as it was asked for; `FaultBoard.add` checks it.
+    A fault, checked by `FaultBoard.add`.
 
-    :param kind: ``refuse`` resets the connection, with no byte read as work and none answered. ``drop_before`` reads
-        the request and closes. ``drop_after`` does the work and closes. ``hang`` holds the call for `seconds` of
-        emulator time, or until cleared; then it answers if the work was done and closes if not. ``status`` answers
-        `status` with `body` and `headers`. ``html`` answers a page with `status`, which is 200 unless given.
-        ``truncated`` announces more bytes than it sends. ``redirect`` answers `status` to `location`. ``slow_body``
-        answers, spread over `seconds`.
-    :param method: the HTTP method it is for; None for all.
-    :param path: a path or a pattern with ``*``; None for every API call, but not for the checkout pages.
-    :param times: how many calls meet it; None until cleared.
-    :param skip: how many matching calls pass unharmed first.
-    :param work: whether the request is carried out before the fault shows; None takes what is usual for the kind.
+    - ``refuse`` resets the connection before it reads the request.
+    - ``drop_before`` reads the request and closes the connection.
+    - ``drop_after`` carries the request out and closes the connection, so the response is lost.
+    - ``hang`` holds the call for `seconds`, or until the fault is cleared. Then it responds if `work` is true, and
+      closes the connection if not.
+    - ``status`` responds with `status`, `headers` and `body`.
+    - ``html`` responds with an HTML page and `status`, 200 by default.
+    - ``redirect`` responds with `status`, 302 by default, and `location`.
+    - ``truncated`` closes the connection after half of the body.
+    - ``slow_body`` spreads the body over `seconds`, 1 by default.
+
+    :param method: the HTTP method. None matches every method.
+    :param path: a path, or a pattern with ``*``. None matches every API call, but no page.
+    :param times: how many calls meet the fault. None keeps it until it is cleared.
+    :param skip: how many matching calls pass before.
+    :param work: whether the emulator carries the request out before it fails. By default only ``drop_after``,
+        ``truncated`` and ``slow_body`` do.
+    :param seconds: emulator time.
     """
 
     kind: FaultKind
@@ -77,14 +76,14 @@ class Fault:
     id: str = ""
 
     def matches(self, method: str, path: str, *, is_page: bool) -> bool:
-        """Tell whether a call is one this fault is for."""
+        """Whether this fault is for the call."""
         if self.method not in (None, method):
             return False
         return not is_page if self.path is None else fnmatch.fnmatchcase(path, self.path)
 
 
 class FaultFields(TypedDict, total=False):
-    """The fields of `Fault` that a caller may give, plus `retry_after`: that header, sent as it is given."""
+    """The arguments of a fault; `retry_after` sets the Retry-After header."""
 
     method: str | None
     path: str | None
@@ -100,17 +99,17 @@ class FaultFields(TypedDict, total=False):
 
 
 class FaultBoard:
-    """The faults in force, oldest first. A call meets the first one that matches and has uses left."""
+    """The active faults. A call meets the oldest one that matches."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self._faults: dict[str, Fault] = {}
         self._met: dict[str, int] = {}
-        # Also those whose uses are spent: a call may still be held by one of them.
+        # A fault that is used up may still hold a call, so it stays here until it is cleared.
         self._uncleared: set[str] = set()
 
     def add(self, values: Mapping[str, Any]) -> Fault:
-        """Put a fault up and return it with its id; raise `InvalidValueError` naming what is wrong."""
+        """Check a fault, activate it and return it."""
         fault = fault_of(values, fault_id=f"fault-{next(self._numbers)}")
         self._faults[fault.id] = fault
         self._met[fault.id] = 0
@@ -118,7 +117,7 @@ class FaultBoard:
         return fault
 
     def take(self, method: str, path: str, *, is_page: bool) -> Fault | None:
-        """Return the fault a call meets and count it as met."""
+        """Return the fault that a call meets, and count it."""
         for fault in list(self._faults.values()):
             if not fault.matches(method, path, is_page=is_page):
                 continue
@@ -131,28 +130,28 @@ class FaultBoard:
         return None
 
     def remove(self, fault_id: str) -> None:
-        """Take one fault down; the calls it holds are let go."""
+        """Remove one fault and release the calls that it holds."""
         if fault_id not in self._uncleared:
             raise NotFoundError(f"no fault {fault_id}")
         self._uncleared.discard(fault_id)
         self._faults.pop(fault_id, None)
 
     def clear(self) -> None:
-        """Take every fault down; the calls they hold are let go."""
+        """Remove every fault and release the calls that they hold."""
         self._faults.clear()
         self._uncleared.clear()
 
     def holds(self, fault_id: str) -> bool:
-        """Tell whether calls that met this fault are still held by it."""
+        """Whether this fault still holds its calls."""
         return fault_id in self._uncleared
 
     def all(self) -> list[Fault]:
-        """Return the faults in force."""
+        """Return the active faults, oldest first."""
         return list(self._faults.values())
 
 
 def fault_of(values: Mapping[str, Any], *, fault_id: str) -> Fault:
-    """Check `values`, the fields of `Fault` plus `retry_after`, and return the fault."""
+    """Return the fault that checked `values` describe."""
     kind: Any = values.get("kind")
     if kind not in get_args(FaultKind):
         raise InvalidValueError(f"kind must be one of {', '.join(get_args(FaultKind))}, got {kind!r}")
@@ -172,7 +171,7 @@ def fault_of(values: Mapping[str, Any], *, fault_id: str) -> Fault:
 
 
 def _complete(kind: FaultKind, given: dict[str, Any]) -> None:
-    """Check what one kind alone needs."""
+    """Apply the defaults and rules of one kind."""
     if kind == "redirect":
         given.setdefault("status", 302)
         if not given.get("location"):
@@ -188,16 +187,16 @@ def _complete(kind: FaultKind, given: dict[str, Any]) -> None:
 
 
 def _work(kind: FaultKind, wanted: bool | None) -> bool:  # noqa: FBT001 - a value being checked, not a switch
-    usual = _USUAL_WORK[kind]
-    if wanted is not None and wanted != usual and kind in _FIXED_WORK:
-        raise InvalidValueError(f"{kind} always has work={str(usual).lower()}")
-    return usual if wanted is None else wanted
+    default = kind in _WORK_BY_DEFAULT
+    if wanted is not None and wanted != default and kind in _FIXED_WORK:
+        raise InvalidValueError(f"{kind} always has work={str(default).lower()}")
+    return default if wanted is None else wanted
 
 
 def _header(name: str, value: object) -> str:
     text = text_of(name, value)
     if not (text.isascii() and text.isprintable()):
-        raise InvalidValueError(f"{name} must be printable ASCII: it is sent as a header")
+        raise InvalidValueError(f"{name} must be printable ASCII, because it is sent as a header")
     return text
 
 
@@ -207,31 +206,11 @@ def _headers(name: str, value: object) -> dict[str, str]:
     return {_header("header name", key): _header(str(key), item) for key, item in value.items()}
 
 
-def _method(name: str, value: object) -> str:
-    return text_of(name, value).upper()
-
-
 def _path(name: str, value: object) -> str:
     text = text_of(name, value)
     if not text.startswith(("/", "*")):
         raise InvalidValueError(f"{name} must start with / or *, got {text!r}")
     return text
-
-
-def _count(name: str, value: object) -> int:
-    return whole_of(name, value, at_least=1, at_most=1_000_000)
-
-
-def _skip(name: str, value: object) -> int:
-    return whole_of(name, value, at_least=0, at_most=1_000_000)
-
-
-def _status(name: str, value: object) -> int:
-    return whole_of(name, value, at_least=200, at_most=599)
-
-
-def _seconds(name: str, value: object) -> float:
-    return float(decimal_of(name, value))
 
 
 def _body(name: str, value: object) -> str:
@@ -243,13 +222,13 @@ def _body(name: str, value: object) -> str:
 
 
 _CHECKS: dict[str, Any] = {
-    "method": _method,
+    "method": lambda name, value: text_of(name, value).upper(),
     "path": _path,
-    "times": _count,
-    "skip": _skip,
+    "times": partial(whole_of, at_least=1, at_most=_MOST_CALLS),
+    "skip": partial(whole_of, at_least=0, at_most=_MOST_CALLS),
     "work": boolean_of,
-    "seconds": _seconds,
-    "status": _status,
+    "seconds": lambda name, value: float(decimal_of(name, value)),
+    "status": partial(whole_of, at_least=200, at_most=599),
     "headers": _headers,
     "body": _body,
     "location": _header,

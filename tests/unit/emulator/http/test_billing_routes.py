@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-
-from airflow_provider_videodb.emulator.server import Emulator
 
 ROUTES = [
     ("GET", "/billing/usage"),
@@ -31,7 +27,7 @@ def assert_refused(response, status, code):
     assert set(body) == {"success", "message", "error_code"}
 
 
-def test_openapi_dialect(emulator, api):
+def test_openapi_dialect_responds_as_documented(emulator, api):
     emulator.charge("0.5", "index_scenes")
     assert api.get("/billing/usage").json() == {
         "success": True,
@@ -62,7 +58,7 @@ def test_openapi_dialect(emulator, api):
     }
 
 
-def test_sample_dialect(emulator, api, speak):
+def test_sample_dialect_responds_as_the_sample_code_reads(emulator, api, speak):
     speak("sample")
     emulator.charge(1)
     usage = api.get("/billing/usage").json()
@@ -84,7 +80,7 @@ def test_sample_dialect(emulator, api, speak):
 
 
 @pytest.mark.parametrize("dialect", ["openapi", "sample"])
-def test_both_request_dialects_are_read_by_both(emulator, api, speak, dialect):
+def test_requests_of_both_dialects_are_understood(emulator, api, speak, dialect):
     speak(dialect)
     api.post("/billing/auto_recharge", {"enabled": True, "threshold": 1, "amount": 2})
     assert (emulator.auto_recharge.threshold, emulator.auto_recharge.amount) == (1, 2)
@@ -97,7 +93,7 @@ def test_both_request_dialects_are_read_by_both(emulator, api, speak, dialect):
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("dialect", ["openapi", "sample"])
-def test_a_wrong_or_missing_key_is_401_and_does_nothing(emulator, api, *, method, path, dialect):
+def test_wrong_or_missing_key_is_401_and_changes_nothing(emulator, api, *, method, path, dialect):
     emulator.change_settings(dialect=dialect)
     body = {"amount": 50, "enabled": True, "threshold": 1}
     assert_refused(api(method, path, json=body, headers={"x-access-token": "sk-wrong"}), 401, "unauthorized")
@@ -152,7 +148,7 @@ BAD_RECHARGES = [
     + [("/billing/checkout", body) for body in BAD_CHECKOUTS]
     + [("/billing/auto_recharge", body) for body in BAD_RECHARGES],
 )
-def test_bad_input_is_400_and_does_nothing(emulator, api, path, body):
+def test_bad_input_is_400_and_changes_nothing(emulator, api, path, body):
     assert_refused(api.post(path, body), 400, "invalid_request")
     assert emulator.checkouts() == []
     assert emulator.auto_recharge.amount == 0
@@ -177,12 +173,12 @@ def test_bad_input_is_400_and_does_nothing(emulator, api, path, body):
     ],
     ids=lambda body: body[:30],
 )
-def test_a_body_that_is_no_json_object_of_sane_size_is_400(emulator, api, body):
+def test_body_must_be_a_json_object_of_limited_size(emulator, api, body):
     assert_refused(api("POST", "/billing/topup", data=body), 400, "invalid_request")
     assert emulator.checkouts() == []
 
 
-def test_whole_dollars_may_be_written_as_a_float(emulator, api):
+def test_whole_dollars_may_be_a_float(emulator, api):
     assert api.post("/billing/topup", {"amount": 50.0}).status_code == 200
     assert emulator.checkouts()[0].amount == 50
 
@@ -208,16 +204,7 @@ def test_lists_are_paged(emulator, api, path):
     assert api.get(f"{path}?offset=500").json()["data"] == []
 
 
-def test_unknown_routes_and_wrong_methods_have_the_same_shape(api):
-    assert_refused(api.get("/billing/nothing"), 404, "not_found")
-    assert_refused(api.get("/billing/usage/"), 404, "not_found")
-    for method, path in [("PUT", "/billing/usage"), ("GET", "/billing/topup"), ("DELETE", "/billing/checkouts")]:
-        refused = api(method, path)
-        assert_refused(refused, 405, "method_not_allowed")
-        assert refused.headers["allow"]
-
-
-def test_an_idempotency_key_brings_the_same_link_back(emulator, api):
+def test_idempotency_key_returns_the_same_link(emulator, api):
     emulator.change_settings(idempotency="honour")
     key = {"headers": {"Idempotency-Key": "dag/run/task/0"}}
     first = api.post("/billing/topup", {"amount": 50}, **key).json()
@@ -229,46 +216,8 @@ def test_an_idempotency_key_brings_the_same_link_back(emulator, api):
     assert_refused(api.post("/billing/topup", {"amount": 50}, **too_long), 400, "invalid_request")
 
 
-def test_amounts_are_json_numbers_that_print_as_they_were_given(emulator, api):
+def test_amounts_are_json_numbers_without_rounding(emulator, api):
     emulator.set_balance("100.1")
     assert '"credit_balance":100.1,' in api.get("/billing/usage").text
     emulator.set_balance(100)
     assert '"credit_balance":100,' in api.get("/billing/usage").text
-
-
-def test_the_log_tells_what_was_asked_and_never_the_key(emulator, api):
-    key = emulator.api_key
-    api.post("/billing/topup", {"amount": 50, "note": key}, headers={"Idempotency-Key": "k1", "User-Agent": "tests/1"})
-    api.get(f"/billing/usage?key={key}", headers={"x-access-token": "sk-wrong"})
-    topup, usage = emulator.calls()
-    assert (topup.method, topup.path, topup.status, topup.accepted, topup.done) == (
-        "POST",
-        "/billing/topup",
-        200,
-        True,
-        True,
-    )
-    assert json.loads(topup.body)["amount"] == 50
-    assert topup.headers["idempotency-key"] == "k1"
-    assert topup.headers["user-agent"] == "tests/1"
-    assert (usage.status, usage.accepted) == (401, False)
-    assert key not in repr(emulator.calls())
-    assert "sk-wrong" not in repr(emulator.calls())
-
-
-def test_two_emulators_share_nothing():
-    with Emulator(credits=1, api_key="sk-one") as one, Emulator(credits=2, api_key="sk-two") as two:
-        one.charge(1)
-        assert (one.balance, two.balance) == (0, 2)
-        assert one.base_url != two.base_url
-
-
-def test_a_failure_of_the_emulator_itself_is_answered_and_logged(emulator, api, monkeypatch, caplog):
-    def broken():
-        raise ZeroDivisionError("a bug")
-
-    monkeypatch.setattr(emulator.world.ledger, "usage", broken)
-    assert_refused(api.get("/billing/usage"), 500, "internal_error")
-    assert (emulator.calls()[0].status, emulator.calls()[0].accepted) == (500, False)
-    assert "The emulator failed at GET /billing/usage" in caplog.text
-    assert "a bug" in caplog.text

@@ -1,11 +1,10 @@
-"""A list that does not show the truth: states that flip, checkouts that are forgotten, foreign entries."""
+"""A list with wrong, hidden and foreign entries."""
 
 from __future__ import annotations
 
 import pytest
-import requests
 
-from airflow_provider_videodb.emulator.http.errors import InvalidValueError, NotFoundError
+from airflow_provider_videodb.emulator.errors import InvalidValueError, NotFoundError
 
 FOREIGN = {"id": "cs_foreign", "amount": None, "currency": "eur", "status": "weird", "created_at": "yesterday"}
 
@@ -41,22 +40,14 @@ def statuses(listed, made):
     return read
 
 
-@pytest.fixture
-def control(emulator):
-    def call(method, path, json=None):
-        return requests.request(method, f"{emulator.base_url}/_emulator{path}", json=json, timeout=10)
-
-    return call
-
-
-def test_a_shown_status_lasts_for_so_many_reads_of_all_pages(emulator, made, statuses):
+def test_shown_status_lasts_for_its_number_of_reads(emulator, made, statuses):
     emulator.show_checkout_as(made[2], status="expired", times=2)
     for shown in ("expired", "expired", "pending"):
         assert statuses() == ["pending", "pending", shown]
     assert emulator.checkout(made[2]).status == "pending"
 
 
-def test_a_fault_of_the_list_may_begin_later(emulator, made, statuses):
+def test_list_fault_may_begin_later(emulator, made, statuses):
     emulator.show_checkout_as(made[0], status="processing", skip=1, times=1)
     emulator.hide_checkout(made[1], skip=2)
     assert statuses() == ["pending", "pending", "pending"]
@@ -64,7 +55,7 @@ def test_a_fault_of_the_list_may_begin_later(emulator, made, statuses):
     assert statuses() == statuses() == ["pending", "hidden", "pending"]
 
 
-def test_what_is_shown_otherwise_can_still_be_paid(emulator, made, statuses):
+def test_checkout_with_a_list_fault_can_be_paid(emulator, made, statuses):
     emulator.show_checkout_as(made[0], status="expired")
     emulator.hide_checkout(made[1])
     for checkout_id in made[:2]:
@@ -74,7 +65,7 @@ def test_what_is_shown_otherwise_can_still_be_paid(emulator, made, statuses):
     assert statuses() == ["completed", "completed", "pending"]
 
 
-def test_any_field_can_be_shown_otherwise_until_the_next_fault(emulator, made, listed):
+def test_any_field_can_be_wrong_until_the_next_fault(emulator, made, listed):
     emulator.show_checkout_as(made[0], amount="many", created_at=None, currency="eur")
     assert listed()[0] == {
         "id": made[0],
@@ -88,7 +79,7 @@ def test_any_field_can_be_shown_otherwise_until_the_next_fault(emulator, made, l
 
 
 @pytest.mark.parametrize("dialect", ["openapi", "sample"])
-def test_foreign_entries_are_shown_as_they_are(emulator, api, dialect):
+def test_foreign_entries_are_listed_unchecked(emulator, api, dialect):
     emulator.change_settings(dialect=dialect)
     for entry in ({"anything": [1, {}]}, {"id": "\ud800", "amount": -5}, FOREIGN):
         emulator.add_foreign_checkout(**entry)
@@ -101,7 +92,7 @@ def test_foreign_entries_are_shown_as_they_are(emulator, api, dialect):
     assert emulator.checkouts() == []
 
 
-def test_the_list_can_be_made_to_lie_over_http(emulator, control, made, statuses, listed):
+def test_list_faults_can_be_set_over_http(emulator, control, made, statuses, listed):
     for path, body in (
         (f"/checkouts/{made[0]}/show_as", {"fields": {"status": "expired"}, "times": 1}),
         (f"/checkouts/{made[1]}/hide", {"skip": 1}),
@@ -128,11 +119,11 @@ def test_the_list_can_be_made_to_lie_over_http(emulator, control, made, statuses
         ("/checkouts/{made}/hide", {"skip": -1}, 400),
     ],
 )
-def test_a_wrong_fault_of_the_list_is_refused(control, made, path, body, status):
+def test_wrong_list_fault_is_refused_over_http(control, made, path, body, status):
     assert control("POST", path.format(made=made[0]), body).status_code == status
 
 
-def test_a_wrong_fault_of_the_list_is_refused_in_python(emulator, made):
+def test_wrong_list_fault_is_refused_in_python(emulator, made):
     with pytest.raises(NotFoundError):
         emulator.hide_checkout("cs_test_x")
     for fields in ({}, {"amount": object()}):
@@ -140,7 +131,7 @@ def test_a_wrong_fault_of_the_list_is_refused_in_python(emulator, made):
             emulator.show_checkout_as(made[0], **fields)
 
 
-def test_a_reset_lets_the_list_show_the_truth(emulator, listed):
+def test_reset_removes_list_faults(emulator, listed):
     emulator.add_foreign_checkout(**FOREIGN)
     emulator.reset()
     assert listed() == []
