@@ -45,9 +45,9 @@ mutants: $(READY) ## Break the money code in 1,800 ways, list what no test notic
 	$(PYTHON_IN_VENV) -m mutmut run
 	$(PYTHON_IN_VENV) -m mutmut results
 
-distributed: $(READY) ## Hurt a distributed Airflow while it buys: two workers, two triggerers (about four minutes)
+distributed: $(READY) ## Kill parts of a distributed Airflow during purchases: two workers, two triggerers (about four minutes)
 	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group distributed
-	@$(PYTHON_IN_VENV) -m tests.chaos.run
+	@$(PYTHON_IN_VENV) -m pytest -q -s tests/chaos/test_distributed.py
 
 fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 examples)
 	PURCHASE_MACHINE_EXAMPLES=10000 $(PYTHON_IN_VENV) -m pytest tests/unit/purchases/test_purchase_machine.py

@@ -1,1 +1,1 @@
-"""`make bench`: what waiting costs here, side by side with what a user would pick instead."""
+"""`make bench`: measure what a waiting task costs, here and elsewhere."""

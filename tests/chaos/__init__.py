@@ -1,1 +1,1 @@
-"""A real distributed Airflow on loopback that is hurt while it buys: `make distributed`."""
+"""`make distributed`: a distributed Airflow whose parts are killed during purchases."""
