@@ -1,1 +1,1 @@
-"""A real Airflow and the VideoDB emulator on loopback: `make demo`, `make ui` and the live tests stand on it."""
+"""`make demo` and `make ui`: the provider in a real Airflow."""

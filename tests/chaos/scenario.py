@@ -33,7 +33,7 @@ _OUTAGE_SECONDS = 30
 #: Pauses double while polls fail, so the last pause is about as long as the outage.
 _LONGEST_PAUSE_SECONDS = _OUTAGE_SECONDS + 2 * POLL_SECONDS
 _WATCH_SECONDS = 6 * POLL_SECONDS
-_WAIT_SECONDS = 240
+_WAIT_SECONDS = 600
 _CHECK_EVERY_SECONDS = 2.0
 
 

@@ -18,9 +18,7 @@ def test_distributed_airflow_pays_each_top_up_once(tmp_path: Path) -> None:
     end_on_sigterm()
     logs = tmp_path / "logs"
     found = programs()
-    say(
-        f"\nStarting PostgreSQL, Redis, two workers, two triggerers and the rest of Airflow.\nTheir logs are in {logs}."
-    )
+    say(f"\nStarting PostgreSQL, Redis and Airflow with two workers and two triggerers. Their logs are in\n{logs}\n")
     with Emulator(credits=0) as one, Emulator(credits=0) as other, services(found, logs) as urls:
         emulators = {"one": one, "other": other}
         connections = {f"videodb_{name}": emulator.connection for name, emulator in emulators.items()}
