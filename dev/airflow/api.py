@@ -1,4 +1,4 @@
-"""A client of Airflow's REST API, for demo and tests."""
+"""A client of Airflow's REST API."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ class AirflowApi:
                 return entries
 
     def log_in(self) -> None:
-        """Send the admin's token from now on, as Airflow 3.2 requires."""
+        """Send the admin's token, which Airflow 3.2 requires."""
         response = self._session.get(f"{self.url}/auth/token", timeout=REQUEST_SECONDS)
         response.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 
     def warm_up(self) -> None:
-        """Load the workers' API now, instead of during the first task."""
+        """Load the workers' API before the first task."""
         self._session.get(f"{self.url}/execution/health", timeout=REQUEST_SECONDS).raise_for_status()
 
     def close(self) -> None:
-        """Close the connections, so that the API server can stop at once."""
+        """Close the connections."""
         self._session.close()
 
     def health(self) -> dict[str, str]:
-        """Return the status by component, or nothing before Airflow responds."""
+        """Return the status of each component."""
         try:
             report = self.request("GET", "/monitor/health")
         except (requests.ConnectionError, AirflowApiError):
@@ -70,12 +70,16 @@ class AirflowApi:
         return {name: part["status"] for name, part in report.items() if part.get("status")}
 
     def import_errors(self) -> list[str]:
-        """Return one text per DAG file that Airflow cannot import."""
+        """Return why Airflow cannot import DAG files."""
         errors = self.request("GET", "/importErrors")["import_errors"]
         return [f"{error['filename']}\n{error['stack_trace']}" for error in errors]
 
     def wait_for_dag(self, dag_id: str, *, timeout: float = 60) -> None:
-        """Wait until Airflow has parsed the DAG, or fail on an import error."""
+        """
+        Wait until Airflow has parsed the DAG.
+
+        It fails at once if Airflow cannot import a DAG file.
+        """
 
         def parsed() -> bool:
             if errors := self.import_errors():
@@ -92,7 +96,7 @@ class AirflowApi:
         return DagRun(self, dag_id, run["dag_run_id"])
 
     def pool(self, name: str = "default_pool") -> dict[str, Any]:
-        """Return how many slots of a pool are running, deferred and so on."""
+        """Return the slots of a pool, by state."""
         pool: dict[str, Any] = self.request("GET", f"/pools/{name}")
         return pool
 
@@ -141,7 +145,7 @@ class DagRun:
         return task
 
     def xcom(self, task_id: str, key: str = "return_value", *, map_index: int = -1) -> Any:
-        """Return what a task pushed under a key, or `None`."""
+        """Return an XCom value of a task, or `None`."""
         query = {"xcom_key_pattern": key, "map_index": map_index}
         path = f"{self._path}/taskInstances/{task_id}/xcomEntries"
         entries = self.api.request("GET", path, params=query)["xcom_entries"]
@@ -151,13 +155,13 @@ class DagRun:
         return self.api.request("GET", f"{path}/{key}", params=query)["value"]
 
     def links(self, task_id: str, *, map_index: int = -1) -> dict[str, str | None]:
-        """Return the links of a task, by the text on their button."""
+        """Return the links of a task, by button."""
         path = f"{self._path}/taskInstances/{task_id}/links"
         links = self.api.request("GET", path, params={"map_index": map_index})["extra_links"]
         return dict(links)
 
     def log(self, task_id: str, *, try_number: int = 1, map_index: int = -1) -> list[dict[str, Any]]:
-        """Return the lines of one try's log; each has an `event`."""
+        """Return the log of one try, line by line."""
         path = f"{self._path}/taskInstances/{task_id}/logs/{try_number}"
         query = {"full_content": True, "map_index": map_index}
         lines: list[dict[str, Any]] = self.api.request("GET", path, params=query)["content"]
@@ -175,7 +179,7 @@ class DagRun:
         return self.api.pages("/eventLogs", "event_logs", **query)
 
     def set_task_state(self, task_id: str, state: str) -> None:
-        """Mark a task as `success`, `failed` or `skipped`, as the UI does."""
+        """Mark a task, as the UI's buttons do."""
         self.api.request("PATCH", f"{self._path}/taskInstances/{task_id}", json={"new_state": state})
 
     def clear(self, *task_ids: str) -> None:
@@ -191,7 +195,11 @@ class DagRun:
         self.api.request("POST", f"/dags/{self.dag_id}/clearTaskInstances", json=body)
 
     def wait_for_task(self, task_id: str, *states: str, timeout: float = 60, map_index: int = -1) -> str:
-        """Wait until a task is in one of the states, or fail when it cannot be."""
+        """
+        Wait until a task has one of these states.
+
+        It fails at once if the task ends in another one.
+        """
 
         def reached() -> str | None:
             state: str | None = self.task(task_id, map_index=map_index)["state"]
@@ -204,7 +212,7 @@ class DagRun:
         return until(reached, timeout=timeout, what=f"{task_id} to be {' or '.join(states)}")
 
     def wait(self, *, timeout: float = 60) -> str:
-        """Wait until the run has finished and return its state."""
+        """Wait for the end and return the state."""
 
         def finished() -> str | None:
             state = self.state()

@@ -1,4 +1,4 @@
-"""A real Airflow on loopback, with a process per component."""
+"""A real Airflow on loopback."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class AirflowInstance:
         return done.stdout
 
     def wait_healthy(self) -> None:
-        """Wait for every component's heartbeat, or fail when one has died."""
+        """Wait until every component is healthy."""
 
         def healthy() -> bool:
             for child in self._children.values():
@@ -125,12 +125,12 @@ class AirflowInstance:
         self._children[name].kill()
 
     def restart(self, name: str) -> None:
-        """Stop a component if it still runs, and start it."""
+        """Stop a component, and start it again."""
         self._children[name].stop()
         self._children[name].start()
 
     def pids(self, name: str) -> list[int]:
-        """Return the process ids of a component, its workers and their tasks."""
+        """Return the processes of a component and its tasks."""
         return self._children[name].members()
 
     def all_pids(self) -> list[int]:

@@ -25,7 +25,7 @@ _TAIL_LINES = 40
 
 
 class ProcessDiedError(RuntimeError):
-    """A process has ended too early; the text ends with its log."""
+    """A process ended too early."""
 
 
 class ChildProcess:
@@ -84,7 +84,7 @@ class ChildProcess:
             self._process.terminate()
 
     def stop(self) -> None:
-        """Send SIGTERM, then SIGKILL to what is left of the session."""
+        """Send SIGTERM, then SIGKILL to the whole session."""
         self.ask_to_stop()
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -145,7 +145,7 @@ def free_port() -> int:
 
 def until(check: Callable[[], T | None], *, timeout: float, what: str, interval: float = 0.25) -> T:
     """
-    Call `check` until its result is true, and return the result.
+    Return the first true result of `check`.
 
     :param timeout: seconds until it raises `TimeoutError`.
     :param what: what we wait for, for the error.
@@ -162,7 +162,11 @@ def until(check: Callable[[], T | None], *, timeout: float, what: str, interval:
 
 
 def stop_together(children: Iterable[ChildProcess]) -> None:
-    """Stop processes at the same time, despite a second Ctrl-C."""
+    """
+    Stop processes at the same time.
+
+    A second Ctrl-C does not interrupt it.
+    """
     children = list(children)
     with undisturbed():
         for child in children:
@@ -186,7 +190,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def end_on_sigterm() -> None:
-    """Exit by an exception on SIGTERM and SIGHUP, so that `with` cleans up."""
+    """Turn SIGTERM and SIGHUP into an exception, for cleanup."""
 
     def leave(number: int, _: object) -> None:
         raise SystemExit(128 + number)

@@ -1,1 +1,1 @@
-"""`make bench`: measure what a waiting task costs, here and elsewhere."""
+"""Measures what a waiting task costs."""

@@ -1,4 +1,4 @@
-"""`python -m dev.benchmarks`: measure, print the table, write the page."""
+"""Measure, print the table, and write the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dev.demo.console import say
 
 
 def main() -> int:
-    """Measure every way to wait, and return 0 whatever the figures are."""
+    """Measure. Return 0 whatever the figures are."""
     parser = argparse.ArgumentParser(prog="python -m dev.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="check that everything runs; do not write the page")
     options = parser.parse_args()

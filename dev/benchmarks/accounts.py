@@ -1,4 +1,4 @@
-"""Many tasks wait for many accounts whose API is slow."""
+"""Many tasks wait for many slow accounts."""
 
 from __future__ import annotations
 

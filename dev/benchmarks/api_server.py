@@ -1,5 +1,5 @@
 """
-A minimal VideoDB: it sends one fixed response and counts requests.
+A minimal VideoDB that counts requests.
 
 `HttpSensor` sends thousands of requests per second, at which the package's emulator would be the bottleneck. So every
 contender is measured against this server.
@@ -67,7 +67,7 @@ class Account:
         self.enough = False
 
     async def give_credits_after_next_response(self) -> float:
-        """Let the credits arrive after one more low response, and return when they did."""
+        """Let the credits arrive after one more low response."""
         self._next_response = asyncio.get_running_loop().create_future()
         return await self._next_response
 
@@ -76,7 +76,7 @@ class Account:
         return sum(map(len, self.by_key(since=since, until=until).values()))
 
     def by_key(self, *, since: float, until: float | None = None) -> dict[str, list[float]]:
-        """Return when the requests of this time arrived, by API key."""
+        """Return when requests arrived, by API key."""
         end = time.monotonic() if until is None else until
         return {key: at[bisect_left(at, since) : bisect_left(at, end)] for key, at in self.received.items()}
 
@@ -91,14 +91,18 @@ class Account:
         return head + body
 
     def on_response_sent(self) -> None:
-        """Let the credits arrive if they were to arrive now."""
+        """Let the credits arrive if they are due."""
         if self._next_response is not None and not self._next_response.done():
             self.enough = True
             self._next_response.set_result(time.monotonic())
 
 
 class _Http(asyncio.Protocol):
-    """As little HTTP as a GET needs, so that the server is faster than its clients."""
+    """
+    As little HTTP as a GET needs.
+
+    So the server stays faster than its clients.
+    """
 
     def __init__(self, account: Account) -> None:
         self._account = account

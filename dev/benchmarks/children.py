@@ -1,4 +1,4 @@
-"""Processes of a measurement, and the questions we ask them."""
+"""The processes of a measurement."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FOREIGN_SETTINGS = ("AIRFLOW", "_AIRFLOW", "COV_", "COVERAGE", "PYTEST")
 
 class Child:
     """
-    A module that runs as a process inside the `with` block.
+    Runs a module as a process.
 
     Commands and replies are lines of JSON, sent over a socket that only the two processes share.
 
@@ -117,6 +117,6 @@ def with_connections(connections: Mapping[str, Mapping[str, Any]]) -> dict[str, 
 
 
 def allow_many_connections() -> None:
-    """Raise the limit of open files as far as allowed."""
+    """Raise the limit of open files."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,4 +1,4 @@
-"""Importing an operator or a sensor in a DAG file."""
+"""Imports operators and sensors, as DAG files do."""
 
 from __future__ import annotations
 

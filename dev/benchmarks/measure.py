@@ -88,7 +88,7 @@ QUICK = Plan(
 
 
 def measure(plan: Plan, home: Path) -> Results:
-    """Measure all contenders, one after the other where it matters."""
+    """Measure all contenders."""
     results = Results()
     for tasks in (*plan.counted, *plan.tasks):
         _measure_waiting(plan, home, tasks, results)

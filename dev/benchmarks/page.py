@@ -1,4 +1,4 @@
-"""The table of figures, and the page that holds it."""
+"""The table of figures and its page."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Results:
 
 
 def table(results: Results) -> str:
-    """Return the results in Markdown, with two ratios per row."""
+    """Return the results and their ratios in Markdown."""
     head = ("measure", "tasks", *_COLUMNS, f"{HTTP} / {OURS}", f"{OURS}, growth")
     measures = list(dict.fromkeys(measure for measure, _ in results.rows))
     ordered = sorted(results.rows, key=lambda row: (measures.index(row[0]), row[1]))
@@ -54,7 +54,7 @@ def table(results: Results) -> str:
 
 
 def machine() -> str:
-    """Return the date, the machine and the versions in one line."""
+    """Return the date, the machine and the versions."""
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
     memory = psutil.virtual_memory().total / 2**30
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
@@ -91,5 +91,5 @@ def _ratio(one: float | None, other: float | None) -> str:
 
 
 def _spell(figure: float | None) -> str:
-    """Return three significant digits, such as 0.41, 21.0 and 6,310."""
+    """Return three significant digits, such as 6,310."""
     return "-" if figure is None else f"{float(f'{figure:.3g}'):,g}"

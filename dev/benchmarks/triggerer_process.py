@@ -32,7 +32,7 @@ _TIMER_SECONDS = 0.005
 
 
 class _Events(deque["TriggerEventEntry"]):
-    """The runner's events, and when it emitted the last one."""
+    """The runner's events, and the time of the last."""
 
     last: float | None = None
 

@@ -16,7 +16,7 @@ _WAKE_PER_STEP = 100
 
 class SharedStreamTrigger(BaseEventTrigger):
     """
-    Waits for a balance on one of Airflow's shared streams.
+    Waits for a balance on Airflow's shared stream.
 
     One poll serves all waiters, and every response wakes all of them. It is the shortest trigger that Airflow's
     documentation of shared streams leads to, and it uses this package's client.

@@ -63,7 +63,7 @@ def measure_waiting(
 
 
 def _start_first_task(contender: Contender, api: Child, process: Triggerer, stored: StoredTrigger) -> int:
-    """Start one task, and return the memory once everything is imported and connected."""
+    """Start one task, and return the memory then."""
     process.start([stored], timeout=_LONGEST_STEP_SECONDS)
     if contender.polls:
         _wait_for_requests(api, 2)
@@ -73,7 +73,7 @@ def _start_first_task(contender: Contender, api: Child, process: Triggerer, stor
 
 @contextmanager
 def _blocks(process: Triggerer) -> Iterator[list[float]]:
-    """Append the longest time, in seconds, that the event loop is blocked inside the block."""
+    """Append the event loop's longest block, in seconds."""
     longest: list[float] = []
     process.ask("watch_loop")
     yield longest

@@ -1,4 +1,4 @@
-"""One task waits in a running Airflow, in four ways."""
+"""One task waits in a running Airflow."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def measure_workers(home: Path) -> Iterator[tuple[str, dict[str, float]]]:
 
 
 def _wait_once(run: DagRun, api: Child) -> tuple[int, float]:
-    """Return how often and for how many seconds a worker had the task."""
+    """Return a worker's starts and seconds with the task."""
     until(lambda: run.task("wait")["state"] in _WAITS, timeout=_TASK_SECONDS, what="the task to wait")
     time.sleep(_WAIT_SECONDS)
     api.ask("give_credits_after_next_response")

@@ -1,1 +1,1 @@
-"""`make demo` and `make ui`: the provider in a real Airflow."""
+"""The provider in a real Airflow."""

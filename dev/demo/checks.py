@@ -1,4 +1,4 @@
-"""What the demo checks, from outside of Airflow and VideoDB."""
+"""What the demo checks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Check:
 
 
 def check_run(env: Environment, run: DagRun, evidence: Evidence) -> list[Check]:
-    """Check the run while Airflow and the emulator are still up."""
+    """Check the run while Airflow is still up."""
     return [
         _succeeded(run),
         _paid_once(env),

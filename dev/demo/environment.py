@@ -1,4 +1,4 @@
-"""The emulator, and an Airflow that is connected to it."""
+"""An emulator and an Airflow connected to it."""
 
 from __future__ import annotations
 

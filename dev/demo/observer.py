@@ -1,4 +1,4 @@
-"""Watches a run through Airflow's REST API and the emulator."""
+"""Watches a run from outside."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Evidence:
 
 
 class Observer:
-    """Polls a run, reports what is new, and collects evidence."""
+    """Polls a run and collects evidence."""
 
     def __init__(self, env: Environment, run: DagRun) -> None:
         self.evidence = Evidence()
@@ -104,7 +104,7 @@ class Observer:
             yield Moment(datetime.now(UTC), "credit balance", number(balance), "bold")
 
     def _observe_wait(self) -> None:
-        """Record what the task uses and shows while it is deferred."""
+        """Record what the deferred task uses and shows."""
         task = self._run.task(GATE_TASK)
         if task["state"] != "deferred" or not self._has_exited():
             return
@@ -117,13 +117,13 @@ class Observer:
         self.evidence.links_while_waiting |= {link for link in links if link}
 
     def _has_exited(self) -> bool:
-        """Tell whether the process that deferred the task had time to exit."""
+        """Tell whether the deferring process had time to exit."""
         last = [event for event in self.evidence.events if event["task_id"] == GATE_TASK][-1:]
         return any(datetime.now(UTC) - when(event) > _TIME_TO_EXIT for event in last)
 
 
 def when(event: dict[str, Any]) -> datetime:
-    """Return the moment of an entry in Airflow's audit log."""
+    """Return the time of an audit log entry."""
     return datetime.fromisoformat(event["when"])
 
 
@@ -141,7 +141,7 @@ def stretches(events: list[dict[str, Any]]) -> list[Stretch]:
 
 
 def worker_seconds_during(waits: list[Stretch], all_stretches: list[Stretch]) -> float:
-    """Return how long any task ran during the waits, in seconds."""
+    """Return the seconds that tasks ran during the waits."""
     running = [stretch for stretch in all_stretches if stretch.state == "running"]
     return sum(_overlap(wait, work) for wait in waits for work in running)
 

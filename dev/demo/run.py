@@ -1,4 +1,4 @@
-"""`make demo`: run the credit gate, pay for it, and check the run."""
+"""Run the credit gate, pay, and check the run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GIVE_UP_SECONDS = 100
 
 
 def main() -> int:
-    """Run the demo, and return 0 if every check passed."""
+    """Run the demo. Return 0 if all checks passed."""
     argparse.ArgumentParser(prog="python -m dev.demo.run", description=__doc__).parse_args()
     end_on_sigterm()
     home = Path(tempfile.mkdtemp(prefix="videodb-demo-"))
@@ -75,7 +75,7 @@ def _run(home: Path) -> bool:
 
 
 def _watch(run: DagRun, observer: Observer) -> None:
-    """Print what happens until the run has finished, and pay once."""
+    """Print what happens until the end, and pay."""
     timeline = Timeline(datetime.now(UTC))
     payer = _Payer()
     give_up = time.monotonic() + _GIVE_UP_SECONDS
@@ -92,7 +92,7 @@ def _watch(run: DagRun, observer: Observer) -> None:
 
 
 class _Payer:
-    """Pays once, a few seconds after the link is there."""
+    """Pays once, seconds after the link is there."""
 
     def __init__(self) -> None:
         self._pays_at: float | None = None

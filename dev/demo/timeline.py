@@ -1,4 +1,4 @@
-"""Prints what happened in Airflow and at VideoDB, in order."""
+"""Prints what happened, in order."""
 
 from __future__ import annotations
 

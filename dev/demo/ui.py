@@ -1,4 +1,4 @@
-"""`make ui`: the same as `make demo`, but you pay."""
+"""Run the credit gate in Airflow, and you pay."""
 
 from __future__ import annotations
 

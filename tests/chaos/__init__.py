@@ -1,1 +1,1 @@
-"""`make distributed`: a distributed Airflow whose parts are killed during purchases."""
+"""Kills parts of a distributed Airflow during purchases."""

@@ -27,7 +27,7 @@ _READY_SECONDS = 120
 def cluster(
     home: Path, services: Services, *, connections: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[AirflowInstance]:
-    """Run the Airflow, and yield once every part is ready."""
+    """Run the Airflow, and yield when it is ready."""
     with AirflowInstance(
         home,
         dags_folder=_DAGS,

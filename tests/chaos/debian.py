@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis, installed from Debian where they are missing."""
+"""Finds or installs PostgreSQL and Redis."""
 
 from __future__ import annotations
 

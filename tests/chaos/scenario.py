@@ -1,4 +1,4 @@
-"""The run of the DAG, what is killed meanwhile, and what must hold."""
+"""Kills parts of Airflow during a run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Scenario:
         self._began = time.monotonic()
 
     def run(self) -> None:
-        """Start the DAG, kill and pay, and assert at each step."""
+        """Run the DAG, and assert at each step."""
         run = self._start_and_kill_worker()
         # Their second tries check what the lost POSTs bought, so VideoDB must be there for them.
         self._wait(lambda: run.count(state="running", try_number=2) > 0, "the killed tasks to be tried again")
@@ -70,7 +70,7 @@ class Scenario:
         self._assert_paid_once(run)
 
     def _start_and_kill_worker(self) -> DagRun:
-        """Start the run, and kill a worker whose tasks all wait for the response to their POST."""
+        """Kill a worker whose tasks all await a response."""
         emulator, slots = self._emulators["one"], len(WORKERS) * CONCURRENCY
         hang = emulator.add_fault("hang", method=_POST[0], path=_POST[1], times=slots, work=True)
         run = self._airflow.api.trigger(DAG_ID)
@@ -104,7 +104,7 @@ class Scenario:
         return sum(call.done for emulator in self._emulators.values() for call in emulator.calls())
 
     def _watch_polls(self, run: DagRun, *, triggerers: int) -> None:
-        """Assert that tasks share their polls, while no worker sends requests."""
+        """Assert that the waiting tasks share their polls."""
         start = datetime.now(UTC)
         time.sleep(_WATCH_SECONDS)
         end = datetime.now(UTC)
@@ -121,7 +121,7 @@ class Scenario:
         self._say(f"{TOTAL} tasks sent {count} requests in {_WATCH_SECONDS / POLL_SECONDS:g} intervals")
 
     def _kill_triggerer(self, run: DagRun) -> None:
-        """Kill a triggerer, and wait until the other runs all its triggers."""
+        """Kill a triggerer, and let the other take over."""
         before = _triggerer_of_each(run)
         self._airflow.kill(TRIGGERERS[0])
         self._say(f"{TRIGGERERS[0]} was killed")

@@ -1,4 +1,4 @@
-"""A PostgreSQL and a Redis on loopback, for one test."""
+"""A PostgreSQL and a Redis for one test."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Services:
 
 @contextmanager
 def services(programs: Programs, logs: Path) -> Iterator[Services]:
-    """Run both servers with a password, and delete their data at the end."""
+    """Run both servers, and delete their data afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="videodb-services-"))
     password = secrets.token_hex(16)
     database, broker = free_port(), free_port()

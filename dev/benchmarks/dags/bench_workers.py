@@ -1,4 +1,4 @@
-"""DAGs whose only task waits for credits, each in another way."""
+"""Four ways to wait for credits."""
 
 import requests
 from airflow.providers.http.sensors.http import HttpSensor
@@ -31,7 +31,7 @@ def bench_ours_without_a_worker() -> None:
 
 @dag(schedule=None)
 def bench_http() -> None:
-    """Wait for the end of a 404, as HttpSensor can."""
+    """Wait for the end of a 404."""
     HttpSensor(task_id="wait", endpoint="billing/usage", poke_interval=POKE_INTERVAL, deferrable=True)
 
 

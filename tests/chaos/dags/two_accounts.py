@@ -1,4 +1,4 @@
-"""200 gates and 20 top-ups on one account, 1 of each on another."""
+"""Gates and top-ups on two accounts."""
 
 from datetime import timedelta
 
