@@ -25,11 +25,11 @@ def main() -> int:
     configure_airflow(home)
 
     # These import Airflow, which reads its environment only once.
-    from dev.benchmarks.measure import FULL, QUICK, measure
+    from dev.benchmarks.measure import QUICK, Plan, measure
     from dev.benchmarks.page import PAGE, machine, table, write_page
 
     try:
-        figures = table(measure(QUICK if options.quick else FULL, home))
+        figures = table(measure(QUICK if options.quick else Plan(), home))
     finally:
         shutil.rmtree(home, ignore_errors=True)
     say(f"\n{figures}\n\n{machine()}\n\nMeasured in {time.monotonic() - started:.0f} s.")

@@ -33,46 +33,26 @@ _FEW_TASKS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """
-    How much to measure.
+    """How much to measure, in full by default."""
 
-    :param counted: numbers of waiting tasks for which we only count requests.
-    :param tasks: numbers of waiting tasks for which we measure everything.
-    :param interval: seconds between polls, the same for every contender.
-    :param intervals: for how many of them requests and CPU are measured.
-    :param account_tasks: how many tasks wait for the slow accounts.
-    :param account_interval: seconds between polls of the slow accounts.
-    :param latency: seconds until a slow account responds.
-    :param import_runs: how often each import is timed.
-    :param live: also measure workers, which takes a whole Airflow.
-    """
-
-    counted: tuple[int, ...]
-    tasks: tuple[int, ...]
-    interval: float
-    intervals: int
-    accounts: int
-    account_tasks: int
-    account_interval: float
-    latency: float
-    import_runs: int
-    live: bool
+    #: Numbers of waiting tasks for which we only count requests, and for which we measure everything.
+    counted: tuple[int, ...] = (1, 100)
+    tasks: tuple[int, ...] = (1000, 10_000)
+    #: Seconds between polls, and for how many intervals requests and CPU are measured.
+    interval: float = 5
+    intervals: int = 4
+    #: Accounts that respond after `latency` seconds, and the tasks that wait for them.
+    accounts: int = 100
+    account_tasks: int = 10_000
+    account_interval: float = 30
+    latency: float = 2
+    #: How often each import is timed.
+    import_runs: int = 5
+    #: Also measure workers, which takes a whole Airflow.
+    live: bool = True
 
 
-FULL = Plan(
-    counted=(1, 100),
-    tasks=(1000, 10_000),
-    interval=5,
-    intervals=4,
-    accounts=100,
-    account_tasks=10_000,
-    account_interval=30,
-    latency=2,
-    import_runs=5,
-    live=True,
-)
-
-#: Its figures mean nothing.
+#: Shows that everything runs. Its figures mean nothing.
 QUICK = Plan(
     counted=(),
     tasks=(10,),
