@@ -107,7 +107,7 @@ def _not_started_short(env: Environment, run: DagRun, evidence: Evidence) -> Che
     return Check(
         delay > 0 and balance >= needed and not rejected,
         what,
-        f"started {delay:.1f} s after the payment with {number(balance)} of {number(needed)} credits; "
+        f"started {delay:.1f} s after the payment, with {number(balance)} credits where {number(needed)} are needed; "
         f"VideoDB rejected {count(len(rejected), 'call')}",
     )
 
