@@ -13,10 +13,10 @@ MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check what was promised (about a minute)
+demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check the run (about a minute)
 	@$(PYTHON_IN_VENV) -m dev.demo.run
 
-ui: $(READY) ## Start Airflow and the emulator, and leave paying to you (Ctrl-C stops everything)
+ui: $(READY) ## Start a real Airflow for you to look around and to pay (Ctrl-C stops everything)
 	@$(PYTHON_IN_VENV) -m dev.demo.ui
 
 test: $(READY) ## Run all tests
@@ -45,9 +45,9 @@ mutants: $(READY) ## Break the money code in 1,800 ways, list what no test notic
 	$(PYTHON_IN_VENV) -m mutmut run
 	$(PYTHON_IN_VENV) -m mutmut results
 
-distributed: $(READY) ## Hurt a distributed Airflow while it buys: two workers, two triggerers (about four minutes)
+distributed: $(READY) ## Kill parts of a distributed Airflow during purchases: two workers, two triggerers (about four minutes)
 	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group distributed
-	@$(PYTHON_IN_VENV) -m tests.chaos.run
+	@$(PYTHON_IN_VENV) -m pytest -q -s tests/chaos/test_distributed.py
 
 fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 examples)
 	PURCHASE_MACHINE_EXAMPLES=10000 $(PYTHON_IN_VENV) -m pytest tests/unit/purchases/test_purchase_machine.py
@@ -55,7 +55,7 @@ fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 e
 ablations: $(READY) ## Take each safeguard out, and see the search find the hole (about a quarter of an hour)
 	$(PYTHON_IN_VENV) -m tests.support.search_ablations
 
-bench: $(READY) ## Measure what waiting costs, beside other ways to wait (about a quarter of an hour)
+bench: $(READY) ## Compare what waiting costs here and with HttpSensor (about 20 minutes)
 	@$(PYTHON_IN_VENV) -m dev.benchmarks $(ARGS)
 
 lint: $(READY) ## Check style, types and the direction of imports: ruff, mypy --strict, import-linter
