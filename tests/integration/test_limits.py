@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
 from airflow_provider_videodb.purchases.executor import Clock
 from tests.support.purchases import TASK, TOPUP, Shopping, in_turn
@@ -15,6 +14,7 @@ from tests.support.purchases import TASK, TOPUP, Shopping, in_turn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.emulator.server import Emulator
     from tests.support.purchases import Bought, Person
 

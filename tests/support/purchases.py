@@ -172,7 +172,8 @@ class Shopping:
 
         self.errors: list[BaseException] = []
         arguments = {"notifiers": [_told_nobody()]} | arguments
-        wait = {"poll_interval": 0.05, "payment_timeout": 20}
+        # A busy machine may need half a minute for one DAG run.
+        wait = {"poll_interval": 0.05, "payment_timeout": 60}
         with new_dag("shopping") as self.dag:
             self.task = {one.__name__: one for one in (EnsureCreditsOperator, TopupOperator)}[operator](
                 task_id=TASK,
