@@ -29,7 +29,7 @@ coverage: $(READY) ## Run every branch of the money code by the tests that need 
 	$(PYTHON_IN_VENV) -m coverage run -m pytest $(MONEY_TESTS)
 	$(PYTHON_IN_VENV) -m coverage report --fail-under=100 --include='airflow_provider_videodb/purchases/*'
 
-installable: $(READY) ## Install the wheel beside each supported Airflow as it was released, load it (about three minutes)
+installable: $(READY) ## Install the wheel with each supported Airflow, and load it (about three minutes)
 	@$(ADD_GROUP) installable
 	@sh constraints/installable.sh $(PYTHON_IN_VENV)
 
@@ -38,8 +38,8 @@ OLDER := .venv-3.2
 OLDER_CONSTRAINTS := constraints/airflow-3.2.txt
 OLDER_TESTS := $(MONEY_TESTS) tests/live/test_credit_gate.py tests/live/test_unwritable_records.py
 
-older: $(OLDER)/.ready ## Run the tests that need an Airflow below 3.3, in Airflow 3.2 (about three minutes)
-	$(OLDER)/bin/python -m pytest $(OLDER_TESTS)
+older: $(OLDER)/.ready ## Run the tests that need an Airflow below 3.3, in Airflow 3.2 (about two minutes)
+	$(OLDER)/bin/python -m pytest $(IN_PARALLEL) $(OLDER_TESTS)
 
 mutants: $(READY) ## Break the money code in 1,800 ways, list what no test notices (about ten minutes)
 	@$(ADD_GROUP) mutation

@@ -28,7 +28,7 @@ os.environ |= {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME}/airflow.db",
 }
 
-# Long rooms start first, so that no process is left with one of them at the end.
+# The longest tests start first, because a long one at the end would leave the other processes idle.
 _FIRST_ROOMS = ("live", "integration")
 
 

@@ -56,7 +56,7 @@ ONE_TRY = {"tries": 1}
 ORPHAN = {"posts": 2}
 #: VideoDB charges a stored card at once. Nobody needs the link, even if the response with it is lost.
 CHARGED = {"server": CHARGES, "links": 0}
-#: A gateway sends a page of its own, such as "Just a moment…".
+#: A gateway responds with its own page, such as "Just a moment…".
 GATEWAY = {"kind": "html", "status": 403}
 LIES: list[dict[str, Any]] = [{"status": "expired"}, {"status": "processing"}, {"status": "weird"}, {"hidden": True}]
 FOREIGN: list[dict[str, Any]] = [
