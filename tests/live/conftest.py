@@ -19,7 +19,6 @@ QUICK_TO_NOTICE = {
 # Where Airflow keeps the record of a purchase. Airflow empties its task state store when a task succeeds if this
 # setting is true, so the provider keeps the record in a Variable.
 CLEAR_ON_SUCCESS = {"task state store": "False", "variables": "True"}
-STATE_STORE, VARIABLES = CLEAR_ON_SUCCESS
 FENCED = {
     # Airflow gives up a task with a frozen supervisor after seconds, not after five minutes.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "5",
@@ -72,7 +71,11 @@ def fenced_emulator():
 
 @pytest.fixture(scope="package")
 def fenced_airflow(request, fenced_emulator, tmp_path_factory):
-    """Run an Airflow that gives up frozen tasks early, with the record in the store that the test names."""
+    """
+    Run an Airflow that gives up frozen tasks early, with the record in the store that the test names.
+
+    Tests must name it in a ``parametrize`` of its own. pytest would restart Airflow for each test otherwise.
+    """
     dags = tmp_path_factory.mktemp("fenced_dags")
     for name in ("live_fence.py", "live_records.py"):
         shutil.copy(LIVE_DAGS / name, dags)

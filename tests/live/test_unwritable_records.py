@@ -14,7 +14,6 @@ import pytest
 
 from dev.airflow.api import FINISHED
 from dev.airflow.processes import until
-from tests.live.conftest import STATE_STORE
 
 # The tables that can hold a record. Airflow before 3.3 has only the first.
 TABLES = ("variable", "task_state_store")
@@ -46,7 +45,7 @@ def refusing_writes(airflow):
             database.execute(f"DROP TRIGGER refuse_{write}_{table}")
 
 
-@pytest.mark.parametrize("fenced_airflow", [STATE_STORE], indirect=True)
+@pytest.mark.parametrize("fenced_airflow", ["task state store"], indirect=True)
 def test_nothing_is_bought_until_its_record_is_written(fenced_airflow, emulator):
     with refusing_writes(fenced_airflow):
         run = fenced_airflow.api.trigger("live_records")
