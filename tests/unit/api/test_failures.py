@@ -1,83 +1,54 @@
+"""Each HTTP status and each broken connection becomes one of our errors."""
+
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+import gzip
 
 import pytest
 import requests
-from hypothesis import given
-from hypothesis import strategies as st
 
-from airflow_provider_videodb.api.failures import error_for_status, is_error_of_videodb, read_retry_after
+from airflow_provider_videodb.api.failures import error_for_status, is_error_of_videodb
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     NO_EFFECT_ERRORS,
     OUTCOME_UNKNOWN_ERRORS,
     PERMANENT_ERRORS,
     VideoDBGatewayError,
+    VideoDBOutcomeUnknownError,
     VideoDBRefusedError,
 )
+from tests.support.api import OK, failure_of, get, post
+from tests.support.raw_server import RawServer, answer
 
-NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
-
-
-def http_date(moment):
-    return format_datetime(moment, usegmt=True)
-
-
-@pytest.mark.parametrize("off", [timedelta(0), timedelta(days=400), timedelta(days=-400)])
-@pytest.mark.parametrize("seconds", [0, 1, 20, 3600])
-def test_date_to_wait_for_is_measured_from_the_date_of_the_response(off, seconds):
-    its_now = NOW + off
-    later = its_now + timedelta(seconds=seconds)
-    assert read_retry_after(http_date(later), date=http_date(its_now)) == seconds
-
-
-@pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Foo 2024", "Mon, 15 Jan 99999999999 10:30:00 GMT"])
-def test_date_to_wait_for_is_measured_from_our_clock_without_a_date_of_the_response(date):
-    waited = read_retry_after(http_date(datetime.now(UTC) + timedelta(seconds=50)), date=date)
-    assert 45 < waited <= 50
-
-
-def test_date_that_has_passed_is_no_wait():
-    assert read_retry_after(http_date(NOW - timedelta(hours=1)), date=http_date(NOW)) == 0
+BROKEN_CONNECTIONS = {
+    "no answer": b"",
+    "half a status line": b"HTTP/1.",
+    "another protocol": b"220 mail.example ESMTP\r\n",
+    "cut in the headers": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "cut in the body": b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"success": true, "data"',
+    "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "cut chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{",
+    "no gzip": answer(b"{}", Content_Encoding="gzip"),
+    "an encoding nobody asked for": answer(b"{}", Content_Encoding="br"),
+    "two encodings": answer(gzip.compress(gzip.compress(b"{}")), Content_Encoding="gzip, gzip"),
+    "another protocol to go on with": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    "hints without an answer": b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK,
+    "headers without a colon": b"HTTP/1.1 200 OK\r\nContent Length\r\nContent-Length: 2\r\n\r\n{}",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+    "headers without end": b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(500)) + b"\r\n",
+    "a header too long": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+    "too large": answer(b" " * (17 * 1024 * 1024) + b"{}"),
+}
 
 
-@pytest.mark.parametrize("spelling", ["Mon, 15 Jan 2024 10:30:20 -0000", "Mon, 15 Jan 2024 12:30:20 +0200"])
-def test_date_may_have_any_offset(spelling):
-    assert read_retry_after(spelling, date=http_date(NOW)) == 20
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        None,
-        "",
-        "soon",
-        "nan",
-        "inf",
-        "1e999",
-        "Mon, 99 Foo 2024",
-        "Mon, 15 Jan 99999999999 10:30:00 GMT",
-        "Mon, 15 Jan 2024 10:30:00 +999999999",
-        "Mon, 15",
-        ", , ,",
-        "0x10",
-        "\xff",
-    ],
-)
-def test_header_that_says_nothing_asks_for_no_wait(header):
-    assert read_retry_after(header, date=http_date(NOW)) is None
-
-
-@given(st.text(), st.text() | st.none())
-def test_whatever_the_headers_say_is_a_wait_or_none(header, date):
-    waited = read_retry_after(header, date=date)
-    assert waited is None or waited >= 0
-
-
-def test_seconds_do_not_depend_on_any_clock():
-    assert read_retry_after("7.25", date="Mon, 15 Jan 2024 10:30:00 GMT") == 7.25
+@pytest.mark.parametrize("call", [get, post])
+@pytest.mark.parametrize("bytes_sent", BROKEN_CONNECTIONS.values(), ids=BROKEN_CONNECTIONS)
+def test_broken_response_leaves_outcome_unknown(call, bytes_sent):
+    with RawServer(bytes_sent, hang_up=True) as server:
+        error = failure_of(call, server.url)
+    assert type(error) is VideoDBOutcomeUnknownError
+    assert "may or may not have been carried out" in str(error)
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("fields", [{"success": False}, {"success": False, "error_code": "E"}])
@@ -110,7 +81,7 @@ def test_error_of_another_shape_is_not_videodbs(fields):
 
 
 @pytest.mark.parametrize("status", range(400, 429))
-def test_refusal_that_videodb_did_not_write_is_neither_permanent_nor_proof(status):
+def test_gateway_refusal_is_neither_permanent_nor_proof(status):
     error, next_step = error_for_status(status, None, from_videodb=False)
     if status in (408, 409, 425):
         assert issubclass(error, OUTCOME_UNKNOWN_ERRORS)
@@ -137,7 +108,7 @@ def test_refusal_that_videodb_did_not_write_is_neither_permanent_nor_proof(statu
         ("GET", "/nowhere", None, 404),
     ],
 )
-def test_every_refusal_of_the_emulator_has_the_shape_of_videodb(dialect, method, path, body, status):
+def test_emulator_refuses_in_the_shape_of_videodb(dialect, method, path, body, status):
     with Emulator(dialect=dialect) as emulator:
         key = "sk-wrong" if status == 401 else emulator.api_key
         refused = requests.request(
@@ -149,7 +120,7 @@ def test_every_refusal_of_the_emulator_has_the_shape_of_videodb(dialect, method,
 
 @pytest.mark.parametrize("dialect", ["openapi", "sample"])
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 429, 500, 503])
-def test_every_failure_that_the_emulator_is_asked_for_has_the_shape_of_videodb(dialect, status):
+def test_emulator_fails_in_the_shape_of_videodb(dialect, status):
     with Emulator(dialect=dialect) as emulator:
         emulator.add_fault("status", status=status)
         failed = requests.get(f"{emulator.base_url}/billing/usage", timeout=10)
