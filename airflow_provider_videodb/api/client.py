@@ -236,9 +236,9 @@ class BillingClient:
         differing = [name for name, value in wanted.items() if found.to_dict()[name] != value]
         if differing:
             raise VideoDBSettingsNotAppliedError(
-                f"VideoDB did not change all settings of automatic recharge. Sent: {wanted}. VideoDB now has: "
-                f"{found.to_dict()}. Next step: check {', '.join(differing)} and the account's payment method in "
-                "VideoDB's console, then try again."
+                f"Of automatic recharge, {', '.join(differing)} did not take effect. The task sent {wanted}. VideoDB "
+                f"now has {found.to_dict()}. Next step: check the account's payment method in VideoDB's console, then "
+                "try again."
             ) from response_lost
         return found
 

@@ -114,6 +114,9 @@ def describe_exception(err: BaseException, *, seconds: float) -> str:
         for cause in causes:
             if isinstance(cause, error):
                 return words(cause) if callable(words) else words.format(seconds=seconds)
+    # requests raises it as a plain OSError, before it connects.
+    if bundle := re.search(r"certificate bundle, invalid path: (.+)", str(err)):
+        return f"the file of trusted certificates is missing ({bundle[1]})"
     errno = next((cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno), None)
     return "the connection failed" if errno is None else f"the connection failed ({os.strerror(errno).lower()})"
 
@@ -135,7 +138,8 @@ def _certificate_words(err: Any) -> str:
 
 
 def _tls_words(err: Any) -> str:
-    return f"TLS failed ({(err.reason or 'no reason given').replace('_', ' ').lower()})"
+    reason = getattr(err, "reason", None) or "no reason given"
+    return f"TLS failed ({reason.replace('_', ' ').lower()})"
 
 
 def _proxy_words(err: Any) -> str:
@@ -143,7 +147,6 @@ def _proxy_words(err: Any) -> str:
     return f"the proxy refused to connect (HTTP {refused[1]})" if refused else "the proxy did not open a connection"
 
 
-_NOT_HTTP = "the response is not valid HTTP"
 _BAD_ADDRESS = "the address of the host or of the proxy is not valid"
 _NO_RESPONSE = "no complete response arrived within {seconds:g} s"
 #: One table from foreign errors to our words. The first row that fits the exception, or one that it wraps, counts.
@@ -157,9 +160,8 @@ _WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str |
     (ResponseTooLongError, f"the response is longer than {MAX_RESPONSE_BYTES // 1024**2} MiB"),
     ((urllib3.DecodeError, requests.exceptions.ContentDecodingError), "the response cannot be decompressed"),
     (ssl.SSLError, _tls_words),
-    ((urllib3.InvalidChunkLength, urllib3.InvalidHeader), _NOT_HTTP),
-    (IncompleteRead, "the connection was closed before the response was complete"),
-    (HTTPException, _NOT_HTTP),
+    (IncompleteRead, "the response is not complete"),
+    ((HTTPException, urllib3.InvalidHeader), "the response is not valid HTTP"),
     ((urllib3.LocationValueError, requests.exceptions.InvalidURL, UnicodeError), _BAD_ADDRESS),
     (requests.exceptions.InvalidSchema, _BAD_ADDRESS),
     ((urllib3.ProxyError, requests.exceptions.ProxyError), _proxy_words),

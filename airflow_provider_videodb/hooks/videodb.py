@@ -147,7 +147,9 @@ def _sdk() -> Any:
 
 def _no_such_connection(conn_id: str) -> VideoDBNoConnectionError:
     return VideoDBNoConnectionError(
-        f"Airflow has no connection {conn_id!r} (videodb_conn_id), or cannot read the text in "
-        f"AIRFLOW_CONN_{conn_id.upper()}. Nothing was sent. Next step: add it under Admin > Connections, or with\n"
-        f"airflow connections add {conn_id} --conn-type videodb --conn-password API_KEY"
+        f"Airflow has no connection {conn_id!r} (videodb_conn_id), or cannot read AIRFLOW_CONN_{conn_id.upper()}. "
+        "Nothing was sent. Next step: add it under Admin > Connections, or with\n"
+        f"airflow connections add {conn_id} --conn-type videodb --conn-password API_KEY\n"
+        "A base URL in a URI is percent-encoded:\n"
+        "videodb://:API_KEY@https%3A%2F%2Fapi.videodb.io"
     )

@@ -121,7 +121,7 @@ print(json.dumps(form.model_dump(mode="json") | {"modules": ours}))
     )
     assert served["modules"] == ["airflow_provider_videodb.get_provider_info"]
     assert served["hook_name"] == "VideoDB"
-    assert served["hook_class_name"] == "airflow_provider_videodb.hooks.billing.VideoDBBillingHook"
+    assert served["hook_class_name"] == "airflow_provider_videodb.hooks.videodb.VideoDBHook"
     standard = served["standard_fields"]
     assert {name for name, field in standard.items() if field and field["hidden"]} == {"port", "login", "url_schema"}
     assert standard["password"]["title"] == "API key"

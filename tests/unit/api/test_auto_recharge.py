@@ -75,7 +75,7 @@ def test_disabling_keeps_the_figures():
 def test_settings_without_effect_are_an_error(arguments, named):
     with (
         RawServer(Settings(STORED, obeys=False)) as server,
-        pytest.raises(VideoDBSettingsNotAppliedError, match=f": {named} did not take effect"),
+        pytest.raises(VideoDBSettingsNotAppliedError, match=f"recharge, {named} did not take effect"),
     ):
         client_of(server).set_auto_recharge(**arguments)
 

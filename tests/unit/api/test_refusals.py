@@ -7,7 +7,6 @@ import pytest
 from airflow_provider_videodb.exceptions import (
     NO_EFFECT_ERRORS,
     OUTCOME_UNKNOWN_ERRORS,
-    PERMANENT_ERRORS,
     VideoDBAuthenticationError,
     VideoDBGatewayError,
     VideoDBGatewayRateLimitError,
@@ -26,21 +25,21 @@ from tests.support.raw_server import RawServer, answer
 @pytest.mark.parametrize(
     ("status", "error_class", "next_step"),
     [
-        (400, VideoDBRefusedError, "Correct the request"),
+        (400, VideoDBRefusedError, "check the arguments of the call"),
         (401, VideoDBAuthenticationError, "valid API key into the connection's password"),
-        (402, VideoDBInsufficientCreditsError, "Top up the account"),
-        (403, VideoDBPermissionError, "API key that may do this"),
+        (402, VideoDBInsufficientCreditsError, "check the plan and the payment method"),
+        (403, VideoDBPermissionError, "API key that has this permission"),
         (404, VideoDBNotFoundError, "base URL in the connection's host"),
-        (405, VideoDBRefusedError, "Correct the request"),
-        (422, VideoDBRefusedError, "Correct the request"),
-        (408, VideoDBOutcomeUnknownError, "carried the request out is unknown"),
-        (409, VideoDBOutcomeUnknownError, "carried the request out is unknown"),
-        (499, VideoDBOutcomeUnknownError, "carried the request out is unknown"),
-        (429, VideoDBRateLimitError, "fewer calls"),
-        (500, VideoDBServerError, "try again later"),
-        (502, VideoDBServerError, "try again later"),
-        (599, VideoDBServerError, "try again later"),
-        (200, VideoDBRefusedError, "Correct the request"),
+        (405, VideoDBRefusedError, "check the arguments of the call"),
+        (422, VideoDBRefusedError, "check the arguments of the call"),
+        (408, VideoDBOutcomeUnknownError, "look in VideoDB's console before you send it again"),
+        (409, VideoDBOutcomeUnknownError, "look in VideoDB's console before you send it again"),
+        (499, VideoDBOutcomeUnknownError, "look in VideoDB's console before you send it again"),
+        (429, VideoDBRateLimitError, "send fewer requests"),
+        (500, VideoDBServerError, "look in VideoDB's console before you send it again"),
+        (502, VideoDBServerError, "look in VideoDB's console before you send it again"),
+        (599, VideoDBServerError, "look in VideoDB's console before you send it again"),
+        (200, VideoDBRefusedError, "check the arguments of the call"),
     ],
 )
 def test_refusal_names_call_response_and_next_step(status, error_class, next_step):
@@ -51,6 +50,7 @@ def test_refusal_names_call_response_and_next_step(status, error_class, next_ste
     assert (error.status, error.error_code, error.request_id) == (status, "E_17", "req-9")
     for part in (f"POST {server.url}/billing/topup", f"HTTP {status}", "E_17", "req-9", '"no such luck"', next_step):
         assert part in str(error)
+    assert str(error).count("Next step: ") == 1
 
 
 #: What gateways, proxies and API managers refuse with.
@@ -94,9 +94,9 @@ def test_gateway_refusal_proves_nothing(status, body):
         error = failure_of(post, server.url)
     assert type(error) is VideoDBGatewayError
     assert isinstance(error, OUTCOME_UNKNOWN_ERRORS)
-    assert not isinstance(error, (*PERMANENT_ERRORS, *NO_EFFECT_ERRORS))
+    assert not isinstance(error, NO_EFFECT_ERRORS)
     assert (error.status, error.request_id) == (status, "ray-1")
-    for part in (f"HTTP {status}", f"{len(body)} bytes of text/html", "between here and VideoDB", "proxy", "base URL"):
+    for part in (f"HTTP {status}", f"{len(body)} bytes of text/html", "VideoDB did not write it", "proxy", "base URL"):
         assert part in str(error)
 
 

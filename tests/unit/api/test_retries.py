@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_videodb.api.failures import read_retry_after
+from airflow_provider_videodb.api.retries import read_retry_after
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     VideoDBGatewayError,

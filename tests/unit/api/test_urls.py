@@ -60,6 +60,23 @@ def test_impossible_base_url_is_quoted_without_secrets(url):
 
 
 @pytest.mark.parametrize(
+    ("url", "quoted"),
+    [
+        ("ftp://api.videodb.io", "'ftp://api.videodb.io'"),
+        ("https://user:secret@host", "'https://***@host'"),
+        ("https://a@secret@host/x", "'https://***@host/x'"),
+        ("secret@host", "'***@host'"),
+        ("https://host/?key=secret", "'https://host/?***'"),
+        ("https://host/#secret?x", "'https://host/#***'"),
+    ],
+)
+def test_refused_base_url_is_shown(url, quoted):
+    with pytest.raises(VideoDBConfigError) as caught:
+        check_base_url(url)
+    assert f"is {quoted}. It must have" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "http://api.videodb.io",
