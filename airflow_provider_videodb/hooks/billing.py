@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.hooks.arguments import parse_credits, parse_flag
 from airflow_provider_videodb.hooks.limited_client import LimitedBillingClient
 from airflow_provider_videodb.hooks.videodb import VideoDBHook
@@ -13,6 +12,7 @@ from airflow_provider_videodb.hooks.videodb import VideoDBHook
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.api.models import AutoRecharge, Checkout, Invoice, Usage
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
 
@@ -35,21 +35,6 @@ class VideoDBBillingHook(VideoDBHook):
     def get_conn(self) -> BillingClient:
         """Return the client of this connection. Its purchases keep the limits."""
         return self._client
-
-    def get_unlimited_client(self) -> BillingClient:
-        """
-        Return a client without spending limits, for the operators of this package.
-
-        An operator checks the limits itself and records each step of its purchase. A client that checks them again
-        after its POST would leave the purchase unrecorded meanwhile.
-        """
-        settings = self.settings
-        return BillingClient(
-            settings.api_key,
-            base_url=settings.base_url,
-            timeout=settings.timeout,
-            max_retries=settings.max_retries,
-        )
 
     def get_poll_client(self) -> BillingClient:
         """Return a client for polling, which does not retry."""

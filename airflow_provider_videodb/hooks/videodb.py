@@ -86,24 +86,30 @@ class VideoDBHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Read the balance, which changes nothing."""
         try:
-            settings = self.settings
-            client = BillingClient(
-                settings.api_key,
-                base_url=settings.base_url,
-                timeout=settings.timeout,
-                max_retries=settings.max_retries,
-            )
+            client = self.get_unlimited_client()
             balance = to_json_number(client.get_usage().credit_balance)
         except VideoDBError as err:
             return False, str(err)
-        return True, f"VideoDB at {settings.base_url} accepted the API key. The balance is {balance} credits."
+        return True, f"VideoDB at {client.base_url} accepted the API key. The balance is {balance} credits."
+
+    def get_unlimited_client(self) -> BillingClient:
+        """
+        Return a client without spending limits, for the operators of this package.
+
+        An operator checks the limits itself and records each step of its purchase. A client that checks them again
+        after its POST would leave the purchase unrecorded meanwhile.
+        """
+        settings = self.settings
+        return BillingClient(
+            settings.api_key, base_url=settings.base_url, timeout=settings.timeout, max_retries=settings.max_retries
+        )
 
     def get_sdk(self) -> videodb.Connection:
         """
         Return VideoDB's SDK, connected to this account.
 
-        The SDK has its own timeouts and retries. It sends a request for a long job, then waits for the job in the
-        worker, for 500 s at most. A job that takes longer goes on and is billed, and calling again submits it again.
+        The SDK has its own timeouts and retries. It holds the worker until a job ends, for 500 s at most. A longer job
+        goes on and is billed, and a second call submits it again.
 
         :raises VideoDBConfigError: if the SDK is not installed.
         """
@@ -126,7 +132,7 @@ class VideoDBHook(BaseHook):
                 raise
             raise VideoDBInsufficientCreditsError(
                 f"The account of connection {self.videodb_conn_id!r} is short of credits for this job. The SDK says: "
-                f'"{str(err).strip()[:300]}". What VideoDB did before that is billed. '
+                f'"{str(err).strip()[:300]}". Work that VideoDB did before is billed. '
                 "Next step: buy credits, then let the task pass its credit gate again.",
                 status=status,
             ) from err

@@ -169,7 +169,7 @@ def test_key_at_the_edge_where_a_value_is_cut_is_in_no_message(at):
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_key_in_a_field_that_can_be_read_does_not_leave_the_client(key):
+def test_key_in_a_readable_field_does_not_leave_the_client(key):
     listed = {"id": f"cs_{key}", "amount": 5, "currency": key, "status": key, "created_at": 0}
     usage = {"credit_balance": 1, "usage_this_month": 1, "breakdown": {key: 1, f"x{key[:20]}": 2}}
     with RawServer(answer({"data": usage}), answer({"data": [listed]})) as server:
