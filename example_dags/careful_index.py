@@ -6,7 +6,7 @@ Index a long video without holding a worker, and without submitting the job twic
 `upload` uploads the video with VideoDB's SDK, which holds a worker until VideoDB has the file.
 
 `submit` starts the indexing job and returns its id at once. It has no retries, because VideoDB may have started the job
-although its response was lost. If it fails, look in VideoDB's console before you clear it.
+although its response was lost. If it fails, check VideoDB's console before you clear it.
 
 `indexed` polls the job by its id. Between two polls it holds no worker. If a poll fails, the retry polls the same job.
 It polls on the connection's own host. The SDK would send the API key to any host that VideoDB's response names.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 32
 #: Every reader of a field rejects a text of this length, so the rest of it is not needed.
 _MAX_TEXT = 10_000
-#: Lone surrogates, and control characters besides tab, line feed and carriage return.
+#: Lone surrogates, and control characters except tab, line feed and carriage return.
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 

@@ -80,7 +80,7 @@ def error_for_status(method: str, status: int, *, from_videodb: bool) -> tuple[t
 
 def step_after_unknown(method: str) -> str:
     """Return the next step for a request that VideoDB may have carried out."""
-    return "try again later." if method == "GET" else "look in VideoDB's console before you send it again."
+    return "try again later." if method == "GET" else "check VideoDB's console before you send it again."
 
 
 def error_text(

@@ -181,7 +181,7 @@ class Transport:
         raise self._error(
             VideoDBResponseError,
             f"{what} returned HTTP {status}. {unread}",
-            "look for a newer version of airflow-provider-videodb.",
+            "install a newer version of airflow-provider-videodb, if there is one.",
             response,
         )
 

@@ -1,4 +1,4 @@
-"""The client against both dialects of the emulator, and against nothing but the OpenAPI document; over real HTTP."""
+"""The client against both dialects of the emulator, and against a server made from the OpenAPI document."""
 
 from __future__ import annotations
 

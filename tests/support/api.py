@@ -8,15 +8,11 @@ import pytest
 
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.transport import Transport
-from airflow_provider_videodb.exceptions import (
-    VideoDBAPIError,
-)
+from airflow_provider_videodb.exceptions import VideoDBAPIError
 from tests.conftest import API_KEY
 from tests.support.raw_server import answer
 
 LINK = answer({"success": True, "data": {"url": "https://pay.example/cs_1"}})
-
-
 OK = answer({"success": True, "data": {}})
 
 
@@ -47,6 +43,3 @@ def free_port():
 
 def client_of(server, **options):
     return BillingClient(API_KEY, base_url=server.url, max_retries=0, **options)
-
-
-LINK = answer({"success": True, "data": {"url": "https://pay.example/cs_1"}})

@@ -1,4 +1,4 @@
-"""Ways in which the road to VideoDB breaks, and what a POST on it has to report."""
+"""Ways in which a connection to VideoDB breaks, and what a POST then has to report."""
 
 from __future__ import annotations
 
@@ -23,21 +23,19 @@ if TYPE_CHECKING:
 
 
 PAGE = b"<html><title>Just a moment...</title></html>"
-
-
-#: More than the buffers between two sockets hold, so that a break in the midst of it is one.
+#: Longer than the buffers between two sockets, so that a break can happen while it is written.
 LONG = "x" * 16_000_000
 
 
 @dataclass(frozen=True)
 class Break:
     """
-    A way in which a road breaks.
+    A way in which a connection breaks.
 
-    :param error: what the caller is told.
-    :param received: how much of the request got to where VideoDB is: nothing, part or whole.
+    :param error: the error that the caller gets.
+    :param received: how much of the request reached VideoDB's host: nothing, part or whole.
     :param charged: whether VideoDB carried it out.
-    :param timeout: of the call; short where it is what ends the call.
+    :param timeout: seconds; short if the timeout is what ends the call.
     """
 
     error: type[VideoDBAPIError]
@@ -63,8 +61,6 @@ def through(tunnel):
 
 
 NOT_SENT = VideoDBNotSentError
-
-
 UNKNOWN = VideoDBOutcomeUnknownError
 
 
@@ -83,7 +79,7 @@ def buy(base_url, broken):
 
 
 def check(error, broken, front, emulator):
-    """Hold what the caller was told against what VideoDB has received."""
+    """Compare the error with what VideoDB received."""
     assert type(error) is broken.error
     received = bytes(front.received)
     length = len(received)

@@ -1,4 +1,4 @@
-"""What Airflow is told about the provider: valid for Airflow, true, and served without importing the hook."""
+"""The provider info is valid, true, and served without importing the hook."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def schema(name):
 
 
 def in_airflow(code):
-    """Run Python in a process of its own, and return the JSON that it prints last."""
+    """Run Python in a new process, and return the JSON that it prints last."""
     result = subprocess.run(
         [sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=False, timeout=60
     )

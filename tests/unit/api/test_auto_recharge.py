@@ -95,7 +95,7 @@ def test_settings_without_effect_are_an_error(arguments, named):
 @pytest.mark.parametrize("obeys", [True, False])
 def test_lost_response_is_decided_by_reading_back(lost, obeys):
     settings = Settings(STORED, obeys=obeys, write=lost)
-    # Hanging up is what a client meets instead of an empty answer.
+    # An empty response means that the server hangs up.
     with RawServer(settings, hang_up=not lost) as server:
         client = client_of(server)
         if obeys:

@@ -1,4 +1,4 @@
-"""What is known of a POST after the other end broke the road to VideoDB."""
+"""The other end breaks a POST. The error says whether VideoDB may have received it."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def front_after(act, *, works):
     return handle
 
 
-def front_answers(content, *, works=False):
+def front_responds(content, *, works=False):
     return front_after(lambda connection, _: connection.sendall(content), works=works)
 
 
-def answers_early(front, connection):
+def responds_early(front, connection):
     connection.sendall(page(403))
     front.read(connection)
 
@@ -59,11 +59,11 @@ def half_in_good_order(connection, reply):
     connection.unwrap()
 
 
-#: What the other end does, which speaks TLS with the right certificate: VideoDB itself, or a proxy that looks inside.
+#: The other end speaks TLS with the right certificate. It is VideoDB, or a proxy that decrypts.
 END = {
     "hangs up after the handshake": Break(UNKNOWN, front=front_before(lambda _: None)),
     "resets after the handshake": Break(UNKNOWN, front=front_before(reset_on_close)),
-    "answers before it was asked": Break(VideoDBGatewayError, "whole", front=answers_early),
+    "responds before the request": Break(VideoDBGatewayError, "whole", front=responds_early),
     "hangs up within the request": Break(UNKNOWN, "part", front=front_within(lambda _: None), long=True),
     "resets within the request": Break(UNKNOWN, "part", front=front_within(reset_on_close), long=True),
     "hangs up after the request": Break(UNKNOWN, "whole", front=front_after(lambda *_: None, works=False)),
@@ -71,20 +71,20 @@ END = {
     "resets after the charge": Break(
         UNKNOWN, "whole", True, front=front_after(lambda connection, _: reset_on_close(connection), works=True)
     ),
-    "hangs up within the answer": Break(UNKNOWN, "whole", True, front=front_after(half, works=True)),
-    "ends TLS within the answer": Break(UNKNOWN, "whole", True, front=front_after(half_in_good_order, works=True)),
-    "answers with a page": Break(VideoDBGatewayError, "whole", front=front_answers(page(200))),
-    "answers with a page after the charge": Break(
-        VideoDBGatewayError, "whole", True, front=front_answers(page(200), works=True)
+    "hangs up within the response": Break(UNKNOWN, "whole", True, front=front_after(half, works=True)),
+    "ends TLS within the response": Break(UNKNOWN, "whole", True, front=front_after(half_in_good_order, works=True)),
+    "responds with a page": Break(VideoDBGatewayError, "whole", front=front_responds(page(200))),
+    "responds with a page after the charge": Break(
+        VideoDBGatewayError, "whole", True, front=front_responds(page(200), works=True)
     ),
-    "refuses with a page": Break(VideoDBGatewayError, "whole", front=front_answers(page(403))),
+    "refuses with a page": Break(VideoDBGatewayError, "whole", front=front_responds(page(403))),
     "refuses with a page after the charge": Break(
-        VideoDBGatewayError, "whole", True, front=front_answers(page(403), works=True)
+        VideoDBGatewayError, "whole", True, front=front_responds(page(403), works=True)
     ),
-    "wants a password": Break(VideoDBGatewayError, "whole", front=front_answers(page(407))),
-    "reaches nothing": Break(VideoDBServerError, "whole", front=front_answers(page(502))),
+    "wants a password": Break(VideoDBGatewayError, "whole", front=front_responds(page(407))),
+    "reaches nothing": Break(VideoDBServerError, "whole", front=front_responds(page(502))),
     "reaches nothing after the charge": Break(
-        VideoDBServerError, "whole", True, front=front_answers(page(504), works=True)
+        VideoDBServerError, "whole", True, front=front_responds(page(504), works=True)
     ),
 }
 

@@ -1,4 +1,4 @@
-"""What is known of a POST after a proxy broke the road to VideoDB."""
+"""A proxy breaks a POST. The error says whether VideoDB may have received it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def cut_after(count, *, then=hang_up):
     return act
 
 
-#: What a proxy does before a request could be written to it.
+#: What a proxy does before the request is written.
 BEFORE = {
     "hangs up at once": Break(NOT_SENT, tunnel=hang_up),
     "resets at once": Break(NOT_SENT, tunnel=reset),
@@ -69,10 +69,12 @@ BEFORE = {
     "hangs up after CONNECT": Break(NOT_SENT, tunnel=after_connect(hang_up)),
     "resets after CONNECT": Break(NOT_SENT, tunnel=after_connect(reset)),
     "hangs in CONNECT": Break(NOT_SENT, tunnel=after_connect(hang), timeout=0.3),
-    "hangs within its answer": Break(NOT_SENT, tunnel=after_connect(saying(ESTABLISHED[:20], hang=True)), timeout=0.3),
-    "cuts its answer": Break(NOT_SENT, tunnel=after_connect(saying(b"HTTP/1."))),
-    "answers with garbage": Break(NOT_SENT, tunnel=after_connect(saying(b"\0\1\2\3" * 10))),
-    "answers with a line too long": Break(NOT_SENT, tunnel=after_connect(saying(b"HTTP/1.1 200 " + b"y" * 70_000))),
+    "hangs within its response": Break(
+        NOT_SENT, tunnel=after_connect(saying(ESTABLISHED[:20], hang=True)), timeout=0.3
+    ),
+    "cuts its response": Break(NOT_SENT, tunnel=after_connect(saying(b"HTTP/1."))),
+    "responds with garbage": Break(NOT_SENT, tunnel=after_connect(saying(b"\0\1\2\3" * 10))),
+    "responds with a line too long": Break(NOT_SENT, tunnel=after_connect(saying(b"HTTP/1.1 200 " + b"y" * 70_000))),
     "wants a password": Break(NOT_SENT, tunnel=after_connect(saying(page(407)))),
     "refuses with a page": Break(NOT_SENT, tunnel=after_connect(saying(page(403)))),
     "reaches nothing": Break(NOT_SENT, tunnel=after_connect(saying(page(502)))),
@@ -91,7 +93,7 @@ BEFORE = {
 
 
 def after_charge(then, *, tail=0):
-    """Break the tunnel when VideoDB has carried the request out, before its answer is through."""
+    """Break the tunnel after VideoDB carried out the request and before its response arrives."""
 
     def handle(tunnel):
         tunnel.open()
@@ -107,7 +109,7 @@ def charged(then, *, timeout=10.0, tail=0):
     )
 
 
-#: What a proxy does to a request on its way, or to the answer.
+#: What a proxy does to a request or to its response.
 LATER = {
     "hangs up in the midst of the request": Break(
         UNKNOWN, received="part", tunnel=in_tunnel(cut_after(200_000)), long=True
@@ -121,17 +123,17 @@ LATER = {
     "puts a page into the midst of the request": Break(
         UNKNOWN, received="part", tunnel=in_tunnel(cut_after(200_000, then=saying(page(413)))), long=True
     ),
-    "hangs up instead of the answer": charged(hang_up),
-    "resets instead of the answer": charged(reset),
-    "hangs instead of the answer": charged(hang, timeout=1),
-    "puts a page where the answer belongs": charged(saying(page(200))),
-    "puts a refusal where the answer belongs": charged(saying(page(403))),
-    "puts a page where the answer belongs and resets": charged(saying(page(502), reset=True)),
-    "puts garbage where the answer belongs": charged(saying(b"\0" * 100)),
-    "alerts where the answer belongs": charged(saying(b"\x15\x03\x03\0\x02\x02\x28")),
-    "cuts the answer": charged(hang_up, tail=30),
-    "resets the answer": charged(reset, tail=30),
-    "puts a page into the answer": charged(saying(page(200)), tail=30),
+    "hangs up instead of the response": charged(hang_up),
+    "resets instead of the response": charged(reset),
+    "hangs instead of the response": charged(hang, timeout=1),
+    "puts a page where the response belongs": charged(saying(page(200))),
+    "puts a refusal where the response belongs": charged(saying(page(403))),
+    "puts a page where the response belongs and resets": charged(saying(page(502), reset=True)),
+    "puts garbage where the response belongs": charged(saying(b"\0" * 100)),
+    "alerts where the response belongs": charged(saying(b"\x15\x03\x03\0\x02\x02\x28")),
+    "cuts the response": charged(hang_up, tail=30),
+    "resets the response": charged(reset, tail=30),
+    "puts a page into the response": charged(saying(page(200)), tail=30),
 }
 
 

@@ -167,7 +167,7 @@ def test_production_is_the_default():
 
 
 def test_request_is_not_written_if_the_last_check_refuses(emulator):
-    """The check comes when the connection stands, so that nothing but the write itself comes after it."""
+    """The check runs once the connection is open, so that only the write follows it."""
     checked = []
 
     def refuse():

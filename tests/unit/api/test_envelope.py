@@ -10,9 +10,7 @@ import pytest
 from airflow_provider_videodb.api import envelope
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.models import by_id
-from airflow_provider_videodb.exceptions import (
-    VideoDBResponseError,
-)
+from airflow_provider_videodb.exceptions import VideoDBResponseError
 from tests.support.api import client_of
 from tests.support.lists import IgnoresLimit, IgnoresOffset, Ledger, entry, ids, nameless
 from tests.support.raw_server import RawServer, answer
@@ -140,11 +138,11 @@ FOREIGN_ENTRIES = [
 
 
 @pytest.mark.parametrize("foreign", FOREIGN_ENTRIES, ids=lambda entry: entry.decode()[:40])
-@pytest.mark.parametrize("look", [BillingClient.list_checkouts, BillingClient.poll_checkouts])
-def test_foreign_entry_does_not_hide_the_others(look, foreign):
+@pytest.mark.parametrize("read", [BillingClient.list_checkouts, BillingClient.poll_checkouts])
+def test_foreign_entry_does_not_hide_the_others(read, foreign):
     own = json.dumps(entry(1, status="completed")).encode()
     with RawServer(answer(b'{"success": true, "data": [' + foreign + b", " + own + b"]}")) as server:
-        checkouts = look(client_of(server))
+        checkouts = read(client_of(server))
     assert len(checkouts) == 2
     assert by_id(checkouts)["cs_1"].status == "completed"
     assert by_id(checkouts)["cs_1"].unreadable == ()

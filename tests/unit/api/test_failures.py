@@ -25,7 +25,7 @@ from tests.support.raw_server import RawServer, answer
 CLOSED = "the connection was closed before a response arrived"
 NOT_HTTP = "the response is not valid HTTP"
 INCOMPLETE = "the response is not complete"
-LOOK_FIRST = "look in VideoDB's console before you send it again."
+CHECK_FIRST = "check VideoDB's console before you send it again."
 COMPRESSED = "the response cannot be decompressed"
 BROKEN_RESPONSES = {
     "nothing": (b"", CLOSED),
@@ -52,7 +52,7 @@ BROKEN_RESPONSES = {
     ("call", "next_step"),
     [
         (get, "Next step: try again later."),
-        (post, f"VideoDB may or may not have carried it out. Next step: {LOOK_FIRST}"),
+        (post, f"VideoDB may or may not have carried it out. Next step: {CHECK_FIRST}"),
     ],
 )
 @pytest.mark.parametrize(("bytes_sent", "reason"), BROKEN_RESPONSES.values(), ids=BROKEN_RESPONSES)

@@ -7,9 +7,7 @@ import logging
 import pytest
 
 from airflow_provider_videodb.api.client import BillingClient
-from airflow_provider_videodb.exceptions import (
-    VideoDBConfigError,
-)
+from airflow_provider_videodb.exceptions import VideoDBConfigError
 from tests.conftest import API_KEY
 from tests.support.api import OK, failure_of, post, transport
 from tests.support.raw_server import RawServer, answer

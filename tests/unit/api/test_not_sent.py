@@ -175,7 +175,7 @@ def test_impossible_host_through_proxy_is_not_sent(trusted, monkeypatch, host):
 
 
 class TlsThatHangs(Listener):
-    """Accepts a connection and never answers its handshake."""
+    """Accepts a connection and never responds to its handshake."""
 
     def serve(self, connection):
         self.stopping.wait(30)

@@ -33,7 +33,7 @@ def test_poll_never_misses_a_new_checkout(cap, newest_first):
         client = client_of(server)
         for number in range(24):
             ledger.add(number)
-            # Twice, since the second look may trust what the first one found out.
+            # Twice, because the second poll relies on the first.
             for _ in range(2):
                 assert [checkout.id for checkout in client.poll_checkouts()] == ids(reversed(range(number + 1)))
 

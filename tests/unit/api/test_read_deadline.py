@@ -15,9 +15,7 @@ from urllib3.connection import HTTPSConnection
 from airflow_provider_videodb.api.read_deadline import noting_writes, with_deadlines
 from airflow_provider_videodb.api.session import VideoDBSession
 from airflow_provider_videodb.emulator.server import Emulator
-from airflow_provider_videodb.exceptions import (
-    VideoDBOutcomeUnknownError,
-)
+from airflow_provider_videodb.exceptions import VideoDBOutcomeUnknownError
 from tests.conftest import API_KEY
 from tests.support.api import failure_of, get, post
 from tests.support.raw_server import RawServer, answer

@@ -16,7 +16,7 @@ from airflow_provider_videodb.api.redaction import Redactor
 from airflow_provider_videodb.exceptions import VideoDBAPIError
 from tests.support.raw_server import RawServer, answer
 
-#: Keys of VideoDB look like the first; the others have what somebody along the way would escape.
+#: VideoDB's keys have the form of the first. The others have characters that are escaped somewhere.
 KEYS = [
     "sk-live-9f3Kq7Zt2mXw8RbV5nYc1LdP",
     "sk-\\back\\slash\\9f3Kq7Zt2mXw",
@@ -67,7 +67,7 @@ def shown_run(text, secret):
 def test_secret_is_hidden_in_every_spelling(key, spell):
     spelt = spell(key)
     shown = Redactor(key, run=8)(f"the key <{spelt}> is not known")
-    # In base64 the characters at both ends depend on what stands beside the key.
+    # In base64 the characters at both ends depend on the bytes around the key.
     assert len(shown_run(shown.removeprefix("the key <").removesuffix("> is not known"), spelt)) < 8
     assert shown.startswith("the key <")
     assert shown.endswith("> is not known")

@@ -25,7 +25,7 @@ from tests.support.raw_server import RawServer
 
 MIB = 1024 * 1024
 WHOLE = 600 * MIB
-#: What the sockets at both ends hold beside what the client reads.
+#: What the sockets at both ends hold in addition.
 IN_FLIGHT = 32 * MIB
 CHUNK = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
 

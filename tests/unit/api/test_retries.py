@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_videodb.api.retries import read_retry_after
 from airflow_provider_videodb.emulator.server import Emulator
-from airflow_provider_videodb.exceptions import (
-    VideoDBGatewayError,
-)
+from airflow_provider_videodb.exceptions import VideoDBGatewayError
 from tests.conftest import API_KEY
 from tests.support.api import OK, failure_of, get, post, transport
 from tests.support.raw_server import RawServer, answer

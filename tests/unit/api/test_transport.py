@@ -16,7 +16,7 @@ from tests.conftest import API_KEY
 from tests.support.api import LINK, OK, failure_of, get, post, transport
 from tests.support.raw_server import RawServer, answer
 
-#: Successes that are not VideoDB's: a gateway's page, half an answer, another program's JSON.
+#: Successful responses that VideoDB did not write: a page, half a response, other JSON.
 FOREIGN_ANSWERS = {
     "html": answer(b"<html>down for maintenance</html>", Content_Type="text/html"),
     "empty": answer(b""),

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_videodb.api.urls import check_base_url, is_loopback
-from airflow_provider_videodb.exceptions import (
-    VideoDBConfigError,
-)
+from airflow_provider_videodb.exceptions import VideoDBConfigError
 
 
 @pytest.mark.parametrize(

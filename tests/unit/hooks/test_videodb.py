@@ -118,7 +118,7 @@ def test_key_is_redacted_once_the_connection_was_read(connect):
     "read", [lambda hook: hook.settings, lambda hook: hook.get_conn(), lambda hook: hook.get_poll_client()]
 )
 def test_hook_registers_the_key_of_any_secrets_backend(monkeypatch, read, request):
-    """A secrets backend of one's own may hand out connections that Airflow has not registered."""
+    """A secrets backend may return connections that Airflow has not registered."""
     key = f"sk-registered-by-the-hook-{abs(hash(request.node.name))}"
     fields = {"conn_type": "videodb", "password": key, "host": "", "port": None, "schema": None, "extra": None}
     hook = VideoDBBillingHook()
