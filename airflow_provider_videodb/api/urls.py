@@ -30,7 +30,7 @@ def check_base_url(base_url: str) -> str:
         raise VideoDBConfigError(
             f"The base URL (the connection's host) is {_without_secrets(base_url)!r}. It must have a scheme and a host "
             "and no user, space, query or fragment. Nothing was sent. Next step: enter an address such as "
-            "https://api.videodb.io. In a connection that is written as a URI, percent-encode it: "
+            "https://api.videodb.io. In a connection that is written as a URI, percent-encode it:\n"
             "videodb://:API_KEY@https%3A%2F%2Fapi.videodb.io"
         )
     if parts.scheme == "http" and not is_loopback(base_url):

@@ -74,30 +74,13 @@ class ConnectionSettings:
         :raises VideoDBConfigError: with the connection, the field, its value and the rule.
         """
         conn_id = connection.conn_id
-        if connection.conn_type != CONN_TYPE:
-            # VideoDB must not receive the password of another service.
-            raise VideoDBConfigError(
-                f"Connection {conn_id!r} has the type {connection.conn_type!r}; it must be {CONN_TYPE!r}. Nothing was "
-                "sent. Next step: name another connection, or correct its type."
-            )
-        if not connection.password:
-            raise VideoDBConfigError(
-                f"Connection {conn_id!r} has no password. Nothing was sent. Next step: enter VideoDB's API key (sk-…) "
-                "as its password."
-            )
-        # Airflow reads the path of a URI as the schema. VideoDB would be called without that path.
-        if connection.schema not in (None, "", "http", "https"):
-            raise VideoDBConfigError(
-                f"Connection {conn_id!r} has the schema {connection.schema!r}, which is not used. Nothing was sent. "
-                "Next step: leave the schema empty, and enter a path as part of the host. In a URI, percent-encode "
-                "the whole base URL: videodb://:API_KEY@https%3A%2F%2Fapi.videodb.io%2Fpath"
-            )
+        api_key, base_url = _api_key(connection), _base_url(connection)
         extra = _read_extra(conn_id, connection.extra)
         timeout = _field(conn_id, extra, "timeout", low=Decimal("0.001"), high=_MAX_TIMEOUT)
         max_retries = _field(conn_id, extra, "max_retries", high=_MAX_RETRIES, whole=True)
         return cls(
-            api_key=connection.password,
-            base_url=_base_url(conn_id, connection.host, connection.port),
+            api_key=api_key,
+            base_url=base_url,
             timeout=DEFAULT_TIMEOUT if timeout is None else float(timeout),
             max_retries=DEFAULT_MAX_RETRIES if max_retries is None else int(max_retries),
             limits=SpendLimits(
@@ -108,9 +91,33 @@ class ConnectionSettings:
         )
 
 
-def _base_url(conn_id: str | None, host: str | None, port: int | None) -> str:
+def _api_key(connection: Connection) -> str:
+    conn_id = connection.conn_id
+    if connection.conn_type != CONN_TYPE:
+        # VideoDB must not receive the password of another service.
+        raise VideoDBConfigError(
+            f"Connection {conn_id!r} has the type {connection.conn_type!r}; it must be {CONN_TYPE!r}. Nothing was "
+            "sent. Next step: name another connection, or correct its type."
+        )
+    if not connection.password:
+        raise VideoDBConfigError(
+            f"Connection {conn_id!r} has no password. Nothing was sent. Next step: enter VideoDB's API key (sk-…) "
+            "as its password."
+        )
+    return connection.password
+
+
+def _base_url(connection: Connection) -> str:
+    conn_id = connection.conn_id
+    # Airflow reads the path of a URI as the schema. VideoDB would be called without that path.
+    if connection.schema not in (None, "", "http", "https"):
+        raise VideoDBConfigError(
+            f"Connection {conn_id!r} has the schema {connection.schema!r}, which is not used. Nothing was sent. "
+            "Next step: leave the schema empty, and enter a path as part of the host. In a URI, percent-encode "
+            "the whole base URL:\nvideodb://:API_KEY@https%3A%2F%2Fapi.videodb.io%2Fpath"
+        )
     try:
-        return check_base_url(_whole_url(host, port))
+        return check_base_url(_whole_url(connection.host, connection.port))
     except VideoDBConfigError as err:
         raise VideoDBConfigError(f"Connection {conn_id!r} has an unusable host. {err}") from None
 
