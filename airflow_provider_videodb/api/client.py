@@ -167,11 +167,7 @@ class BillingClient:
         return self._ask_for_checkout("/billing/checkout", payload, idempotency_key)
 
     def list_checkouts(self, limit: int | None = None) -> list[Checkout]:
-        """
-        Return checkouts, newest first, including expired ones.
-
-        :param limit: how many to return at most; all by default.
-        """
+        """Return the newest ``limit`` checkouts, or all of them, newest first."""
         return self._list("/billing/checkouts", "checkouts", Checkout.from_list, limit)
 
     def poll_checkouts(self) -> list[Checkout]:
@@ -196,11 +192,7 @@ class BillingClient:
         return newest_first(self._whole_list.values())
 
     def list_invoices(self, limit: int | None = None) -> list[Invoice]:
-        """
-        Return invoices, newest first.
-
-        :param limit: how many to return at most; all by default.
-        """
+        """Return the newest ``limit`` invoices, or all of them, newest first."""
         return self._list("/billing/invoices", "invoices", Invoice.from_api, limit)
 
     def get_auto_recharge(self) -> AutoRecharge:

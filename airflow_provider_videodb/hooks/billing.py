@@ -90,8 +90,8 @@ class VideoDBBillingHook(VideoDBHook):
         """
         Create a checkout for a payment or a subscription.
 
-        A payment keeps the limits of the connection, as :meth:`topup` does. A subscription does not, because VideoDB
-        does not tell its price before it is bought.
+        A checkout with an ``amount`` keeps the limits of the connection, as :meth:`topup` does. VideoDB does not tell
+        the price of a subscription before it is bought, so no limit can apply to it.
 
         :param amount: whole US dollars of a payment.
         :param plan_id: the plan of a subscription.
@@ -105,19 +105,11 @@ class VideoDBBillingHook(VideoDBHook):
         )
 
     def list_checkouts(self, limit: int | None = None) -> list[Checkout]:
-        """
-        Return checkouts, newest first.
-
-        :param limit: how many to return at most; all by default.
-        """
+        """Return the newest ``limit`` checkouts, or all of them, newest first."""
         return self.get_conn().list_checkouts(limit)
 
     def list_invoices(self, limit: int | None = None) -> list[Invoice]:
-        """
-        Return invoices, newest first.
-
-        :param limit: how many to return at most; all by default.
-        """
+        """Return the newest ``limit`` invoices, or all of them, newest first."""
         return self.get_conn().list_invoices(limit)
 
     def get_auto_recharge(self) -> AutoRecharge:
