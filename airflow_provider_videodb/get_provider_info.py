@@ -1,12 +1,16 @@
-"""What Airflow is told about this provider. Airflow runs this in every process, so it imports nothing."""
+"""
+Describes this provider to Airflow.
+
+Airflow calls it in every process, so it imports nothing.
+"""
 
 
 def get_provider_info() -> dict[str, object]:
-    """Return the provider info that Airflow validates against its ``provider_info.schema.json``."""
+    """Return the provider info, in the form of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-videodb",
         "name": "VideoDB",
-        "description": "Gate a heavy `VideoDB <https://videodb.io/>`__ job on prepaid credits, and top them up.",
+        "description": "Start a heavy VideoDB job only with enough prepaid credits, and top them up.",
         "integrations": [
             {
                 "integration-name": "VideoDB",
@@ -17,7 +21,10 @@ def get_provider_info() -> dict[str, object]:
         "hooks": [
             {
                 "integration-name": "VideoDB",
-                "python-modules": ["airflow_provider_videodb.hooks.billing"],
+                "python-modules": [
+                    "airflow_provider_videodb.hooks.billing",
+                    "airflow_provider_videodb.hooks.videodb",
+                ],
             }
         ],
         "operators": [
@@ -50,7 +57,7 @@ def get_provider_info() -> dict[str, object]:
         "connection-types": [
             {
                 "connection-type": "videodb",
-                "hook-class-name": "airflow_provider_videodb.hooks.billing.VideoDBBillingHook",
+                "hook-class-name": "airflow_provider_videodb.hooks.videodb.VideoDBHook",
                 "hook-name": "VideoDB",
                 "ui-field-behaviour": {
                     "hidden-fields": ["schema", "login", "port"],
@@ -63,7 +70,7 @@ def get_provider_info() -> dict[str, object]:
                 "conn-fields": {
                     "timeout": {
                         "label": "Timeout (seconds)",
-                        "description": "How long to wait for a response of VideoDB. Default: 30.",
+                        "description": "How long a complete response of VideoDB may take. Default: 30.",
                         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 3600},
                     },
                     "max_retries": {
@@ -76,7 +83,7 @@ def get_provider_info() -> dict[str, object]:
                     "max_topup_amount": {
                         "label": "Limit per top-up (USD)",
                         "description": (
-                            "Maximum of one purchase. A task that would exceed it fails without buying. "
+                            "Maximum price of one purchase. A task that would exceed it fails without buying. "
                             "Leave empty for no limit."
                         ),
                         "schema": {"type": ["number", "null"], "minimum": 0},

@@ -1,4 +1,4 @@
-"""Which Airflow this is, and what moved between two of them. Nothing else asks."""
+"""The Airflow version, and names that moved between versions."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ __all__ = [
 _major, _minor = version("apache-airflow-core").split(".")[:2]
 _VERSION = (int(_major), int(_minor))
 
-#: Below there is no task state store; from 3.4 on, a user who clears a task empties it.
+#: Airflow 3.3 has a task state store that survives a cleared task. 3.2 has none, and 3.4 empties it.
 STATE_STORE_OUTLIVES_CLEAR = _VERSION == (3, 3)
 
-#: Below a task cannot list the Variables.
+#: Before 3.3, a task cannot list Variables.
 VARIABLES_CAN_BE_LISTED = _VERSION >= (3, 3)

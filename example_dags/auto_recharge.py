@@ -1,25 +1,24 @@
 """
-Let VideoDB recharge the account by itself, for as long as a pipeline runs.
+Let VideoDB recharge the account automatically while a pipeline runs.
 
 `recharge_on` makes VideoDB add 100 credits whenever the balance falls below 20.
 
-`index_videos` spends credits with VideoDB's own SDK, with the API key and the base URL of the Airflow connection
-`videodb_default`.
+`index_videos` spends credits with VideoDB's SDK.
 
-`recharge_back` brings back the settings that `recharge_on` found, also if `recharge_on` or `index_videos` fails. If
-VideoDB does not answer, Airflow retries it. If the last retry fails, the run fails, and its log says what is still on.
+`recharge_back` restores the settings that `recharge_on` found, even if `recharge_on` or `index_videos` fails. If
+VideoDB does not respond, Airflow retries it. If the last retry fails, the run fails, and the log says what is still on.
 
-`report` says what was indexed. It also makes the run fail if `index_videos` fails: with `on_failure_fail_dagrun`,
-Airflow judges the run by `recharge_back` and by `report`, and not by the tasks before them.
+`report` prints what was indexed. It makes the run fail if `index_videos` fails. With `on_failure_fail_dagrun`, Airflow
+judges the run by `recharge_back` and `report`, and not by the tasks before them.
 
-The settings belong to the account. With `max_active_runs=1` two runs of this DAG cannot overlap. Do not let another
-pipeline set automatic recharge on the same account in the same hours: whichever ends last brings back what it found,
-and that can be the other's setting. Automatic recharge then stays on.
+The settings belong to the account. `max_active_runs=1` keeps two runs of this DAG apart. Do not let another pipeline
+change them at the same time, because the one that ends last may restore the setting of the other. Automatic recharge
+then stays on.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import Connection, dag, task
+from airflow.sdk import dag, task
 
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 
@@ -29,7 +28,7 @@ RETRY_DELAY = timedelta(seconds=20)
 
 @dag(schedule=None, max_active_runs=1, tags=["videodb"], doc_md=__doc__)
 def auto_recharge() -> None:
-    """Switch automatic recharge on, work, bring it back."""
+    """Turn automatic recharge on, work, restore the settings."""
     recharge_on = AutoRechargeOperator(
         task_id="recharge_on", threshold=20, amount=100, retries=3, retry_delay=RETRY_DELAY
     )
@@ -40,20 +39,17 @@ def auto_recharge() -> None:
     @task
     def index_videos() -> list[str]:
         """Upload and index the videos and return their ids."""
-        import videodb
+        from airflow_provider_videodb.hooks.videodb import VideoDBHook
 
-        from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-
-        api_key = Connection.get("videodb_default").password
-        account = videodb.connect(api_key=api_key, base_url=VideoDBBillingHook().get_conn().base_url)
-        videos = [account.get_collection().upload(url=url) for url in VIDEOS]
+        collection = VideoDBHook().get_sdk().get_collection()
+        videos = [collection.upload(url=url) for url in VIDEOS]
         for video in videos:
             video.index_spoken_words()
         return [str(video.id) for video in videos]
 
     @task
     def report(video_ids: list[str]) -> str:
-        """Say what was indexed."""
+        """Print what was indexed."""
         line = f"Indexed {len(video_ids)} videos: {', '.join(video_ids)}"
         print(line)  # noqa: T201 - a task's output is its log
         return line

@@ -1,11 +1,11 @@
 """
 Make sure of 120 credits before a heavy job, in one task.
 
-`ensure_credits` goes on at once if the balance is 120 credits or more. Otherwise it buys what is missing, at one dollar
-a credit, for 10 dollars at least, shows the payment link on its page, and waits, without a worker, until the balance
-shows 120 credits.
+`ensure_credits` continues at once if the balance is at least 120 credits. Otherwise it buys the missing credits, at one
+US dollar a credit and for at least 10 US dollars. It shows the payment link on its page and waits, without a worker,
+until the balance shows 120 credits.
 
-`heavy_job` stands for what needs them.
+`heavy_job` stands for the job that needs the credits.
 """
 
 from airflow.sdk import dag, task
@@ -22,7 +22,7 @@ def ensure_credits() -> None:
 
     @task
     def heavy_job() -> None:
-        """Do what needs the credits."""
+        """Spend the credits."""
 
     enough >> heavy_job()
 

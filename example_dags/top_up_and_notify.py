@@ -1,13 +1,13 @@
 """
-Buy 50 dollars' worth of credits, and tell somebody that there is a link to pay.
+Buy credits for 50 US dollars, and send the payment link to a person.
 
-`top_up` asks VideoDB for one checkout and hands its link to a notifier as soon as it exists; then it waits, without a
-worker, until the checkout is paid. A retry waits for the same checkout and notifies nobody again.
+`top_up` creates one checkout and passes its link to a notifier. It then waits, without a worker, until the checkout is
+paid. A retry waits for the same checkout and does not notify again.
 
-`report` logs what was bought and the balance before and after.
+`report` prints what was bought, and the balance before and after.
 
-`LogTheLink` stands in for the notifier that your company uses: any Airflow notifier will do, such as `SlackNotifier` of
-the Slack provider with `text="Please pay: {{ task.payment_url }}"`.
+`LogTheLink` stands for the notifier of your company. Any Airflow notifier works, for example `SlackNotifier` of the
+Slack provider with `text="Please pay: {{ task.payment_url }}"`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class LogTheLink(BaseNotifier):
-    """Write a message to the task's log."""
+    """Writes a message to the task's log."""
 
     template_fields = ("message",)
 
@@ -32,13 +32,13 @@ class LogTheLink(BaseNotifier):
         self.message = message
 
     def notify(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
-        """Send the message, here to the log."""
+        """Log the message."""
         self.log.info(self.message)
 
 
 @dag(schedule=None, tags=["videodb"], doc_md=__doc__)
 def top_up_and_notify() -> None:
-    """Top up, tell somebody, report."""
+    """Top up, notify, report."""
     top_up = TopupOperator(
         task_id="top_up",
         amount=50,
@@ -48,7 +48,7 @@ def top_up_and_notify() -> None:
 
     @task
     def report(bought: dict[str, Any]) -> str:
-        """Say what was bought."""
+        """Print what was bought."""
         line = "Paid {amount} USD: the balance was {balance_before} and is {balance_after} credits.".format(**bought)
         print(line)  # noqa: T201 - a task's output is its log
         return line

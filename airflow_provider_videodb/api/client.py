@@ -1,4 +1,8 @@
-"""The seven billing calls of VideoDB, both of its documents' dialects read and written. No Airflow here."""
+"""
+The seven billing calls of VideoDB.
+
+VideoDB documents two dialects of each call. The client reads both and writes what both understand.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ from airflow_provider_videodb.api.models import (
     Invoice,
     Usage,
 )
-from airflow_provider_videodb.api.parsing import to_decimal, to_json_number
+from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.api.transport import Transport
 from airflow_provider_videodb.exceptions import (
     OUTCOME_UNKNOWN_ERRORS,
@@ -43,7 +47,7 @@ DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRIES = 3
 
 _PAGE_SIZE = 100
-#: From this age on, a checkout that VideoDB calls expired stays so: its life, and what two clocks may differ by.
+#: From this age on, an expired checkout stays expired. It is the lifetime plus the difference of two clocks.
 _FINAL_AGE = CHECKOUT_LIFETIME + timedelta(minutes=10)
 
 _Entry = TypeVar("_Entry", Checkout, Invoice)
@@ -53,14 +57,16 @@ class BillingClient:
     """
     VideoDB's billing API.
 
-    Every call raises a :class:`VideoDBAPIError` whose class says what is known of the outcome. A GET is tried
-    again where that can help; a POST is sent exactly once.
+    A call that fails raises a :class:`VideoDBAPIError`. Its class says what is known of the outcome. A failed GET is
+    retried while that can help. A POST is sent exactly once.
+
+    The client sends numbers as they are. :mod:`airflow_provider_videodb.hooks` checks what people enter.
 
     :param api_key: the account's API key.
-    :param base_url: where VideoDB is; ``http://`` only for a loopback host.
-    :param timeout: seconds to wait for an answer, until its last byte.
-    :param max_retries: how many times a failed GET is tried again.
-    :raises VideoDBConfigError: if key or address cannot be used. Nothing was sent.
+    :param base_url: VideoDB's address; ``http://`` only for a loopback host.
+    :param timeout: seconds in which the whole response has to arrive.
+    :param max_retries: how often a failed GET is retried.
+    :raises VideoDBConfigError: if the key or the address cannot be used. Nothing was sent.
     """
 
     def __init__(
@@ -78,7 +84,7 @@ class BillingClient:
             max_retries=max_retries,
             user_agent=f"airflow-provider-videodb/{__version__}",
         )
-        # What the last look saw that made sure of the end of the list.
+        # The last list that was read to its end.
         self._whole_list: dict[Hashable, Checkout] = {}
 
     def __repr__(self) -> str:
@@ -86,7 +92,7 @@ class BillingClient:
 
     @property
     def base_url(self) -> str:
-        """Where this client sends its calls."""
+        """VideoDB's address."""
         return self._transport.base_url
 
     def close(self) -> None:
@@ -94,8 +100,12 @@ class BillingClient:
         self._transport.close()
 
     def get_usage(self) -> Usage:
-        """Return balance and consumption. VideoDB's documents: the figures can lag 5 to 15 minutes."""
-        return self._transport.get("/billing/usage", lambda answer: Usage.from_api(unwrapped(answer)))
+        """
+        Return balance and consumption, in credits.
+
+        VideoDB documents that these figures can be 5 to 15 minutes late.
+        """
+        return self._transport.get("/billing/usage", lambda response: Usage.from_api(unwrapped(response)))
 
     def topup(
         self,
@@ -107,16 +117,15 @@ class BillingClient:
         before_send: Callable[[], None] | None = None,
     ) -> Checkout:
         """
-        Ask for a checkout over ``amount`` whole US dollars. A person pays it at the returned ``url``.
+        Create a checkout. A person pays it at its ``url``.
 
-        :param currency: sent as it is; VideoDB's documents show ``usd`` and name no other.
-        :param redirect_url: where the person lands after paying.
-        :param idempotency_key: the same for every try of one purchase; made up if not given. VideoDB documents
-            no such key, so nothing relies on it.
+        :param amount: whole US dollars.
+        :param currency: sent unchanged. VideoDB's documents show only ``usd``.
+        :param redirect_url: the page that the person sees after paying.
+        :param idempotency_key: the same for every try of one purchase; random by default. VideoDB does not document
+            such a key, so nothing relies on it.
         :param before_send: called right before the request is written. If it raises, nothing is sent.
-        :raises VideoDBConfigError: if ``amount`` is not a whole number above zero. Nothing was sent.
         """
-        require_whole_dollars(amount)
         payload = {"amount": amount, "currency": currency, "redirect_url": redirect_url}
         return self._ask_for_checkout("/billing/topup", payload, idempotency_key, before_send)
 
@@ -131,19 +140,23 @@ class BillingClient:
         idempotency_key: str | None = None,
     ) -> Checkout:
         """
-        Ask for a checkout of a payment (of ``amount`` whole US dollars) or of a subscription (to ``plan_id``).
+        Create a checkout for a payment or a subscription.
 
-        :param success_url: where the person lands after paying.
-        :param cancel_url: where the person lands after turning back.
-        :param idempotency_key: as for :meth:`topup`.
-        :raises VideoDBConfigError: if the arguments do not make one of the two. Nothing was sent.
+        :param amount: whole US dollars of a payment.
+        :param mode: ``payment`` needs an ``amount``, ``subscription`` needs a ``plan_id``.
+        :param success_url: the page that the person sees after paying.
+        :param cancel_url: the page that the person sees after cancelling.
+        :param idempotency_key: see :meth:`topup`.
+        :raises VideoDBConfigError: if ``mode`` is another word or what it needs is missing. Nothing was sent.
         """
-        if mode not in ("payment", "subscription"):
-            raise VideoDBConfigError(f"mode is {mode!r}; it must be 'payment' or 'subscription'.")
-        if mode == "subscription" and not plan_id:
-            raise VideoDBConfigError("mode is 'subscription', which needs a plan_id.")
-        if mode == "payment" or amount is not None:
-            require_whole_dollars(amount)
+        needs = {"payment": ("amount", amount), "subscription": ("plan_id", plan_id)}
+        if mode not in needs:
+            raise VideoDBConfigError(
+                f"mode is {mode!r}; it must be 'payment' or 'subscription'. Nothing was sent. Next step: correct it."
+            )
+        name, value = needs[mode]
+        if not value:
+            raise VideoDBConfigError(f"mode is {mode!r}, which needs {name}. Nothing was sent. Next step: add {name}.")
         payload = {
             "mode": mode,
             "plan_id": plan_id,
@@ -154,22 +167,22 @@ class BillingClient:
         return self._ask_for_checkout("/billing/checkout", payload, idempotency_key)
 
     def list_checkouts(self, limit: int | None = None) -> list[Checkout]:
-        """Return the newest ``limit`` checkouts (default: all), newest first, abandoned ones included."""
+        """Return the newest ``limit`` checkouts, or all of them, newest first."""
         return self._list("/billing/checkouts", "checkouts", Checkout.from_list, limit)
 
     def poll_checkouts(self) -> list[Checkout]:
         """
-        Return all checkouts, newest first, for somebody who looks again and again.
+        Return all checkouts, newest first, with few calls.
 
-        Takes one call where nothing was added since the last look that made sure of the end of the list, unless some
-        of what is beyond the first page can still be paid. What decides over money calls :meth:`list_checkouts`,
-        which always makes sure.
+        The first poll reads the list to its end. A later poll reads only the first page if nothing was added since,
+        and if no checkout beyond that page can still be paid. Code that decides about money calls
+        :meth:`list_checkouts`, which always reads to the end.
         """
         path, sample_name = "/billing/checkouts", "checkouts"
         first_page = self._page(path, sample_name, Checkout.from_list, 0)
         shown = first_page.entries
         rest = {key: checkout for key, checkout in self._whole_list.items() if key not in shown}
-        # Only in a list that begins with the newest does the first page show whatever was added.
+        # The first page shows every new entry only if the list begins with the newest.
         nothing_added = len(shown) + len(rest) == len(self._whole_list) and begins_with_newest(shown.values())
         if nothing_added and all(_is_final(checkout) for checkout in rest.values()):
             return newest_first([*shown.values(), *rest.values()])
@@ -179,47 +192,46 @@ class BillingClient:
         return newest_first(self._whole_list.values())
 
     def list_invoices(self, limit: int | None = None) -> list[Invoice]:
-        """Return the newest ``limit`` invoices (default: all), newest first."""
+        """Return the newest ``limit`` invoices, or all of them, newest first."""
         return self._list("/billing/invoices", "invoices", Invoice.from_api, limit)
 
     def get_auto_recharge(self) -> AutoRecharge:
         """Return the settings of automatic recharge."""
-        return self._transport.get("/billing/auto_recharge", lambda answer: AutoRecharge.from_api(unwrapped(answer)))
+        return self._transport.get(
+            "/billing/auto_recharge", lambda response: AutoRecharge.from_api(unwrapped(response))
+        )
 
     def set_auto_recharge(
         self, *, enabled: bool, threshold: Decimal | None = None, amount: Decimal | None = None
     ) -> AutoRecharge:
         """
-        Write settings, read them back and return what VideoDB now says.
+        Change the settings, read them back and return them.
 
-        :param threshold: credits below which VideoDB recharges; left as it is if ``None``.
-        :param amount: credits that VideoDB adds; left as it is if ``None``.
-        :raises VideoDBConfigError: if a figure is negative or no number. Nothing was sent.
-        :raises VideoDBSettingsNotAppliedError: if what was read back is not what was written.
+        :param threshold: VideoDB recharges below this number of credits; ``None`` keeps it.
+        :param amount: VideoDB adds this number of credits; ``None`` keeps it.
+        :raises VideoDBSettingsNotAppliedError: if VideoDB afterwards returns other settings.
         """
-        if not isinstance(enabled, bool):
-            raise VideoDBConfigError(f"enabled is {enabled!r}; it must be True or False. Nothing was sent.")
         figures = {"threshold": threshold, "amount": amount}
         wanted = {"enabled": enabled} | {
-            name: to_json_number(require_credits(name, value)) for name, value in figures.items() if value is not None
+            name: to_json_number(value) for name, value in figures.items() if value is not None
         }
-        # The OpenAPI part and the sample code of the page name the two figures differently: both are sent.
+        # The two dialects use different names for the two figures. Both names are sent.
         sample_names = {"threshold": "threshold_credits", "amount": "recharge_amount"}
         payload = wanted | {sample_names[name]: value for name, value in wanted.items() if name in sample_names}
-        lost_answer: VideoDBAPIError | None = None
+        response_lost: VideoDBAPIError | None = None
         try:
             self._transport.post("/billing/auto_recharge", dict, payload=payload)
         except OUTCOME_UNKNOWN_ERRORS as err:
-            # Whether the settings took effect is read below, with or without an answer.
-            lost_answer = err
+            # Whether the settings took effect is read below, with or without a response.
+            response_lost = err
         found = self.get_auto_recharge()
         differing = [name for name, value in wanted.items() if found.to_dict()[name] != value]
         if differing:
             raise VideoDBSettingsNotAppliedError(
-                f"VideoDB was asked to set auto-recharge to {wanted} and afterwards says {found.to_dict()}: "
-                f"{', '.join(differing)} did not take effect. Check that the account has a payment method, "
-                "then try again."
-            ) from lost_answer
+                f"Of automatic recharge, {', '.join(differing)} did not take effect. The task sent {wanted}. VideoDB "
+                f"now has {found.to_dict()}. Next step: check the account's payment method in VideoDB's console, then "
+                "try again."
+            ) from response_lost
         return found
 
     def _ask_for_checkout(
@@ -230,11 +242,14 @@ class BillingClient:
         before_send: Callable[[], None] | None = None,
     ) -> Checkout:
         if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]+", idempotency_key):
-            raise VideoDBConfigError("idempotency_key is sent as a header: it must be ASCII without spaces.")
+            raise VideoDBConfigError(
+                "idempotency_key must be ASCII without spaces, because it is sent as a header. Nothing was sent. "
+                "Next step: choose another key."
+            )
         return self._transport.post(
             path,
-            lambda answer: Checkout.from_created(
-                unwrapped(answer), amount=payload["amount"], currency=payload.get("currency")
+            lambda response: Checkout.from_created(
+                unwrapped(response), amount=payload["amount"], currency=payload.get("currency")
             ),
             payload={name: value for name, value in payload.items() if value is not None},
             headers={"Idempotency-Key": idempotency_key or uuid4().hex},
@@ -243,7 +258,10 @@ class BillingClient:
 
     def _list(self, path: str, sample_name: str, read: Callable[[object], _Entry], limit: int | None) -> list[_Entry]:
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-            raise VideoDBConfigError(f"limit is {limit!r}; it must be a whole number above zero, or None.")
+            raise VideoDBConfigError(
+                f"limit is {limit!r}; it must be a whole number above 0, or None. Nothing was sent. "
+                "Next step: correct it."
+            )
         first_page = self._page(path, sample_name, read, 0)
         entries = whole_list(first_page, lambda offset: self._page(path, sample_name, read, offset), what=path)
         return newest_first(entries.values())[:limit]
@@ -251,42 +269,13 @@ class BillingClient:
     def _page(self, path: str, sample_name: str, read: Callable[[object], _Entry], offset: int) -> Page[_Entry]:
         return self._transport.get(
             path,
-            lambda answer: page_of(items_of(answer, sample_name), read),
+            lambda response: page_of(items_of(response, sample_name), read),
             params={"limit": _PAGE_SIZE, "offset": offset},
         )
 
 
-def require_whole_dollars(amount: object) -> None:
-    """
-    Refuse an amount that VideoDB cannot be asked for.
-
-    :raises VideoDBConfigError: if it is not a whole number above zero.
-    """
-    if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
-        raise VideoDBConfigError(
-            f"amount is {amount!r}; it must be a whole number of US dollars above zero. Nothing was sent."
-        )
-
-
-def require_credits(name: str, value: object) -> Decimal:
-    """
-    Refuse a number of credits that VideoDB cannot be asked for.
-
-    :raises VideoDBConfigError: if it is not a number, zero or more.
-    """
-    try:
-        number = to_decimal(value)
-    except ValueError:
-        number = None
-    if number is None or number < 0:
-        raise VideoDBConfigError(
-            f"{name} is {str(value)[:200]!r}; it must be a number of credits, zero or more. Nothing was sent."
-        )
-    return number
-
-
 def _is_final(checkout: Checkout) -> bool:
-    """Say whether the state of a checkout cannot change any more."""
+    """Say whether the state of a checkout can no longer change."""
     if checkout.status == CheckoutStatus.COMPLETED:
         return True
     made_at = checkout.created_at

@@ -1,8 +1,8 @@
 """
-VideoDB's JSON as plain data that can be stored, logged and sent on. Pure.
+Turns VideoDB's JSON into data that can be stored and logged. Pure.
 
-JSON can carry what nothing else can: lone surrogates, which no encoder takes, and NUL, which PostgreSQL refuses. Text
-is cleaned of both here, once, so that no event, XCom, log line or name of a Variable meets them later.
+JSON can carry lone surrogates, which no encoder accepts, and NUL, which PostgreSQL rejects. Both are replaced here, so
+that events, XComs, log lines and names of Variables never contain them.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: VideoDB's responses nest three deep; what recurses into a value stays far from Python's limit.
+#: VideoDB's responses have three levels. The bound keeps functions that recurse far from Python's limit.
 _MAX_DEPTH = 32
-#: A text that is longer than any of VideoDB's is refused by whoever reads it, and need not be carried whole till then.
+#: Every reader of a field rejects a text of this length, so the rest of it is not needed.
 _MAX_TEXT = 10_000
-#: Lone surrogates, and control characters besides tab, line feed and carriage return.
+#: Lone surrogates, and control characters except tab, line feed and carriage return.
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 
 def decode(body: bytes, *, clean: Callable[[str], str]) -> object:
     """
-    Return what a JSON text says, its numbers exactly; ``None`` where it is not JSON or nests too deep.
+    Return the value of a JSON text, with exact numbers.
 
-    A number that cannot be read becomes NaN, which every reader of a number refuses, so that it spoils its own entry
-    of a list and not the list. A character that cannot be written becomes U+FFFD. An over-long text is cut.
+    The result is ``None`` if the text is not JSON or has too many levels. A number that cannot be read becomes NaN.
+    Every reader of a number rejects NaN, so one bad number spoils its own list entry and not the list. A character
+    that cannot be written becomes U+FFFD. A text that is too long is cut.
 
-    :param clean: applied to every text, names of fields included.
+    :param clean: applied to every text and to every field name.
     """
 
     def fit(text: str) -> str:
@@ -48,7 +49,7 @@ def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
     def parse(digits: str) -> Any:
         try:
             return read(digits)
-        # Python's word for more digits than it reads, and Decimal's for an exponent beyond all bounds.
+        # Python raises ValueError for too many digits, Decimal an ArithmeticError for an exponent out of bounds.
         except (ValueError, ArithmeticError):
             return nan
 
@@ -57,7 +58,7 @@ def _or_nan(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def _mapped(value: Any, fit: Callable[[str], str], *, depth: int) -> Any:
     if depth > _MAX_DEPTH:
-        raise ValueError("the value nests too deep")
+        raise ValueError("too many levels")
     if isinstance(value, str):
         return fit(value)
     if isinstance(value, list):

@@ -1,15 +1,22 @@
-"""What an answer means that is not a success, told from its status and from whether VideoDB wrote it. Pure."""
+"""What a failed request means: an HTTP status or a library's exception becomes one of our errors."""
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+import os
+import re
+import socket
+import ssl
 from http import HTTPStatus
-from math import isfinite
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from typing import TYPE_CHECKING, Any
 
+import requests
+import urllib3.exceptions as urllib3
+
+from airflow_provider_videodb.api.read_deadline import MAX_RESPONSE_BYTES, ResponseTooLongError
+from airflow_provider_videodb.api.retries import describe_retry_after
 from airflow_provider_videodb.exceptions import (
+    OUTCOME_UNKNOWN_ERRORS,
     VideoDBAPIError,
     VideoDBAuthenticationError,
     VideoDBGatewayError,
@@ -24,85 +31,138 @@ from airflow_provider_videodb.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-#: 408, 409, 425 and 499: the request was given up, is under way or met another one. It may have been carried out.
+#: 408, 409, 425 and 499. The server gave up, or another request was in the way. The request may have been carried out.
 _UNFINISHED = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, 499)
 
+#: What requests, urllib3 and http.client raise while they send a request and read its response.
+TRANSPORT_ERRORS = (OSError, urllib3.HTTPError, HTTPException, ValueError)
+
 _STATUS_ERRORS: dict[int, tuple[type[VideoDBRefusedError], str]] = {
-    401: (VideoDBAuthenticationError, "Put a valid API key into the connection's password."),
-    402: (VideoDBInsufficientCreditsError, "Top up the account, then try again."),
-    403: (VideoDBPermissionError, "Use an API key that may do this."),
-    404: (VideoDBNotFoundError, "Check the base URL in the connection's host."),
+    401: (VideoDBAuthenticationError, "put a valid API key into the connection's password."),
+    402: (VideoDBInsufficientCreditsError, "check the plan and the payment method in VideoDB's console."),
+    403: (VideoDBPermissionError, "use an API key that has this permission."),
+    404: (VideoDBNotFoundError, "check the base URL in the connection's host."),
 }
+_ANY_OTHER_REFUSAL = (VideoDBRefusedError, "check the arguments of the call: amount, currency, URLs.")
 
 
 def is_error_of_videodb(fields: Mapping[str, Any]) -> bool:
     """
-    Say whether a JSON object is VideoDB's own way to fail, and not a gateway's or a proxy's.
+    Say whether VideoDB itself wrote an error.
 
-    Its documents show ``success: false`` in every error. A gateway may have an ``error_code`` as well.
+    VideoDB's documents show ``success: false`` in every error. The error of a gateway or a proxy does not have it,
+    even if it has an ``error_code``.
     """
     return fields.get("success") is False
 
 
-def error_for_status(
-    status: int, retry_after: float | None, *, from_videodb: bool
-) -> tuple[type[VideoDBAPIError], str]:
+def error_for_status(method: str, status: int, *, from_videodb: bool) -> tuple[type[VideoDBAPIError], str]:
     """
-    Return the error that a failure means, and what a person does next.
+    Return the error class for an HTTP status, and the next step.
 
-    :param from_videodb: whether VideoDB wrote the answer. A refusal that it did not write says nothing about the
-        key or the request, and does not prove that nothing was done.
+    :param method: ``GET`` or ``POST``.
+    :param from_videodb: whether VideoDB wrote the response. A response of something else says nothing about the key
+        or the request, and does not prove that nothing was done.
     """
-    wait = "" if retry_after is None else f" It asks to wait {retry_after:g} s, until {_clock_time_in(retry_after)}."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         error = VideoDBRateLimitError if from_videodb else VideoDBGatewayRateLimitError
-        return error, f"It wants fewer calls.{wait}"
+        return error, "send fewer requests, for example with a longer poll interval."
     if status in _UNFINISHED:
-        return VideoDBOutcomeUnknownError, "Whether VideoDB has carried the request out is unknown; try again."
+        return VideoDBOutcomeUnknownError, step_after_unknown(method)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return VideoDBServerError, f"VideoDB has a fault; try again later.{wait}"
+        return VideoDBServerError, step_after_unknown(method)
     if not from_videodb:
-        return VideoDBGatewayError, (
-            "VideoDB did not write this answer, so something between here and VideoDB did: it says nothing about the "
-            "API key or the request. Check the proxy and the base URL (the connection's host), and only then the "
-            f"key.{wait}"
-        )
-    return _STATUS_ERRORS.get(status, (VideoDBRefusedError, "Correct the request: VideoDB did nothing."))
+        return VideoDBGatewayError, "check the proxy and the base URL (the connection's host), and only then the key."
+    return _STATUS_ERRORS.get(status, _ANY_OTHER_REFUSAL)
 
 
-def read_retry_after(header: str | None, *, date: str | None) -> float | None:
+def step_after_unknown(method: str) -> str:
+    """Return the next step for a request that VideoDB may have carried out."""
+    return "try again later." if method == "GET" else "check VideoDB's console before you send it again."
+
+
+def error_text(
+    happened: str, error: type[VideoDBAPIError], next_step: str, *, method: str, retry_after: float | None = None
+) -> str:
     """
-    Read ``Retry-After``: seconds, fractions of seconds, or a date. ``None`` where it says none of these.
+    Return what happened, what it changed at VideoDB, and the next step.
 
-    :param date: the response's ``Date``. A date to wait for is measured from it, so that a clock of ours that is off
-        does not lengthen the wait; from our clock where it cannot be read.
+    :param method: ``GET`` or ``POST``. A GET changes nothing, so the text does not mention its effect.
+    :param retry_after: seconds that VideoDB asked to wait.
     """
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        until = _moment_of(header)
-        if until is None:
-            return None
-        seconds = (until - (_moment_of(date or "") or datetime.now(UTC))).total_seconds()
-    return max(0.0, seconds) if isfinite(seconds) else None
+    sentences = [happened]
+    if method != "GET":
+        unknown = issubclass(error, OUTCOME_UNKNOWN_ERRORS)
+        sentences.append("VideoDB may or may not have carried it out." if unknown else "VideoDB did nothing.")
+    if retry_after is not None:
+        sentences.append(describe_retry_after(retry_after))
+    return " ".join([*sentences, f"Next step: {next_step}"])
 
 
-def _moment_of(header: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(header)
-        # An offset of -0000 gives a date without one.
-        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
-    # The last two are what dates beyond all bounds, and less than a date, come to.
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
+def describe_exception(err: BaseException, *, seconds: float) -> str:
+    """
+    Say in words why a connection failed.
+
+    The words are ours. A library's text names its private classes and may quote what a server sent.
+
+    :param seconds: the timeout that was running.
+    """
+    causes = list(_causes(err))
+    for error, words in _WORDS:
+        for cause in causes:
+            if isinstance(cause, error):
+                return words(cause) if callable(words) else words.format(seconds=seconds)
+    # requests raises it as a plain OSError, before it connects.
+    if bundle := re.search(r"certificate bundle, invalid path: (.+)", str(err)):
+        return f"the file of trusted certificates is missing ({bundle[1]})"
+    errno = next((cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno), None)
+    return "the connection failed" if errno is None else f"the connection failed ({os.strerror(errno).lower()})"
 
 
-def _clock_time_in(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError, OSError):
-        return "a date far away"
+def _causes(err: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and all that it wraps, in the ways in which requests and urllib3 wrap."""
+    waiting, seen = [err], list[BaseException]()
+    while waiting:
+        cause = waiting.pop(0)
+        if not any(cause is one for one in seen):
+            seen.append(cause)
+            yield cause
+            wrapped = (*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__)
+            waiting += [one for one in wrapped if isinstance(one, BaseException)]
+
+
+def _certificate_words(err: Any) -> str:
+    return f"the TLS certificate is not trusted ({err.verify_message})"
+
+
+def _tls_words(err: Any) -> str:
+    reason = getattr(err, "reason", None) or "no reason given"
+    return f"TLS failed ({reason.replace('_', ' ').lower()})"
+
+
+def _proxy_words(err: Any) -> str:
+    refused = re.search(r"Tunnel connection failed: (\d{3})", str(err))
+    return f"the proxy refused to connect (HTTP {refused[1]})" if refused else "the proxy did not open a connection"
+
+
+_BAD_ADDRESS = "the address of the host or of the proxy is not valid"
+_NO_RESPONSE = "no complete response arrived within {seconds:g} s"
+#: One table from foreign errors to our words. The first row that fits the exception, or one that it wraps, counts.
+_WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str | Callable[[Any], str]], ...] = (
+    (ssl.SSLCertVerificationError, _certificate_words),
+    ((socket.gaierror, urllib3.NameResolutionError), "the host name could not be resolved"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (RemoteDisconnected, "the connection was closed before a response arrived"),
+    ((ConnectionResetError, ConnectionAbortedError, BrokenPipeError), "the connection was reset"),
+    ((TimeoutError, urllib3.ReadTimeoutError), _NO_RESPONSE),
+    (ResponseTooLongError, f"the response is longer than {MAX_RESPONSE_BYTES // 1024**2} MiB"),
+    ((urllib3.DecodeError, requests.exceptions.ContentDecodingError), "the response cannot be decompressed"),
+    (ssl.SSLError, _tls_words),
+    (IncompleteRead, "the response is not complete"),
+    ((HTTPException, urllib3.InvalidHeader), "the response is not valid HTTP"),
+    ((urllib3.LocationValueError, requests.exceptions.InvalidURL, UnicodeError), _BAD_ADDRESS),
+    (requests.exceptions.InvalidSchema, _BAD_ADDRESS),
+    ((urllib3.ProxyError, requests.exceptions.ProxyError), _proxy_words),
+)

@@ -1,4 +1,4 @@
-"""What VideoDB's billing API answers, as immutable values."""
+"""The responses of VideoDB's billing API as immutable values."""
 
 from __future__ import annotations
 
@@ -28,25 +28,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-#: What an unpaid checkout lives, by VideoDB's documents.
+#: VideoDB documents that an unpaid checkout expires after this time.
 CHECKOUT_LIFETIME = timedelta(hours=24)
-#: Stripe puts the id of a checkout session into the path of its payment link.
+#: The path of a Stripe payment link has the id of its checkout session.
 _SESSION_ID_IN_URL = re.compile(r"/(cs_[A-Za-z0-9_]+)(?=[/?#]|$)")
-#: A breakdown goes into XCom and events whole. VideoDB names a handful of kinds of operation.
+#: The whole breakdown goes into XCom and events. VideoDB has few kinds of operation.
 _MAX_KINDS = 1000
 _MAX_KIND_LENGTH = 255
 
 
 class CheckoutStatus(StrEnum):
-    """The documented states of a checkout. Any other word is unknown, and unknown is never paid."""
+    """The documented states of a checkout. Any other word never counts as paid."""
+
+    #: A person can still pay.
 
     PENDING = "pending"
+    #: Paid.
     COMPLETED = "completed"
+    #: The link can no longer be paid.
     EXPIRED = "expired"
 
 
 class IdSource(StrEnum):
-    """Where the id of a checkout was learnt."""
+    """Where the id of a checkout was found: the response to the POST, its link, or the list."""
 
     ANSWER = "answer"
     URL = "url"
@@ -58,11 +62,11 @@ class Usage:
     """
     Balance and consumption of the account, in credits.
 
-    VideoDB's figures can lag 5 to 15 minutes behind.
+    VideoDB documents that these figures can be 5 to 15 minutes late.
 
-    :param credit_balance: credits left.
-    :param usage_this_month: credits used in this month.
-    :param breakdown: credits used by kind of operation; empty where the answer carries none.
+    :param credit_balance: credits that are left.
+    :param usage_this_month: credits that were used this month.
+    :param breakdown: credits used by kind of operation; empty if VideoDB sends none.
     """
 
     credit_balance: Decimal
@@ -72,9 +76,9 @@ class Usage:
     @classmethod
     def from_api(cls, data: Mapping[str, Any]) -> Usage:
         """
-        Read ``GET /billing/usage``. Only the OpenAPI part of the page knows ``breakdown``.
+        Read ``GET /billing/usage``.
 
-        An over-long breakdown is refused: cut short it would be a wrong statement of where the credits went.
+        A breakdown that is too long is an error, because a part of it would misstate where the credits went.
         """
         breakdown = data.get("breakdown")
         breakdown = {} if breakdown is None else breakdown
@@ -90,11 +94,11 @@ class Usage:
         )
 
     def covers(self, threshold: Decimal) -> bool:
-        """Say whether the balance suffices: the one comparison that every gate of this package makes."""
+        """Say whether the balance reaches ``threshold`` credits. Every gate compares this way."""
         return self.credit_balance >= threshold
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form that goes into XCom: numbers are credits."""
+        """Return the JSON form for XCom, in credits."""
         return {
             "credit_balance": to_json_number(self.credit_balance),
             "usage_this_month": to_json_number(self.usage_this_month),
@@ -107,19 +111,19 @@ class Checkout:
     """
     A purchase of credits that a person pays at a link.
 
-    The list of checkouts is the only view of one, and it does not carry the link.
+    The response to a purchase has the link. The list of checkouts has the state and never the link.
 
-    The list of an account holds entries of others too, made in VideoDB's console say. One that cannot be read says so
-    in ``unreadable``; what that means is for whoever reads the list to decide.
+    The list also has checkouts that were made elsewhere, for example in VideoDB's console. An entry that cannot be
+    read in full names the fields in ``unreadable``. The reader of the list decides what that means.
 
-    :param id: VideoDB's id; ``None`` for a new checkout whose answer named none.
-    :param url: the payment link; ``None`` for a checkout read from the list.
+    :param id: VideoDB's id; ``None`` if the response to the purchase has none.
+    :param url: the payment link; ``None`` for an entry of the list.
     :param amount: US dollars; ``None`` for a subscription.
-    :param currency: as VideoDB spells it; ``None`` where the answer does not say.
-    :param status: VideoDB's word, see :class:`CheckoutStatus`; empty where it cannot be read.
-    :param created_at: by VideoDB's clock; ``None`` for a new checkout.
-    :param id_source: where the id was learnt.
-    :param unreadable: which fields of an entry of the list are missing or cannot be read, so are ``None`` here. An
+    :param currency: VideoDB's spelling; ``None`` if it is unknown.
+    :param status: VideoDB's word, see :class:`CheckoutStatus`; empty if it cannot be read.
+    :param created_at: a moment of VideoDB's clock; ``None`` for a new checkout.
+    :param id_source: where the id was found.
+    :param unreadable: the fields of a list entry that are missing or cannot be read. They are ``None`` here. An
         ``amount`` that is null or absent is not one of them.
     """
 
@@ -135,9 +139,9 @@ class Checkout:
     @classmethod
     def from_created(cls, data: Mapping[str, Any], *, amount: int | None, currency: str | None) -> Checkout:
         """
-        Read the answer of ``POST /billing/topup`` or ``POST /billing/checkout``.
+        Read the response to ``POST /billing/topup`` or ``POST /billing/checkout``.
 
-        The OpenAPI answer is a link alone: its id is taken from the link where that carries one.
+        One of the two documented dialects sends only a link. The id is then taken from the link if it has one.
         """
         url = link(data, "url", "payment_url", "checkout_url")
         checkout_id, source = None, None
@@ -157,7 +161,7 @@ class Checkout:
 
     @classmethod
     def from_list(cls, entry: object) -> Checkout:
-        """Read one entry of ``GET /billing/checkouts``, whatever stands there."""
+        """Read one entry of ``GET /billing/checkouts``. A bad entry must not hide the others."""
         found: dict[str, Any] = {}
         for name, read in _LISTED.items():
             with suppress(VideoDBResponseError):
@@ -184,7 +188,7 @@ def _amount_or_none(data: Mapping[str, Any], name: str) -> Decimal | None:
     return optional_number(data, name, required=False)
 
 
-#: How the fields of an entry of the list are read.
+#: The reader of each field of a list entry.
 _LISTED: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
     "id": text,
     "amount": _amount_or_none,
@@ -195,18 +199,18 @@ _LISTED: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
 
 
 def by_id(checkouts: Iterable[Checkout]) -> dict[str, Checkout]:
-    """Return the entries of a list by their ids, for whoever looks for some of them in a long one."""
+    """Index the checkouts that have an id."""
     return {checkout.id: checkout for checkout in checkouts if checkout.id is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Invoice:
     """
-    A bill, as ``GET /billing/invoices`` lists it.
+    An invoice of ``GET /billing/invoices``.
 
     :param amount: US dollars.
     :param status: ``paid``, ``pending`` or ``failed``.
-    :param pdf_url: where the document lies; ``None`` where the answer has none.
+    :param pdf_url: the address of the document; ``None`` if VideoDB sends none.
     """
 
     id: str
@@ -218,7 +222,7 @@ class Invoice:
 
     @classmethod
     def from_api(cls, entry: object) -> Invoice:
-        """Read one entry of the list; the sample code calls the date ``date`` and shows no currency or PDF."""
+        """Read one entry of the list, of either dialect."""
         fields = _object(entry)
         return cls(
             id=text(fields, "id"),
@@ -233,11 +237,11 @@ class Invoice:
 @dataclass(frozen=True, kw_only=True)
 class AutoRecharge:
     """
-    Settings of automatic recharge.
+    The settings of automatic recharge.
 
-    :param enabled: whether VideoDB recharges by itself.
-    :param threshold: credits below which it does; ``None`` if never configured.
-    :param amount: credits it adds; ``None`` if never configured.
+    :param enabled: whether VideoDB recharges the account automatically.
+    :param threshold: VideoDB recharges below this number of credits; ``None`` if it was never set.
+    :param amount: VideoDB adds this number of credits; ``None`` if it was never set.
     """
 
     enabled: bool
@@ -249,7 +253,7 @@ class AutoRecharge:
         """
         Read ``GET /billing/auto_recharge``.
 
-        It is disabled by default, so an account that never configured it has no figures; an enabled one has.
+        Automatic recharge is disabled by default, so the figures are required only if it is enabled.
         """
         enabled = data.get("enabled")
         if not isinstance(enabled, bool):
@@ -263,11 +267,13 @@ class AutoRecharge:
 
     def changed_to(self, *, enabled: bool, threshold: Decimal | None, amount: Decimal | None) -> AutoRecharge:
         """
-        Return the wanted settings: what is not given stays as it is.
+        Return these settings with changes.
 
-        :raises VideoDBConfigError: if automatic recharge would be enabled without figures to go by.
+        An argument that is ``None`` keeps its value.
+
+        :raises VideoDBConfigError: if automatic recharge would be enabled without a threshold or an amount.
         """
-        # Recharging by nothing is no configuration to enable: so an account shows that it never had one.
+        # An amount of 0 credits means that the account was never configured.
         stored = self if self.amount or not enabled else AutoRecharge(enabled=self.enabled, threshold=None, amount=None)
         wanted = AutoRecharge(
             enabled=enabled,
@@ -276,14 +282,14 @@ class AutoRecharge:
         )
         if enabled and (wanted.threshold is None or not wanted.amount or wanted.amount < 0):
             raise VideoDBConfigError(
-                f"Auto-recharge cannot be enabled with threshold {wanted.threshold} and amount {wanted.amount}: it "
-                "needs a threshold and an amount above zero, in credits, and the account has none stored. Nothing was "
-                "sent. Give both to the task."
+                f"Automatic recharge cannot be enabled with the threshold {wanted.threshold} and the amount "
+                f"{wanted.amount}. It needs a threshold, and an amount above 0 credits, from the task or from the "
+                "account. Nothing was sent. Next step: give both arguments to the task."
             )
         return wanted
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form that goes into XCom: numbers are credits."""
+        """Return the JSON form for XCom, in credits."""
         return {
             "enabled": self.enabled,
             "threshold": None if self.threshold is None else to_json_number(self.threshold),

@@ -1,13 +1,12 @@
 """
-Connections that bound a response in time and size, and that note when they begin to write a request.
+Connections that limit the time and the size of a response.
 
-- A socket's read timeout starts anew with every byte, so a server that drips could hold a worker. Here the read
-  timeout of a connection is the time that a whole response may take.
-- A response is bounded where it leaves the socket: interim responses, headers, body and trailers count alike, whoever
-  reads them.
-- Libraries report what became of a connection, not what was written to it. :func:`noting_writes` says whether a byte
-  of a request may have left; the CONNECT to a proxy and a TLS handshake are not part of the request.
-- Headers that cannot be parsed are an error, not a line in the log.
+- The read timeout of a socket starts again with every byte, so a server that sends one byte at a time could hold a
+  worker. Here the read timeout is the time in which the whole response has to arrive.
+- The limits apply where bytes leave the socket. Interim responses, headers, body and trailers all count.
+- A library reports what happened to a connection, not whether it wrote to it. :func:`noting_writes` says whether a
+  byte of the request may have left. The CONNECT to a proxy and a TLS handshake are not part of the request.
+- Headers that cannot be parsed are an error, not a log line.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
 
     from urllib3 import HTTPConnectionPool
 
-#: Billing responses are small; whatever is larger is not one.
+#: Billing responses are small. A larger response does not come from VideoDB.
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 
 
 class ResponseTooLongError(OSError):
-    """A response has more bytes than any response of VideoDB."""
+    """A response is longer than any response of VideoDB."""
 
     def __init__(self) -> None:
         super().__init__(f"the response is longer than {MAX_RESPONSE_BYTES} bytes")
@@ -43,11 +42,11 @@ class ResponseTooLongError(OSError):
 @dataclass
 class Writing:
     """
-    What is known of writing one request.
+    Whether one request has been written.
 
-    :param before: called once, when the connection stands and the first byte is about to be written. What it raises
-        keeps the request from being written.
-    :param begun: whether a byte of it may have been written.
+    :param before: called once, when the connection is open and before the first byte is written. If it raises,
+        nothing is written.
+    :param begun: whether a byte may have been written.
     """
 
     before: Callable[[], None] | None = None
@@ -57,7 +56,7 @@ class Writing:
         """Note that a write begins."""
         if not self.begun and self.before is not None:
             self.before()
-        # Noted before the write: one that fails may have written a part.
+        # Set this before the write, because a write that fails may have sent a part.
         self.begun = True
 
 
@@ -67,9 +66,9 @@ _WRITING: ContextVar[Writing | None] = ContextVar("videodb_writing", default=Non
 @contextmanager
 def noting_writes(*, before: Callable[[], None] | None = None) -> Iterator[Writing]:
     """
-    Note what connections of this file write in this thread until the block ends.
+    Note whether this thread writes a request.
 
-    :param before: called right before the first byte of a request is written, unless it raises.
+    :param before: called right before the first byte is written. If it raises, nothing is written.
     """
     writing = Writing(before)
     token = _WRITING.set(writing)
@@ -80,7 +79,7 @@ def noting_writes(*, before: Callable[[], None] | None = None) -> Iterator[Writi
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads from a socket, within its timeout counted from now on and up to the largest response."""
+    """Reads one response from a socket, within a deadline and a maximum size."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -111,23 +110,23 @@ class _BoundedReader(io.RawIOBase):
 
 class _BoundedResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        # All that HTTPResponse wants of a socket is a file to read from.
+        # HTTPResponse uses a socket only to make a file from it.
         file_maker: Any = SimpleNamespace(makefile=lambda _mode: io.BufferedReader(_BoundedReader(sock)))
         super().__init__(file_maker, *args, **kwargs)
 
     def begin(self) -> None:
         super().begin()
         if self.status < 200:
-            # http.client skips 100 alone and takes any other interim response for the final one. The connection would
-            # be used again, and the final response would be read as the one to the next request.
-            raise HTTPException(f"an interim response ({self.status}) stands for the final one")
+            # http.client skips a 100, but treats any other interim response as the final one. The connection would be
+            # reused, and the final response would be read as the response to the next request.
+            raise HTTPException(f"interim response {self.status} instead of a final one")
         unparsed = self.headers.get_payload()
-        # urllib3 would log it and go on without the headers after it; a server may echo the key there.
+        # urllib3 would log the text, in which a server may echo the key, and ignore the headers after it.
         if isinstance(unparsed, str) and unparsed:
             raise HTTPException("the headers of the response cannot be parsed")
 
 
-class _GuardedConnection(HTTPConnection):
+class _DeadlineConnection(HTTPConnection):
     response_class = _BoundedResponse
     _connecting = False
 
@@ -140,7 +139,7 @@ class _GuardedConnection(HTTPConnection):
 
     def send(self, data: Any) -> None:
         if self.sock is None:
-            # http.client would connect in its own send(), and a host that refuses would look like one written to.
+            # http.client would connect inside its own send(), so a refused connection would count as a write.
             self.connect()
         writing = _WRITING.get()
         if writing is not None and not self._connecting:
@@ -148,9 +147,13 @@ class _GuardedConnection(HTTPConnection):
         super().send(data)
 
 
-def guarded(pool_class: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-    """Return a pool like ``pool_class``, for SOCKS say, whose connections are those of this file."""
-    if issubclass(pool_class.ConnectionCls, _GuardedConnection):
+def with_deadlines(pool_class: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """
+    Return a subclass of a pool whose connections have a deadline.
+
+    :param pool_class: any pool of urllib3, also that of a SOCKS proxy.
+    """
+    if issubclass(pool_class.ConnectionCls, _DeadlineConnection):
         return pool_class
-    connection_class = type("GuardedConnection", (_GuardedConnection, pool_class.ConnectionCls), {})
-    return type(f"Guarded{pool_class.__name__}", (pool_class,), {"ConnectionCls": connection_class})
+    connection_class = type("DeadlineConnection", (_DeadlineConnection, pool_class.ConnectionCls), {})
+    return type(f"Deadline{pool_class.__name__}", (pool_class,), {"ConnectionCls": connection_class})

@@ -1,4 +1,4 @@
-"""Hiding a secret in text that comes from elsewhere. Pure."""
+"""Hides a secret in text that a server sent. Pure."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from urllib.parse import quote
 
 _HIDDEN = "***"
 _TO_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-#: By how many bytes before a secret base64 is out of step, and how many of its first characters mix both.
+#: How many bytes may precede the secret in a base64 group, and how many characters then mix both.
 _BASE64_STEPS = ((0, 0), (1, 2), (2, 3))
 
 
 class Redactor:
     """
-    Hides every run of characters that a text has in common with a secret.
+    Hides every part of a secret in a text.
 
-    Runs are compared, not the whole secret, so a text that somebody cut or escaped before is as safe as a whole one.
-    The secret is known plain, escaped with backslashes, percent-encoded, as HTML, hexadecimal and in base64, in
-    either case of letters.
+    A part is a run of characters that text and secret share. Runs are compared instead of the whole secret, because
+    somebody may have cut or escaped the text before. The secret is recognised plain, escaped with backslashes,
+    percent-encoded, as HTML, hexadecimal and base64, in upper and lower case.
 
-    :param secret: what to hide, in ASCII.
-    :param run: how many characters in a row are hidden; a shorter secret is not looked for.
+    :param secret: the secret, in ASCII.
+    :param run: the number of characters in the shortest run that is hidden. A shorter secret is not hidden.
     """
 
     def __init__(self, secret: str, *, run: int) -> None:
         forms = [_bare(form) for form in _forms(secret)] if len(secret) >= run else []
         self._part = run // 2
-        # Whatever holds a whole run holds one of its halves at every so many characters.
+        # A text that has a whole run has one of its halves at a multiple of this step.
         self._step = run - self._part + 1
         self._parts = {part for form in forms for part in _runs_of(form, self._part)}
         runs = sorted({each for form in forms for each in _runs_of(form, run)})
         spelt = ("\\\\*".join(map(re.escape, each)) for each in runs)
-        # Looked for ahead, so that runs which overlap are all found. It is slow, so few texts get as far.
+        # A lookahead finds overlapping runs too. It is slow, so the halves sort out most texts first.
         self._runs = re.compile(f"(?=({'|'.join(spelt)}))", re.IGNORECASE | re.ASCII)
 
     def __call__(self, text: str) -> str:
@@ -53,7 +53,7 @@ class Redactor:
 
 
 def _bare(text: str) -> str:
-    """Return a text without its backslashes, which repr and JSON put between the characters of a secret."""
+    """Remove the backslashes that repr and JSON insert, and lower the case."""
     return text.replace("\\", "").translate(_TO_LOWER)
 
 
@@ -65,7 +65,7 @@ def _forms(secret: str) -> list[str]:
     raw = secret.encode()
     forms = [secret, quote(secret), quote(secret, safe=""), html.escape(secret), raw.hex()]
     for before, mixed in _BASE64_STEPS:
-        # The last two characters depend on what follows the secret.
+        # The last two characters depend on the bytes after the secret.
         standard = b64encode(b"\0" * before + raw).decode().rstrip("=")[mixed:-2]
         forms += [standard, standard.translate(str.maketrans("+/", "-_"))]
     return forms

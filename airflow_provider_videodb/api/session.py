@@ -1,7 +1,8 @@
 """
-An HTTP session for one VideoDB account, and reading the body of a response within bounds.
+The HTTP session of one VideoDB account.
 
-It sends nothing twice, follows no redirect, and hands the key to the host that was asked and to nobody else.
+It sends no request twice, follows no redirect, and sends the key only to the host that was asked. It reads a body up to
+a maximum size.
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
-from airflow_provider_videodb.api.read_deadline import MAX_RESPONSE_BYTES, ResponseTooLongError, guarded
+from airflow_provider_videodb.api.read_deadline import MAX_RESPONSE_BYTES, ResponseTooLongError, with_deadlines
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
 
-#: Only what one read of this size expands to is ever held beyond the cap: these shrink a text to a thousandth at most.
+#: These codings shrink a text to a thousandth at most. One read of 4,096 bytes therefore expands to 4 MB at most, and
+#: memory holds no more than that beyond the maximum size.
 _CODINGS = ("gzip", "deflate")
 _READ_BYTES = 4096
 
 
 class _TokenAuth(AuthBase):
-    """Puts the key on a request at the last moment; being the session's auth, it also rules ``.netrc`` out."""
+    """
+    Adds the key to a request right before it is sent.
+
+    A session that has an ``auth`` does not read ``.netrc``.
+    """
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key
@@ -35,34 +41,34 @@ class _TokenAuth(AuthBase):
         return request
 
 
-class _GuardedAdapter(HTTPAdapter):
-    """Makes its connections, those through a proxy too, as :mod:`deadline` has them; sends nothing twice."""
+class _DeadlineAdapter(HTTPAdapter):
+    """Opens connections with a deadline, through a proxy too, and retries nothing."""
 
     def __init__(self) -> None:
         super().__init__(max_retries=Retry(0, read=False))
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        _guard(self.poolmanager)
+        _set_deadlines(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        _guard(manager)
+        _set_deadlines(manager)
         return manager
 
 
-def _guard(manager: PoolManager) -> None:
+def _set_deadlines(manager: PoolManager) -> None:
     pool_classes = manager.pool_classes_by_scheme
-    manager.pool_classes_by_scheme = {scheme: guarded(pool_class) for scheme, pool_class in pool_classes.items()}
+    manager.pool_classes_by_scheme = {scheme: with_deadlines(pool_class) for scheme, pool_class in pool_classes.items()}
 
 
 class VideoDBSession(requests.Session):
     """
-    Follows no redirect, and reaches this machine itself without a proxy.
+    Sends requests without redirects, and to a loopback host without a proxy.
 
-    The environment's bundle of certificates holds for this machine as for any other.
+    The certificates that the environment names are trusted for every host, loopback included.
 
-    :param loopback: whether VideoDB is on this machine itself.
+    :param loopback: whether VideoDB is on this machine.
     """
 
     def __init__(self, *, api_key: str, user_agent: str, loopback: bool) -> None:
@@ -70,34 +76,34 @@ class VideoDBSession(requests.Session):
         self._loopback = loopback
         self.auth = _TokenAuth(api_key)
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _GuardedAdapter())
+            self.mount(scheme, _DeadlineAdapter())
         self.headers.update(
             {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ", ".join(_CODINGS)}
         )
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """
-        Name no target, so that the body of a redirect stays unread.
+        Return no target, so that the body of a redirect stays unread.
 
-        With a target, ``requests`` reads that body whole, past every cap, and also where redirects are not followed.
+        If there is a target, ``requests`` reads the whole body without a limit, even if it does not follow redirects.
         """
 
     def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what of the environment holds for a request."""
+        """Return the settings of the environment for a request."""
         settings = super().merge_environment_settings(*args, **kwargs)
-        # A proxy cannot reach this host's loopback, and would be handed the key in clear text.
+        # A proxy cannot reach our loopback interface, and it would receive the key in clear text.
         return settings | {"proxies": {}} if self._loopback else settings
 
 
 def body_of(response: requests.Response) -> bytes:
-    """Return the body, as far as it can say anything beyond the status."""
+    """Return the body, or nothing where the status alone counts."""
     status = response.status_code
     if 300 <= status < 400:
         return b""
     try:
         return _read_body(response)
     except (OSError, HTTPError):
-        # The status of a failure has arrived, and stands without its words.
+        # The status of a failure has arrived. It counts without the body.
         if status < 400:
             raise
         return b""
@@ -106,7 +112,7 @@ def body_of(response: requests.Response) -> bytes:
 def _read_body(response: requests.Response) -> bytes:
     coding = response.headers.get("Content-Encoding", "").strip().lower()
     if coding not in ("", "identity", *_CODINGS):
-        raise requests.exceptions.ContentDecodingError(f"the answer is encoded as {coding}, which was not asked for")
+        raise requests.exceptions.ContentDecodingError(f"unexpected encoding {coding}")
     body = bytearray()
     while chunk := response.raw.read(_READ_BYTES, decode_content=True):
         body += chunk

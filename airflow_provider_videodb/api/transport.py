@@ -1,32 +1,32 @@
 """
-One request to VideoDB, and what its outcome means.
+One request to VideoDB, and its outcome.
 
-- A GET is retried with backoff, jitter and VideoDB's own ``Retry-After``; a POST is sent exactly once.
-- A redirect is an error: ``requests`` would carry ``x-access-token`` along to another host.
-- The API key appears in no log, message, ``repr`` or exception chain.
-- An answer arrives whole within the timeout and within a size, or its loss is an error.
-- A request is "not sent" only where no byte of it was written.
-
-This module, :mod:`~airflow_provider_videodb.api.session` and :mod:`~airflow_provider_videodb.api.read_deadline` are the
-only ones that know ``requests``. None of them knows Airflow or billing.
+- A failed GET is retried. A POST is sent exactly once.
+- A redirect is an error, because ``requests`` would send the key in ``x-access-token`` to another host.
+- The API key appears in no log line, message, ``repr`` or exception chain.
+- A response that is late, cut off or too long is an error.
+- A request counts as "not sent" only if no byte of it was written.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
-from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import tenacity
-from urllib3.exceptions import HTTPError, MaxRetryError
-
 from airflow_provider_videodb.api.decoding import decode
-from airflow_provider_videodb.api.failures import error_for_status, is_error_of_videodb, read_retry_after
+from airflow_provider_videodb.api.failures import (
+    TRANSPORT_ERRORS,
+    describe_exception,
+    error_for_status,
+    error_text,
+    is_error_of_videodb,
+    step_after_unknown,
+)
 from airflow_provider_videodb.api.parsing import unreadable
 from airflow_provider_videodb.api.read_deadline import noting_writes
 from airflow_provider_videodb.api.redaction import Redactor
+from airflow_provider_videodb.api.retries import call_with_retries, read_retry_after
 from airflow_provider_videodb.api.session import VideoDBSession, body_of
 from airflow_provider_videodb.api.urls import check_base_url, is_loopback
 from airflow_provider_videodb.exceptions import (
@@ -35,37 +35,20 @@ from airflow_provider_videodb.exceptions import (
     VideoDBGatewayError,
     VideoDBNotSentError,
     VideoDBOutcomeUnknownError,
-    VideoDBRateLimitError,
     VideoDBResponseError,
-    VideoDBServerError,
 )
 
 if TYPE_CHECKING:
     import requests
 
-#: Seconds to reach the host. A host that does not pick up by then is down, however long its answers may take.
+#: Seconds in which the host has to accept a connection. A slow host accepts it quickly and responds late.
 CONNECT_TIMEOUT = 10.0
-#: A longer ``Retry-After`` ends the call: whoever has to wait that long is better deferred than sleeping here.
-MAX_RETRY_AFTER = 60.0
-#: Between tries of a GET: 0.5 s doubling up to 8 s, plus up to 0.5 s of jitter.
-BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(0, 0.5)
 
-#: How many characters in a row of the key are hidden in what is quoted, and in what VideoDB's fields say. The fields
-#: carry ids and links: a shorter run could be part of those by chance.
+#: A text that we quote hides a run of 8 characters that it shares with the key. A field hides 16, because fields carry
+#: ids and links, which may share a shorter run with the key by chance.
 _QUOTED_RUN = 8
 _FIELD_RUN = 16
 _MAX_QUOTE = 300
-
-#: What urllib3 and http.client raise while they send a request and read the status and headers of a response.
-_TRANSPORT_ERRORS = (OSError, HTTPError, HTTPException, ValueError)
-
-_RETRIED_ERRORS = (
-    VideoDBGatewayError,
-    VideoDBNotSentError,
-    VideoDBOutcomeUnknownError,
-    VideoDBRateLimitError,
-    VideoDBServerError,
-)
 
 _Read = TypeVar("_Read")
 _JsonObject = Mapping[str, Any]
@@ -73,22 +56,24 @@ _JsonObject = Mapping[str, Any]
 
 class Transport:
     """
-    Sends requests to one VideoDB account and turns every failure into a typed error.
+    Sends requests to one VideoDB account.
+
+    Every failure becomes a typed error.
 
     :param api_key: the account's API key.
-    :param base_url: where VideoDB is; ``http://`` only for a loopback host.
-    :param timeout: seconds to wait for an answer, until its last byte.
-    :param max_retries: how many times a failed GET is tried again.
-    :param user_agent: what to call ourselves.
-    :raises VideoDBConfigError: if key or address cannot be used. Nothing was sent.
+    :param base_url: VideoDB's address; ``http://`` only for a loopback host.
+    :param timeout: seconds in which the whole response has to arrive.
+    :param max_retries: how often a failed GET is retried.
+    :param user_agent: the name of this client.
+    :raises VideoDBConfigError: if the key or the address cannot be used. Nothing was sent.
     """
 
     def __init__(self, *, api_key: str, base_url: str, timeout: float, max_retries: int, user_agent: str) -> None:
-        # http.client would quote a malformed header value, and so the key, in its error.
+        # http.client quotes a malformed header value, and so the key, in its error.
         if not re.fullmatch(r"[\x21-\x7e]+", api_key):
             raise VideoDBConfigError(
-                "The API key (the connection's password) is empty or contains a space, a line break or a "
-                "character that is not ASCII. Copy it again from VideoDB's console."
+                "The API key (the connection's password) is empty or contains a space, a line break or a character "
+                "outside ASCII. Nothing was sent. Next step: copy the key again from VideoDB's console."
             )
         self._api_key = api_key
         self.base_url = check_base_url(base_url)
@@ -104,16 +89,10 @@ class Transport:
         self._session.close()
 
     def get(self, path: str, read: Callable[[_JsonObject], _Read], *, params: Mapping[str, Any] | None = None) -> _Read:
-        """Return what ``read`` makes of the JSON object at ``path``, trying again what a later try can mend."""
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_worth_retrying),
-            stop=tenacity.stop_after_attempt(self.max_retries + 1),
-            wait=_wait,
-            sleep=time.sleep,
-            reraise=True,
+        """Read the JSON object at ``path``, with retries."""
+        return call_with_retries(
+            lambda: self._send(self._session, "GET", path, read, params=params), max_retries=self.max_retries
         )
-        result: _Read = retrying(self._send, self._session, "GET", path, read, params=params)
-        return result
 
     def post(
         self,
@@ -125,12 +104,12 @@ class Transport:
         before_send: Callable[[], None] | None = None,
     ) -> _Read:
         """
-        Send ``payload`` once and return what ``read`` makes of the JSON object that comes back.
+        Send ``payload`` once and read the JSON object that comes back.
 
         :param before_send: called right before the first byte is written. If it raises, nothing is sent.
         """
-        # A server may close an idle connection just as a request is written to it, and whether it was carried out
-        # would be unknown. Nothing else writes to the connection of this session.
+        # Use a fresh connection. A server may close an idle keep-alive connection just as we send, which would leave
+        # the outcome of the POST unknown.
         with self._new_session() as session:
             return self._send(session, "POST", path, read, before_send=before_send, json=payload, headers=headers)
 
@@ -148,87 +127,108 @@ class Transport:
         **request: Any,
     ) -> _Read:
         what = f"{method} {self.base_url}{path}"
-        answered: tuple[requests.Response, bytes] | None = None
+        received: tuple[requests.Response, bytes] | None = None
         with noting_writes(before=before_send) as writing:
             try:
                 with session.request(
                     method,
                     self.base_url + path,
-                    timeout=(min(CONNECT_TIMEOUT, self.timeout), self.timeout),
+                    timeout=(self._connect_timeout, self.timeout),
                     allow_redirects=False,
                     stream=True,
                     **request,
                 ) as response:
-                    answered = response, body_of(response)
-            except _TRANSPORT_ERRORS as err:
-                failure = self._transport_error(what, err, written=writing.begun)
-        # Raised out here, the error has no cause: that of requests carries the key in the headers of its request, and
-        # that of urllib3 quotes what a server sent.
-        if answered is None:
+                    received = response, body_of(response)
+            except TRANSPORT_ERRORS as err:
+                failure = self._transport_error(what, method, err, written=writing.begun)
+        # Raise outside the handler, so that the error has no cause. The error of requests carries the key in the
+        # headers of its request, and the error of urllib3 quotes what a server sent.
+        if received is None:
             raise failure
-        return self._read_answer(what, *answered, read)
+        return self._read_response(what, *received, read)
 
-    def _read_answer(
+    @property
+    def _connect_timeout(self) -> float:
+        return min(CONNECT_TIMEOUT, self.timeout)
+
+    def _read_response(
         self, what: str, response: requests.Response, body: bytes, read: Callable[[_JsonObject], _Read]
     ) -> _Read:
         status = response.status_code
         if 300 <= status < 400:
-            target = self._quotable(response.headers.get("Location", "nowhere"))
-            raise self._response_error(
-                f"{what} was redirected to {target} (HTTP {status}) and not followed, since that would hand the "
-                "API key to another host. Put the API's own address into the connection's host.",
-                response,
-            )
-        answer = decode(body, clean=self._hide_in_fields)
-        fields = answer if isinstance(answer, Mapping) else {}
+            raise self._redirect_error(what, response)
+        value = decode(body, clean=self._hide_in_fields)
+        fields = value if isinstance(value, Mapping) else {}
         success = fields.get("success", True)
         if status >= 400 or success is False:
             raise self._status_error(what, response, body, fields)
-        if not isinstance(answer, Mapping):
-            raise VideoDBGatewayError(
-                f"{what} was answered with HTTP {status}, but with {self._described(response, body)} that are not a "
-                "JSON object. Check the base URL in the connection's host, and the proxy.",
-                status=status,
-                request_id=self._request_id(response),
-            )
-        if answer.get("status") == "processing":
-            raise self._response_error(
-                f"{what} was accepted for later processing, which VideoDB documents for no such call.", response
+        if not isinstance(value, Mapping):
+            raise self._error(
+                VideoDBGatewayError,
+                f"{what} returned HTTP {status} with {self._described(response, body)}, which is not a JSON object.",
+                "check the base URL (the connection's host) and the proxy.",
+                response,
             )
         try:
             if success is not True:
                 raise unreadable("success", success, "true or false")
-            return read(answer)
+            if value.get("status") == "processing":
+                raise unreadable("status", "processing", "a finished call")
+            return read(value)
         except VideoDBResponseError as err:
             unread = self._quotable(str(err))
-        # Raised out here for the same reason as above: the first error quotes what the server sent.
-        raise self._response_error(f"{what} was answered with HTTP {status}. {unread}", response)
+        # Raise outside the handler for the same reason as above.
+        raise self._error(
+            VideoDBResponseError,
+            f"{what} returned HTTP {status}. {unread}",
+            "install a newer version of airflow-provider-videodb, if there is one.",
+            response,
+        )
 
-    def _response_error(self, message: str, response: requests.Response) -> VideoDBResponseError:
-        return VideoDBResponseError(message, status=response.status_code, request_id=self._request_id(response))
+    def _redirect_error(self, what: str, response: requests.Response) -> VideoDBAPIError:
+        target = self._quotable(response.headers.get("Location", "nowhere"))
+        return self._error(
+            VideoDBResponseError,
+            f"{what} was redirected to {target} (HTTP {response.status_code}). The redirect was not followed, because "
+            "the other host would receive the API key.",
+            "put the API's own address into the connection's host.",
+            response,
+        )
 
     def _status_error(
         self, what: str, response: requests.Response, body: bytes, fields: Mapping[str, Any]
     ) -> VideoDBAPIError:
-        status = response.status_code
-        retry_after = read_retry_after(response.headers.get("Retry-After"), date=response.headers.get("Date"))
-        request_id = self._request_id(response)
         code, message = fields.get("error_code"), fields.get("message")
         error_code = self._quotable(str(code)) if isinstance(code, str | int) else None
+        request_id = self._request_id(response)
+        error, next_step = error_for_status(
+            str(response.request.method), response.status_code, from_videodb=is_error_of_videodb(fields)
+        )
+        ids = {"error code": error_code, "request id": request_id}
+        details = ", ".join([f"HTTP {response.status_code}", *(f"{name} {text}" for name, text in ids.items() if text)])
         said = f' VideoDB says: "{self._quotable(message)}".' if isinstance(message, str) and message else ""
-        error, next_step = error_for_status(status, retry_after, from_videodb=is_error_of_videodb(fields))
         if error is VideoDBGatewayError:
-            said = f" The answer is {self._described(response, body)}."
-        details = [f"HTTP {status}"]
-        if error_code:
-            details.append(f"error code {error_code}")
-        if request_id:
-            details.append(f"request id {request_id}")
+            said = (
+                f" The response is {self._described(response, body)}. VideoDB did not write it, so a proxy or a "
+                "gateway did."
+            )
+        return self._error(error, f"{what} failed ({details}).{said}", next_step, response, error_code=error_code)
+
+    def _error(
+        self,
+        error: type[VideoDBAPIError],
+        happened: str,
+        next_step: str,
+        response: requests.Response,
+        *,
+        error_code: str | None = None,
+    ) -> VideoDBAPIError:
+        retry_after = read_retry_after(response.headers.get("Retry-After"), date=response.headers.get("Date"))
         return error(
-            f"{what} failed ({', '.join(details)}).{said} {next_step}",
-            status=status,
+            error_text(happened, error, next_step, method=str(response.request.method), retry_after=retry_after),
+            status=response.status_code,
             error_code=error_code,
-            request_id=request_id,
+            request_id=self._request_id(response),
             retry_after=retry_after,
         )
 
@@ -241,32 +241,19 @@ class Transport:
         return None if request_id is None else self._quotable(request_id)
 
     def _quotable(self, text: str) -> str:
-        """Return a server's words on one short line, without the key that it may echo, whole or in part."""
-        # Cut before the search, which looks at every character; a part of the key is hidden as the whole is.
+        """Return a server's words on one short line, without the key."""
+        # Cut first, because the search compares every character. A part of the key is hidden as the whole key is.
         hidden = self._hide_in_quotes(text[: 4 * _MAX_QUOTE].replace(self._api_key, "***"))
         harmless = (letter if letter.isprintable() else " " for letter in hidden)
         return " ".join("".join(harmless).split())[:_MAX_QUOTE]
 
-    def _transport_error(self, what: str, err: Exception, *, written: bool) -> VideoDBAPIError:
-        cause: object = err.args[0] if err.args else ""
-        if isinstance(cause, MaxRetryError) and cause.reason is not None:
-            cause = cause.reason
-        reason = f"{type(err).__name__}: {self._quotable(str(cause))}"
-        if not written:
-            return VideoDBNotSentError(
-                f"{what} was not sent ({reason}). Nothing was done at VideoDB. Check the network and the connection's "
-                "host, and the proxy if there is one."
-            )
-        return VideoDBOutcomeUnknownError(
-            f"{what} was sent and its answer was lost ({reason}): it may or may not have been carried out."
-        )
-
-
-def _is_worth_retrying(err: BaseException) -> bool:
-    return isinstance(err, _RETRIED_ERRORS) and (err.retry_after or 0) <= MAX_RETRY_AFTER
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    err = state.outcome.exception() if state.outcome else None
-    asked = err.retry_after if isinstance(err, VideoDBAPIError) else None
-    return max(asked or 0.0, BACKOFF(state))
+    def _transport_error(self, what: str, method: str, err: Exception, *, written: bool) -> VideoDBAPIError:
+        error: type[VideoDBAPIError]
+        if written:
+            error, outcome, seconds = VideoDBOutcomeUnknownError, "was sent, but its response was lost", self.timeout
+            next_step = step_after_unknown(method)
+        else:
+            error, outcome, seconds = VideoDBNotSentError, "was not sent", self._connect_timeout
+            next_step = "check the network, the base URL (the connection's host) and the proxy."
+        reason = self._quotable(describe_exception(err, seconds=seconds))
+        return error(error_text(f"{what} {outcome}, because {reason}.", error, next_step, method=method))

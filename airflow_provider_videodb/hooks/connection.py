@@ -1,10 +1,11 @@
-"""The Airflow connection, checked."""
+"""Checks the fields of an Airflow connection."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from airflow_provider_videodb.api.client import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 from airflow_provider_videodb.api.parsing import to_decimal
 from airflow_provider_videodb.api.transport import CONNECT_TIMEOUT
-from airflow_provider_videodb.api.urls import is_loopback
+from airflow_provider_videodb.api.urls import check_base_url, is_loopback
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 
@@ -30,7 +31,12 @@ _FINGERPRINT_LENGTH = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionSettings:
-    """What a ``videodb`` connection says, checked. The key is left out of ``repr``."""
+    """
+    The checked fields of a ``videodb`` connection.
+
+    :param timeout: seconds in which a whole response has to arrive.
+    :param max_retries: how often a failed read is retried.
+    """
 
     api_key: str
     base_url: str
@@ -39,20 +45,20 @@ class ConnectionSettings:
     limits: SpendLimits
 
     def __repr__(self) -> str:
+        # Without the key.
         return f"<ConnectionSettings {self.base_url}>"
 
     @property
     def post_timeout(self) -> float:
-        """Seconds after which a request has ended one way or the other: reaching the host, and its answer."""
+        """Seconds after which a POST has ended, with or without a response."""
         return 2 * CONNECT_TIMEOUT + self.timeout
 
     @property
     def fingerprint(self) -> str:
         """
-        Tells one account from another, without telling the key.
+        Identify the account without revealing the key.
 
-        It is a part of a hash of base URL and key, so it changes when either does: a new key of the same account
-        looks like another account.
+        It is part of a hash of base URL and key. A new key of the same account therefore looks like another account.
         """
         account = f"{self.base_url.rstrip('/')}\x1f{self.api_key}"
         return hashlib.sha256(account.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
@@ -60,34 +66,21 @@ class ConnectionSettings:
     @classmethod
     def from_connection(cls, connection: Connection) -> ConnectionSettings:
         """
-        Read a connection that came from the UI, a URI, JSON or the command line.
+        Check a connection from the UI, a URI, JSON or the command line.
 
-        A field of the extra that is absent or null is not set. An empty one is refused: an unset variable may have
-        left it so, and a limit that its owner believes in would then not hold.
+        A field of the extra that is absent or null is not set. An empty field is an error, because an unset variable
+        may have left it empty. Its owner would otherwise believe in a limit that does not exist.
 
-        :raises VideoDBConfigError: naming the connection, the field, its value and the rule.
+        :raises VideoDBConfigError: with the connection, the field, its value and the rule.
         """
         conn_id = connection.conn_id
-        if connection.conn_type != CONN_TYPE:
-            # Its password is somebody else's, and VideoDB must not be handed it.
-            raise VideoDBConfigError(
-                f"Connection {conn_id!r} is of the type {connection.conn_type!r}; it must be {CONN_TYPE!r}. Name "
-                "another connection, or correct its type."
-            )
-        if not connection.password:
-            raise VideoDBConfigError(f"Connection {conn_id!r} has no password. Put VideoDB's API key (sk-…) there.")
-        # Airflow puts the path of a URI there, so that VideoDB would be called without it.
-        if connection.schema not in (None, "", "http", "https"):
-            raise VideoDBConfigError(
-                f"Connection {conn_id!r} has the schema {connection.schema!r}, which is not used. A path belongs into "
-                "the host, as part of a whole URL; otherwise leave the schema empty."
-            )
+        api_key, base_url = _api_key(connection), _base_url(connection)
         extra = _read_extra(conn_id, connection.extra)
         timeout = _field(conn_id, extra, "timeout", low=Decimal("0.001"), high=_MAX_TIMEOUT)
         max_retries = _field(conn_id, extra, "max_retries", high=_MAX_RETRIES, whole=True)
         return cls(
-            api_key=connection.password,
-            base_url=_base_url(connection.host, connection.port),
+            api_key=api_key,
+            base_url=base_url,
             timeout=DEFAULT_TIMEOUT if timeout is None else float(timeout),
             max_retries=DEFAULT_MAX_RETRIES if max_retries is None else int(max_retries),
             limits=SpendLimits(
@@ -98,24 +91,53 @@ class ConnectionSettings:
         )
 
 
-def _base_url(host: str | None, port: int | None) -> str:
-    """Build the URL from what the forms of a connection leave: a whole URL, or a host with or without a port."""
+def _api_key(connection: Connection) -> str:
+    conn_id = connection.conn_id
+    if connection.conn_type != CONN_TYPE:
+        # VideoDB must not receive the password of another service.
+        raise VideoDBConfigError(
+            f"Connection {conn_id!r} has the type {connection.conn_type!r}; it must be {CONN_TYPE!r}. Nothing was "
+            "sent. Next step: name another connection, or correct its type."
+        )
+    if not connection.password:
+        raise VideoDBConfigError(
+            f"Connection {conn_id!r} has no password. Nothing was sent. Next step: enter VideoDB's API key (sk-…) "
+            "as its password."
+        )
+    return connection.password
+
+
+def _base_url(connection: Connection) -> str:
+    conn_id = connection.conn_id
+    # Airflow reads the path of a URI as the schema. VideoDB would be called without that path.
+    if connection.schema not in (None, "", "http", "https"):
+        raise VideoDBConfigError(
+            f"Connection {conn_id!r} has the schema {connection.schema!r}, which is not used. Nothing was sent. "
+            "Next step: leave the schema empty, and enter a path as part of the host. In a URI, percent-encode "
+            "the whole base URL:\nvideodb://:API_KEY@https%3A%2F%2Fapi.videodb.io%2Fpath"
+        )
+    try:
+        return check_base_url(_whole_url(connection.host, connection.port))
+    except VideoDBConfigError as err:
+        raise VideoDBConfigError(f"Connection {conn_id!r} has an unusable host. {err}") from None
+
+
+def _whole_url(host: str | None, port: int | None) -> str:
+    """Build the URL from a host field, which may be a whole URL, and a port field."""
     if not host:
         return DEFAULT_BASE_URL
     host = host.strip()
     if host.count(":") > 1 and "[" not in host and "/" not in host:
-        # From a URI, an IPv6 address comes without its brackets.
+        # Airflow removes the brackets from an IPv6 address in a URI.
         host = f"[{host}]"
-    try:
+    # check_base_url() says what is wrong with a URL that cannot be split.
+    with suppress(ValueError):
         if "://" not in host:
-            # A bare loopback host is the emulator, which speaks plain HTTP.
+            # A loopback host without a scheme is the emulator, which speaks plain HTTP.
             host = f"{'http' if is_loopback('//' + host) else 'https'}://{host}"
         parts = urlsplit(host)
         if port and parts.port is None:
             host = parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
-    except ValueError:
-        # The client says what is wrong with it.
-        pass
     return host
 
 
@@ -123,20 +145,22 @@ def _read_extra(conn_id: str | None, extra: str | None) -> Mapping[str, Any]:
     """
     Read the extra strictly.
 
-    Airflow reads a broken extra as an empty one, and a misspelt field would be passed over: a limit that its owner
-    believes in would then not hold.
+    Airflow itself reads a broken extra as an empty one and ignores a misspelt field. Its owner would then believe in a
+    limit that does not exist.
     """
     try:
         fields = json.loads(extra) if extra and extra.strip() else {}
     except ValueError:
         fields = None
     if not isinstance(fields, Mapping):
-        raise VideoDBConfigError(f"The extra of connection {conn_id!r} is not a JSON object. Correct it.")
+        raise VideoDBConfigError(
+            f"Connection {conn_id!r}: the extra is not a JSON object. Nothing was sent. Next step: correct the extra."
+        )
     unknown = sorted(set(fields) - set(_FIELDS))
     if unknown:
         raise VideoDBConfigError(
-            f"The extra of connection {conn_id!r} has the field {unknown[0]!r}, which is none of {', '.join(_FIELDS)}. "
-            "Correct its spelling or remove it."
+            f"Connection {conn_id!r}: the extra has the unknown field {str(unknown[0])[:80]!r}. It may have "
+            f"{', '.join(_FIELDS)}. Nothing was sent. Next step: correct the spelling, or remove the field."
         )
     return fields
 
@@ -151,7 +175,7 @@ def _field(
     whole: bool = False,
 ) -> Decimal | None:
     value = extra.get(name)
-    # The form of the UI leaves null behind where a number was removed.
+    # The form in the UI saves null for a number that was removed.
     if value is None:
         return None
     try:
@@ -165,11 +189,11 @@ def _field(
         or (whole and number != number.to_integral_value())
     ):
         kind = "a whole number" if whole else "a number"
-        bounds = f"from {low:g} up" if high is None else f"from {low:g} to {high}"
+        bounds = f"of {low:g} or more" if high is None else f"from {low:g} to {high}"
         is_empty = isinstance(value, str) and not value.strip()
         found = "empty, as an unset variable leaves it" if is_empty else repr(value)[:80]
         raise VideoDBConfigError(
             f"Connection {conn_id!r}: {name} in the extra is {found}; it must be {kind} {bounds}. Nothing was sent. "
-            f"Next step: correct it, or take {name} out of the extra if it is not meant to be set."
+            f"Next step: correct {name}, or remove it from the extra."
         )
     return number

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from airflow_provider_videodb.api.client import BillingClient, require_whole_dollars
+from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBAPIError, VideoDBLimitExceededError
+from airflow_provider_videodb.hooks.arguments import parse_dollars
 from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, DATE_STEP, SETTLING_TIME
 from airflow_provider_videodb.purchases.rules.limits import (
     BETWEEN_LOOKS,
@@ -61,6 +62,7 @@ class LimitedBillingClient(BillingClient):
 
         :raises VideoDBLimitExceededError: if a limit would be, or was, broken. No link was handed out.
         """
+        amount = parse_dollars("amount", amount)
         ask = partial(
             super().topup,
             amount,
@@ -86,6 +88,8 @@ class LimitedBillingClient(BillingClient):
 
         :raises VideoDBLimitExceededError: if a limit would be, or was, broken. No link was handed out.
         """
+        if amount is not None or mode == "payment":
+            amount = parse_dollars("amount", amount)
         ask = partial(
             super().create_checkout,
             amount,
@@ -98,7 +102,6 @@ class LimitedBillingClient(BillingClient):
         return ask() if amount is None else self._within_limits(amount, None, ask)
 
     def _within_limits(self, amount: int, currency: str | None, ask: Callable[[], Checkout]) -> Checkout:
-        require_whole_dollars(amount)
         check_per_purchase_limits(amount, self._limits, currency=currency)
         if self._limits.monthly_topup_limit is None:
             return ask()

@@ -1,4 +1,4 @@
-"""The client against both dialects of the emulator, and against nothing but the OpenAPI document; over real HTTP."""
+"""The client against both dialects of the emulator, and against a server made from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def client(emulator):
     return BillingClient(API_KEY, base_url=emulator.base_url, max_retries=0)
 
 
-def test_usage(emulator, client):
+def test_usage_is_read(emulator, client):
     emulator.set_balance("100.1")
     emulator.charge("0.05", "index_scenes")
     usage = client.get_usage()
@@ -72,7 +72,7 @@ def test_usage(emulator, client):
     ],
     ids=["topup", "checkout"],
 )
-def test_a_purchase_from_the_order_to_the_invoice(emulator, client, buy):
+def test_purchase_runs_from_order_to_invoice(emulator, client, buy):
     ordered = buy(client)
     (pending,) = client.list_checkouts()
     assert ordered.id == pending.id
@@ -90,19 +90,19 @@ def test_a_purchase_from_the_order_to_the_invoice(emulator, client, buy):
     assert (invoice.amount, invoice.status) == (50, "paid")
 
 
-def test_a_subscription(client):
+def test_subscription_is_ordered_and_listed(client):
     checkout = client.create_checkout(mode="subscription", plan_id="pro")
     assert checkout.amount is None
     assert client.list_checkouts()[0].id == checkout.id
 
 
-def test_an_unpaid_checkout_expires(emulator, client):
+def test_unpaid_checkout_expires(emulator, client):
     client.topup(5)
     emulator.advance(25 * 3600)
     assert [checkout.status for checkout in client.list_checkouts()] == ["expired"]
 
 
-def test_more_checkouts_and_invoices_than_one_page_holds(emulator, client):
+def test_long_lists_are_read_whole(emulator, client):
     ordered = [client.topup(5).id for _ in range(103)]
     for checkout_id in ordered:
         emulator.pay(checkout_id)
@@ -112,7 +112,7 @@ def test_more_checkouts_and_invoices_than_one_page_holds(emulator, client):
     assert len(client.list_invoices()) == 103
 
 
-def test_polling_costs_one_call_a_look(emulator, client):
+def test_poll_costs_one_call(emulator, client):
     client.topup(5)
     client.poll_checkouts()
     emulator.clear_calls()
@@ -121,7 +121,7 @@ def test_polling_costs_one_call_a_look(emulator, client):
     assert len(emulator.calls()) == 5
 
 
-def test_auto_recharge(emulator, client):
+def test_auto_recharge_is_written_and_read(emulator, client):
     assert client.get_auto_recharge().enabled is False
     written = client.set_auto_recharge(enabled=True, threshold=Decimal("10.5"), amount=Decimal(500))
     assert (written.enabled, written.threshold, written.amount) == (True, Decimal("10.5"), 500)
@@ -131,26 +131,26 @@ def test_auto_recharge(emulator, client):
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_wrong_key_is_told_by_every_call(emulator, call):
+def test_wrong_key_is_reported_by_every_call(emulator, call):
     with pytest.raises(VideoDBAuthenticationError, match="HTTP 401"):
         call(BillingClient("sk-wrong", base_url=emulator.base_url, max_retries=0))
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_refusal_is_told_by_every_call(emulator, client, call):
+def test_refusal_is_reported_by_every_call(emulator, client, call):
     emulator.add_fault("status", status=403, body={"success": False, "message": "not yours", "error_code": "FORBIDDEN"})
     with pytest.raises(VideoDBPermissionError, match="not yours") as caught:
         call(client)
     assert caught.value.error_code == "FORBIDDEN"
 
 
-def test_bad_input_is_refused_in_the_words_of_the_server(client):
+def test_bad_input_is_refused_in_the_servers_words(client):
     with pytest.raises(VideoDBRefusedError, match=r"HTTP 400.*currency must be") as caught:
         client.topup(5, currency="dollars")
     assert caught.value.error_code
 
 
-def test_the_same_key_brings_a_lost_link_back_where_it_is_honoured(emulator, client):
+def test_honoured_idempotency_key_returns_the_lost_link(emulator, client):
     emulator.change_settings(idempotency="honour")
     first, second = (client.topup(5, idempotency_key="one-purchase") for _ in range(2))
     assert (first.id, first.url) == (second.id, second.url)
@@ -191,7 +191,7 @@ def generated(request):
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_server_made_from_the_document_alone_is_understood_and_asked_for_what_it_allows(call):
+def test_server_made_from_the_document_is_understood(call):
     with RawServer(generated) as server:
         CALLS[call](BillingClient(API_KEY, base_url=server.url, max_retries=0))
     request = server.requests[0]
@@ -207,7 +207,7 @@ def test_a_server_made_from_the_document_alone_is_understood_and_asked_for_what_
         jsonschema.validate(request.json, {**schema, "components": DOCUMENT["components"]})
 
 
-def test_every_call_of_the_document_is_made_by_the_client():
+def test_client_makes_every_call_of_the_document():
     assert set(CALLS) == {
         f"{method.upper()} {path}" for path, methods in DOCUMENT["paths"].items() for method in methods
     }

@@ -1,14 +1,21 @@
-"""Each example DAG does what its docstring says, run as it stands."""
+"""Each example DAG does what its docstring says, run unchanged."""
 
 from __future__ import annotations
 
 import importlib
+import json
+import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from videodb import InvalidRequestError
 
 import example_dags
+from airflow_provider_videodb.exceptions import VideoDBInsufficientCreditsError
+from tests.conftest import API_KEY
 from tests.support.dag_runs import run
+from tests.support.raw_server import RawServer, answer
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -23,18 +30,18 @@ def example(name):
 
 @pytest.fixture
 def paid_soon(emulator):
-    """An account whose owner pays every link after half a second; an indexed video costs 4 credits."""
+    """An account whose owner pays every link after 0.5 s. Indexing a video costs 4 credits."""
     emulator.change_settings(pay_after=0.5, price_index=4)
     return emulator
 
 
 def test_every_example_is_tested_here():
-    tested = {"auto_recharge", "credit_gate", "ensure_credits", "top_up_and_notify"}
+    tested = {"auto_recharge", "careful_index", "credit_gate", "ensure_credits", "top_up_and_notify"}
 
     assert {path.stem for path in FOLDER.glob("*.py")} == tested
 
 
-def test_credit_gate_tops_up_waits_and_indexes_three_videos(paid_soon):
+def test_credit_gate_tops_up_waits_and_indexes(paid_soon):
     finished = run(example("credit_gate"))
 
     assert finished.state == "success"
@@ -44,7 +51,105 @@ def test_credit_gate_tops_up_waits_and_indexes_three_videos(paid_soon):
     assert paid_soon.balance == 3 + 20 - 3 * 4
 
 
-def test_top_up_and_notify_hands_the_one_link_to_the_notifier_and_reports(paid_soon, caplog, capfd):
+def test_retry_of_job_waits_for_credits_after_shortage(paid_soon):
+    """One video fails for lack of credits. Its retry waits until somebody has added some."""
+    dag = example("credit_gate")
+    index_video = dag.get_task("index_video")
+    index_video.partial_kwargs |= {"retry_delay": timedelta(0), "poke_interval": 0.2}
+    paid_soon.add_fault(
+        "status",
+        path="/video/*/index",
+        status=402,
+        body={"success": False, "message": "Insufficient credits"},
+        times=1,
+    )
+    shortages = []
+    index_video.partial_kwargs["on_retry_callback"] = [
+        lambda context: (shortages.append(context["exception"]), paid_soon.set_balance(3))
+    ]
+    waited = threading.Event()
+
+    def add_credits_after_a_poke_without_enough():
+        while not waited.wait(0.1):
+            if shortages and [call.path for call in paid_soon.calls()][-2:] == ["/billing/usage"] * 2:
+                paid_soon.set_balance(30)
+                waited.set()
+
+    person = threading.Thread(target=add_credits_after_a_poke_without_enough)
+    person.start()
+    try:
+        finished = run(dag)
+    finally:
+        had_waited = waited.is_set()
+        waited.set()
+        person.join()
+
+    assert finished.state == "success"
+    assert had_waited
+    (shortage,) = shortages
+    assert type(shortage) is VideoDBInsufficientCreditsError
+    assert "Next step: " in str(shortage)
+
+
+def job_server(*states):
+    """Return a VideoDB whose indexing job passes through states, one per poll."""
+    pending = iter(states)
+
+    def reply(request):
+        replies = {
+            "/billing/usage": {"credit_balance": 9, "usage_this_month": 0},
+            "/collection/default": {"id": "default", "name": "", "description": ""},
+            "/collection/default/upload": {"id": "m-1", "collection_id": "default", "length": 5400},
+        }
+        if request.path.startswith("/video/"):
+            data = {"id": "job-1", "output_url": "https://elsewhere.example/async-response/job-1"}
+            return answer({"success": True, "status": "processing", "request_type": "sync", "data": data})
+        if request.path == "/async-response/job-1":
+            return answer(next(pending))
+        return answer({"success": True, "data": replies[request.path]})
+
+    return RawServer(reply)
+
+
+def run_careful_index(server, monkeypatch):
+    connection = {"conn_type": "videodb", "password": API_KEY, "host": server.url}
+    monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", json.dumps(connection))
+    dag = example("careful_index")
+    errors = []
+    indexed = dag.get_task("indexed")
+    indexed.poke_interval, indexed.retries = 0.2, 0
+    indexed.on_failure_callback = [lambda context: errors.append(context["exception"])]
+    return run(dag), errors
+
+
+def test_careful_index_submits_once_and_polls_by_id(monkeypatch):
+    processing, done = {"success": True, "status": "processing"}, {"success": True, "status": "done", "data": {}}
+    with job_server(processing, processing, done) as server:
+        finished, _ = run_careful_index(server, monkeypatch)
+
+    assert finished.state == "success"
+    assert finished.result("submit") == finished.result("indexed") == "job-1"
+    assert [request.path for request in server.requests].count("/video/m-1/index/") == 1
+    assert [request.path for request in server.requests].count("/async-response/job-1") == 3
+
+
+@pytest.mark.parametrize(
+    ("job", "error"),
+    [
+        ({"success": False, "status": "failed", "message": "Insufficient credits"}, VideoDBInsufficientCreditsError),
+        ({"success": False, "status": "failed", "message": "no speech found"}, InvalidRequestError),
+        ({"success": True, "status": "paused"}, InvalidRequestError),
+    ],
+)
+def test_careful_index_fails_with_job(monkeypatch, job, error):
+    with job_server(job) as server:
+        finished, errors = run_careful_index(server, monkeypatch)
+
+    assert finished.task_state("indexed") == "failed"
+    assert [type(one) for one in errors] == [error]
+
+
+def test_notifier_gets_the_link_once(paid_soon, caplog, capfd):
     finished = run(example("top_up_and_notify"))
 
     assert finished.state == "success"
@@ -55,7 +160,7 @@ def test_top_up_and_notify_hands_the_one_link_to_the_notifier_and_reports(paid_s
     assert finished.result("report") == "Paid 50 USD: the balance was 3 and is 53 credits."
 
 
-def test_auto_recharge_is_on_while_the_videos_are_indexed_and_brought_back_afterwards(paid_soon):
+def test_auto_recharge_is_on_during_the_job_and_restored(paid_soon):
     paid_soon.set_auto_recharge(enabled=False, threshold=7, amount=30)
     paid_soon.set_balance(21)
 
@@ -63,13 +168,13 @@ def test_auto_recharge_is_on_while_the_videos_are_indexed_and_brought_back_after
 
     assert finished.state == "success"
     assert finished.result("recharge_on")["after"] == {"enabled": True, "threshold": 20, "amount": 100}
-    # Indexing took the balance below 20, and VideoDB recharged by itself.
+    # Indexing took the balance below 20, so VideoDB recharged the account.
     assert paid_soon.balance == 21 - 4 + 100
     after = paid_soon.auto_recharge
     assert (after.enabled, after.threshold, after.amount) == (False, 7, 30)
 
 
-def test_auto_recharge_is_brought_back_although_the_videos_fail(paid_soon):
+def test_auto_recharge_is_restored_after_a_failed_job(paid_soon):
     paid_soon.set_auto_recharge(enabled=False, threshold=7, amount=30)
     paid_soon.add_fault("status", path="/collection/*", status=400, times=None)
 
@@ -81,7 +186,7 @@ def test_auto_recharge_is_brought_back_although_the_videos_fail(paid_soon):
     assert paid_soon.auto_recharge.threshold == 7
 
 
-def test_ensure_credits_buys_what_is_missing_at_one_dollar_a_credit(paid_soon):
+def test_ensure_credits_buys_what_is_missing(paid_soon):
     finished = run(example("ensure_credits"))
 
     assert finished.state == "success"
@@ -89,7 +194,7 @@ def test_ensure_credits_buys_what_is_missing_at_one_dollar_a_credit(paid_soon):
     assert finished.result("ensure_credits")["balance_after"] == 120
 
 
-def test_ensure_credits_buys_for_ten_dollars_at_least(paid_soon):
+def test_ensure_credits_buys_for_ten_dollars_or_more(paid_soon):
     paid_soon.set_balance(119)
 
     finished = run(example("ensure_credits"))
@@ -97,7 +202,7 @@ def test_ensure_credits_buys_for_ten_dollars_at_least(paid_soon):
     assert finished.result("ensure_credits")["amount"] == 10
 
 
-def test_ensure_credits_goes_on_at_once_when_the_balance_suffices(paid_soon):
+def test_ensure_credits_continues_with_enough_credits(paid_soon):
     paid_soon.set_balance(120)
 
     finished = run(example("ensure_credits"))

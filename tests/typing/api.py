@@ -1,7 +1,7 @@
 """
-What a DAG author's type checker accepts of the operators, and what it refuses. Not run: `make lint` checks it.
+What a DAG author's type checker accepts and what it rejects. `make lint` checks this file; nothing runs it.
 
-A line with an ignore is one that must be an error: mypy reports an ignore that nothing needs.
+A line with an ignore must be an error, because mypy reports an ignore that nothing needs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, assert_type
 
+from airflow_provider_videodb.api.client import BillingClient
+from airflow_provider_videodb.api.models import Checkout, Usage
+from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from airflow_provider_videodb.hooks.videodb import VideoDBHook
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
@@ -61,3 +65,16 @@ def mistakes(notifier: BaseNotifier) -> None:
     AutoRechargeOperator(task_id="h", threshold=None)  # type: ignore[arg-type]
     AutoRechargeOperator(task_id="i", restore=None)  # type: ignore[arg-type]
     AutoRechargeOperator(task_id="j", enabled=1.5)  # type: ignore[arg-type]
+
+
+def hooks() -> None:
+    hook = VideoDBBillingHook("videodb_default")
+    assert_type(hook.get_usage(), Usage)
+    assert_type(hook.topup(5, currency="usd", redirect_url="https://example.com"), Checkout)
+    assert_type(hook.list_checkouts(limit=3), list[Checkout])
+    assert_type(hook.get_conn(), BillingClient)
+    assert_type(VideoDBHook(videodb_conn_id="videodb_default").test_connection(), tuple[bool, str])
+    with hook.credit_shortage_as_error():
+        hook.get_sdk().get_collection()
+    hook.topup(5.5)  # type: ignore[arg-type]  # whole dollars
+    hook.create_checkout(5, mode="gift")  # type: ignore[arg-type]

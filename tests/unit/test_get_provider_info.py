@@ -1,4 +1,4 @@
-"""What Airflow is told about the provider: valid for Airflow, true, and served without importing the hook."""
+"""The provider info is valid, true, and served without importing the hook."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def schema(name):
 
 
 def in_airflow(code):
-    """Run Python in a process of its own, and return the JSON that it prints last."""
+    """Run Python in a new process, and return the JSON that it prints last."""
     result = subprocess.run(
         [sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=False, timeout=60
     )
@@ -35,29 +35,29 @@ def in_airflow(code):
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
-def test_it_is_valid_by_the_schema_airflow_checks_it_with():
+def test_info_is_valid_by_airflows_schema():
     jsonschema.validate(INFO, schema("provider_info.schema.json"))
 
 
 @pytest.mark.parametrize("section", ["integrations", "hooks", "operators", "sensors", "triggers", "connection-types"])
-def test_each_section_is_valid_by_the_stricter_schema_of_airflows_own_providers(section):
+def test_section_is_valid_by_the_schema_of_own_providers(section):
     strict = schema("provider.yaml.schema.json")
     jsonschema.validate(INFO[section], strict["properties"][section] | {"definitions": strict.get("definitions", {})})
 
 
-def test_what_the_form_does_with_the_standard_fields_is_valid():
+def test_behaviour_of_standard_fields_is_valid():
     (connection_type,) = INFO["connection-types"]
     behaviour = {key.replace("-", "_"): value for key, value in connection_type["ui-field-behaviour"].items()}
     jsonschema.validate(behaviour, schema("customized_form_field_behaviours.schema.json"))
 
 
-def test_its_package_is_the_distribution_it_comes_in():
+def test_package_name_is_that_of_the_distribution():
     """A difference would break every `airflow` command."""
     assert INFO["package-name"] == "airflow-provider-videodb"
     assert metadata(INFO["package-name"])["Name"] == INFO["package-name"]
 
 
-def test_airflow_finds_it_by_its_entry_point():
+def test_airflow_finds_the_entry_point():
     (entry_point,) = (
         entry_point
         for entry_point in entry_points(group="apache_airflow_provider")
@@ -74,7 +74,7 @@ def class_paths():
 
 
 @pytest.mark.parametrize("path", class_paths())
-def test_every_class_it_names_is_there(path):
+def test_named_class_exists(path):
     module, _, name = path.rpartition(".")
     assert isinstance(getattr(import_module(module), name), type)
 
@@ -90,12 +90,12 @@ def package_modules(section):
 
 
 @pytest.mark.parametrize("section", KINDS)
-def test_it_names_the_modules_of_each_kind_and_no_others(section):
+def test_info_names_the_modules_of_each_kind(section):
     (named,) = (set(entry["python-modules"]) for entry in INFO[section])
     assert named == set(package_modules(section))
 
 
-def test_every_field_of_the_form_explains_itself():
+def test_form_field_has_a_description():
     (connection_type,) = INFO["connection-types"]
     assert set(connection_type["conn-fields"]) == {
         "timeout",
@@ -109,7 +109,7 @@ def test_every_field_of_the_form_explains_itself():
         assert "null" in field["schema"]["type"], "a field that cannot be left empty"
 
 
-def test_the_form_is_served_without_importing_the_hook():
+def test_form_is_served_without_importing_the_hook():
     served = in_airflow(
         """
 import json, sys
@@ -121,7 +121,7 @@ print(json.dumps(form.model_dump(mode="json") | {"modules": ours}))
     )
     assert served["modules"] == ["airflow_provider_videodb.get_provider_info"]
     assert served["hook_name"] == "VideoDB"
-    assert served["hook_class_name"] == "airflow_provider_videodb.hooks.billing.VideoDBBillingHook"
+    assert served["hook_class_name"] == "airflow_provider_videodb.hooks.videodb.VideoDBHook"
     standard = served["standard_fields"]
     assert {name for name, field in standard.items() if field and field["hidden"]} == {"port", "login", "url_schema"}
     assert standard["password"]["title"] == "API key"
@@ -130,7 +130,7 @@ print(json.dumps(form.model_dump(mode="json") | {"modules": ours}))
     assert served["extra_fields"]["timeout"]["schema"]["title"] == "Timeout (seconds)"
 
 
-def test_the_commands_of_airflow_show_it():
+def test_airflow_commands_show_the_provider():
     """In one process, since starting Airflow is what takes the time."""
     shown = in_airflow(
         """

@@ -102,6 +102,8 @@ def test_the_client_loads_no_airflow():
         ("purchases/rules/limits.py", "import airflow", "The rules of purchases"),
         ("api/client.py", "import airflow", "The API knows no Airflow"),
         ("api/models.py", "import airflow_provider_videodb.api.client", "The API is built"),
+        ("api/retries.py", "import airflow_provider_videodb.api.failures", "The API is built"),
+        ("api/retries.py", "import requests", "HTTP is spoken"),
         ("operators/topup.py", "import requests", "HTTP is spoken"),
         ("emulator/account/ledger.py", "import airflow_provider_videodb.emulator.http.app", "The emulator's rooms"),
     ],

@@ -52,7 +52,7 @@ def test_every_other_character_stays(text, ascii_only):
 
 
 @given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_whatever_is_read_can_be_written(value):
+def test_any_decoded_value_can_be_written(value):
     decoded = decode(json.dumps(value).encode(), clean=str)
     text = json.dumps(decoded, ensure_ascii=False)
     assert "\0" not in text
@@ -109,7 +109,7 @@ def test_nesting_as_deep_as_any_response_is_read():
     assert read(b"[" * 32 + b"]" * 32) is not None
 
 
-def test_text_longer_than_any_is_cut_and_still_too_long_for_every_field():
+def test_long_text_is_cut_but_stays_too_long_for_a_field():
     (value,) = read(json.dumps(["x" * 1_000_000]))
     assert value == "x" * 10_000
 
@@ -138,7 +138,7 @@ def test_nothing_that_leaves_the_client_fails_to_encode(body, escape):
     said.encode()
 
 
-def test_listed_checkout_can_be_stored_whatever_its_text():
+def test_listed_checkout_can_be_stored():
     body = rb'{"data": [{"id": "\ud800\u0000", "currency": "\u0001", "status": "\udfff", "created_at": 0}]}'
     with RawServer(answer(body)) as server:
         (checkout,) = BillingClient(API_KEY, base_url=server.url, max_retries=0).list_checkouts()

@@ -1,83 +1,111 @@
+"""Each HTTP status and each broken connection becomes one of our errors."""
+
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+import errno
+import gzip
+import ssl
 
 import pytest
 import requests
-from hypothesis import given
-from hypothesis import strategies as st
+import urllib3
 
-from airflow_provider_videodb.api.failures import error_for_status, is_error_of_videodb, read_retry_after
+from airflow_provider_videodb.api.failures import describe_exception, error_for_status, is_error_of_videodb
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     NO_EFFECT_ERRORS,
     OUTCOME_UNKNOWN_ERRORS,
-    PERMANENT_ERRORS,
     VideoDBGatewayError,
+    VideoDBOutcomeUnknownError,
     VideoDBRefusedError,
 )
+from tests.support.api import OK, failure_of, free_port, get, post
+from tests.support.raw_server import RawServer, answer
 
-NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
-
-
-def http_date(moment):
-    return format_datetime(moment, usegmt=True)
-
-
-@pytest.mark.parametrize("off", [timedelta(0), timedelta(days=400), timedelta(days=-400)])
-@pytest.mark.parametrize("seconds", [0, 1, 20, 3600])
-def test_date_to_wait_for_is_measured_from_the_date_of_the_response(off, seconds):
-    its_now = NOW + off
-    later = its_now + timedelta(seconds=seconds)
-    assert read_retry_after(http_date(later), date=http_date(its_now)) == seconds
-
-
-@pytest.mark.parametrize("date", [None, "", "soon", "Mon, 99 Foo 2024", "Mon, 15 Jan 99999999999 10:30:00 GMT"])
-def test_date_to_wait_for_is_measured_from_our_clock_without_a_date_of_the_response(date):
-    waited = read_retry_after(http_date(datetime.now(UTC) + timedelta(seconds=50)), date=date)
-    assert 45 < waited <= 50
-
-
-def test_date_that_has_passed_is_no_wait():
-    assert read_retry_after(http_date(NOW - timedelta(hours=1)), date=http_date(NOW)) == 0
-
-
-@pytest.mark.parametrize("spelling", ["Mon, 15 Jan 2024 10:30:20 -0000", "Mon, 15 Jan 2024 12:30:20 +0200"])
-def test_date_may_have_any_offset(spelling):
-    assert read_retry_after(spelling, date=http_date(NOW)) == 20
+CLOSED = "the connection was closed before a response arrived"
+NOT_HTTP = "the response is not valid HTTP"
+INCOMPLETE = "the response is not complete"
+CHECK_FIRST = "check VideoDB's console before you send it again."
+COMPRESSED = "the response cannot be decompressed"
+BROKEN_RESPONSES = {
+    "nothing": (b"", CLOSED),
+    "half a status line": (b"HTTP/1.", NOT_HTTP),
+    "another protocol": (b"220 mail.example ESMTP\r\n", NOT_HTTP),
+    "cut in the headers": (b"HTTP/1.1 200 OK\r\nContent-Le", NOT_HTTP),
+    "cut in the body": (b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"success": true, "data"', INCOMPLETE),
+    "bad chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", INCOMPLETE),
+    "cut chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{", INCOMPLETE),
+    "not gzip": (answer(b"{}", Content_Encoding="gzip"), COMPRESSED),
+    "an encoding nobody asked for": (answer(b"{}", Content_Encoding="br"), COMPRESSED),
+    "two encodings": (answer(gzip.compress(gzip.compress(b"{}")), Content_Encoding="gzip, gzip"), COMPRESSED),
+    "switch to another protocol": (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", NOT_HTTP),
+    "hints without a response": (b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK, NOT_HTTP),
+    "header without a colon": (b"HTTP/1.1 200 OK\r\nContent Length\r\nContent-Length: 2\r\n\r\n{}", NOT_HTTP),
+    "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ", NOT_HTTP),
+    "endless headers": (b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(500)) + b"\r\n", NOT_HTTP),
+    "long header": (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", NOT_HTTP),
+    "too large": (answer(b" " * (17 * 1024 * 1024) + b"{}"), "the response is longer than 16 MiB"),
+}
 
 
 @pytest.mark.parametrize(
-    "header",
+    ("call", "next_step"),
     [
-        None,
-        "",
-        "soon",
-        "nan",
-        "inf",
-        "1e999",
-        "Mon, 99 Foo 2024",
-        "Mon, 15 Jan 99999999999 10:30:00 GMT",
-        "Mon, 15 Jan 2024 10:30:00 +999999999",
-        "Mon, 15",
-        ", , ,",
-        "0x10",
-        "\xff",
+        (get, "Next step: try again later."),
+        (post, f"VideoDB may or may not have carried it out. Next step: {CHECK_FIRST}"),
     ],
 )
-def test_header_that_says_nothing_asks_for_no_wait(header):
-    assert read_retry_after(header, date=http_date(NOW)) is None
+@pytest.mark.parametrize(("bytes_sent", "reason"), BROKEN_RESPONSES.values(), ids=BROKEN_RESPONSES)
+def test_broken_response_leaves_outcome_unknown(call, next_step, bytes_sent, reason):
+    with RawServer(bytes_sent, hang_up=True) as server:
+        error = failure_of(call, server.url)
+    assert type(error) is VideoDBOutcomeUnknownError
+    (request,) = server.requests
+    asked = f"{request.method} {server.url}{request.path}"
+    assert str(error) == f"{asked} was sent, but its response was lost, because {reason}. {next_step}"
 
 
-@given(st.text(), st.text() | st.none())
-def test_whatever_the_headers_say_is_a_wait_or_none(header, date):
-    waited = read_retry_after(header, date=date)
-    assert waited is None or waited >= 0
+@pytest.mark.parametrize(
+    ("url", "proxy", "reason"),
+    [
+        ("https://no-such-host.invalid", "", "the host name could not be resolved"),
+        ("https://a..example", "", "the address of the host or of the proxy is not valid"),
+        ("https://videodb.invalid", "nonsense://x", "the address of the host or of the proxy is not valid"),
+        ("https://videodb.invalid", "http://127.0.0.1:{port}", "the connection was refused"),
+    ],
+)
+def test_unsent_request_says_in_words_why(monkeypatch, url, proxy, reason):
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(port=free_port()))
+    assert str(failure_of(post, url)) == (
+        f"POST {url}/billing/topup was not sent, because {reason}. VideoDB did nothing. "
+        "Next step: check the network, the base URL (the connection's host) and the proxy."
+    )
 
 
-def test_seconds_do_not_depend_on_any_clock():
-    assert read_retry_after("7.25", date="Mon, 15 Jan 2024 10:30:00 GMT") == 7.25
+@pytest.mark.parametrize(
+    ("err", "words"),
+    [
+        (OSError(errno.ENETUNREACH, "x"), "the connection failed (network is unreachable)"),
+        (BrokenPipeError(), "the connection was reset"),
+        (requests.ConnectionError(urllib3.exceptions.ProtocolError("x", ConnectionResetError(104, "y"))), "was reset"),
+        (requests.exceptions.ProxyError("Tunnel connection failed: 407 Go away"), "refused to connect (HTTP 407)"),
+        (requests.exceptions.ProxyError("HTTPSConnectionPool(host='x')"), "the proxy did not open a connection"),
+        (TimeoutError("timed out"), "no complete response arrived within 7.5 s"),
+        (ssl.SSLError(1, "x"), "TLS failed (no reason given)"),
+        (ValueError("HTTPConnectionPool(host='x'): GuardedConnection"), "the connection failed"),
+    ],
+)
+def test_exception_is_described_without_class_names(err, words):
+    described = describe_exception(err, seconds=7.5)
+    assert described.endswith(words)
+    assert "Connection(" not in described
+    assert "Pool" not in described
+
+
+def test_exceptions_that_wrap_each_other_are_described():
+    err, cause = OSError(), ValueError()
+    err.__cause__, cause.__cause__ = cause, err
+    assert describe_exception(err, seconds=1) == "the connection failed"
 
 
 @pytest.mark.parametrize("fields", [{"success": False}, {"success": False, "error_code": "E"}])
@@ -110,16 +138,16 @@ def test_error_of_another_shape_is_not_videodbs(fields):
 
 
 @pytest.mark.parametrize("status", range(400, 429))
-def test_refusal_that_videodb_did_not_write_is_neither_permanent_nor_proof(status):
-    error, next_step = error_for_status(status, None, from_videodb=False)
+def test_gateway_refusal_is_neither_permanent_nor_proof(status):
+    error, next_step = error_for_status("POST", status, from_videodb=False)
     if status in (408, 409, 425):
         assert issubclass(error, OUTCOME_UNKNOWN_ERRORS)
         return
     assert error is VideoDBGatewayError
     assert issubclass(error, OUTCOME_UNKNOWN_ERRORS)
-    assert not issubclass(error, (*NO_EFFECT_ERRORS, *PERMANENT_ERRORS))
-    assert "between here and VideoDB" in next_step
-    assert issubclass(error_for_status(status, None, from_videodb=True)[0], VideoDBRefusedError)
+    assert not issubclass(error, NO_EFFECT_ERRORS)
+    assert next_step.startswith("check the proxy")
+    assert issubclass(error_for_status("POST", status, from_videodb=True)[0], VideoDBRefusedError)
 
 
 @pytest.mark.parametrize("dialect", ["openapi", "sample"])
@@ -137,7 +165,7 @@ def test_refusal_that_videodb_did_not_write_is_neither_permanent_nor_proof(statu
         ("GET", "/nowhere", None, 404),
     ],
 )
-def test_every_refusal_of_the_emulator_has_the_shape_of_videodb(dialect, method, path, body, status):
+def test_emulator_refuses_in_the_shape_of_videodb(dialect, method, path, body, status):
     with Emulator(dialect=dialect) as emulator:
         key = "sk-wrong" if status == 401 else emulator.api_key
         refused = requests.request(
@@ -149,7 +177,7 @@ def test_every_refusal_of_the_emulator_has_the_shape_of_videodb(dialect, method,
 
 @pytest.mark.parametrize("dialect", ["openapi", "sample"])
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 429, 500, 503])
-def test_every_failure_that_the_emulator_is_asked_for_has_the_shape_of_videodb(dialect, status):
+def test_emulator_fails_in_the_shape_of_videodb(dialect, status):
     with Emulator(dialect=dialect) as emulator:
         emulator.add_fault("status", status=status)
         failed = requests.get(f"{emulator.base_url}/billing/usage", timeout=10)

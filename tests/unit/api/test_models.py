@@ -36,7 +36,7 @@ def created(data, amount=50, currency="usd"):
 @pytest.mark.parametrize(
     "replacement", [{}, None, [], "\t", {"value": 1}], ids=["missing", "null", "list", "blank", "object"]
 )
-def test_each_required_field_is_missed_by_its_name(read, data, missing, replacement):
+def test_missing_field_is_named(read, data, missing, replacement):
     broken = {name: value for name, value in data.items() if name != missing}
     if replacement != {}:
         broken[missing] = replacement
@@ -57,7 +57,7 @@ def test_usage_may_carry_no_breakdown(breakdown):
 
 
 @pytest.mark.parametrize(("breakdown", "named"), [([1], "breakdown"), ("x", "breakdown"), ({"index": "?"}, "index")])
-def test_a_breakdown_that_is_none_is_refused(breakdown, named):
+def test_impossible_breakdown_is_refused(breakdown, named):
     with pytest.raises(VideoDBResponseError, match=named):
         Usage.from_api(USAGE | {"breakdown": breakdown})
 
@@ -66,13 +66,13 @@ def test_a_breakdown_that_is_none_is_refused(breakdown, named):
     ("balance", "threshold", "covered"),
     [("100.1", "100.1", True), ("100.09999999999999", "100.1", False), ("0", "0", True), ("-1", "0", False)],
 )
-def test_a_balance_covers_a_threshold_by_exact_comparison(balance, threshold, covered):
+def test_balance_is_compared_exactly(balance, threshold, covered):
     usage = Usage.from_api({"credit_balance": balance, "usage_this_month": 0})
     assert usage.covers(Decimal(threshold)) is covered
 
 
 @pytest.mark.parametrize("model", [Usage.from_api(USAGE), AutoRecharge.from_api(AUTO_RECHARGE)], ids=["usage", "auto"])
-def test_what_goes_into_xcom_is_plain_json(model):
+def test_xcom_form_is_plain_json(model):
     assert json.loads(json.dumps(model.to_dict())) == model.to_dict()
 
 
@@ -94,7 +94,7 @@ def test_models_cannot_be_changed(model, field):
         setattr(model, field, "other")
 
 
-def test_the_breakdown_cannot_be_changed():
+def test_breakdown_cannot_be_changed():
     with pytest.raises(TypeError):
         Usage.from_api(USAGE).breakdown["index"] = 0
 
@@ -113,19 +113,19 @@ def test_the_breakdown_cannot_be_changed():
         ({"checkout_url": "https://pay.example/cs_4", "id": None}, "cs_4", IdSource.URL),
     ],
 )
-def test_the_id_of_a_new_checkout_is_learnt_from_the_answer_then_from_its_link(data, checkout_id, source):
+def test_id_comes_from_the_response_then_from_the_link(data, checkout_id, source):
     checkout = created(data)
     assert (checkout.id, checkout.id_source) == (checkout_id, source)
     assert checkout.status == CheckoutStatus.PENDING
     assert checkout.url == next(iter(data.values()))
 
 
-def test_a_subscription_has_no_amount():
+def test_subscription_has_no_amount():
     assert created({"url": "https://pay.example/x"}, amount=None, currency=None).amount is None
 
 
 @pytest.mark.parametrize("status", ["completed", "pending", "expired", "complete", "COMPLETED", "paid", "refunded"])
-def test_the_status_of_a_checkout_is_kept_word_for_word(status):
+def test_status_is_kept_word_for_word(status):
     checkout = Checkout.from_list(CHECKOUT | {"status": status})
     assert checkout.status == status
     assert (checkout.status == CheckoutStatus.COMPLETED) is (status == "completed")
@@ -145,7 +145,7 @@ DATES_THAT_ARE_NONE = [None, "", "yesterday", "2024-13-01", True, [], {}, math.n
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_field_of_a_listed_checkout_that_cannot_be_read_is_named_and_the_others_stay(name, value):
+def test_unreadable_field_is_named_and_the_others_stay(name, value):
     whole = Checkout.from_list(CHECKOUT)
     checkout = Checkout.from_list(CHECKOUT | {name: value})
     assert checkout.unreadable == (name,)
@@ -155,20 +155,20 @@ def test_field_of_a_listed_checkout_that_cannot_be_read_is_named_and_the_others_
 
 
 @pytest.mark.parametrize("name", ["id", "currency", "status", "created_at"])
-def test_field_that_a_listed_checkout_does_not_have_is_named(name):
+def test_absent_field_of_a_listed_checkout_is_named(name):
     checkout = Checkout.from_list({key: value for key, value in CHECKOUT.items() if key != name})
     assert checkout.unreadable == (name,)
 
 
 @pytest.mark.parametrize("data", [CHECKOUT | {"amount": None}, {k: v for k, v in CHECKOUT.items() if k != "amount"}])
-def test_subscription_in_the_list_has_no_amount_and_is_readable(data):
+def test_listed_subscription_is_readable(data):
     checkout = Checkout.from_list(data)
     assert (checkout.amount, checkout.unreadable) == (None, ())
     assert (checkout.id, checkout.status) == ("cs_1", "pending")
 
 
 @pytest.mark.parametrize("entry", [None, "cs_2", 17, True, [], [CHECKOUT]], ids=repr)
-def test_listed_entry_that_is_not_an_object_is_unreadable_whole(entry):
+def test_listed_entry_must_be_an_object(entry):
     checkout = Checkout.from_list(entry)
     assert checkout.unreadable == ("id", "amount", "currency", "status", "created_at")
     assert (checkout.id, checkout.amount, checkout.currency, checkout.status, checkout.created_at) == (
@@ -181,7 +181,7 @@ def test_listed_entry_that_is_not_an_object_is_unreadable_whole(entry):
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists) | st.just(CHECKOUT))
-def test_whatever_stands_in_the_list_is_read(value):
+def test_any_listed_value_is_read(value):
     assert Checkout.from_list(value).url is None
     assert Checkout.from_list(dict.fromkeys(CHECKOUT, value)).url is None
 
@@ -191,7 +191,7 @@ def test_readable_checkout_names_no_field():
     assert created({"url": "https://pay.example/x"}).unreadable == ()
 
 
-def test_checkouts_without_an_id_are_not_found_by_one():
+def test_checkout_without_id_is_not_indexed():
     assert by_id([Checkout.from_list({}), Checkout.from_list(CHECKOUT)]) == {"cs_1": Checkout.from_list(CHECKOUT)}
 
 
@@ -217,7 +217,7 @@ def test_breakdown_may_be_as_large_as_the_bounds():
     assert Usage.from_api(USAGE | {"breakdown": breakdown}).breakdown == breakdown
 
 
-def test_an_invoice_is_read_with_the_names_of_either_dialect():
+def test_invoice_is_read_in_both_dialects():
     sample = Invoice.from_api(INVOICE)
     openapi = Invoice.from_api(
         {"id": "in_1", "amount": 20, "currency": "usd", "status": "paid", "pdf_url": "https://x/1", "created_at": 0}
@@ -243,7 +243,7 @@ def test_auto_recharge_is_read_in_both_dialects(data, threshold, amount):
 
 
 @pytest.mark.parametrize("enabled", ["true", 1, 0, "no"])
-def test_enabled_is_true_or_false_and_no_word(enabled):
+def test_enabled_is_never_a_word(enabled):
     with pytest.raises(VideoDBResponseError, match=r"enabled is .*, expected true or false"):
         AutoRecharge.from_api(AUTO_RECHARGE | {"enabled": enabled})
 
@@ -262,7 +262,7 @@ def settings(enabled, threshold, amount):
         ((False, None, None), (False, None, None), (False, None, None)),
     ],
 )
-def test_what_is_not_given_stays_as_it_is(stored, change, wanted):
+def test_setting_that_is_not_given_stays(stored, change, wanted):
     enabled, threshold, amount = change
     assert settings(*stored).changed_to(enabled=enabled, threshold=threshold, amount=amount) == settings(*wanted)
 
@@ -277,6 +277,6 @@ def test_what_is_not_given_stays_as_it_is(stored, change, wanted):
         ((False, Decimal(5), Decimal(5)), None, Decimal(-1)),
     ],
 )
-def test_auto_recharge_is_not_enabled_without_figures_to_go_by(stored, threshold, amount):
+def test_auto_recharge_is_not_enabled_without_figures(stored, threshold, amount):
     with pytest.raises(VideoDBConfigError, match="Nothing was sent"):
         settings(*stored).changed_to(enabled=True, threshold=threshold, amount=amount)

@@ -62,18 +62,18 @@ NO_NUMBERS = [
         (2**53 - 1, "9007199254740991"),
     ],
 )
-def test_a_number_is_read_exactly_as_it_was_written(value, expected):
+def test_number_is_read_as_it_was_written(value, expected):
     assert fields.to_decimal(value) == Decimal(expected)
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:20])
-def test_what_is_no_finite_number_is_refused(value):
+def test_other_value_is_not_a_number(value):
     with pytest.raises(ValueError, match="number"):
         fields.to_decimal(value)
 
 
 @pytest.mark.parametrize("value", [value for value in NO_NUMBERS if value is not None], ids=lambda v: repr(v)[:20])
-def test_a_wrong_number_is_an_error_that_names_field_and_value(value):
+def test_wrong_number_is_named_with_its_field(value):
     with pytest.raises(VideoDBResponseError) as caught:
         fields.number({"credit_balance": value}, "credit_balance", "credits_remaining")
     assert "credit_balance / credits_remaining is" in str(caught.value)
@@ -81,7 +81,7 @@ def test_a_wrong_number_is_an_error_that_names_field_and_value(value):
 
 
 @given(st.decimals(min_value=-(10**15), max_value=10**15, allow_nan=False, allow_infinity=False))
-def test_a_figure_survives_json_unchanged(figure):
+def test_figure_survives_json_unchanged(figure):
     read = json.loads(f"{figure:f}", parse_float=Decimal)
     assert fields.to_decimal(read) == figure
 
@@ -96,42 +96,42 @@ def test_a_figure_survives_json_unchanged(figure):
     ],
     ids=["both", "sample", "null", "zero"],
 )
-def test_the_openapi_name_comes_first_and_null_is_no_value(data, expected):
+def test_openapi_name_comes_first_and_null_is_skipped(data, expected):
     assert fields.number(data, "threshold", "threshold_credits") == expected
 
 
 @pytest.mark.parametrize("reader", [fields.number, fields.text, fields.moment, fields.link])
 @pytest.mark.parametrize("data", [{}, {"a": None}, {"b": None}], ids=["missing", "null", "null under the other name"])
-def test_a_missing_field_is_an_error_with_both_of_its_names(reader, data):
+def test_missing_field_is_an_error_with_both_names(reader, data):
     with pytest.raises(VideoDBResponseError, match=r"a / b is missing, expected "):
         reader(data, "a", "b")
 
 
 @pytest.mark.parametrize("data", [{}, {"a": None}])
-def test_an_optional_number_may_be_missing_unless_it_is_required(data):
+def test_optional_number_may_be_missing(data):
     assert fields.optional_number(data, "a", required=False) is None
     with pytest.raises(VideoDBResponseError, match="a is missing"):
         fields.optional_number(data, "a", required=True)
 
 
-def test_an_optional_number_that_is_there_must_be_one():
+def test_optional_number_must_be_a_number():
     with pytest.raises(VideoDBResponseError, match="a is 'many'"):
         fields.optional_number({"a": "many"}, "a", required=False)
 
 
 @pytest.mark.parametrize(("number", "shown"), [("3.0", "3"), ("0.5", "0.5"), ("100.1", "100.1"), ("-0", "0")])
-def test_a_figure_leaves_as_the_json_number_a_person_would_write(number, shown):
+def test_figure_becomes_the_shortest_json_number(number, shown):
     assert json.dumps(fields.to_json_number(Decimal(number))) == shown
 
 
 @pytest.mark.parametrize("value", ["", "  ", 7, True, [], {}, "x" * 1001], ids=lambda value: repr(value)[:20])
-def test_what_is_no_text_is_refused(value):
+def test_other_value_is_not_a_text(value):
     with pytest.raises(VideoDBResponseError, match=r"id is .*, expected a text"):
         fields.text({"id": value}, "id")
 
 
 @pytest.mark.parametrize("data", [{}, {"pdf_url": None}, {"pdf_url": ""}])
-def test_an_optional_text_may_be_missing_null_or_empty(data):
+def test_optional_text_may_be_missing_null_or_empty(data):
     assert fields.optional_text(data, "pdf_url") is None
 
 
@@ -154,13 +154,13 @@ def test_an_optional_text_may_be_missing_null_or_empty(data):
     ],
     ids=repr,
 )
-def test_a_date_is_read_from_every_usual_spelling_into_utc(value):
+def test_date_is_read_from_every_usual_spelling(value):
     moment = fields.moment({"created_at": value}, "created_at")
     assert moment == datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
     assert moment.utcoffset() == timedelta(0)
 
 
-def test_a_day_alone_is_its_midnight_in_utc():
+def test_day_without_time_is_midnight_in_utc():
     assert fields.moment({"date": "2024-01-15"}, "created_at", "date") == datetime(2024, 1, 15, tzinfo=UTC)
 
 
@@ -190,13 +190,13 @@ def test_a_day_alone_is_its_midnight_in_utc():
     ],
     ids=repr,
 )
-def test_what_is_no_date_is_refused_and_never_the_present(value):
+def test_other_value_is_not_a_date(value):
     with pytest.raises(VideoDBResponseError, match=r"created_at is .*, expected a date"):
         fields.moment({"created_at": value}, "created_at")
 
 
 @given(st.text() | st.floats() | st.integers() | st.none() | st.booleans())
-def test_whatever_stands_for_a_date_is_read_or_refused_with_our_own_error(value):
+def test_any_date_is_read_or_refused_with_our_error(value):
     try:
         assert fields.moment({"at": value}, "at").tzinfo is not None
     except VideoDBResponseError as err:
@@ -217,7 +217,7 @@ def test_whatever_stands_for_a_date_is_read_or_refused_with_our_own_error(value)
         "HTTPS://PAY.EXAMPLE/",
     ],
 )
-def test_a_link_is_a_whole_web_address(url):
+def test_link_is_a_whole_web_address(url):
     assert fields.link({"url": url}, "url") == url
 
 
@@ -257,18 +257,18 @@ def test_a_link_is_a_whole_web_address(url):
         "https:///pay.example",
     ],
 )
-def test_what_people_should_not_click_is_no_link(url):
+def test_misleading_address_is_not_a_link(url):
     with pytest.raises(VideoDBResponseError, match=r"url is .*, expected the address of a web page"):
         fields.link({"url": url}, "url")
 
 
 @pytest.mark.parametrize("end", ["x" * 8000, "\ud800"], ids=["long", "surrogate"])
-def test_link_that_nothing_could_carry_is_refused(end):
+def test_link_that_is_too_long_is_refused(end):
     with pytest.raises(VideoDBResponseError, match="url is"):
         fields.link({"url": f"https://pay.example/{end}"}, "url")
 
 
-def test_a_long_value_is_quoted_in_part():
+def test_long_value_is_quoted_in_part():
     with pytest.raises(VideoDBResponseError) as caught:
         fields.number({"amount": "x" * 5000}, "amount")
     assert len(str(caught.value)) < 200

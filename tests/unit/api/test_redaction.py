@@ -16,7 +16,7 @@ from airflow_provider_videodb.api.redaction import Redactor
 from airflow_provider_videodb.exceptions import VideoDBAPIError
 from tests.support.raw_server import RawServer, answer
 
-#: Keys of VideoDB look like the first; the others have what somebody along the way would escape.
+#: VideoDB's keys have the form of the first. The others have characters that are escaped somewhere.
 KEYS = [
     "sk-live-9f3Kq7Zt2mXw8RbV5nYc1LdP",
     "sk-\\back\\slash\\9f3Kq7Zt2mXw",
@@ -67,7 +67,7 @@ def shown_run(text, secret):
 def test_secret_is_hidden_in_every_spelling(key, spell):
     spelt = spell(key)
     shown = Redactor(key, run=8)(f"the key <{spelt}> is not known")
-    # In base64 the characters at both ends depend on what stands beside the key.
+    # In base64 the characters at both ends depend on the bytes around the key.
     assert len(shown_run(shown.removeprefix("the key <").removesuffix("> is not known"), spelt)) < 8
     assert shown.startswith("the key <")
     assert shown.endswith("> is not known")
@@ -169,7 +169,7 @@ def test_key_at_the_edge_where_a_value_is_cut_is_in_no_message(at):
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_key_in_a_field_that_can_be_read_does_not_leave_the_client(key):
+def test_key_in_a_readable_field_does_not_leave_the_client(key):
     listed = {"id": f"cs_{key}", "amount": 5, "currency": key, "status": key, "created_at": 0}
     usage = {"credit_balance": 1, "usage_this_month": 1, "breakdown": {key: 1, f"x{key[:20]}": 2}}
     with RawServer(answer({"data": usage}), answer({"data": [listed]})) as server:

@@ -25,7 +25,7 @@ from tests.support.raw_server import RawServer
 
 MIB = 1024 * 1024
 WHOLE = 600 * MIB
-#: What the sockets at both ends hold beside what the client reads.
+#: What the sockets at both ends hold in addition.
 IN_FLIGHT = 32 * MIB
 CHUNK = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
 
@@ -176,7 +176,7 @@ def test_compressed_body_is_not_unpacked_past_the_limit(status, coding, pack):
     )
 
 
-def test_compressed_body_that_unpacks_to_nothing_is_not_read_to_its_end():
+def test_body_that_unpacks_to_nothing_is_not_read_whole():
     # An empty stored block is five bytes of deflate and no byte of text.
     flood = Flood(head(200, "Content-Encoding: deflate") + b"\x78\x9c", b"\0\0\0\xff\xff" * 13_000)
     with RawServer(flood) as server:

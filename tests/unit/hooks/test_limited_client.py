@@ -7,7 +7,6 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -322,7 +321,7 @@ def test_a_lost_answer_is_still_an_unknown_outcome(emulator, limited):
         limited(monthly_topup_limit=100).topup(50)
 
 
-@pytest.mark.parametrize("amount", ["5", 5.5, True, 0, -1, None, Decimal(5)])
+@pytest.mark.parametrize("amount", ["five", 5.5, True, 0, -1, None])
 @pytest.mark.parametrize("door", ["hook.topup", "get_conn().topup"])
 def test_an_amount_that_is_none_is_refused_before_anything(emulator, limited, door, amount):
     with pytest.raises(VideoDBConfigError, match="amount is"):

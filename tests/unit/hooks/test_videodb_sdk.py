@@ -1,0 +1,126 @@
+"""VideoDB's SDK on a connection, and a shortage of credits in its jobs."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import videodb
+
+from airflow_provider_videodb.emulator.server import Emulator
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBInsufficientCreditsError
+from airflow_provider_videodb.hooks.videodb import VideoDBHook
+from tests.conftest import API_KEY
+from tests.support.raw_server import RawServer, answer
+
+VIDEO = "https://videos.example/a.mp4"
+
+
+def refused(message, status=200):
+    return answer({"success": False, "message": message}, status)
+
+
+def late_failure(message):
+    """Accept the job, then let it fail, as VideoDB does."""
+
+    def reply(request):
+        if request.path.startswith("/async-response/"):
+            return answer({"success": False, "status": "failed", "message": message})
+        url = f"http://{request.headers['host']}/async-response/job-1"
+        return answer({"success": True, "status": "processing", "data": {"id": "job-1", "output_url": url}})
+
+    return reply
+
+
+def index(hook):
+    hook.get_sdk().post("video/m-1/index/", {"index_type": "spoken_word"})
+
+
+def test_sdk_is_connected_to_the_account_of_the_connection(emulator):
+    sdk = VideoDBHook().get_sdk()
+
+    assert isinstance(sdk, videodb.Connection)
+    assert sdk.get_collection().upload(url=VIDEO).id
+    assert emulator.calls("POST", "/collection/*/upload", accepted=True)
+
+
+def test_missing_sdk_is_an_error_with_the_install_command(emulator, monkeypatch):
+    monkeypatch.setitem(sys.modules, "videodb", None)
+
+    with pytest.raises(VideoDBConfigError, match=r"Next step: .* pip install 'airflow-provider-videodb\[sdk\]'"):
+        VideoDBHook().get_sdk()
+    with (
+        pytest.raises(VideoDBConfigError, match="SDK is not installed"),
+        VideoDBHook().credit_shortage_as_error(),
+    ):
+        pass
+
+
+def test_broken_sdk_is_not_taken_for_a_missing_one(emulator, monkeypatch):
+    def fail(*_):
+        raise ModuleNotFoundError("No module named 'tqdm'", name="tqdm")
+
+    monkeypatch.delitem(sys.modules, "videodb")
+    monkeypatch.setattr(sys, "meta_path", [type("Finder", (), {"find_spec": staticmethod(fail)}), *sys.meta_path])
+
+    with pytest.raises(ModuleNotFoundError, match="tqdm"):
+        VideoDBHook().get_sdk()
+
+
+def test_emulators_refusal_is_a_shortage(connect):
+    with Emulator(credits=0, api_key=API_KEY) as emulator:
+        emulator.change_settings(price_index=4)
+        hook = connect(host=emulator.base_url)
+        with pytest.raises(VideoDBInsufficientCreditsError), hook.credit_shortage_as_error():
+            hook.get_sdk().get_collection().upload(url=VIDEO).index_spoken_words()
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        (refused("Insufficient credits", 402), 402),
+        (refused("pay first", 402), 402),
+        (answer(b"<html>", 402), 402),
+        (refused("Insufficient credits to index"), 200),
+        (late_failure("Insufficient credits"), 200),
+        (late_failure("Job failed: not enough free credits"), 200),
+        (late_failure("insufficient credit balance"), 200),
+    ],
+    ids=range(7),
+)
+def test_shortage_of_credits_is_recognised(connect, reply, status):
+    with RawServer(reply) as server:
+        hook = connect(host=server.url)
+        with pytest.raises(VideoDBInsufficientCreditsError) as caught, hook.credit_shortage_as_error():
+            index(hook)
+
+    assert caught.value.status == status
+    assert str(caught.value).startswith("The account of connection 'videodb_default' is short of credits")
+    assert str(caught.value).count("Next step: ") == 1
+    assert isinstance(caught.value.__cause__, videodb.InvalidRequestError)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (refused("no such video", 404), videodb.InvalidRequestError),
+        (refused("already indexed", 400), videodb.InvalidRequestError),
+        (refused("the credits of this film are insufficient", 400), videodb.InvalidRequestError),
+        (refused("Insufficient credits", 401), videodb.AuthenticationError),
+        (late_failure("no speech found"), videodb.InvalidRequestError),
+    ],
+    ids=range(5),
+)
+def test_other_error_of_sdk_passes_through_unchanged(connect, reply, error):
+    with RawServer(reply) as server:
+        hook = connect(host=server.url)
+        with pytest.raises(error) as caught, hook.credit_shortage_as_error():
+            index(hook)
+
+    assert type(caught.value) is error
+
+
+def test_error_of_other_code_passes_through_unchanged(emulator):
+    with pytest.raises(ValueError, match="Insufficient credits") as caught, VideoDBHook().credit_shortage_as_error():
+        raise ValueError("Insufficient credits")
+    assert type(caught.value) is ValueError
