@@ -99,7 +99,7 @@ def describe_checkout(checkout: Checkout) -> str:
     """
     amount = "an unreadable amount" if checkout.amount is None else plain_amount(checkout.amount)
     state = checkout.status if _STATE.fullmatch(checkout.status) else "in an unreadable state"
-    made = "an unreadable date" if checkout.created_at is None else describe_moment(checkout.created_at)
+    made = "on an unreadable date" if checkout.created_at is None else describe_moment(checkout.created_at)
     return f"{checkout.id or 'without an id'}: {amount} {currency_name(checkout.currency)}, {state}, made {made}"
 
 

@@ -172,8 +172,9 @@ def test_a_claim_that_is_gone_after_it_was_written_is_an_error(
     with pytest.raises(VideoDBRecordUnreadableError) as caught:
         VariableClaims().claim_from_list("cs_1", OWNER)
     assert str(caught.value) == (
-        "Airflow does not show the Variable 'videodb_checkout__cs_1' that this task has just written, so whose "
-        "checkout it is cannot be told. Nothing more was bought. Retry the task."
+        "Airflow does not show the Variable 'videodb_checkout__cs_1' that this task just wrote. So it is unknown whose "
+        "checkout cs_1 is. Nothing more was bought. Next step: check Airflow's API server and its database, then retry "
+        "the task."
     )
 
 
@@ -231,8 +232,8 @@ class TestTheClaimsOfATask:
         with pytest.raises(VideoDBPurchaseUnknownError) as caught:
             claim(TaskClaims(VariableClaims(), IDENTITY), made(paid=("cs_1",)))
         assert str(caught.value) == (
-            "Checkout cs_1 over 50 USD was taken for its own by another task, so which of the two it belongs to cannot "
-            "be told. Nothing more was bought. Start a new DAG run to buy again."
+            "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing more "
+            "was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
         )
 
     def test_of_what_a_person_says_was_paid_cover_all_of_it(

@@ -21,6 +21,7 @@ from airflow.sdk.execution_time.comms import (
 
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRecordUnreadableError, VideoDBTryOverError
 from airflow_provider_videodb.purchases.current_try import CurrentTry
+from airflow_provider_videodb.purchases.variables import describe_cause
 from tests.support.airflow_faults import REFUSALS, from_dag_test, from_supervisor
 from tests.support.dag_runs import new_dag, run
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TI_ID = UUID("01a2134f-a4b2-7000-8000-000000000001")
+OVER = (
+    "This try bought nothing more and shared no link. Next step: look at the newest try of the task; it continues from "
+    "the record."
+)
 STATE, NEWEST = "GetTaskStates", "ValidateInletsAndOutlets"
 
 
@@ -127,8 +132,7 @@ def test_a_task_that_is_not_running_is_over(airflow: Airflow, state: str | None)
     with pytest.raises(VideoDBTryOverError) as caught:
         airflow.this_try.check()
     assert str(caught.value) == (
-        f"Task task is {state!r} in Airflow, not running: somebody has marked or cleared it. This try buys nothing "
-        "more and shows no link."
+        f"Task task is in state {state!r}, not running, because somebody marked or cleared it. {OVER}"
     )
 
 
@@ -140,7 +144,7 @@ def test_a_task_that_is_not_running_is_over(airflow: Airflow, state: str | None)
 def test_a_task_of_which_airflow_knows_no_state_is_over(airflow: Airflow, states: dict[str, Any]) -> None:
     airflow.state = TaskStatesResult(task_states=states)
 
-    with pytest.raises(VideoDBTryOverError, match="is None in Airflow"):
+    with pytest.raises(VideoDBTryOverError, match="is in state None"):
         airflow.this_try.check()
 
 
@@ -148,7 +152,7 @@ def test_a_mapped_task_is_over_where_another_index_runs(monkeypatch: pytest.Monk
     airflow = installed(Airflow(map_index=3), monkeypatch)
     airflow.state = TaskStatesResult(task_states={"run": {"task_2": "running", "task": "running", "task_3": "failed"}})
 
-    with pytest.raises(VideoDBTryOverError, match="is 'failed' in Airflow"):
+    with pytest.raises(VideoDBTryOverError, match="is in state 'failed'"):
         airflow.this_try.check()
 
 
@@ -159,7 +163,7 @@ def test_a_state_may_come_as_an_enum(airflow: Airflow) -> None:
     airflow.this_try.check()
 
     airflow.state = TaskStatesResult.model_construct(task_states={"run": {"task": TaskInstanceState.FAILED}})
-    with pytest.raises(VideoDBTryOverError, match="is 'failed' in Airflow"):
+    with pytest.raises(VideoDBTryOverError, match="is in state 'failed'"):
         airflow.this_try.check()
 
 
@@ -171,8 +175,7 @@ def test_a_try_whose_id_is_stale_is_over(airflow: Airflow, gone: Exception) -> N
     with pytest.raises(VideoDBTryOverError) as caught:
         airflow.this_try.check()
     assert str(caught.value) == (
-        "A newer try of task task has begun, or the task instance was deleted. This try buys nothing more and shows no "
-        "link."
+        f"A newer try of task task has begun, or its task instance was deleted. {OVER}"
     )
     assert caught.value.__cause__ is gone
 
@@ -200,8 +203,8 @@ def test_airflow_that_cannot_say_is_not_taken_for_yes(airflow: Airflow, question
     with pytest.raises(VideoDBRecordUnreadableError) as caught:
         airflow.this_try.check()
     assert str(caught.value) == (
-        f"Airflow could not say whether this try of task task is to go on ({str(answer)[:200]}). Nothing more was "
-        "bought. Check Airflow's API server and its database, then retry the task."
+        f"Airflow could not say whether this try of task task should continue ({describe_cause(answer)}). Nothing more "
+        "was bought. Next step: check Airflow's API server and its database, then retry the task."
     )
     assert caught.value.__cause__ is (answer if isinstance(answer, Exception) else None)
 
@@ -244,9 +247,7 @@ def test_a_worker_that_is_told_to_stop_is_over_whenever_it_is_told(
 
     with pytest.raises(VideoDBTryOverError) as caught:
         airflow.this_try.check()
-    assert str(caught.value) == (
-        "The worker of task task was told to stop. This try buys nothing more and shows no link."
-    )
+    assert str(caught.value) == f"The worker of task task was told to stop. {OVER}"
     assert len(airflow.asked) == asked
 
 

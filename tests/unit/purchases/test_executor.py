@@ -179,8 +179,8 @@ def test_a_lost_answer_is_looked_into_once_the_list_has_settled_and_asked_for_ag
     assert [post["idempotency_key"] for post in world.posts] == [KEY, KEY]
     assert bought.posts == tuple(post["at"] for post in world.posts)
     assert caplog.messages == [
-        "It went wrong. Looking into the list of checkouts for what it has led to.",
-        "Looking at the list of checkouts again in 10.0 s, since it may lag.",
+        "The outcome of the POST is unknown, so the task looks for its checkout in the list. It went wrong.",
+        "Reading VideoDB's list again in 10.0 s, because it may lag.",
     ]
 
 
@@ -193,7 +193,8 @@ def test_the_orphans_of_lost_answers_are_named_before_it_asks_again(
 
     assert bought.orphans == ("cs_7", "cs_8")
     assert caplog.messages[-1] == (
-        "Lost answers left the unpaid checkouts cs_7, cs_8 behind. Nobody has their links; they expire by themselves."
+        "VideoDB made these checkouts, but its responses were lost: cs_7, cs_8. Nobody has their links, so they expire "
+        "unpaid."
     )
 
 
@@ -617,8 +618,8 @@ class TestClaims:
             world.buys()
 
         assert str(caught.value) == (
-            "Checkout cs_1 over 50 USD was taken for its own by another task, so which of the two it belongs to cannot "
-            "be told. Nothing more was bought. Start a new DAG run to buy again."
+            "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing more "
+            "was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
         )
         assert world.money == ["look", "save", "post", "save"]
 
@@ -685,7 +686,7 @@ class TestClaims:
         bought = world.buys()
 
         assert (bought.checkout_id, bought.paid, bought.excluded_ids) == ("cs_2", (), ("cs_1",))
-        assert "Checkouts cs_1 were paid, but they are another task's." in caplog.messages
+        assert "These paid checkouts belong to other tasks: cs_1." in caplog.messages
 
 
 class TestWhatIsNeeded:
@@ -793,7 +794,7 @@ class TestAnotherAmount:
         world.record, world.entries, world.needs, world.answers = record, [listed()], [70], [answered()]
 
         assert world.buys().amount == 50
-        assert caplog.messages[0] == ("This task now asks for 70 USD, but a purchase of 50 USD was begun and stands.")
+        assert caplog.messages[0] == "This task now asks for 70 USD, but it continues its existing purchase of 50 USD."
 
     def test_needs_no_word_where_the_amount_is_what_is_missing(
         self, world: World, caplog: pytest.LogCaptureFixture
@@ -860,7 +861,7 @@ class TestAnAnswerOfAPerson:
         # The list is not waited for: a person has looked.
         assert world.money[:5] == ["look", "save", "look", "save", "post"]
         assert self.VARIABLE not in world.variables.kept
-        assert "Going on from the answer 'buy' that a person gave for this purchase." in caplog.messages
+        assert "The task continues with the resolution 'buy' of a person." in caplog.messages
 
     def test_in_place_of_what_has_expired_begins_a_generation_with_a_key_of_its_own(self, world: World) -> None:
         world.record, world.entries, world.answers = asked(), [listed(status="expired")], [answered("cs_2")]
@@ -899,7 +900,7 @@ class TestAnAnswerOfAPerson:
         world.record, world.entries = asked(), [listed(status="completed")]
         world.variables.kept[self.VARIABLE] = "cs_1"
         world.claim("cs_1", OTHER)
-        with pytest.raises(VideoDBPurchaseUnknownError, match="Checkout cs_1 over 50 USD was taken"):
+        with pytest.raises(VideoDBPurchaseUnknownError, match="Another task has claimed checkout cs_1"):
             world.buys()
 
         assert world.record == asked()
@@ -909,7 +910,7 @@ class TestAnAnswerOfAPerson:
     def test_that_cannot_be_followed_stays(self, world: World, answer: str) -> None:
         world.record = asked()
         world.variables.kept[self.VARIABLE] = answer
-        with pytest.raises(VideoDBPurchaseUnknownError, match=f"The answer '{answer}'"):
+        with pytest.raises(VideoDBPurchaseUnknownError, match=f"The resolution '{answer}'"):
             world.buys()
 
         assert world.record == asked()
@@ -1038,12 +1039,12 @@ class TestSettling:
 
         assert world.executor.mark_paid(purchase) == then
         assert world.record == (then.receipt() if then.paid else then)
-        assert caplog.messages == [f"Checkouts {', '.join(claimed)} were paid, but they are another task's."]
+        assert caplog.messages == [f"These paid checkouts belong to other tasks: {', '.join(claimed)}."]
 
     @pytest.mark.parametrize("paid", [("cs_1",), ("cs_1", "cs_2")])
     def test_stops_where_another_has_what_an_answer_named(self, world: World, paid: tuple[str, ...]) -> None:
         world.claim("cs_1", OTHER)
-        with pytest.raises(VideoDBPurchaseUnknownError, match="Checkout cs_1 over 50 USD was taken"):
+        with pytest.raises(VideoDBPurchaseUnknownError, match="Another task has claimed checkout cs_1"):
             world.executor.mark_paid(made(link_shared=True, orphans=("cs_2",), paid=paid))
 
         assert world.record is None
@@ -1053,13 +1054,13 @@ class TestWhatBecameOfIt:
     @pytest.mark.parametrize(
         ("purchase", "entries", "words", "looks"),
         [
-            (HANDED_OUT, [listed()], f"stays payable until it expires, and there is no call to cancel it: {LINK}", 1),
-            (HANDED_OUT, [listed(status="disputed")], "stays payable until it expires", 1),
-            (HANDED_OUT, [], "stays payable until it expires", 1),
-            (HANDED_OUT, [expired()], "expired unpaid: nothing can be paid any more.", 2),
+            (HANDED_OUT, [listed()], f"can be paid until it expires, because VideoDB cannot cancel one: {LINK}", 1),
+            (HANDED_OUT, [listed(status="disputed")], "can be paid until it expires", 1),
+            (HANDED_OUT, [], "can be paid until it expires", 1),
+            (HANDED_OUT, [expired()], "expired unpaid, so nobody can pay it any more.", 2),
             (HANDED_OUT, [listed(status="expired")], "may still be payable", 2),
-            (made(), [listed()], "Nobody has been shown a link to pay the 50 USD that were asked for.", 1),
-            (asked(), [listed()], "Nobody has been shown a link", 2),
+            (made(), [listed()], "Nobody has a link to pay the 50 USD that this task asked for.", 1),
+            (asked(), [listed()], "Nobody has a link", 2),
         ],
     )
     @pytest.mark.parametrize("is_recorded", [True, False])
@@ -1092,7 +1093,7 @@ class TestWhatBecameOfIt:
         assert became.paid == ("cs_1",)
         assert became.notified == (() if record is None else record.notified)
         assert world.record == became.receipt()
-        assert said == "Checkout cs_1 over 50 USD was paid: its credits are on the account."
+        assert said == "Checkout cs_1 over 50 USD was paid. Its credits are on the account."
         assert world.posts == []
 
     def test_is_told_once_the_list_has_settled(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -1101,15 +1102,15 @@ class TestWhatBecameOfIt:
 
         assert world.money == ["look", "sleep 45", "look"]
         assert became == asked(in_flight=35)
-        assert "cannot be told" in said
-        assert caplog.messages == ["Looking at the list of checkouts again in 45.0 s, since it may lag."]
+        assert "Each of these candidates may be its checkout" in said
+        assert caplog.messages == ["Reading VideoDB's list again in 45.0 s, because it may lag."]
 
     def test_is_found_for_a_link_without_an_id(self, world: World) -> None:
         world.time, world.entries = NOON + A_DAY, [listed(status="expired")]
         became, said = world.executor.reconcile(asked(payment_url=LINK, link_shared=True))
 
         assert became.checkout_id == "cs_1"
-        assert said == "Checkout cs_1 over 50 USD expired unpaid: nothing can be paid any more."
+        assert said == "Checkout cs_1 over 50 USD expired unpaid, so nobody can pay it any more."
 
     @pytest.mark.parametrize(
         "limits", [SpendLimits(max_topup_amount=Decimal(1)), SpendLimits(monthly_topup_limit=Decimal(1))]
@@ -1117,8 +1118,8 @@ class TestWhatBecameOfIt:
     @pytest.mark.parametrize(
         ("purchase", "entry", "words"),
         [
-            (HANDED_OUT, expired(), "expired unpaid: nothing can be paid any more."),
-            (made(), listed(), "Nobody has been shown a link"),
+            (HANDED_OUT, expired(), "expired unpaid, so nobody can pay it any more."),
+            (made(), listed(), "Nobody has a link"),
         ],
     )
     def test_is_not_what_a_limit_would_stop(

@@ -47,7 +47,7 @@ PURCHASE = Purchase(
     paid_at="2026-01-01T01:00:00+00:00",
 )
 PENDING = replace(PURCHASE, paid=(), paid_at=None)
-ANSWER = "videodb_answer_0123456789abcdef"
+RESOLUTION = "videodb_answer_0123456789abcdef"
 OVER = VideoDBTryOverError("This try is over.")
 
 
@@ -114,13 +114,10 @@ def test_of_what_is_paid_a_small_receipt_stays(store: Store) -> None:
         {"format": 1, "purchase": PENDING.to_dict()},
         {"format": 1, "try": None, "purchase": PENDING.to_dict()},
         {"format": 1, "try": 7, "purchase": PENDING.to_dict()},
-        {"try": "try-1", "purchase": PENDING.to_dict()},
-        {"format": 2, "try": "try-1", "purchase": PENDING.to_dict()},
         {"format": "1", "try": "try-1", "purchase": PENDING.to_dict()},
         {"format": 1, "try": "try-1"},
         {"format": 1, "try": "try-1", "purchase": None},
         {"format": 1, "try": "try-1", "purchase": {}},
-        {"format": 1, "try": "try-1", "purchase": PENDING.to_dict() | {"of_a_later_version": 1}},
         {"format": 1, "try": "try-1", "purchase": PENDING.to_dict() | {"posts": None}},
     ],
     ids=lambda record: repr(record)[:60],
@@ -128,21 +125,32 @@ def test_of_what_is_paid_a_small_receipt_stays(store: Store) -> None:
 def test_a_record_that_cannot_be_read_is_not_taken_for_none(store: Store, record: Any) -> None:
     store.set("videodb_purchase", record)
 
-    with pytest.raises(VideoDBPurchaseUnknownError, match=r"so what was bought is unknown\. Nothing more was bought"):
+    with pytest.raises(VideoDBPurchaseUnknownError, match=r"So it is unknown what was bought\. Nothing more was bought"):
         Journal(store, StandInTry()).load()
     assert kept_in(store) == record
 
 
-def test_a_record_of_another_version_says_what_to_do(store: Store) -> None:
-    store.set("videodb_purchase", {"format": 2})
+def test_record_of_somebody_else_says_what_to_do(store: Store) -> None:
+    store.set("videodb_purchase", {"format": 1})
 
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         Journal(store, StandInTry()).load()
     assert str(caught.value) == (
-        "The record of this purchase is not one that this version of the provider wrote, so what was bought is "
-        "unknown. Nothing more was bought. Look at the checkouts in VideoDB's console; then start a new DAG run to buy "
-        "again."
+        "The record of this purchase cannot be read, because this package did not write it. So it is unknown what was "
+        "bought. Nothing more was bought. Next step: look at the checkouts in VideoDB's console, then start a new DAG "
+        "run to buy again."
     )
+
+
+@pytest.mark.parametrize("wrapper", [{}, {"format": 0}, {"format": 1}, {"format": 2, "of_a_later_version": {"a": 1}}])
+def test_record_of_another_format_is_read_and_kept_whole(store: Store, wrapper: dict[str, Any]) -> None:
+    store.set("videodb_purchase", wrapper | {"try": "try-1", "purchase": PENDING.to_dict()})
+    journal = begun(store, StandInTry("try-2"))
+
+    assert journal.load() == PENDING
+    journal.save(PURCHASE)
+    written = {"format": 1, "try": "try-2", "purchase": PURCHASE.receipt().to_dict()}
+    assert kept_in(store) == wrapper | written
 
 
 class TestAnotherTry:
@@ -199,8 +207,9 @@ class TestAnotherTry:
         assert kept_in(store) == other
         if not is_newer:
             assert str(caught.value) == (
-                "The record of this purchase was changed under this try, by an older try that was thought dead or by a "
-                "person. Nothing more was bought. Retry the task: it goes on from what is recorded now."
+                "The record of this purchase changed during this try. An older try that Airflow believed dead may have "
+                "written it, or a person. Nothing more was bought. Next step: retry the task, which continues from the "
+                "record as it is now."
             )
 
     @pytest.mark.parametrize("act", [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()])
@@ -209,7 +218,7 @@ class TestAnotherTry:
         journal = begun(store)
         store.delete("videodb_purchase")
 
-        with pytest.raises(VideoDBRecordUnreadableError, match="was changed under this try"):
+        with pytest.raises(VideoDBRecordUnreadableError, match="changed during this try"):
             act(journal)
         assert kept_in(store) is None
 
@@ -220,6 +229,14 @@ class TestAnotherTry:
             journal.save(PURCHASE)
 
         assert begun(store, StandInTry("try-2")).load() == PENDING
+
+
+def test_record_is_read_once_by_one_try(store: Store) -> None:
+    journal = begun(store)
+    journal.save(PENDING)
+    store.delete("videodb_purchase")
+
+    assert journal.load() == PENDING
 
 
 class TestSaving:
@@ -283,10 +300,10 @@ def test_what_airflow_cannot_read_is_not_taken_for_nothing(variables: Variables)
     variables.failing = ErrorType.API_SERVER_ERROR
 
     for read in (
-        journal.load,
+        Journal(VariableStore(("dag", "run", "task", "-1")), StandInTry()).load,
         journal.check_unchanged,
         lambda: journal.save(PURCHASE),
-        lambda: journal.answer(PENDING),
+        lambda: journal.resolution(PENDING),
         lambda: VariableClaims().claim("cs_9", "another/task"),
     ):
         with pytest.raises(VideoDBRecordUnreadableError, match=r"could not read.*API_SERVER_ERROR.*retry the task"):
@@ -303,14 +320,14 @@ def test_an_answer_is_a_variable_that_a_person_sets(
     variables: Variables, store: Store, written: Any, read: str | None
 ) -> None:
     if written is not None:
-        variables.kept[ANSWER] = written
+        variables.kept[RESOLUTION] = written
 
-    assert begun(store).answer(PURCHASE) == read
+    assert begun(store).resolution(PURCHASE) == read
 
 
 def test_an_answer_that_was_acted_upon_is_removed(variables: Variables, store: Store) -> None:
-    variables.kept = {ANSWER: "buy", "videodb_answer_other": "buy"}
-    begun(store).forget_answer(PURCHASE)
+    variables.kept = {RESOLUTION: "buy", "videodb_answer_other": "buy"}
+    begun(store).delete_resolution(PURCHASE)
 
     assert list(variables.kept) == ["videodb_answer_other"]
 

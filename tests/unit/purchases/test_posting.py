@@ -112,7 +112,9 @@ def test_a_lost_answer_is_handed_back(world: World, error: Exception, caplog: py
 
     assert lost is error
     assert purchase == asked(account=ACCOUNT)
-    assert caplog.messages == ["It went wrong. Looking into the list of checkouts for what it has led to."]
+    assert caplog.messages == [
+        "The outcome of the POST is unknown, so the task looks for its checkout in the list. It went wrong."
+    ]
     # Whoever comes next looks as if it were under way still.
     assert world.record == INTENT
 
@@ -134,7 +136,8 @@ def test_orphans_are_named_before_it_asks_again(world: World, caplog: pytest.Log
 
     assert purchase.orphans == ("cs_7", "cs_8")
     assert caplog.messages == [
-        "Lost answers left the unpaid checkouts cs_7, cs_8 behind. Nobody has their links; they expire by themselves."
+        "VideoDB made these checkouts, but its responses were lost: cs_7, cs_8. Nobody has their links, so they expire "
+        "unpaid."
     ]
 
 
@@ -245,8 +248,8 @@ class TestAnIntentThatGrowsOld:
             posted(world, before)
 
         assert str(caught.value) == (
-            "Airflow took longer than 5 s to keep what this task is about to buy and to say that it may. Nothing was "
-            "sent. Check Airflow's API server and its database, then retry the task."
+            "Airflow took longer than 5 s to record this purchase and to say that this try may make it. Nothing was "
+            "sent. Next step: check Airflow's API server and its database, then retry the task."
         )
         assert world.this_try.checks == 3
         assert world.posts == []
@@ -283,9 +286,9 @@ class TestAnIntentThatGrowsOld:
             posted(world, before)
 
         assert str(caught.value) == (
-            f"It took {max(abs(wall), monotonic):.0f} s from recording the purchase until VideoDB could be asked, so "
-            "another try of the task may have taken over. Nothing was sent. Check the network if this happens again; a "
-            "retry begins anew."
+            f"The connection to VideoDB opened {max(abs(wall), monotonic):.0f} s after the purchase was recorded; 15 s "
+            "are allowed. So another try of the task may have taken over. Nothing was sent. Next step: check the "
+            "network, then retry the task."
         )
         assert world.posts == []
         assert world.record == replace(before, account=ACCOUNT)
@@ -329,8 +332,7 @@ class TestAnAnswer:
         assert world.record == theirs
         (said,) = caplog.messages
         assert said == (
-            "Checkout cs_1 over 50 USD was made for a try that is over. Its link is shown to nobody; it expires by "
-            "itself."
+            "VideoDB made checkout cs_1 over 50 USD for a try that is over. Nobody gets its link, so it expires unpaid."
         )
         assert LINK not in caplog.text
 

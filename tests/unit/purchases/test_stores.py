@@ -17,8 +17,8 @@ from tests.support.variables import Variables
 
 CONTEXT: Any = {"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)}
 WHAT_TO_DO = (
-    "which may say what was bought before. Nothing more was bought. Check Airflow's API server and its database, then "
-    "retry the task."
+    "It may record what was bought before. Nothing more was bought. Next step: check Airflow's API server and its "
+    "database, then retry the task."
 )
 
 #: Below Airflow 3.3 there is no task state store, and no Variables that can be listed.
@@ -93,7 +93,7 @@ class TestAirflowsOwn:
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             TaskStateStore(accessor).get("name")
         assert str(caught.value) == (
-            f"Airflow could not read 'name' in the task's state ({str(fault)[:200]}), {WHAT_TO_DO}"
+            f"Airflow could not read 'name' in the task's state ({str(fault)[:200]}). {WHAT_TO_DO}"
         )
         assert caught.value.__cause__ is fault
 
@@ -105,7 +105,7 @@ class TestAirflowsOwn:
         with pytest.raises(VideoDBRecordNotKeptError) as caught:
             store.set("name", "value")
         assert str(caught.value) == (
-            f"Airflow could not write 'name' in the task's state ({str(fault)[:200]}), {WHAT_TO_DO}"
+            f"Airflow could not write 'name' in the task's state ({str(fault)[:200]}). {WHAT_TO_DO}"
         )
         assert caught.value.__cause__ is fault
         assert accessor.kept == {"name": "before"}
@@ -132,7 +132,7 @@ class TestAirflowsOwn:
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             TaskStateStore(accessor).get("name")
         assert str(caught.value) == (
-            f"Airflow could not read what it has just written in the task's state (not found), {WHAT_TO_DO}"
+            f"Airflow could not read what it just wrote in the task's state (not found). {WHAT_TO_DO}"
         )
 
     def test_is_probed_with_a_new_value_each_time_and_only_for_absence(self, accessor: Accessor) -> None:

@@ -14,7 +14,13 @@ from airflow.sdk.execution_time.comms import ErrorResponse, InactiveAssetsResult
 
 from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError, VideoDBRecordUnreadableError
 from airflow_provider_videodb.purchases import variables as module
-from airflow_provider_videodb.purchases.variables import delete_variable, read_variable, variable_key, write_variable
+from airflow_provider_videodb.purchases.variables import (
+    delete_variable,
+    describe_cause,
+    read_variable,
+    variable_key,
+    write_variable,
+)
 from tests.support.airflow_faults import FAULTS, REFUSALS, from_dag_test, from_supervisor
 from tests.support.variables import Variables
 
@@ -22,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WHAT_TO_DO = (
-    "which may say what was bought before. Nothing more was bought. Check Airflow's API server and its database, then "
-    "retry the task."
+    "It may record what was bought before. Nothing more was bought. Next step: check Airflow's API server and its "
+    "database, then retry the task."
 )
 #: How absence is proven: by a listing where there is one, else by a Variable that is written and read back.
 listing = pytest.param(True, id="3.3", marks=pytest.mark.skipif(not module.VARIABLES_CAN_BE_LISTED, reason="3.3 only"))
@@ -90,7 +96,7 @@ class TestAbsence:
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             read_variable("name")
-        assert str(caught.value) == f"Airflow could not read its Variable 'name' (but it is there), {WHAT_TO_DO}"
+        assert str(caught.value) == f"Airflow could not read its Variable 'name' (but it exists). {WHAT_TO_DO}"
 
     @on_3_3
     @pytest.mark.parametrize(
@@ -127,7 +133,7 @@ class TestAbsence:
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             read_variable("name")
         assert str(caught.value) == (
-            f"Airflow could not read a Variable that it has just written (not found), {WHAT_TO_DO}"
+            f"Airflow could not read a Variable that it just wrote (not found). {WHAT_TO_DO}"
         )
         assert variables.kept == {}
 
@@ -138,7 +144,7 @@ class TestAbsence:
         variables.kept["name"] = "value"
         reads_fail(variables, monkeypatch, lambda nth: nth == 0)
 
-        with pytest.raises(VideoDBRecordUnreadableError, match="but it is there"):
+        with pytest.raises(VideoDBRecordUnreadableError, match="but it exists"):
             read_variable("name")
 
     @below_3_3
@@ -147,7 +153,7 @@ class TestAbsence:
     ) -> None:
         variables.on_write = lambda key, _: variables.kept.update({key: "of a replica that lags"})
 
-        with pytest.raises(VideoDBRecordUnreadableError, match="has just written"):
+        with pytest.raises(VideoDBRecordUnreadableError, match="just wrote"):
             read_variable("name")
 
     @below_3_3
@@ -178,7 +184,7 @@ class TestARead:
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             read_variable("name")
-        assert str(caught.value) == f"Airflow could not read its Variable 'name' ({error.value}), {WHAT_TO_DO}"
+        assert str(caught.value) == f"Airflow could not read its Variable 'name' ({error.value}). {WHAT_TO_DO}"
 
     @either_version
     @pytest.mark.parametrize("fault", FAULTS, ids=repr)
@@ -221,9 +227,24 @@ def test_a_change_that_airflow_refuses_is_not_kept(
 
     with pytest.raises(VideoDBRecordNotKeptError) as caught:
         change()
-    assert str(caught.value) == f"Airflow {failure} ({str(fault)[:200]}), {WHAT_TO_DO}"
+    assert str(caught.value) == f"Airflow {failure} ({describe_cause(fault)}). {WHAT_TO_DO}"
     assert (caught.value.__cause__ is fault) is isinstance(fault, Exception)
     assert variables.kept == {"name": "before"}
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        ("not found", "not found"),
+        (RuntimeError("x" * 5000), "x" * 200),
+        (ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 500}), "API_SERVER_ERROR"),
+        (OKResponse(ok=False), "an unexpected response"),
+        (None, "an unexpected response"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_cause_names_no_class_of_airflow(cause: object, text: str) -> None:
+    assert describe_cause(cause) == text
 
 
 def test_what_airflow_says_of_itself_is_cut_short(variables: Variables) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.purchases.rules.candidates import (
     can_have_expired,
     candidates,
-    in_words,
+    describe_checkout,
     made_at,
     paid_ids,
     recent_ids,
@@ -187,7 +188,17 @@ def test_what_is_of_unknown_age_cannot_have_expired() -> None:
     assert can_have_expired(made(), entries, now=NOON + timedelta(days=30)) is True
 
 
-def test_checkouts_are_named_as_a_person_finds_them_in_the_console() -> None:
-    assert in_words([listed(), listed("cs_2", "completed", amount="49.5")]) == (
-        "cs_1: 50 usd, pending, 2026-01-15 12:00:00+00:00; cs_2: 49.5 usd, completed, 2026-01-15 12:00:00+00:00"
-    )
+@pytest.mark.parametrize(
+    ("checkout", "text"),
+    [
+        (listed(), "cs_1: 50 USD, pending, made 2026-01-15 12:00:00 UTC"),
+        (listed("cs_2", "completed", amount="49.50"), "cs_2: 49.5 USD, completed, made 2026-01-15 12:00:00 UTC"),
+        (listed(status="on_hold", made_at=None), "cs_1: 50 USD, on_hold, made on an unreadable date"),
+        (listed(None, ""), "without an id: 50 USD, in an unreadable state, made 2026-01-15 12:00:00 UTC"),
+        (listed(amount=None), "cs_1: an unreadable amount USD, pending, made 2026-01-15 12:00:00 UTC"),
+        # What comes from outside and has an odd form is not repeated.
+        (replace(listed(status="a secret!"), currency="sk-1"), "cs_1: 50 of an unknown currency, in an unreadable state"),
+    ],
+)
+def test_checkout_is_described_as_the_console_shows_it(checkout: Checkout, text: str) -> None:
+    assert describe_checkout(checkout).startswith(text)

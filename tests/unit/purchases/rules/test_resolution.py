@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 LINK_ALONE = asked(payment_url=LINK)
 HOW_TO_RESOLVE = (
-    "Look at the checkouts in VideoDB's console, then either run `airflow variables set "
-    "videodb_answer_0123456789abcdef CHECKOUT_ID` (it was this one) or `airflow variables set "
-    "videodb_answer_0123456789abcdef buy` (none of them, buy), and clear the task."
+    "Next step: find this task's checkout in VideoDB's console. Set the Variable below to its id, or to buy if there "
+    "is none. Then clear the task.\n"
+    "UI: Admin > Variables, set videodb_answer_0123456789abcdef to CHECKOUT_ID\n"
+    "UI: Admin > Variables, set videodb_answer_0123456789abcdef to buy\n"
+    "airflow variables set videodb_answer_0123456789abcdef CHECKOUT_ID\n"
+    "airflow variables set videodb_answer_0123456789abcdef buy"
 )
 
 
@@ -89,16 +92,16 @@ def test_an_answer_is_followed(purchase: Purchase, entries: list[Checkout], answ
 @pytest.mark.parametrize(
     ("entries", "answer", "why"),
     [
-        ([], "cs_1", "'cs_1' is not 'buy', and the id of no checkout in VideoDB's list"),
-        ([listed()], "Buy", "'Buy' is not 'buy', and the id of no checkout in VideoDB's list"),
-        ([listed()], "", "'' is not 'buy', and the id of no checkout in VideoDB's list"),
+        ([], "cs_1", "'cs_1' is neither 'buy' nor the id of a checkout"),
+        ([listed()], "Buy", "'Buy' is neither 'buy' nor the id of a checkout"),
+        ([listed()], "", "'' is neither 'buy' nor the id of a checkout"),
         (
             [listed(status="disputed")],
             "cs_1",
-            "'cs_1' is not 'buy', and in no state that VideoDB's documents know",
+            "'cs_1' names a checkout in an undocumented state",
         ),
-        ([listed(status="")], "cs_1", "'cs_1' is not 'buy', and in no state that VideoDB's documents know"),
-        ([listed(None)], "None", "'None' is not 'buy', and the id of no checkout in VideoDB's list"),
+        ([listed(status="")], "cs_1", "'cs_1' names a checkout in an undocumented state"),
+        ([listed(None)], "None", "'None' is neither 'buy' nor the id of a checkout"),
     ],
 )
 def test_an_answer_that_cannot_be_followed_buys_nothing_and_says_why(
@@ -106,7 +109,7 @@ def test_an_answer_that_cannot_be_followed_buys_nothing_and_says_why(
 ) -> None:
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         apply_resolution(asked(), answer, entries)
-    assert str(caught.value) == f"The answer {why}. Nothing was bought. {HOW_TO_RESOLVE}"
+    assert str(caught.value) == f"The resolution {why}. Nothing was bought. {HOW_TO_RESOLVE}"
 
 
 @pytest.mark.parametrize(
@@ -124,9 +127,9 @@ def test_buy_is_refused_while_a_link_is_out_that_may_be_paid(entries: list[Check
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         apply_resolution(made(link_shared=True), BUY, entries)
     assert str(caught.value) == (
-        f"The answer is 'buy', but a link of this task was handed out and may still be paid: {LINK} Nothing was "
-        "bought. Remove the Airflow Variable videodb_answer_0123456789abcdef and clear the task to wait for that "
-        "payment, or start a new DAG run to buy again."
+        f"The resolution is 'buy', but people have a link of this task that can still be paid:\n{LINK}\nNothing was "
+        "bought. Next step: delete the Airflow Variable videodb_answer_0123456789abcdef and clear the task to wait for "
+        "that payment, or start a new DAG run to buy again."
     )
 
 
