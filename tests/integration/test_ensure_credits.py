@@ -212,7 +212,7 @@ class TestTheWait:
 
         person.while_waiting = expires_and_fills
         assert ensuring(credits=53, deferrable=deferrable).run().state == "success"
-        assert "expired unpaid: nothing can be paid any more" in capsys.readouterr().out
+        assert "expired unpaid, so nobody can pay it any more" in capsys.readouterr().out
 
     def test_does_not_need_the_list_where_there_is_enough(
         self, person: Person, emulator: Emulator, connect: Callable[..., None], *, deferrable: bool

@@ -657,7 +657,7 @@ class TestAnOrphanThatIsPaidLater:
         assert (bought.state, bought.tries) == ("success", 1)
         assert bought.result["checkout_id"] == id_of(person.links[0])
         assert emulator.checkout(id_of(person.links[0])).status == "completed"
-        assert "they are another task's" in caplog.text
+        assert "belong to other tasks" in caplog.text
 
     def test_is_reported_loudly_where_both_are_paid(
         self,
@@ -709,7 +709,7 @@ class TestAKill:
         person.while_waiting = kills
         Shopping(amount=50, deferrable=False).run()
 
-        assert f"stays payable until it expires, and there is no call to cancel it: {person.links[0]}" in (
+        assert f"can be paid until it expires, because VideoDB cannot cancel one: {person.links[0]}" in (
             capsys.readouterr().out
         )
 
@@ -717,9 +717,9 @@ class TestAKill:
     @pytest.mark.parametrize(
         ("meanwhile", "words"),
         [
-            ("nothing", "stays payable until it expires, and there is no call to cancel it: http"),
-            ("pays", "was paid: its credits are on the account"),
-            ("expires", "expired unpaid: nothing can be paid any more"),
+            ("nothing", "can be paid until it expires, because VideoDB cannot cancel one: http"),
+            ("pays", "was paid. Its credits are on the account"),
+            ("expires", "expired unpaid, so nobody can pay it any more"),
         ],
     )
     def test_of_a_trigger_has_a_last_look(

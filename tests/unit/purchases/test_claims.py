@@ -232,8 +232,8 @@ class TestTheClaimsOfATask:
         with pytest.raises(VideoDBPurchaseUnknownError) as caught:
             claim(TaskClaims(VariableClaims(), IDENTITY), made(paid=("cs_1",)))
         assert str(caught.value) == (
-            "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing more "
-            "was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
+            "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing "
+            "more was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
         )
 
     def test_of_what_a_person_says_was_paid_cover_all_of_it(

@@ -174,9 +174,7 @@ def test_a_try_whose_id_is_stale_is_over(airflow: Airflow, gone: Exception) -> N
 
     with pytest.raises(VideoDBTryOverError) as caught:
         airflow.this_try.check()
-    assert str(caught.value) == (
-        f"A newer try of task task has begun, or its task instance was deleted. {OVER}"
-    )
+    assert str(caught.value) == (f"A newer try of task task has begun, or its task instance was deleted. {OVER}")
     assert caught.value.__cause__ is gone
 
 

@@ -31,9 +31,8 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.purchases import executor
 from airflow_provider_videodb.purchases.claims import VariableClaims
-from airflow_provider_videodb.purchases.rules.purchase import idempotency_key
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
-from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from airflow_provider_videodb.purchases.rules.purchase import Purchase, idempotency_key
 from airflow_provider_videodb.purchases.stores import VariableStore
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.airflow_faults import FAULTS, REFUSALS
@@ -618,8 +617,8 @@ class TestClaims:
             world.buys()
 
         assert str(caught.value) == (
-            "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing more "
-            "was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
+            "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing "
+            "more was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
         )
         assert world.money == ["look", "save", "post", "save"]
 

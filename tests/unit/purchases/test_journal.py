@@ -125,7 +125,9 @@ def test_of_what_is_paid_a_small_receipt_stays(store: Store) -> None:
 def test_a_record_that_cannot_be_read_is_not_taken_for_none(store: Store, record: Any) -> None:
     store.set("videodb_purchase", record)
 
-    with pytest.raises(VideoDBPurchaseUnknownError, match=r"So it is unknown what was bought\. Nothing more was bought"):
+    with pytest.raises(
+        VideoDBPurchaseUnknownError, match=r"So it is unknown what was bought\. Nothing more was bought"
+    ):
         Journal(store, StandInTry()).load()
     assert kept_in(store) == record
 

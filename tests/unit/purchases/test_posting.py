@@ -135,10 +135,11 @@ def test_orphans_are_named_before_it_asks_again(world: World, caplog: pytest.Log
     purchase, _ = posted(world, asked(orphans=("cs_7", "cs_8")))
 
     assert purchase.orphans == ("cs_7", "cs_8")
-    assert caplog.messages == [
+    [said] = caplog.messages
+    assert said == (
         "VideoDB made these checkouts, but its responses were lost: cs_7, cs_8. Nobody has their links, so they expire "
         "unpaid."
-    ]
+    )
 
 
 class TestATryThatMayNotSend:

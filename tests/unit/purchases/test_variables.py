@@ -132,9 +132,7 @@ class TestAbsence:
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             read_variable("name")
-        assert str(caught.value) == (
-            f"Airflow could not read a Variable that it just wrote (not found). {WHAT_TO_DO}"
-        )
+        assert str(caught.value) == (f"Airflow could not read a Variable that it just wrote (not found). {WHAT_TO_DO}")
         assert variables.kept == {}
 
     @below_3_3

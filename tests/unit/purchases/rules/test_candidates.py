@@ -197,7 +197,10 @@ def test_what_is_of_unknown_age_cannot_have_expired() -> None:
         (listed(None, ""), "without an id: 50 USD, in an unreadable state, made 2026-01-15 12:00:00 UTC"),
         (listed(amount=None), "cs_1: an unreadable amount USD, pending, made 2026-01-15 12:00:00 UTC"),
         # What comes from outside and has an odd form is not repeated.
-        (replace(listed(status="a secret!"), currency="sk-1"), "cs_1: 50 of an unknown currency, in an unreadable state"),
+        (
+            replace(listed(status="a secret!"), currency="sk-1"),
+            "cs_1: 50 of an unknown currency, in an unreadable state",
+        ),
     ],
 )
 def test_checkout_is_described_as_the_console_shows_it(checkout: Checkout, text: str) -> None:

@@ -241,10 +241,16 @@ class TestWhatCannotBeAddedUp:
     @pytest.mark.parametrize(
         ("entry", "named"),
         [
-            (unreadable("amount", checkout_id="cs_1"), "cs_1: an unreadable amount USD, pending, made 2024-02-15 11:00:00 UTC"),
+            (
+                unreadable("amount", checkout_id="cs_1"),
+                "cs_1: an unreadable amount USD, pending, made 2024-02-15 11:00:00 UTC",
+            ),
             (unreadable("amount", status="completed"), "an unreadable amount"),
             (unreadable("amount", status="expired"), "an unreadable amount"),
-            (unreadable("currency", amount=20, checkout_id="cs_1"), "cs_1: 20 of an unknown currency, pending, made 2024"),
+            (
+                unreadable("currency", amount=20, checkout_id="cs_1"),
+                "cs_1: 20 of an unknown currency, pending, made 2024",
+            ),
             (replace(checkout(20), currency=None), "20 of an unknown currency"),
             (checkout(20, currency="eur", checkout_id="cs_1"), "cs_1: 20 EUR, pending, made 2024-02-15 11:00:00 UTC"),
             (checkout("0.5", currency="jpy", status="completed"), "0.5 JPY"),

@@ -64,8 +64,8 @@ def test_old_expired_checkout_gets_a_new_link(entry: Checkout, now: datetime) ->
 )
 def test_young_expired_checkout_may_still_be_payable(record: Purchase, entry: Checkout, made_at: str) -> None:
     assert str(expired_error(record, by_id([entry]), now=after(3600))) == (
-        f"VideoDB calls checkout cs_1 over 50 USD expired, but {made_at} and a checkout lives for 24 hours. So its link "
-        f"may still be payable. Nothing more was bought. {how_to_resolve(record)}"
+        f"VideoDB calls checkout cs_1 over 50 USD expired, but {made_at} and a checkout lives for 24 hours. So its "
+        f"link may still be payable. Nothing more was bought. {how_to_resolve(record)}"
     )
 
 

@@ -47,8 +47,8 @@ def test_unreadable_record_says_why_and_what_to_do(record: object, why: str) -> 
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         Purchase.from_dict(record)
     assert str(caught.value) == (
-        f"The record of this purchase cannot be read, because {why}. So it is unknown what was bought. Nothing more was "
-        "bought. Next step: look at the checkouts in VideoDB's console, then start a new DAG run to buy again."
+        f"The record of this purchase cannot be read, because {why}. So it is unknown what was bought. Nothing more "
+        "was bought. Next step: look at the checkouts in VideoDB's console, then start a new DAG run to buy again."
     )
 
 

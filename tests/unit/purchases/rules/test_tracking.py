@@ -115,8 +115,8 @@ def test_a_state_of_no_known_word_is_waited_through_and_said_once(state: str, ca
     assert seen == PURCHASE.marked_paid(["cs_1"], at=after(86430))
     (said,) = caplog.messages
     assert said == (
-        f"VideoDB lists checkout cs_1 in state {state!r}, which its documents do not describe. The wait for its payment "
-        "continues."
+        f"VideoDB lists checkout cs_1 in state {state!r}, which its documents do not describe. The wait for its "
+        "payment continues."
     )
 
 
