@@ -52,7 +52,7 @@ skews = (timedelta(0), CLOCK_SKEW, -CLOCK_SKEW)
 clocks = st.sampled_from((*skews, *skews, DAY, -DAY))
 lags = st.sampled_from([timedelta(0), LIST_LAG / 2, LIST_LAG - timedelta(milliseconds=100)])
 steps = st.sampled_from([step for step in Step if step is not Step.SLEEPS])
-late_steps = st.sampled_from([Step.SAVED, Step.ASKED_NEWEST, Step.CONNECTED, Step.CARRIED_OUT, Step.HANDED_OUT])
+late_steps = st.sampled_from([Step.SAVED, Step.ASKED_NEWEST, Step.CONNECTED, Step.CARRIED_OUT, Step.LINK_SHARED])
 #: What the list shows of a checkout, to how many looks at most, and for how long; for good where nothing is said of it.
 lies = st.tuples(
     st.sampled_from(["expired", "expired", "pending", "processing", "requires_action", None]),

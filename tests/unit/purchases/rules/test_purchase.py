@@ -56,11 +56,11 @@ AS_JSON: dict[str, Any] = {
 }
 
 
-def test_its_json_form_is_what_is_kept_and_what_travels() -> None:
+def test_json_form_is_what_is_kept_and_what_travels() -> None:
     assert FULL.to_dict() == AS_JSON
 
 
-def test_it_is_read_as_it_was_written() -> None:
+def test_record_is_read_as_it_was_written() -> None:
     assert Purchase.from_dict(json.loads(json.dumps(AS_JSON))) == FULL
 
 
@@ -74,7 +74,7 @@ def test_it_is_read_as_it_was_written() -> None:
         (asked(posts=(), payment_url=LINK), True),
     ],
 )
-def test_it_stands_once_something_may_have_come_of_it(purchase: Purchase, stands: bool) -> None:
+def test_purchase_has_effect_once_a_post_may_have_worked(purchase: Purchase, stands: bool) -> None:
     assert purchase.has_effect is stands
 
 
@@ -184,7 +184,7 @@ def test_it_stands_once_something_may_have_come_of_it(purchase: Purchase, stands
         ),
     ],
 )
-def test_a_step_changes_what_it_says_and_nothing_else(purchase: Purchase, step: Any, then: Purchase) -> None:
+def test_transition_changes_what_it_names_only(purchase: Purchase, step: Any, then: Purchase) -> None:
     assert step(purchase) == then
 
 
@@ -200,7 +200,7 @@ def test_a_step_changes_what_it_says_and_nothing_else(purchase: Purchase, step: 
         (made(orphans=("cs_2",), ended={"cs_0": 20, "cs_2": 97}), ("cs_2",), {"cs_0": 20, "cs_2": 97, "cs_1": 50}),
     ],
 )
-def test_the_next_generation_goes_on_watching_what_there_was(
+def test_next_generation_watches_what_there_was(
     before: Purchase, orphans: tuple[str, ...], ended: dict[str, int]
 ) -> None:
     begun = replace(
@@ -245,7 +245,7 @@ def test_the_next_generation_goes_on_watching_what_there_was(
         ),
     ],
 )
-def test_the_amount_paid_is_that_of_the_generation_that_was_paid(purchase: Purchase, dollars: int) -> None:
+def test_amount_paid_belongs_to_the_paid_generation(purchase: Purchase, dollars: int) -> None:
     assert purchase.amount_paid == dollars
 
 
@@ -259,11 +259,11 @@ def test_the_amount_paid_is_that_of_the_generation_that_was_paid(purchase: Purch
         (made(orphans=("cs_1",)), ("cs_1",)),
     ],
 )
-def test_its_own_checkout_is_watched_before_the_earlier_ones(purchase: Purchase, watched: tuple[str, ...]) -> None:
+def test_own_checkout_is_watched_first(purchase: Purchase, watched: tuple[str, ...]) -> None:
     assert purchase.watched == watched
 
 
-def test_a_receipt_says_what_was_bought_and_not_how_it_came_about() -> None:
+def test_receipt_says_what_was_bought_not_how() -> None:
     many = tuple(f"cs_live_{number:060}" for number in range(5000))
     receipt = replace(FULL, excluded_ids=many, posts=(NOON.isoformat(),) * 100).receipt()
 
@@ -282,7 +282,7 @@ def test_a_receipt_says_what_was_bought_and_not_how_it_came_about() -> None:
         (asked(), False),
     ],
 )
-def test_surely_its_own_is_what_an_answer_named(purchase: Purchase, surely: bool) -> None:
+def test_confirmed_id_came_with_a_response(purchase: Purchase, surely: bool) -> None:
     assert purchase.is_confirmed_id("cs_1") is surely
 
 

@@ -13,13 +13,12 @@ from airflow_provider_videodb.purchases.rules.resolution import (
     how_to_resolve,
     resolution_variable,
 )
-from tests.support.checkouts import LINK, after, asked, expired, listed, made
+from tests.support.checkouts import LINK, LINK_ALONE, after, asked, expired, listed, made
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
-LINK_ALONE = asked(payment_url=LINK)
 HOW_TO_RESOLVE = (
     "Next step: find this task's checkout in VideoDB's console. Set the Variable below to its id, or to buy if there "
     "is none. Then clear the task.\n"
@@ -40,7 +39,9 @@ HOW_TO_RESOLVE = (
         (made(checkout_id="cs_3", ended={"cs_1": 20}), [listed(status="completed"), expired("cs_3")]),
     ],
 )
-def test_no_answer_changes_what_is_known_to_be_paid(purchase: Purchase, entries: list[Checkout], answer: str) -> None:
+def test_resolution_changes_nothing_that_is_known_to_be_paid(
+    purchase: Purchase, entries: list[Checkout], answer: str
+) -> None:
     assert apply_resolution(purchase, answer, entries) == purchase
 
 
@@ -90,7 +91,7 @@ def test_no_answer_changes_what_is_known_to_be_paid(purchase: Purchase, entries:
         (asked(), [listed(status="expired")], "cs_1", asked(posts=(), orphans=("cs_1",), generation=1)),
     ],
 )
-def test_an_answer_is_followed(purchase: Purchase, entries: list[Checkout], answer: str, then: Purchase) -> None:
+def test_resolution_is_applied(purchase: Purchase, entries: list[Checkout], answer: str, then: Purchase) -> None:
     assert apply_resolution(purchase, answer, entries) == then
 
 
@@ -109,9 +110,7 @@ def test_an_answer_is_followed(purchase: Purchase, entries: list[Checkout], answ
         ([listed(None)], "None", "'None' is neither 'buy' nor the id of a checkout"),
     ],
 )
-def test_an_answer_that_cannot_be_followed_buys_nothing_and_says_why(
-    entries: list[Checkout], answer: str, why: str
-) -> None:
+def test_resolution_that_cannot_be_applied_buys_nothing(entries: list[Checkout], answer: str, why: str) -> None:
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         apply_resolution(asked(), answer, entries)
     assert str(caught.value) == f"The resolution {why}. Nothing was bought. {HOW_TO_RESOLVE}"
@@ -128,7 +127,7 @@ def test_an_answer_that_cannot_be_followed_buys_nothing_and_says_why(
         [listed(), listed("cs_2", "expired")],
     ],
 )
-def test_buy_is_refused_while_a_link_is_out_that_may_be_paid(entries: list[Checkout]) -> None:
+def test_buy_is_refused_while_a_shared_link_is_payable(entries: list[Checkout]) -> None:
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         apply_resolution(made(link_shared=True), BUY, entries)
     assert str(caught.value) == (
@@ -139,11 +138,11 @@ def test_buy_is_refused_while_a_link_is_out_that_may_be_paid(entries: list[Check
 
 
 @pytest.mark.parametrize("state", ["pending", "processing", ""])
-def test_what_buy_writes_off_is_watched_on(state: str) -> None:
+def test_checkout_written_off_by_buy_stays_watched(state: str) -> None:
     assert "cs_1" in apply_resolution(made(), BUY, [listed(status=state)]).watched
 
 
-def test_the_answer_has_a_variable_for_each_purchase() -> None:
+def test_resolution_has_a_variable_for_each_purchase() -> None:
     purchases: list[Any] = [asked(key=key * 64) for key in "ab"]
     assert [resolution_variable(purchase) for purchase in purchases] == [
         "videodb_answer_aaaaaaaaaaaaaaaa",
@@ -151,5 +150,5 @@ def test_the_answer_has_a_variable_for_each_purchase() -> None:
     ]
 
 
-def test_a_person_is_told_what_to_type() -> None:
+def test_person_is_told_what_to_type() -> None:
     assert how_to_resolve(asked()) == HOW_TO_RESOLVE

@@ -53,7 +53,7 @@ def polls(tracker: PaymentTracker, *looks: tuple[float, list[Checkout]]) -> Purc
         ([listed("cs_0", "completed")], ("cs_0",)),
     ],
 )
-def test_a_look_tells_what_is_paid(entries: list[Checkout], paid: tuple[str, ...] | None) -> None:
+def test_poll_shows_what_is_paid(entries: list[Checkout], paid: tuple[str, ...] | None) -> None:
     seen = PaymentTracker(PURCHASE).check(by_id(entries), now=after())
     assert seen == (None if paid is None else replace(PURCHASE, paid=paid, paid_at=after().isoformat()))
 
@@ -80,7 +80,7 @@ def test_a_look_tells_what_is_paid(entries: list[Checkout], paid: tuple[str, ...
         ([(0, EXPIRED), (-250, EXPIRED), (-240, EXPIRED)], True),
     ],
 )
-def test_what_expired_unpaid_ends_the_wait_at_the_second_look(
+def test_expired_checkout_ends_the_wait_at_the_second_poll(
     looks: list[tuple[float, list[Checkout]]], ends: bool
 ) -> None:
     tracker = PaymentTracker(PURCHASE)
@@ -93,21 +93,21 @@ def test_what_expired_unpaid_ends_the_wait_at_the_second_look(
     assert "expired unpaid" in str(caught.value)
 
 
-def test_what_expired_too_young_ends_the_wait_for_a_person_to_look() -> None:
+def test_young_expired_checkout_is_left_to_a_person() -> None:
     with pytest.raises(VideoDBCheckoutExpiredError, match="may still be payable") as caught:
         polls(PaymentTracker(PURCHASE), (0, YOUNG), (3600, YOUNG))
     assert str(caught.value) == str(expired_error(PURCHASE, by_id(YOUNG), now=after(3600)))
 
 
 @pytest.mark.parametrize("then", [listed(status="completed"), listed("cs_2", "completed"), listed("cs_0", "completed")])
-def test_a_payment_counts_after_all_that_was_said_before(then: Checkout) -> None:
+def test_payment_counts_after_every_other_state(then: Checkout) -> None:
     seen = polls(PaymentTracker(PURCHASE), (0, EXPIRED), (9, UNSEEN), (60, EXPIRED), (3600, [then]))
 
     assert seen == PURCHASE.marked_paid([str(then.id)], at=after(3600))
 
 
 @pytest.mark.parametrize("state", UNKNOWN_STATES)
-def test_a_state_of_no_known_word_is_waited_through_and_said_once(state: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_undocumented_state_is_waited_through_and_logged_once(state: str, caplog: pytest.LogCaptureFixture) -> None:
     unknown, paid = [listed(status=state)], [listed(status="completed")]
     looks = [(0, SEEN), (30, unknown), (60, SEEN), (90, unknown), (3600, unknown), (86400, unknown), (86430, paid)]
     seen = polls(PaymentTracker(PURCHASE), *looks)
@@ -120,14 +120,14 @@ def test_a_state_of_no_known_word_is_waited_through_and_said_once(state: str, ca
     )
 
 
-def test_each_word_that_nobody_knows_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_undocumented_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     words = ["processing", "disputed", "processing", "disputed"]
     polls(PaymentTracker(PURCHASE), *[(number, [listed(status=word)]) for number, word in enumerate(words)])
 
     assert [record.args for record in caplog.records] == [("cs_1", "processing"), ("cs_1", "disputed")]
 
 
-def test_a_checkout_in_a_state_of_no_known_word_is_not_missing() -> None:
+def test_checkout_in_an_undocumented_state_is_not_missing() -> None:
     unknown = [listed(status="processing")]
     assert polls(PaymentTracker(PURCHASE), (0, SEEN), (1, UNSEEN), (2, UNSEEN), (3, unknown), (4, UNSEEN)) is None
 
@@ -157,7 +157,7 @@ def test_a_checkout_in_a_state_of_no_known_word_is_not_missing() -> None:
         ([(0, UNSEEN), (-3600, UNSEEN), (-3540, UNSEEN)], True),
     ],
 )
-def test_a_checkout_may_be_missing_as_long_as_lag_explains(
+def test_checkout_may_be_missing_while_lag_explains_it(
     looks: list[tuple[float, list[Checkout]]], gives_up: bool
 ) -> None:
     tracker = PaymentTracker(PURCHASE)
@@ -219,5 +219,5 @@ def test_a_checkout_may_be_missing_as_long_as_lag_explains(
         ),
     ],
 )
-def test_the_last_look_says_what_remains(purchase: Purchase, entries: list[Checkout], words: str) -> None:
+def test_open_payment_says_what_people_can_still_pay(purchase: Purchase, entries: list[Checkout], words: str) -> None:
     assert describe_open_payment(purchase, by_id(entries), now=after(60)) == words
