@@ -16,10 +16,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBCheckoutExpiredError,
     VideoDBCheckoutMissingError,
     VideoDBError,
-    VideoDBLimitExceededError,
-    VideoDBPaymentTimeoutError,
     VideoDBPurchaseUnknownError,
-    VideoDBResponseError,
 )
 from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW
 from airflow_provider_videodb.purchases.rules.resolution import BUY, resolution_variable
@@ -27,6 +24,7 @@ from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
 from tests.support.market.airflow import FRESH, Airflow, Keeps
 from tests.support.market.process import Died, Process, Step, Time
 from tests.support.market.promises import Promises
+from tests.support.market.rest import Rest
 from tests.support.market.tasks import Kind
 from tests.support.market.tries import Ended, Try, paid_in
 from tests.support.market.videodb import ON_ITS_WAY, VideoDB
@@ -41,11 +39,9 @@ if TYPE_CHECKING:
 _NO_TIME = timedelta(0)
 #: Longer than what a try has learnt from Airflow holds.
 _STALE = FRESH + timedelta(seconds=1)
-#: A try can begin from these; a user can bring a task back from the others.
-READY = (None, "restarting", "up_for_retry")
 
 
-class Market:
+class Market(Rest):
     """An account, an Airflow, and the tasks that buy."""
 
     def __init__(
@@ -277,62 +273,3 @@ class Market:
         return entry.id in task.reported or (
             record is not None and (entry.id in record.watched or entry.id in record.paid)
         )
-
-    # The end
-
-    def bring_to_rest(self) -> None:
-        """Let nothing go wrong any more, everybody pay and answer, and see that every task ends."""
-        self.videodb.tells_the_truth()
-        self.airflow.trouble = None
-        for process in self.living:
-            process.wall_ahead = _NO_TIME
-            self.go(process)
-        for task in self.tasks.values():
-            if self.state(task) in ("success", "failed") and not task.asks:
-                self.clear(task)
-        for _ in range(10):
-            for task in self.tasks.values():
-                self._bring_on(task)
-                self.promises.hold()
-        restless = [
-            f"{task.name}: {self.state(task)}, {task.error}" for task in self.tasks.values() if not self._may_rest(task)
-        ]
-        assert not restless, restless
-
-    def _bring_on(self, task: Task) -> None:
-        self.advance(timedelta(seconds=3))
-        if self.state(task) in READY:
-            self.begin_try(task)
-        if task.process is not None:
-            self.go(task.process)
-        if self.state(task) == "deferred":
-            for link in task.links:
-                if self.videodb.payable(self.videodb.entries[link]):
-                    self.videodb.pay(self.videodb.entries[link])
-            self.look(task)
-            if task.process is not None:
-                self.go(task.process)
-        if self.state(task) == "deferred" and task.kind is Kind.ENSURE:
-            self._failed(task, VideoDBPaymentTimeoutError("Nobody paid."))
-        if self.state(task) == "failed" and (task.asks or self.answer_of(task)):
-            self.answer_truthfully(task)
-
-    def _may_rest(self, task: Task) -> bool:
-        # What the list shows of others for good, in a state that nobody knows, may be this task's.
-        if self.state(task) == "success" or isinstance(task.error, VideoDBLimitExceededError | VideoDBResponseError):
-            return True
-        record = self.airflow.record(task.name)
-        if task.kind is Kind.ENSURE and record is not None and record.paid:
-            # Others have used up what it bought.
-            return True
-        own = (
-            None
-            if record is None
-            else next((entry for entry in self.videodb.entries.values() if entry.url == record.payment_url), None)
-        )
-        # Only a new DAG run goes on from what another task has taken, VideoDB does not show any more, or has a date
-        # that does not fit the one that was noted.
-        if own is not None and (self.airflow.owner(own.id) not in (None, task.name) or own.misdated):
-            return True
-        entries = self.videodb.entries.values()
-        return any(self.videodb.has_forgotten(entry) for entry in entries if entry.made_by == task.name)

@@ -31,7 +31,7 @@ class Step(StrEnum):
     CONNECTED = "a POST can be written"
     SENT = "a POST is on its way"
     CARRIED_OUT = "a POST was carried out, its answer is on its way"
-    HANDED_OUT = "a person can see the link"
+    LINK_SHARED = "a person can see the link"
     SLEEPS = "some time is to pass"
 
 

@@ -124,7 +124,7 @@ class Try:
 
     def _hand_out(self, purchase: Purchase) -> Purchase:
         self._market.promises.hands_out(self._process, purchase)
-        self._process.has(Step.HANDED_OUT)
+        self._process.has(Step.LINK_SHARED)
         if not purchase.notified:
             return self._executor.record_notified(purchase, "0:Notifier")
         return purchase

@@ -13,12 +13,9 @@ from airflow_provider_videodb.exceptions import (
     VideoDBCheckoutMissingError,
     VideoDBLimitExceededError,
     VideoDBNotSentError,
-    VideoDBOutcomeUnknownError,
     VideoDBPurchaseUnknownError,
     VideoDBRateLimitError,
     VideoDBRefusedError,
-    VideoDBResponseError,
-    VideoDBServerError,
 )
 from airflow_provider_videodb.purchases import executor
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 
 
 KEY = idempotency_key(*IDENTITY, 0, 50)
-LOST = VideoDBOutcomeUnknownError("The answer was lost.")
 
 
 def errors_of(*errors: type[VideoDBAPIError]) -> list[Any]:
@@ -115,87 +111,12 @@ def test_post_without_effect_keeps_the_one_before_it(world: World) -> None:
     assert world.record == asked(account=ACCOUNT)
 
 
-@pytest.mark.parametrize("error", errors_of(VideoDBOutcomeUnknownError, VideoDBServerError, VideoDBResponseError))
-def test_lost_response_is_followed_by_a_post_with_the_same_key(
-    world: World, error: VideoDBAPIError, caplog: pytest.LogCaptureFixture
-) -> None:
-    world.answers = [error, answered()]
-    bought = world.buys()
-
-    assert world.money == [
-        *("look", "save", "post"),
-        # The list settles from the end of the POST on, and a look is as old as its beginning.
-        *("look", "sleep 10", "look"),
-        *("save", "post", "save", "claim cs_1", "look", "save"),
-    ]
-    assert [post["idempotency_key"] for post in world.posts] == [KEY, KEY]
-    assert bought.posts == tuple(post["at"] for post in world.posts)
-    assert caplog.messages == [
-        "The outcome of the POST is unknown, so the task looks for its checkout in the list. It went wrong.",
-        "Reading VideoDB's list again in 10.0 s, because it may lag.",
-    ]
-
-
-def test_orphans_are_logged_before_the_next_post(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    world.answers = [LOST, answered()]
-    world.meanwhile = lambda: world.entries.extend([listed("cs_7"), listed("cs_8")])
-    bought = world.buys()
-
-    assert bought.orphans == ("cs_7", "cs_8")
-    assert caplog.messages[-1] == (
-        "VideoDB made these checkouts, but its responses were lost: cs_7, cs_8. Nobody has their links, so they expire "
-        "unpaid."
-    )
-
-
-@pytest.mark.parametrize(("needs", "reprices"), [([50], False), ([50], True), ([50, 49, 48, 47, 46], True)])
-def test_one_try_loses_two_responses_at_most(world: World, needs: list[int], reprices: bool) -> None:
-    second = VideoDBServerError("Lost again.")
-    world.needs, world.answers = needs, [LOST, second]
-    world.meanwhile = lambda: world.entries.append(listed(f"cs_{len(world.posts)}", amount=world.posts[-1]["amount"]))
-    with pytest.raises(VideoDBServerError) as caught:
-        world.buys(reprices=reprices)
-
-    assert caught.value is second
-    assert len(world.posts) == 2
-    # What the looks have found is recorded for the next try.
-    assert world.money[-2:] == ["look", "save"]
-    assert world.record is not None
-    assert world.record.orphans == ("cs_1", "cs_2")
-    assert world.record.in_flight == 0
-
-
 def test_unknown_action_buys_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "decide", lambda *_: "a new action")
     with pytest.raises(AssertionError, match="a new action"):
         world.buys()
 
     assert world.money == ["look"]
-
-
-def test_lost_response_of_a_charged_card_is_paid(world: World) -> None:
-    world.answers = [LOST]
-    world.meanwhile = lambda: world.entries.append(listed(status="completed"))
-    bought = world.buys()
-
-    assert world.money == [
-        *("look", "save", "post", "look", "sleep 10", "look"),
-        *("claim cs_1", "let others claim", "save"),
-    ]
-    assert (bought.checkout_id, bought.paid, bought.id_source) == ("cs_1", ("cs_1",), "list")
-    assert world.record == bought.receipt()
-
-
-def test_card_charged_with_a_response_is_paid(world: World) -> None:
-    world.answers = [answered()]
-    world.meanwhile = lambda: world.entries.append(listed(status="completed"))
-
-    assert world.buys().paid == ("cs_1",)
-    assert world.money == [
-        *("look", "save", "post", "save", "claim cs_1", "look"),
-        # Nobody else can have seen it as its own before it was claimed, unless it was paid.
-        *("let others claim", "save"),
-    ]
 
 
 @pytest.mark.parametrize("entries", [[], [listed()], [listed("cs_2")], [expired()], [listed(status="processing")]])
