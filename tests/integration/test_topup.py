@@ -336,7 +336,7 @@ class TestAWaitThatFails:
         assert bought.state == "failed"
         [error] = bought.errors
         assert isinstance(error, VideoDBCheckoutExpiredError)
-        assert "cannot be paid" in str(error)
+        assert "nobody can pay its link" in str(error)
         assert "new link" in str(error)
 
     def test_nobody_paid(self, person: Person, emulator: Emulator, *, deferrable: bool) -> None:
