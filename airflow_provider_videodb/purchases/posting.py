@@ -104,7 +104,7 @@ class PostSender:
             )
         except OUTCOME_UNKNOWN_ERRORS as err:
             log.warning("The outcome of the POST is unknown, so the task looks for its checkout in the list. %s", err)
-            return purchase.post_unanswered(), err
+            return purchase.post_outcome_unknown(), err
         except NO_EFFECT_ERRORS:
             self.journal.save(purchase.post_rejected())
             raise

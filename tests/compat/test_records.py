@@ -18,7 +18,7 @@ from airflow_provider_videodb.purchases.claims import claim_variable
 from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.purchases.rules.resolution import resolution_variable
-from tests.support.checkouts import answered, expired, listed
+from tests.support.checkouts import expired, listed, responded
 from tests.support.tries import StandInTry
 from tests.support.variables import Store
 from tests.support.worlds import OTHER, OWNER, World
@@ -138,7 +138,7 @@ def test_pending_payment_survives_a_change_of_version(
 ) -> None:
     record = written(golden(state))
     world.store.set("videodb_purchase", record)
-    world.entries, world.answers = shown, [answered("cs_2")]
+    world.entries, world.responses = shown, [responded("cs_2")]
     world.this_try.id = "the next try"
     bought = world.buys()
 
@@ -167,7 +167,7 @@ def test_pending_payment_survives_a_change_of_version(
 def test_next_generation_keeps_what_a_newer_format_wrote(world: World, written: Callable[[Any], Any]) -> None:
     record = written(golden("link_shared"))
     world.store.set("videodb_purchase", record)
-    world.entries, world.answers = [expired()], [answered("cs_2")]
+    world.entries, world.responses = [expired()], [responded("cs_2")]
     bought = world.buys()
 
     assert (bought.generation, bought.ended) == (1, {"cs_1": 50})
@@ -204,7 +204,7 @@ def test_unreadable_record_stops_the_task(world: World, record: Any) -> None:
 
 def test_claims_keep_name_and_value(world: World) -> None:
     """They are plain text, not a format: another version must find them and read the same owner."""
-    world.answers = [answered()]
+    world.responses = [responded()]
     world.buys()
 
     assert claim_variable("cs_1") == "videodb_checkout__cs_1"

@@ -366,7 +366,7 @@ def test_a_purchase_that_cannot_be_told_is_named_where_there_is_enough(
 
     assert (bought.state, bought.result["checkout_id"]) == ("success", None)
     told = capsys.readouterr().out
-    assert all(f"{checkout.id}: 50 usd, completed" in told for checkout in emulator.checkouts())
+    assert all(f"{checkout.id}: 50 USD, completed" in told for checkout in emulator.checkouts())
     assert len(emulator.checkouts()) == 2
 
 

@@ -520,7 +520,7 @@ class TestAPurchaseThatCannotBeTold:
         assert (stopped.state, stopped.tries) == ("failed", 1)
         assert isinstance(stopped.cause, VideoDBPurchaseUnknownError)
         for checkout in emulator.checkouts():
-            assert f"{checkout.id}: 50 usd, completed" in str(stopped.cause)
+            assert f"{checkout.id}: 50 USD, completed" in str(stopped.cause)
         assert f"airflow variables set {answer_variable(stopped)} " in str(stopped.cause)
 
     def test_a_clear_without_an_answer_stops_again(
@@ -606,7 +606,7 @@ def test_what_another_task_took_for_its_own_is_not_handed_out(
 
     assert (bought.state, bought.tries) == ("failed", 1)
     assert isinstance(bought.cause, VideoDBPurchaseUnknownError)
-    assert "taken for its own by another task" in str(bought.cause)
+    assert "Another task has claimed checkout" in str(bought.cause)
     assert person.links == []
     assert len(posted(emulator)) == 1
 

@@ -18,13 +18,13 @@ MONTHLY = SpendLimits(monthly_topup_limit=Decimal(60))
 
 
 def seen(*checkouts: Checkout, **rest: Any) -> Observation:
-    """Return what is seen a minute after noon: all has settled, and what is called expired was so before."""
-    settled = {"quiet_for": timedelta(seconds=60), "expired_for": LIST_LAG}
-    return Observation(**{"amount": 50, "checkouts": checkouts, "now": after(60)} | settled | rest)
+    """Return an observation a minute after noon, when the list lags no more and an expiry was seen before."""
+    no_lag = {"quiet_for": timedelta(seconds=60), "expired_for": LIST_LAG}
+    return Observation(**{"amount": 50, "checkouts": checkouts, "now": after(60)} | no_lag | rest)
 
 
 def just_sent(*checkouts: Checkout, seconds: float = 0, **rest: Any) -> Observation:
-    """Return what is seen so many seconds after the POST."""
+    """Return an observation some seconds after the POST."""
     return seen(*checkouts, now=after(seconds), quiet_for=timedelta(seconds=seconds), **rest)
 
 

@@ -164,7 +164,7 @@ class Purchase:
         """Remove the last POST, because it had no effect."""
         return replace(self, posts=self.posts[:-1], in_flight=0)
 
-    def post_unanswered(self) -> Purchase:
+    def post_outcome_unknown(self) -> Purchase:
         """Record that the last POST ended without a response."""
         return replace(self, in_flight=0)
 

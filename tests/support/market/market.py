@@ -2,7 +2,7 @@
 What surrounds a purchase, in virtual time: VideoDB, its website, Airflow and its workers, the people who pay.
 
 The purchase itself is the real one: each try of a task runs the real ``PurchaseExecutor``, journal, stores, Variables,
-claims and ``CurrentTry`` in a process that whoever drives the market can stop after every step.
+claims and ``CurrentTry`` in a process that can be stopped after every step.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Market(Rest):
         for old in self.old:
             since = old.about_to_save_since
             if old.task == task.name and since is not None and self.time.now - since < _STALE:
-                # The exception: a worker that stands still while it writes the record in a Variable.
+                # The exception: a worker that freezes while it writes the record in a Variable.
                 self.advance(_STALE)
         row = self.airflow.begin(task.name)
         task.waits_for = task.watch = None
@@ -115,7 +115,7 @@ class Market(Rest):
         raise AssertionError(f"{process.task} never ends")
 
     def kill(self, process: Process) -> None:
-        """End a process where it stands; Airflow begins another try if it was the newest."""
+        """End a process at once; Airflow begins another try if it was the newest."""
         if not process.ended:
             process.dies()
             self._has_ended(process)
@@ -191,8 +191,8 @@ class Market(Rest):
     def _failed(self, task: Task, err: BaseException) -> None:
         task.error = err if isinstance(err, VideoDBError) else None
         task.watch = task.waits_for = None
-        # A person whose answer cannot be followed has acted all the same.
-        task.asks = self.answer_of(task) is None and (task.asks or isinstance(err, VideoDBPurchaseUnknownError))
+        # A person whose resolution cannot be applied has acted all the same.
+        task.asks = self.resolution_of(task) is None and (task.asks or isinstance(err, VideoDBPurchaseUnknownError))
         if isinstance(err, PERMANENT_ERRORS):
             self.airflow.mark(task.name, "failed")
         else:
@@ -200,7 +200,7 @@ class Market(Rest):
 
     # The triggerer
 
-    def look(self, task: Task) -> None:
+    def poll(self, task: Task) -> None:
         """Let a waiting task's trigger poll, and start what follows from it."""
         assert task.waits_for is not None
         assert task.watch is not None
@@ -220,7 +220,7 @@ class Market(Rest):
             return
         paid = {entry.id for entry in self.promises.paid_by(task)}
         left = paid & task.seen_paid & self.airflow.watched[task.name]
-        assert not left, f"{task.name} waits on although {left} of its own is paid"
+        assert not left, f"{task.name} waits on although {left} of its checkouts is paid"
 
     def _go_on(self, task: Task, seen: Any) -> None:
         row = self.airflow.rows[task.name]
@@ -241,19 +241,19 @@ class Market(Rest):
 
     # The people
 
-    def answer_of(self, task: Task) -> str | None:
-        """Return what somebody has answered for the purchase of a task."""
+    def resolution_of(self, task: Task) -> str | None:
+        """Return the resolution of a task's purchase."""
         record = self.airflow.record(task.name)
         return None if record is None else self.airflow.variables.get(resolution_variable(record))
 
-    def answer(self, task: Task, answer: str) -> None:
-        """Let a person answer."""
+    def resolve(self, task: Task, resolution: str) -> None:
+        """Let a person resolve."""
         record = self.airflow.record(task.name)
         assert record is not None
-        self.airflow.variables[resolution_variable(record)] = answer
+        self.airflow.variables[resolution_variable(record)] = resolution
 
-    def answer_truthfully(self, task: Task) -> None:
-        """Let a person look into the console and say which checkout was this task's."""
+    def resolve_truthfully(self, task: Task) -> None:
+        """Let a person read the console and name which checkout was this task's."""
         self.advance(2 * ON_ITS_WAY)
         own = [
             entry
@@ -262,8 +262,8 @@ class Market(Rest):
         ]
         paid = [entry for entry in own if entry.paid_at is not None]
         payable = [entry for entry in own if self.videodb.payable(entry)]
-        self.answer(task, (paid or payable)[-1].id if paid or payable else BUY)
-        task.asks, task.answered = False, True
+        self.resolve(task, (paid or payable)[-1].id if paid or payable else BUY)
+        task.asks, task.resolved = False, True
         self.clear(task)
 
     def knows(self, entry: Entry) -> bool:

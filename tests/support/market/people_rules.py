@@ -82,11 +82,11 @@ class PeopleRules:
         self.market.airflow.trouble = None
 
     @rule(name=names)
-    def the_trigger_looks(self, name: str) -> None:
+    def the_trigger_polls(self, name: str) -> None:
         task = self.market.tasks[name]
         if task.waits_for is not None:
             self.market.advance(timedelta(seconds=3))
-            self.market.look(task)
+            self.market.poll(task)
 
     @rule(name=names)
     def a_wait_is_interrupted(self, name: str) -> None:
@@ -125,19 +125,19 @@ class PeopleRules:
             videodb.pay(videodb.entries[payable[data.draw(st.integers(0, len(payable) - 1))]])
 
     @rule(name=names)
-    def somebody_answers(self, name: str) -> None:
+    def somebody_resolves(self, name: str) -> None:
         task = self.market.tasks[name]
         if task.asks and self.market.state(task) == "failed":
-            self.market.answer_truthfully(task)
+            self.market.resolve_truthfully(task)
 
     @rule(name=names)
-    def somebody_answers_rashly(self, name: str) -> None:
-        """Nobody asked, and the answer is wrong: there is a link that can be paid, or a payment."""
+    def somebody_resolves_rashly(self, name: str) -> None:
+        """Nobody asked, and the resolution is wrong: there is a link that can be paid, or a payment."""
         record = self.market.airflow.record(name)
         # Whoever says "buy" while VideoDB goes on calling the link expired is taken at their word.
         is_denied = any(entry.lie is not None and entry.lie.is_long for entry in self.market.videodb.entries.values())
         if record is not None and (record.link_shared or record.paid) and not is_denied:
-            self.market.answer(self.market.tasks[name], BUY)
+            self.market.resolve(self.market.tasks[name], BUY)
 
     @rule(name=names, amount=st.sampled_from([AMOUNT, OTHER_AMOUNT]))
     def a_template_renders(self, name: str, amount: int) -> None:

@@ -24,7 +24,7 @@ class Rest:
     """The end of a market."""
 
     def bring_to_rest(self) -> None:
-        """Let nothing go wrong any more, everybody pay and answer, and see that every task ends."""
+        """Let nothing go wrong any more, everybody pay and resolve, and see that every task ends."""
         self.videodb.tells_the_truth()
         self.airflow.trouble = None
         for process in self.living:
@@ -52,13 +52,13 @@ class Rest:
             for link in task.links:
                 if self.videodb.payable(self.videodb.entries[link]):
                     self.videodb.pay(self.videodb.entries[link])
-            self.look(task)
+            self.poll(task)
             if task.process is not None:
                 self.go(task.process)
         if self.state(task) == "deferred" and task.kind is Kind.ENSURE:
             self._failed(task, VideoDBPaymentTimeoutError("Nobody paid."))
-        if self.state(task) == "failed" and (task.asks or self.answer_of(task)):
-            self.answer_truthfully(task)
+        if self.state(task) == "failed" and (task.asks or self.resolution_of(task)):
+            self.resolve_truthfully(task)
 
     def _may_rest(self, task: Task) -> bool:
         # What the list shows of others for good, in a state that nobody knows, may be this task's.

@@ -90,8 +90,8 @@ class Try:
         """Do what ``execute_complete`` of the operators does."""
         executor = self._executor
         if self._task.kind is Kind.TOPUP:
-            settled = executor.confirm(seen)
-            return Ended(settled, waits=not settled.paid)
+            confirmed = executor.confirm(seen)
+            return Ended(confirmed, waits=not confirmed.paid)
         if not seen.paid and (paid := paid_ids(seen, by_id(self._shop.list_checkouts()))):
             seen = seen.marked_paid(paid)
         if seen.paid:
@@ -138,8 +138,8 @@ class _Shop:
 
     def list_checkouts(self) -> list[Checkout]:
         videodb, process = self._market.videodb, self._process
-        if videodb.failing_looks:
-            raise videodb.failing_looks.popleft()("no list")
+        if videodb.failing_polls:
+            raise videodb.failing_polls.popleft()("no list")
         seen = videodb.view(by_a_wrong_clock=process.wall_ahead > CLOCK_SKEW)
         process.last_list = frozenset(str(checkout.id) for checkout in seen)
         process.seen_paid = paid_in(seen)
@@ -171,7 +171,7 @@ class _Shop:
         sent_at = market.time.now
         process.has(Step.CARRIED_OUT)
         if market.time.now - sent_at >= TIMEOUT:
-            raise VideoDBOutcomeUnknownError("The answer did not come in time.")
+            raise VideoDBOutcomeUnknownError("The response did not come in time.")
         if outcome in ALL_DONE:
             raise ALL_DONE[outcome](outcome)
         return Checkout(
@@ -185,7 +185,7 @@ class _Shop:
         )
 
     def _loses_on_its_way(self, amount: int, key: str) -> None:
-        """Leave a POST on its way. If the process dies now, it may arrive until its answer would have timed out."""
+        """Leave a POST on its way. If the process dies now, it may arrive until its response would have timed out."""
         market, process = self._market, self._process
         now = market.time.now
         latest = now + TIMEOUT - timedelta(seconds=1)

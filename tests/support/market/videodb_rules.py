@@ -30,12 +30,12 @@ class VideoDBRules:
     market: Market
 
     @rule(
-        name=names, lag=lags, error=st.sampled_from([VideoDBServerError, VideoDBResponseError]), looks=st.integers(1, 2)
+        name=names, lag=lags, error=st.sampled_from([VideoDBServerError, VideoDBResponseError]), polls=st.integers(1, 2)
     )
-    def a_look_fails(self, name: str, lag: timedelta, error: type[Any], looks: int) -> None:
-        self.market.videodb.failing_looks.extend([error] * looks)
+    def a_poll_fails(self, name: str, lag: timedelta, error: type[Any], polls: int) -> None:
+        self.market.videodb.failing_polls.extend([error] * polls)
         self._run(name, timedelta(0), lag, True)
-        self.market.videodb.failing_looks.clear()
+        self.market.videodb.failing_polls.clear()
 
     @rule(data=st.data(), lie=lies)
     def the_list_lies(self, data: st.DataObject, lie: tuple[str | None, int | None, timedelta | None]) -> None:
@@ -49,7 +49,7 @@ class VideoDBRules:
         lie=lies,
         age=st.sampled_from([None, None, timedelta(hours=23, minutes=52), timedelta(hours=24)]),
         is_paid=st.booleans(),
-        looks=st.booleans(),
+        polls=st.booleans(),
     )
     def a_task_meets_a_lie(
         self,
@@ -57,7 +57,7 @@ class VideoDBRules:
         lie: tuple[str | None, int | None, timedelta | None],
         age: timedelta | None,
         is_paid: bool,
-        looks: bool,
+        polls: bool,
     ) -> None:
         """Let the list show something else of a task's link, perhaps of an old one, to the task or its trigger."""
         market, task = self.market, self.market.tasks[name]
@@ -69,8 +69,8 @@ class VideoDBRules:
         if is_paid and market.videodb.payable(entry):
             market.videodb.pay(entry)
         self._lies(entry, lie)
-        if looks:
-            self.the_trigger_looks(name)
+        if polls:
+            self.the_trigger_polls(name)
         else:
             self.a_wait_is_interrupted(name)
             self._run(name)
@@ -132,6 +132,6 @@ class VideoDBRules:
     def _lies(self, entry: Entry, lie: tuple[str | None, int | None, timedelta | None]) -> None:
         word, reads, lasts = lie
         task = self.market.tasks[entry.made_by]
-        if word == CheckoutStatus.EXPIRED and lasts != SHORT and self.market.answer_of(task) is not None:
+        if word == CheckoutStatus.EXPIRED and lasts != SHORT and self.market.resolution_of(task) is not None:
             return
         self.market.videodb.lies(entry, word, known=self.market.knows(entry), reads=reads, lasts=lasts)

@@ -34,7 +34,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen_by_tasks(airflow_db: None, *steps: Any) -> list[Any]:
-    """Let each step run as a task of its own, and return what they saw."""
+    """Let each step run as a task of it, and return what they saw."""
     from airflow.sdk import task
 
     with new_dag("claims") as dag:
@@ -183,7 +183,7 @@ class TestTaskClaims:
     @pytest.mark.parametrize(
         ("purchase", "waits"),
         [
-            # What an answer named nobody else can have, as long as nobody has paid it without a link.
+            # What a response named nobody else can have, as long as nobody has paid it without a link.
             (made(), False),
             (made(link_shared=True), False),
             (made(link_shared=True, paid=("cs_1",)), False),
@@ -252,7 +252,7 @@ class SlowClock:
 def test_claim_is_not_written_on_an_old_read(
     monkeypatch: pytest.MonkeyPatch, pauses: tuple[float, ...], is_claimed: bool
 ) -> None:
-    """The worker stood still after it saw that nobody has the checkout."""
+    """The worker froze after it saw that nobody has the checkout."""
     kept = Variables()
     kept.install(monkeypatch)
     claims = VariableClaims(clock=SlowClock(*pauses))  # type: ignore[arg-type]

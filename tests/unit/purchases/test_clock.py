@@ -79,7 +79,7 @@ def test_end_of_its_own_post_is_known(clocks: TwoClocks) -> None:
 
 class TestExpiredFor:
     @pytest.mark.parametrize(
-        ("looks", "seconds"),
+        ("polls", "seconds"),
         [
             ([(5, [expired()])], 0),
             ([(5, [expired()]), (12, [expired()])], 7),
@@ -93,10 +93,10 @@ class TestExpiredFor:
         ],
     )
     def test_expiry_is_timed_from_the_first_poll_of_this_try(
-        self, clocks: TwoClocks, looks: list[tuple[float, list[Checkout]]], seconds: float
+        self, clocks: TwoClocks, polls: list[tuple[float, list[Checkout]]], seconds: float
     ) -> None:
         time = try_clock(clocks)
-        for moment, entries in looks:
+        for moment, entries in polls:
             for_so_long = time.expired_for(made(), entries, moment)
 
         assert for_so_long == timedelta(seconds=seconds)

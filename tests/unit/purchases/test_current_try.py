@@ -70,10 +70,10 @@ class Airflow:
         self.asked.append(question)
         kind = type(question).__name__
         self.on.get(kind, lambda: None)()
-        answer = self.state if kind == STATE else self.newest
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = self.state if kind == STATE else self.newest
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def stops(self) -> None:
         self.is_stopped = True
@@ -180,7 +180,7 @@ def test_try_with_a_stale_id_is_over(airflow: Airflow, gone: Exception) -> None:
 
 @pytest.mark.parametrize("question", [STATE, NEWEST])
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         *REFUSALS,
         from_supervisor(401),
@@ -190,21 +190,21 @@ def test_try_with_a_stale_id_is_over(airflow: Airflow, gone: Exception) -> None:
         None,
         OKResponse(ok=True),
         ErrorResponse(error=ErrorType.VARIABLE_NOT_FOUND),
-        # On 3.1 a question that crosses with another one may be given the other's answer.
+        # On 3.1 a question that crosses with another one may be given the other's response.
         VariableResult(key="a", value="running"),
     ],
     ids=repr,
 )
-def test_failure_of_airflow_is_not_taken_for_yes(airflow: Airflow, question: str, answer: Any) -> None:
-    setattr(airflow, "state" if question == STATE else "newest", answer)
+def test_failure_of_airflow_is_not_taken_for_yes(airflow: Airflow, question: str, response: Any) -> None:
+    setattr(airflow, "state" if question == STATE else "newest", response)
 
     with pytest.raises(VideoDBRecordUnreadableError) as caught:
         airflow.this_try.check()
     assert str(caught.value) == (
-        f"Airflow could not say whether this try of task task should continue ({describe_cause(answer)}). Nothing more "
-        "was bought. Next step: check Airflow's API server and its database, then retry the task."
+        f"Airflow could not say whether this try of task task should continue ({describe_cause(response)}). Nothing "
+        "more was bought. Next step: check Airflow's API server and its database, then retry the task."
     )
-    assert caught.value.__cause__ is (answer if isinstance(answer, Exception) else None)
+    assert caught.value.__cause__ is (response if isinstance(response, Exception) else None)
 
 
 @pytest.mark.parametrize("gone", [from_supervisor(404), from_dag_test(404)], ids=repr)

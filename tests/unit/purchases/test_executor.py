@@ -20,8 +20,8 @@ from airflow_provider_videodb.exceptions import (
 from airflow_provider_videodb.purchases import executor
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 from airflow_provider_videodb.purchases.rules.purchase import Purchase, idempotency_key
-from tests.support.checkouts import LINK, YESTERDAY, after, answered, asked, expired, listed, made
-from tests.support.worlds import ACCOUNT, IDENTITY, LOOK, OWNER, POST_TIMEOUT, World
+from tests.support.checkouts import LINK, YESTERDAY, after, asked, expired, listed, made, responded
+from tests.support.worlds import ACCOUNT, IDENTITY, OWNER, POLL, POST_TIMEOUT, World
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
@@ -35,18 +35,18 @@ def errors_of(*errors: type[VideoDBAPIError]) -> list[Any]:
 
 
 def test_intent_then_post_then_checkout_then_link(world: World) -> None:
-    world.answers = [answered()]
+    world.responses = [responded()]
     bought = world.buys()
 
-    # After the answer the list is read once more: it may be paid already.
-    assert world.money == ["look", "save", "post", "save", "claim cs_1", "look", "save"]
+    # After the response the list is read once more: it may be paid already.
+    assert world.money == ["poll", "save", "post", "save", "claim cs_1", "poll", "save"]
     assert world.posts == [
         {
             "amount": 50,
             "currency": "usd",
             "redirect_url": "https://back.example",
             "idempotency_key": KEY,
-            "at": after(LOOK).isoformat(),
+            "at": after(POLL).isoformat(),
         }
     ]
     assert bought == Purchase(
@@ -56,7 +56,7 @@ def test_intent_then_post_then_checkout_then_link(world: World) -> None:
         key=KEY,
         balance_before=3.5,
         account=ACCOUNT,
-        posts=(after(LOOK).isoformat(),),
+        posts=(after(POLL).isoformat(),),
         checkout_id="cs_1",
         id_source="answer",
         payment_url=LINK,
@@ -67,7 +67,7 @@ def test_intent_then_post_then_checkout_then_link(world: World) -> None:
 
 
 def test_intent_alone_is_recorded_during_the_post(world: World) -> None:
-    world.answers = [answered()]
+    world.responses = [responded()]
     world.entries = [listed("cs_9", amount=20)]
     recorded: list[Purchase | None] = []
     world.meanwhile = lambda: recorded.append(world.record)
@@ -81,7 +81,7 @@ def test_intent_alone_is_recorded_during_the_post(world: World) -> None:
             key=KEY,
             balance_before=3.5,
             account=ACCOUNT,
-            posts=(after(LOOK).isoformat(),),
+            posts=(after(POLL).isoformat(),),
             in_flight=5 + POST_TIMEOUT,
             excluded_ids=("cs_9",),
         )
@@ -93,18 +93,18 @@ def test_intent_alone_is_recorded_during_the_post(world: World) -> None:
     errors_of(VideoDBNotSentError, VideoDBRefusedError, VideoDBAuthenticationError, VideoDBRateLimitError),
 )
 def test_post_without_effect_is_taken_back(world: World, error: VideoDBAPIError) -> None:
-    world.answers = [error]
+    world.responses = [error]
     with pytest.raises(VideoDBAPIError) as caught:
         world.buys()
 
     assert caught.value is error
-    assert world.money == ["look", "save", "post", "save"]
+    assert world.money == ["poll", "save", "post", "save"]
     assert world.record is not None
     assert (world.record.posts, world.record.in_flight, world.record.has_effect) == ((), 0, False)
 
 
 def test_post_without_effect_keeps_the_one_before_it(world: World) -> None:
-    world.record, world.answers = asked(), [VideoDBRefusedError("400")]
+    world.record, world.responses = asked(), [VideoDBRefusedError("400")]
     with pytest.raises(VideoDBRefusedError):
         world.buys()
 
@@ -116,7 +116,7 @@ def test_unknown_action_buys_nothing(world: World, monkeypatch: pytest.MonkeyPat
     with pytest.raises(AssertionError, match="a new action"):
         world.buys()
 
-    assert world.money == ["look"]
+    assert world.money == ["poll"]
 
 
 @pytest.mark.parametrize("entries", [[], [listed()], [listed("cs_2")], [expired()], [listed(status="processing")]])
@@ -162,12 +162,12 @@ def test_limit_stops_a_purchase_and_keeps_its_record(
 
 def test_link_that_breaks_the_month_is_not_shared(world: World) -> None:
     world.limits = SpendLimits(monthly_topup_limit=Decimal(60))
-    world.answers = [answered()]
+    world.responses = [responded()]
     world.meanwhile = lambda: world.entries.extend([listed(made_at=after(2)), listed("cs_0", amount=20)])
     with pytest.raises(VideoDBLimitExceededError, match="withheld"):
         world.buys()
 
-    assert world.money[-2:] == ["sleep 11", "look"]
+    assert world.money[-2:] == ["sleep 11", "poll"]
     assert world.record is not None
     assert (world.record.checkout_id, world.record.link_shared) == ("cs_1", False)
 
@@ -185,7 +185,7 @@ class TestExistingPurchase:
         world.claim("cs_1", OWNER)
 
         assert world.executor.load_existing() is None
-        assert "look" not in world.done
+        assert "poll" not in world.done
 
     def test_purchase_of_another_account_is_left_to_a_person(self, world: World) -> None:
         world.record = asked(account="account-0")
@@ -197,7 +197,7 @@ class TestExistingPurchase:
 
 
 def test_link_that_is_never_listed_is_not_shared(world: World) -> None:
-    world.answers = [answered(None)]
+    world.responses = [responded(None)]
     with pytest.raises(VideoDBCheckoutMissingError):
         world.buys()
 
@@ -243,7 +243,7 @@ def test_card_charged_beyond_a_limit_is_reported(
 ) -> None:
     """Somebody else has bought at the same instant, and there is no link that could be withheld."""
     world.limits = SpendLimits(**{name: Decimal(limit) for name, limit in limits.items()})
-    world.answers = [answered()]
+    world.responses = [responded()]
     world.meanwhile = lambda: world.entries.extend([listed(status="completed"), listed("cs_0", "completed", amount=20)])
     bought = world.buys()
 
@@ -252,3 +252,14 @@ def test_card_charged_beyond_a_limit_is_reported(
     [error] = [record.message for record in caplog.records if record.levelname == "ERROR"]
     assert "WAS CHARGED" in error
     assert "cs_1" in error
+
+
+def test_notifier_is_recorded_once_it_has_sent_the_link(world: World) -> None:
+    world.record = LINK_SHARED
+    executor = world.executor
+    bought = executor.load_existing()
+    assert bought is not None
+    for name in ("0:SlackNotifier", "1:EmailNotifier"):
+        bought = executor.record_notified(bought, name)
+
+    assert bought == world.record == made(link_shared=True, notified=("0:SlackNotifier", "1:EmailNotifier"))

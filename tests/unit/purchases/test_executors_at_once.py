@@ -119,7 +119,7 @@ def test_two_tasks_get_a_purchase_each(
     assert len(purchases) == 2
     assert len({purchase.checkout_id for purchase in purchases}) == 2
     assert len(emulator.checkouts()) == made
-    # The orphans of lost answers are nobody's; whatever was charged for is somebody's.
+    # The orphans of lost responses are nobody's; whatever was charged for is somebody's.
     charged = {checkout.id for checkout in emulator.checkouts() if checkout.status == "completed"}
     assert charged <= {purchase.checkout_id for purchase in purchases}
     for purchase in purchases:

@@ -245,7 +245,7 @@ def test_applied_resolution_is_deleted(variables: Variables, store: Store) -> No
 
 
 class StandsStill:
-    """The clock of a worker that stands still after each of its first looks at the record."""
+    """The clock of a worker that freezes after each of its first polls at the record."""
 
     def __init__(self, times: int) -> None:
         self._pauses = [0.0, 6.0] * times

@@ -18,7 +18,7 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.posting import MAX_INTENT_AGE, PostSender
-from tests.support.checkouts import LINK, NOON, answered, asked, made
+from tests.support.checkouts import LINK, NOON, asked, made, responded
 from tests.support.worlds import ACCOUNT, POST_TIMEOUT, NotedStore, World
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ INTENT = asked(account=ACCOUNT, in_flight=MAX_INTENT_AGE + POST_TIMEOUT)
 
 @pytest.fixture
 def world() -> World:
-    return World(answers=[answered()])
+    return World(responses=[responded()])
 
 
 def poster(world: World) -> PostSender:
@@ -67,7 +67,7 @@ def test_intent_is_recorded_read_back_allowed_and_sent(world: World) -> None:
 
     assert world.done == [
         *("read", "save", "read", "ask Airflow", "connect", "ask Airflow", "post"),
-        # The answer overwrites the record that this try has written, and no other.
+        # The response overwrites the record that this try has written, and no other.
         *("read", "save"),
     ]
     assert error is None
@@ -94,7 +94,7 @@ def test_record_shows_how_long_a_post_in_flight_may_take(world: World) -> None:
 @pytest.mark.parametrize("error", [kind("It went wrong.") for kind in (*NO_EFFECT_ERRORS, VideoDBAuthenticationError)])
 @pytest.mark.parametrize("before", [NEW, asked()])
 def test_post_without_effect_is_taken_back(world: World, error: Exception, before: Purchase) -> None:
-    world.answers = [error]
+    world.responses = [error]
     with pytest.raises(type(error)) as caught:
         posted(world, before)
 
@@ -104,7 +104,7 @@ def test_post_without_effect_is_taken_back(world: World, error: Exception, befor
 
 @pytest.mark.parametrize("error", [kind("It went wrong.") for kind in OUTCOME_UNKNOWN_ERRORS])
 def test_lost_response_is_returned(world: World, error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    world.answers = [error]
+    world.responses = [error]
     purchase, lost = posted(world)
 
     assert lost is error
@@ -112,7 +112,7 @@ def test_lost_response_is_returned(world: World, error: Exception, caplog: pytes
     assert caplog.messages == [
         "The outcome of the POST is unknown, so the task looks for its checkout in the list. It went wrong."
     ]
-    # Whoever comes next looks as if it were under way still.
+    # Whoever comes next polls as if it were under way still.
     assert world.record == INTENT
 
 

@@ -9,7 +9,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordNotKeptError,
 )
 from airflow_provider_videodb.purchases.rules.purchase import Purchase, idempotency_key
-from tests.support.checkouts import LINK_SHARED, answered, asked, listed, made
+from tests.support.checkouts import LINK_SHARED, asked, listed, made, responded
 from tests.support.worlds import IDENTITY, OTHER, OWNER, World
 
 
@@ -17,18 +17,18 @@ class TestResolution:
     VARIABLE = "videodb_answer_0123456789abcdef"
 
     def test_resolution_is_applied_recorded_and_deleted(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
-        world.record, world.entries, world.answers = asked(), [listed(status="disputed")], [answered("cs_2")]
+        world.record, world.entries, world.responses = asked(), [listed(status="disputed")], [responded("cs_2")]
         world.variables.kept[self.VARIABLE] = "buy"
         bought = world.buys()
 
         assert bought.checkout_id == "cs_2"
         # The list is not waited for: a person has looked.
-        assert world.money[:5] == ["look", "save", "look", "save", "post"]
+        assert world.money[:5] == ["poll", "save", "poll", "save", "post"]
         assert self.VARIABLE not in world.variables.kept
         assert "The task continues with the resolution 'buy' of a person." in caplog.messages
 
     def test_resolution_of_an_expired_checkout_gets_another_key(self, world: World) -> None:
-        world.record, world.entries, world.answers = asked(), [listed(status="expired")], [answered("cs_2")]
+        world.record, world.entries, world.responses = asked(), [listed(status="expired")], [responded("cs_2")]
         world.variables.kept[self.VARIABLE] = "buy"
         bought = world.buys()
 
@@ -37,14 +37,14 @@ class TestResolution:
 
     @pytest.mark.parametrize("record", [LINK_SHARED, made()])
     def test_resolution_may_call_a_young_checkout_expired(self, world: World, record: Purchase) -> None:
-        world.record, world.entries, world.answers = record, [listed(status="expired")], [answered("cs_2")]
+        world.record, world.entries, world.responses = record, [listed(status="expired")], [responded("cs_2")]
         world.variables.kept[self.VARIABLE] = "buy"
         bought = world.buys()
 
         assert (bought.checkout_id, bought.generation, bought.ended) == ("cs_2", 1, {"cs_1": 50})
 
     def test_resolution_buys_what_is_needed_now(self, world: World) -> None:
-        world.record, world.entries, world.answers = asked(), [listed()], [answered("cs_2", amount=5)]
+        world.record, world.entries, world.responses = asked(), [listed()], [responded("cs_2", amount=5)]
         world.variables.kept[self.VARIABLE], world.needs = "buy", [5]
 
         assert world.buys().amount == 5
@@ -70,11 +70,11 @@ class TestResolution:
         assert world.record == asked()
         assert self.VARIABLE in world.variables.kept
 
-    @pytest.mark.parametrize("answer", ["cs_of_nobody", "", "BUY"])
-    def test_resolution_that_cannot_be_applied_stays(self, world: World, answer: str) -> None:
+    @pytest.mark.parametrize("resolution", ["cs_of_nobody", "", "BUY"])
+    def test_resolution_that_cannot_be_applied_stays(self, world: World, resolution: str) -> None:
         world.record = asked()
-        world.variables.kept[self.VARIABLE] = answer
-        with pytest.raises(VideoDBPurchaseUnknownError, match=f"The resolution '{answer}'"):
+        world.variables.kept[self.VARIABLE] = resolution
+        with pytest.raises(VideoDBPurchaseUnknownError, match=f"The resolution '{resolution}'"):
             world.buys()
 
         assert world.record == asked()

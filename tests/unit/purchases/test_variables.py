@@ -199,7 +199,7 @@ class TestRead:
     def test_response_without_a_value_is_not_taken_for_nothing(
         self, variables: Variables, answer: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # Airflow cannot decrypt it, or the answer is that to another question.
+        # Airflow cannot decrypt it, or the response is that to another question.
         monkeypatch.setattr(variables, "_read", lambda _: answer)
 
         with pytest.raises(VideoDBRecordUnreadableError, match=r"could not read its Variable 'name' \(no value\)"):

@@ -14,7 +14,7 @@ from airflow_provider_videodb.exceptions import (
 from airflow_provider_videodb.purchases.stores import VariableStore
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.airflow_faults import FAULTS, REFUSALS
-from tests.support.checkouts import answered, expired, listed
+from tests.support.checkouts import expired, listed, responded
 from tests.support.worlds import IDENTITY, OWNER, World
 
 
@@ -31,7 +31,7 @@ class TestAirflowFailures:
     )
     def version(self, request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("airflow_provider_videodb.purchases.variables.VARIABLES_CAN_BE_LISTED", request.param)
-        world.place, world.answers = VariableStore(IDENTITY), [answered()]
+        world.place, world.responses = VariableStore(IDENTITY), [responded()]
 
     def test_working_airflow_keeps_the_purchase(self, world: World) -> None:
         assert world.buys().checkout_id == "cs_1"
@@ -40,28 +40,28 @@ class TestAirflowFailures:
 
     @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
     def test_refused_intent_sends_no_post(self, world: World, fault: Any) -> None:
-        world.at_look[1] = lambda: setattr(world.variables, "writing", fault)
+        world.at_poll[1] = lambda: setattr(world.variables, "writing", fault)
         with pytest.raises(VideoDBRecordNotKeptError):
             world.buys()
 
         assert world.posts == []
 
     def test_lost_intent_sends_no_post(self, world: World) -> None:
-        world.at_look[1] = lambda: setattr(world.variables, "loses_writes", True)
+        world.at_poll[1] = lambda: setattr(world.variables, "loses_writes", True)
         with pytest.raises(VideoDBRecordUnreadableError):
             world.buys()
 
         assert world.posts == []
 
     @pytest.mark.parametrize("said", [ErrorType.VARIABLE_NOT_FOUND, *ErrorType, *FAULTS], ids=repr)
-    @pytest.mark.parametrize("look", [0, 1])
-    def test_unreadable_record_sends_no_post(self, world: World, said: Any, look: int) -> None:
+    @pytest.mark.parametrize("poll", [0, 1])
+    def test_unreadable_record_sends_no_post(self, world: World, said: Any, poll: int) -> None:
         """It says of a record that it cannot read what it says of one that is not there."""
         world.buys()
         world.posts.clear()
         world.entries = [expired()]
-        if look:
-            world.at_look[world.done.count("look") + look] = lambda: setattr(world.variables, "failing", said)
+        if poll:
+            world.at_poll[world.done.count("poll") + poll] = lambda: setattr(world.variables, "failing", said)
         else:
             world.variables.failing = said
         with pytest.raises(VideoDBRecordUnreadableError):
@@ -96,7 +96,7 @@ class TestAirflowFailures:
         assert len(world.posts) == 1
 
     def test_receipt_outlives_the_list(self, world: World) -> None:
-        """The receipt stays with us: neither a clear nor another try goes by VideoDB's list."""
+        """The receipt stays with us: neither a clear nor another try follows VideoDB's list."""
         world.meanwhile = lambda: world.entries.append(listed(status="completed"))
         paid = world.buys()
         for number, entries in enumerate(([], [listed()], [expired()], [listed(status="refunded")]), start=2):

@@ -11,7 +11,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPurchaseUnknownError,
 )
 from airflow_provider_videodb.purchases.claims import VariableClaims
-from tests.support.checkouts import LINK, LINK_SHARED, YESTERDAY, answered, asked, listed, made
+from tests.support.checkouts import LINK, LINK_SHARED, YESTERDAY, asked, listed, made, responded
 from tests.support.worlds import OTHER, OWNER, World
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class TestClaims:
     def test_checkout_claimed_by_another_task_is_not_shared(self, world: World) -> None:
-        world.answers = [answered()]
+        world.responses = [responded()]
         world.meanwhile = lambda: world.claim("cs_1", OTHER)
         with pytest.raises(VideoDBPurchaseUnknownError) as caught:
             world.buys()
@@ -29,15 +29,15 @@ class TestClaims:
             "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing "
             "more was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
         )
-        assert world.money == ["look", "save", "post", "save"]
+        assert world.money == ["poll", "save", "post", "save"]
 
     def test_link_without_an_id_is_claimed_once_it_is_found(self, world: World) -> None:
-        world.answers = [answered(None)]
+        world.responses = [responded(None)]
         world.meanwhile = lambda: world.entries.append(listed())
         bought = world.buys()
 
         assert world.money == [
-            *("look", "save", "post", "save", "look", "sleep 10", "look"),
+            *("poll", "save", "post", "save", "poll", "sleep 10", "poll"),
             *("claim cs_1", "let others claim", "save"),
         ]
         assert (bought.checkout_id, bought.payment_url, bought.link_shared) == ("cs_1", LINK, True)
@@ -66,7 +66,7 @@ class TestClaims:
 
         looked_up.clear()
         world.record = asked()
-        world.answers = [answered("cs_4")]
+        world.responses = [responded("cs_4")]
         world.buys()
         assert looked_up[:2] == ["cs_3", "cs_1"]
         assert set(looked_up) == {"cs_1", "cs_3", "cs_4"}
@@ -77,7 +77,7 @@ class TestClaims:
         if record is not None:
             world.record = record
         long_list = [listed(f"cs_old_{number}", "completed", made_at=YESTERDAY) for number in range(5000)]
-        world.entries, world.answers = [*long_list, listed()], [answered()]
+        world.entries, world.responses = [*long_list, listed()], [responded()]
         world.buys()
 
         assert len(world.variables.asked) < 20
@@ -85,7 +85,7 @@ class TestClaims:
     def test_checkout_claimed_meanwhile_is_not_paid(
         self, world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        world.record, world.entries, world.answers = asked(), [listed(status="completed")], [answered("cs_2")]
+        world.record, world.entries, world.responses = asked(), [listed(status="completed")], [responded("cs_2")]
         # Of two that take it at once the last to write has it.
         monkeypatch.setattr(
             "airflow_provider_videodb.purchases.claims.time",

@@ -14,11 +14,11 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 from airflow_provider_videodb.purchases.rules.purchase import Purchase, idempotency_key
-from tests.support.checkouts import LINK, LINK_SHARED, NOON, answered, asked, expired, listed, made
+from tests.support.checkouts import LINK, LINK_SHARED, NOON, asked, expired, listed, made, responded
 from tests.support.worlds import IDENTITY, OTHER, World
 
 KEY = idempotency_key(*IDENTITY, 0, 50)
-LOST = VideoDBOutcomeUnknownError("The answer was lost.")
+LOST = VideoDBOutcomeUnknownError("The response was lost.")
 A_DAY = timedelta(days=1)
 
 
@@ -61,7 +61,7 @@ class TestNeed:
     def test_need_of_now_is_bought_after_an_expired_link(self, world: World, now: int, reprices: bool) -> None:
         """Not the shortfall of yesterday: somebody else has filled the account, or used it, since."""
         world.record, world.entries, world.needs = LINK_SHARED, [expired()], [50, now]
-        world.answers = [answered("cs_2", amount=now)]
+        world.responses = [responded("cs_2", amount=now)]
         bought = world.buys(reprices=reprices)
 
         key = idempotency_key(*IDENTITY, 1, now)
@@ -70,7 +70,7 @@ class TestNeed:
 
     def test_need_of_now_is_bought_after_a_link_without_an_id(self, world: World) -> None:
         world.record, world.entries = asked(payment_url=LINK), [listed(status="expired")]
-        world.time, world.needs, world.answers = NOON + A_DAY, [50, 5], [answered("cs_2", amount=5)]
+        world.time, world.needs, world.responses = NOON + A_DAY, [50, 5], [responded("cs_2", amount=5)]
 
         assert world.buys().amount == 5
 
@@ -85,7 +85,7 @@ class TestNeed:
     def test_need_of_now_is_bought_after_a_lost_response(
         self, world: World, reprices: bool, posts: list[tuple[int, str]]
     ) -> None:
-        world.needs, world.answers = [50, 5], [LOST, answered("cs_2")]
+        world.needs, world.responses = [50, 5], [LOST, responded("cs_2")]
         world.meanwhile = lambda: world.entries.append(listed())
         bought = world.buys(reprices=reprices)
 
@@ -97,7 +97,7 @@ class TestNeed:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         world.record, world.entries, world.needs = asked(), [listed(status="completed")], [50, 50, 5]
-        world.answers = [answered("cs_2")]
+        world.responses = [responded("cs_2")]
         monkeypatch.setattr(
             "airflow_provider_videodb.purchases.claims.time",
             SimpleNamespace(sleep=lambda _: world.claim("cs_1", OTHER)),
@@ -107,7 +107,7 @@ class TestNeed:
 
     def test_need_is_assessed_after_each_wait_before_a_post(self, world: World) -> None:
         world.limits = SpendLimits(monthly_topup_limit=Decimal(1000))
-        world.answers = [LOST, answered("cs_2")]
+        world.responses = [LOST, responded("cs_2")]
         world.meanwhile = lambda: len(world.posts) == 2 and world.entries.append(listed("cs_2", made_at=world.time))
         world.buys()
 
@@ -128,7 +128,7 @@ class TestOtherAmount:
     def test_other_amount_does_not_change_an_existing_purchase(
         self, world: World, record: Purchase, caplog: pytest.LogCaptureFixture
     ) -> None:
-        world.record, world.entries, world.needs, world.answers = record, [listed()], [70], [answered()]
+        world.record, world.entries, world.needs, world.responses = record, [listed()], [70], [responded()]
 
         assert world.buys().amount == 50
         assert caplog.messages[0] == "This task now asks for 70 USD, but it continues its existing purchase of 50 USD."
@@ -146,7 +146,7 @@ class TestOtherAmount:
         self, world: World, caplog: pytest.LogCaptureFixture, reprices: bool
     ) -> None:
         world.record = asked(posts=(), generation=3, ended={"cs_0": 20}, balance_before=1)
-        world.needs, world.answers = [70], [answered(amount=70)]
+        world.needs, world.responses = [70], [responded(amount=70)]
         bought = world.buys(reprices=reprices)
 
         key = idempotency_key(*IDENTITY, 3, 70)
@@ -156,7 +156,7 @@ class TestOtherAmount:
         assert caplog.messages == []
 
     def test_same_amount_keeps_its_key(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
-        world.record, world.answers = asked(posts=()), [answered()]
+        world.record, world.responses = asked(posts=()), [responded()]
 
         assert world.buys().key == asked().key
         assert caplog.messages == []

@@ -71,7 +71,7 @@ class TestMarkPaid:
             (made(orphans=("cs_2",), paid=("cs_2",)), {}, ["claim cs_2", "let others claim", "save"]),
             (made(ended={"cs_0": 20}, paid=("cs_0",)), {}, ["claim cs_0", "let others claim", "save"]),
             (made(link_shared=True, id_source="list", paid=("cs_1",)), {}, ["claim cs_1", "let others claim", "save"]),
-            # The second one is reported and left to whoever has lost its answer.
+            # The second one is reported and left to who has lost its response.
             (made(link_shared=True, orphans=("cs_2",), paid=("cs_1", "cs_2")), {}, ["claim cs_1", "save"]),
             (made(link_shared=True, orphans=("cs_2",), paid=("cs_1", "cs_2")), {"cs_2": OWNER}, ["claim cs_1", "save"]),
         ],

@@ -22,7 +22,7 @@ A_DAY = timedelta(days=1)
 
 class TestReconcile:
     @pytest.mark.parametrize(
-        ("purchase", "entries", "words", "looks"),
+        ("purchase", "entries", "words", "polls"),
         [
             (LINK_SHARED, [listed()], f"can be paid until it expires, because VideoDB cannot cancel one: {LINK}", 1),
             (LINK_SHARED, [listed(status="disputed")], "can be paid until it expires", 1),
@@ -40,7 +40,7 @@ class TestReconcile:
         purchase: Purchase,
         entries: list[Checkout],
         words: str,
-        looks: int,
+        polls: int,
         is_recorded: bool,
     ) -> None:
         world.entries = entries
@@ -50,7 +50,7 @@ class TestReconcile:
 
         assert words in said
         assert became == purchase
-        assert world.money == ["look", "sleep 10", "look"][: 2 * looks - 1]
+        assert world.money == ["poll", "sleep 10", "poll"][: 2 * polls - 1]
 
     @pytest.mark.parametrize("record", [None, LINK_SHARED, made(link_shared=True, notified=("0:SlackNotifier",))])
     def test_reconciliation_records_a_payment(self, world: World, record: Purchase | None) -> None:
@@ -70,7 +70,7 @@ class TestReconcile:
         world.entries = [listed(), listed("cs_2", "completed")]
         became, said = world.executor.reconcile(asked(in_flight=35))
 
-        assert world.money == ["look", "sleep 45", "look"]
+        assert world.money == ["poll", "sleep 45", "poll"]
         assert became == asked(in_flight=35)
         assert "Each of these candidates may be its checkout" in said
         assert caplog.messages == ["Reading VideoDB's list again in 45.0 s, because it may lag."]

@@ -13,7 +13,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBTryOverError,
 )
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
-from tests.support.checkouts import LINK, LINK_SHARED, answered, asked, expired, listed, made
+from tests.support.checkouts import LINK, LINK_SHARED, asked, expired, listed, made, responded
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
@@ -65,7 +65,7 @@ class TestStoppedTry:
 
     def test_stopped_try_withholds_the_link_of_its_response(self, world: World) -> None:
         """Told to stop while the POST is under way."""
-        world.answers = [answered()]
+        world.responses = [responded()]
         world.meanwhile = lambda: setattr(world.this_try, "error", OVER)
         with pytest.raises(VideoDBTryOverError):
             world.buys()
@@ -74,23 +74,23 @@ class TestStoppedTry:
         assert (world.record.checkout_id, world.record.link_shared) == ("cs_1", False)
 
     @pytest.mark.parametrize("by", ["try-0", "try-2"])
-    @pytest.mark.parametrize("look", [1, 2, 3])
-    def test_stopped_try_leaves_the_record_of_another_try(self, world: World, by: str, look: int) -> None:
-        """Whichever look it stood still at: before the POST, after the answer, before the link goes out."""
+    @pytest.mark.parametrize("poll", [1, 2, 3])
+    def test_stopped_try_leaves_the_record_of_another_try(self, world: World, by: str, poll: int) -> None:
+        """Whichever poll it froze at: before the POST, after the response, before the link goes out."""
         theirs = made(checkout_id="cs_9", link_shared=True)
         world.limits = SpendLimits(monthly_topup_limit=Decimal(1000))
-        world.answers = [answered()]
+        world.responses = [responded()]
         world.meanwhile = lambda: world.entries.append(listed(made_at=world.time))
 
         def other_try_writes() -> None:
             world.keeps(theirs, by=by)
             world.this_try.error = OVER if by == "try-2" else None
 
-        world.at_look[look] = other_try_writes
+        world.at_poll[poll] = other_try_writes
         with pytest.raises(VideoDBTryOverError if by == "try-2" else VideoDBRecordUnreadableError):
             world.buys()
 
-        assert len(world.posts) == (look > 1)
+        assert len(world.posts) == (poll > 1)
         assert world.record == theirs
         assert world.store.get("videodb_purchase")["try"] == by
 
@@ -99,7 +99,7 @@ class TestStoppedTry:
         """Though it has nothing new to write."""
         world.record, world.entries = LINK_SHARED, [listed()]
         theirs = made(checkout_id="cs_9", link_shared=True)
-        world.at_look[1] = lambda: world.keeps(theirs, by=by)
+        world.at_poll[1] = lambda: world.keeps(theirs, by=by)
         with pytest.raises(VideoDBRecordUnreadableError):
             world.buys()
 

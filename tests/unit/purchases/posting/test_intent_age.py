@@ -16,7 +16,7 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.posting import PostSender
-from tests.support.checkouts import after, answered, asked
+from tests.support.checkouts import after, asked, responded
 from tests.support.worlds import ACCOUNT, POST_TIMEOUT, NotedStore, World
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NEW = asked(posts=())
 
 @pytest.fixture
 def world() -> World:
-    return World(answers=[answered()])
+    return World(responses=[responded()])
 
 
 def poster(world: World) -> PostSender:
@@ -112,7 +112,7 @@ class TestIntentAge:
 
         assert len(world.posts) == 1
 
-    @pytest.mark.parametrize("error", [OVER, VideoDBRecordUnreadableError("no answer")])
+    @pytest.mark.parametrize("error", [OVER, VideoDBRecordUnreadableError("no response")])
     def test_try_stopped_during_the_connection_sends_nothing(self, world: World, error: VideoDBError) -> None:
         world.before_writing = lambda: setattr(world.this_try, "error", error)
         with pytest.raises(type(error)):

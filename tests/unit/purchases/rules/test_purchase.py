@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_videodb.purchases.rules.purchase import Purchase, idempotency_key, merged
-from tests.support.checkouts import LINK, NOON, YESTERDAY, after, answered, asked, listed, made
+from tests.support.checkouts import LINK, NOON, YESTERDAY, after, asked, listed, made, responded
 
 FULL = Purchase(
     generation=2,
@@ -122,13 +122,13 @@ def test_purchase_has_effect_once_a_post_may_have_worked(purchase: Purchase, sta
             ),
         ),
         (asked(in_flight=35), Purchase.post_rejected, asked(posts=())),
-        (asked(in_flight=35), Purchase.post_unanswered, asked()),
-        (asked(in_flight=35), lambda purchase: purchase.post_succeeded(answered()), made()),
-        (asked(), lambda purchase: purchase.post_succeeded(answered()), made()),
-        (asked(), lambda purchase: purchase.post_succeeded(answered(None)), asked(payment_url=LINK)),
+        (asked(in_flight=35), Purchase.post_outcome_unknown, asked()),
+        (asked(in_flight=35), lambda purchase: purchase.post_succeeded(responded()), made()),
+        (asked(), lambda purchase: purchase.post_succeeded(responded()), made()),
+        (asked(), lambda purchase: purchase.post_succeeded(responded(None)), asked(payment_url=LINK)),
         (
             asked(orphans=("cs_2", "cs_1", "cs_3")),
-            lambda purchase: purchase.post_succeeded(answered()),
+            lambda purchase: purchase.post_succeeded(responded()),
             made(orphans=("cs_2", "cs_3")),
         ),
         (asked(), lambda purchase: purchase.matched(listed()), asked(checkout_id="cs_1", id_source="list")),
@@ -158,7 +158,7 @@ def test_purchase_has_effect_once_a_post_may_have_worked(purchase: Purchase, sta
         # An answer may name what an earlier one was thought to be.
         (
             asked(ended={"cs_1": 50, "cs_2": 20}),
-            lambda purchase: purchase.post_succeeded(answered()),
+            lambda purchase: purchase.post_succeeded(responded()),
             made(ended={"cs_2": 20}),
         ),
         (
@@ -193,7 +193,7 @@ def test_transition_changes_what_it_names_only(purchase: Purchase, step: Any, th
     [
         (made(), (), {"cs_1": 50}),
         (made(orphans=("cs_2",)), ("cs_2",), {"cs_2": 50, "cs_1": 50}),
-        # A lost answer that is asked for again over another amount.
+        # A lost response that is asked for again over another amount.
         (asked(orphans=("cs_2", "cs_3")), ("cs_2", "cs_3"), {"cs_2": 50, "cs_3": 50}),
         (asked(), (), {}),
         # What ended before keeps its dollars, also where it is an orphan.

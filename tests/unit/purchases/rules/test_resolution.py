@@ -29,7 +29,7 @@ HOW_TO_RESOLVE = (
 )
 
 
-@pytest.mark.parametrize("answer", [BUY, "cs_1", "cs_2", "cs_of_nobody"])
+@pytest.mark.parametrize("resolution", [BUY, "cs_1", "cs_2", "cs_of_nobody"])
 @pytest.mark.parametrize(
     ("purchase", "entries"),
     [
@@ -40,13 +40,13 @@ HOW_TO_RESOLVE = (
     ],
 )
 def test_resolution_changes_nothing_that_is_known_to_be_paid(
-    purchase: Purchase, entries: list[Checkout], answer: str
+    purchase: Purchase, entries: list[Checkout], resolution: str
 ) -> None:
-    assert apply_resolution(purchase, answer, entries) == purchase
+    assert apply_resolution(purchase, resolution, entries) == purchase
 
 
 @pytest.mark.parametrize(
-    ("purchase", "entries", "answer", "then"),
+    ("purchase", "entries", "resolution", "then"),
     [
         # "buy" forgets all that was sent, ...
         (asked(orphans=("cs_1",)), [listed()], BUY, asked(posts=())),
@@ -91,12 +91,12 @@ def test_resolution_changes_nothing_that_is_known_to_be_paid(
         (asked(), [listed(status="expired")], "cs_1", asked(posts=(), orphans=("cs_1",), generation=1)),
     ],
 )
-def test_resolution_is_applied(purchase: Purchase, entries: list[Checkout], answer: str, then: Purchase) -> None:
-    assert apply_resolution(purchase, answer, entries) == then
+def test_resolution_is_applied(purchase: Purchase, entries: list[Checkout], resolution: str, then: Purchase) -> None:
+    assert apply_resolution(purchase, resolution, entries) == then
 
 
 @pytest.mark.parametrize(
-    ("entries", "answer", "why"),
+    ("entries", "resolution", "why"),
     [
         ([], "cs_1", "'cs_1' is neither 'buy' nor the id of a checkout"),
         ([listed()], "Buy", "'Buy' is neither 'buy' nor the id of a checkout"),
@@ -110,9 +110,9 @@ def test_resolution_is_applied(purchase: Purchase, entries: list[Checkout], answ
         ([listed(None)], "None", "'None' is neither 'buy' nor the id of a checkout"),
     ],
 )
-def test_resolution_that_cannot_be_applied_buys_nothing(entries: list[Checkout], answer: str, why: str) -> None:
+def test_resolution_that_cannot_be_applied_buys_nothing(entries: list[Checkout], resolution: str, why: str) -> None:
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
-        apply_resolution(asked(), answer, entries)
+        apply_resolution(asked(), resolution, entries)
     assert str(caught.value) == f"The resolution {why}. Nothing was bought. {HOW_TO_RESOLVE}"
 
 

@@ -26,9 +26,9 @@ EXPIRED, YOUNG = [expired()], [listed(status="expired")]
 UNKNOWN_STATES = ["processing", "disputed", "Completed", ""]
 
 
-def polls(tracker: PaymentTracker, *looks: tuple[float, list[Checkout]]) -> Purchase | None:
+def poll_all(tracker: PaymentTracker, *polls: tuple[float, list[Checkout]]) -> Purchase | None:
     """Poll these lists at these seconds after noon; return the result of the last poll."""
-    *early, (last, entries) = looks
+    *early, (last, entries) = polls
     for seconds, seen in early:
         assert tracker.check(by_id(seen), now=after(seconds)) is None
     return tracker.check(by_id(entries), now=after(last))
@@ -59,9 +59,9 @@ def test_poll_shows_what_is_paid(entries: list[Checkout], paid: tuple[str, ...] 
 
 
 @pytest.mark.parametrize(
-    ("looks", "ends"),
+    ("polls", "ends"),
     [
-        # One look proves nothing, however late,
+        # One poll proves nothing, however late,
         ([(0, EXPIRED)], False),
         ([(0, SEEN), (3600, EXPIRED)], False),
         # nor do two that are close together.
@@ -81,27 +81,27 @@ def test_poll_shows_what_is_paid(entries: list[Checkout], paid: tuple[str, ...] 
     ],
 )
 def test_expired_checkout_ends_the_wait_at_the_second_poll(
-    looks: list[tuple[float, list[Checkout]]], ends: bool
+    polls: list[tuple[float, list[Checkout]]], ends: bool
 ) -> None:
     tracker = PaymentTracker(PURCHASE)
     if not ends:
-        assert polls(tracker, *looks) is None
+        assert poll_all(tracker, *polls) is None
         return
     with pytest.raises(VideoDBCheckoutExpiredError) as caught:
-        polls(tracker, *looks)
+        poll_all(tracker, *polls)
     assert str(caught.value) == str(expired_error(PURCHASE, by_id(EXPIRED), now=after()))
     assert "expired unpaid" in str(caught.value)
 
 
 def test_young_expired_checkout_is_left_to_a_person() -> None:
     with pytest.raises(VideoDBCheckoutExpiredError, match="may still be payable") as caught:
-        polls(PaymentTracker(PURCHASE), (0, YOUNG), (3600, YOUNG))
+        poll_all(PaymentTracker(PURCHASE), (0, YOUNG), (3600, YOUNG))
     assert str(caught.value) == str(expired_error(PURCHASE, by_id(YOUNG), now=after(3600)))
 
 
 @pytest.mark.parametrize("then", [listed(status="completed"), listed("cs_2", "completed"), listed("cs_0", "completed")])
 def test_payment_counts_after_every_other_state(then: Checkout) -> None:
-    seen = polls(PaymentTracker(PURCHASE), (0, EXPIRED), (9, UNSEEN), (60, EXPIRED), (3600, [then]))
+    seen = poll_all(PaymentTracker(PURCHASE), (0, EXPIRED), (9, UNSEEN), (60, EXPIRED), (3600, [then]))
 
     assert seen == PURCHASE.marked_paid([str(then.id)], at=after(3600))
 
@@ -109,8 +109,8 @@ def test_payment_counts_after_every_other_state(then: Checkout) -> None:
 @pytest.mark.parametrize("state", UNKNOWN_STATES)
 def test_undocumented_state_is_waited_through_and_logged_once(state: str, caplog: pytest.LogCaptureFixture) -> None:
     unknown, paid = [listed(status=state)], [listed(status="completed")]
-    looks = [(0, SEEN), (30, unknown), (60, SEEN), (90, unknown), (3600, unknown), (86400, unknown), (86430, paid)]
-    seen = polls(PaymentTracker(PURCHASE), *looks)
+    polls = [(0, SEEN), (30, unknown), (60, SEEN), (90, unknown), (3600, unknown), (86400, unknown), (86430, paid)]
+    seen = poll_all(PaymentTracker(PURCHASE), *polls)
 
     assert seen == PURCHASE.marked_paid(["cs_1"], at=after(86430))
     (said,) = caplog.messages
@@ -122,25 +122,25 @@ def test_undocumented_state_is_waited_through_and_logged_once(state: str, caplog
 
 def test_each_undocumented_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     words = ["processing", "disputed", "processing", "disputed"]
-    polls(PaymentTracker(PURCHASE), *[(number, [listed(status=word)]) for number, word in enumerate(words)])
+    poll_all(PaymentTracker(PURCHASE), *[(number, [listed(status=word)]) for number, word in enumerate(words)])
 
     assert [record.args for record in caplog.records] == [("cs_1", "processing"), ("cs_1", "disputed")]
 
 
 def test_checkout_in_an_undocumented_state_is_not_missing() -> None:
     unknown = [listed(status="processing")]
-    assert polls(PaymentTracker(PURCHASE), (0, SEEN), (1, UNSEEN), (2, UNSEEN), (3, unknown), (4, UNSEEN)) is None
+    assert poll_all(PaymentTracker(PURCHASE), (0, SEEN), (1, UNSEEN), (2, UNSEEN), (3, unknown), (4, UNSEEN)) is None
 
 
 @pytest.mark.parametrize(
-    ("looks", "gives_up"),
+    ("polls", "gives_up"),
     [
         # One that was never seen may take a minute to show.
         ([(0, UNSEEN), (59.9, UNSEEN)], False),
         ([(0, UNSEEN), (60, UNSEEN)], True),
         ([(0, UNSEEN), (1, UNSEEN), (2, UNSEEN), (3, UNSEEN), (4, UNSEEN)], False),
         ([(0, UNSEEN), (30, UNSEEN), (60, UNSEEN)], True),
-        # One that was seen may miss two looks in a row,
+        # One that was seen may miss two polls in a row,
         ([(0, SEEN), (1, UNSEEN), (2, UNSEEN)], False),
         ([(0, SEEN), (1, UNSEEN), (2, UNSEEN), (3, UNSEEN)], True),
         # or a minute.
@@ -158,14 +158,14 @@ def test_checkout_in_an_undocumented_state_is_not_missing() -> None:
     ],
 )
 def test_checkout_may_be_missing_while_lag_explains_it(
-    looks: list[tuple[float, list[Checkout]]], gives_up: bool
+    polls: list[tuple[float, list[Checkout]]], gives_up: bool
 ) -> None:
     tracker = PaymentTracker(PURCHASE)
     if not gives_up:
-        assert polls(tracker, *looks) is None
+        assert poll_all(tracker, *polls) is None
         return
     with pytest.raises(VideoDBCheckoutMissingError) as caught:
-        polls(tracker, *looks)
+        poll_all(tracker, *polls)
     assert str(caught.value) == str(missing_error(PURCHASE))
 
 

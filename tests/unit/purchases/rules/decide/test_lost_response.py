@@ -95,7 +95,7 @@ class TestLostResponse:
             (asked(), seen(), ()),
             (asked(), seen(listed()), ("cs_1",)),
             (asked(), seen(listed(), listed("cs_2")), ("cs_1", "cs_2")),
-            # What is called expired at one look may be paid later.
+            # What is called expired at one poll may be paid later.
             (asked(), seen(listed(status="expired")), ("cs_1",)),
             (asked(), seen(listed(status="expired"), listed("cs_2")), ("cs_1", "cs_2")),
             (asked(), seen(listed(None)), ()),
