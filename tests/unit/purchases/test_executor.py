@@ -255,7 +255,7 @@ def test_card_charged_beyond_a_limit_is_reported(
 
 
 def test_notifier_is_recorded_once_it_has_sent_the_link(world: World) -> None:
-    world.record = LINK_SHARED
+    world.record = made(link_shared=True)
     executor = world.executor
     bought = executor.load_existing()
     assert bought is not None
