@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten each wait of a purchase to a fraction of a second."""
     for module in ("purchases.rules.decide", "purchases.rules.tracking", "hooks.limited_client"):
-        monkeypatch.setattr(f"airflow_provider_videodb.{module}.SETTLING_TIME", timedelta(seconds=0.2))
+        monkeypatch.setattr(f"airflow_provider_videodb.{module}.LIST_LAG", timedelta(seconds=0.2))
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.decide.DATE_STEP", timedelta(seconds=0.05))
     # A retry waits the sum of these two, in seconds. A busy machine may need long to store the intent.
     monkeypatch.setattr("airflow_provider_videodb.hooks.connection.ConnectionSettings.post_timeout", -29.5)
     monkeypatch.setattr("airflow_provider_videodb.purchases.posting.MAX_INTENT_AGE", 30)
-    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_SETTLING", 0.02)
+    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_RACE", 0.02)
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MISSING_GRACE", timedelta(seconds=0.3))
 
 

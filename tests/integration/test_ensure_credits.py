@@ -212,7 +212,7 @@ class TestTheWait:
 
         person.while_waiting = expires_and_fills
         assert ensuring(credits=53, deferrable=deferrable).run().state == "success"
-        assert "expired unpaid: nothing can be paid any more" in capsys.readouterr().out
+        assert "expired unpaid, so nobody can pay it any more" in capsys.readouterr().out
 
     def test_does_not_need_the_list_where_there_is_enough(
         self, person: Person, emulator: Emulator, connect: Callable[..., None], *, deferrable: bool
@@ -366,7 +366,7 @@ def test_a_purchase_that_cannot_be_told_is_named_where_there_is_enough(
 
     assert (bought.state, bought.result["checkout_id"]) == ("success", None)
     told = capsys.readouterr().out
-    assert all(f"{checkout.id}: 50 usd, completed" in told for checkout in emulator.checkouts())
+    assert all(f"{checkout.id}: 50 USD, completed" in told for checkout in emulator.checkouts())
     assert len(emulator.checkouts()) == 2
 
 

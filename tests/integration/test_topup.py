@@ -336,7 +336,7 @@ class TestAWaitThatFails:
         assert bought.state == "failed"
         [error] = bought.errors
         assert isinstance(error, VideoDBCheckoutExpiredError)
-        assert "cannot be paid" in str(error)
+        assert "nobody can pay its link" in str(error)
         assert "new link" in str(error)
 
     def test_nobody_paid(self, person: Person, emulator: Emulator, *, deferrable: bool) -> None:
@@ -520,7 +520,7 @@ class TestAPurchaseThatCannotBeTold:
         assert (stopped.state, stopped.tries) == ("failed", 1)
         assert isinstance(stopped.cause, VideoDBPurchaseUnknownError)
         for checkout in emulator.checkouts():
-            assert f"{checkout.id}: 50 usd, completed" in str(stopped.cause)
+            assert f"{checkout.id}: 50 USD, completed" in str(stopped.cause)
         assert f"airflow variables set {answer_variable(stopped)} " in str(stopped.cause)
 
     def test_a_clear_without_an_answer_stops_again(
@@ -606,7 +606,7 @@ def test_what_another_task_took_for_its_own_is_not_handed_out(
 
     assert (bought.state, bought.tries) == ("failed", 1)
     assert isinstance(bought.cause, VideoDBPurchaseUnknownError)
-    assert "taken for its own by another task" in str(bought.cause)
+    assert "Another task has claimed checkout" in str(bought.cause)
     assert person.links == []
     assert len(posted(emulator)) == 1
 
@@ -657,7 +657,7 @@ class TestAnOrphanThatIsPaidLater:
         assert (bought.state, bought.tries) == ("success", 1)
         assert bought.result["checkout_id"] == id_of(person.links[0])
         assert emulator.checkout(id_of(person.links[0])).status == "completed"
-        assert "they are another task's" in caplog.text
+        assert "belong to other tasks" in caplog.text
 
     def test_is_reported_loudly_where_both_are_paid(
         self,
@@ -709,7 +709,7 @@ class TestAKill:
         person.while_waiting = kills
         Shopping(amount=50, deferrable=False).run()
 
-        assert f"stays payable until it expires, and there is no call to cancel it: {person.links[0]}" in (
+        assert f"can be paid until it expires, because VideoDB cannot cancel one: {person.links[0]}" in (
             capsys.readouterr().out
         )
 
@@ -717,9 +717,9 @@ class TestAKill:
     @pytest.mark.parametrize(
         ("meanwhile", "words"),
         [
-            ("nothing", "stays payable until it expires, and there is no call to cancel it: http"),
-            ("pays", "was paid: its credits are on the account"),
-            ("expires", "expired unpaid: nothing can be paid any more"),
+            ("nothing", "can be paid until it expires, because VideoDB cannot cancel one: http"),
+            ("pays", "was paid. Its credits are on the account"),
+            ("expires", "expired unpaid, so nobody can pay it any more"),
         ],
     )
     def test_of_a_trigger_has_a_last_look(
