@@ -59,6 +59,8 @@ class RejectsEmptyTemplates(BaseOperator):
 
     #: The templated arguments of our own constructors, and whether each was given.
     _given: Mapping[str, bool] = MappingProxyType({})
+    #: How each argument is parsed.
+    _readers: Mapping[str, Reader] = MappingProxyType({})
 
     def templated(self, name: str, value: object, read: Reader, *, may_be_none: bool = False) -> Any:
         """
@@ -70,9 +72,10 @@ class RejectsEmptyTemplates(BaseOperator):
         """
         is_given = value is not NOT_GIVEN and not (may_be_none and value is None)
         self._given = {**self._given, name: is_given}
+        self._readers = {**self._readers, name: read}
         if not is_given:
             return None
-        with _final_in_a_task():
+        with final_in_a_task():
             if value is None:
                 raise emptied(name)
             check_literal(read, name, value)
@@ -84,9 +87,23 @@ class RejectsEmptyTemplates(BaseOperator):
 
         :raises VideoDBConfigError: naming the argument, its value and the rule.
         """
-        with _final_in_a_task():
+        self._readers = {**self._readers, name: read}
+        with final_in_a_task():
             read(name, value)
         return value
+
+    def parsed(self) -> dict[str, Any]:
+        """
+        Parse every argument, once templates are rendered.
+
+        :return: by name; ``None`` for an optional argument that was not given.
+        :raises VideoDBConfigError: naming the argument, its value and the rule.
+        """
+        self.reject_empty()
+        return {
+            name: None if getattr(self, name) is None and name in self._given else read(name, getattr(self, name))
+            for name, read in self._readers.items()
+        }
 
     def note_given(self) -> None:
         """Take what an argument holds before it is rendered for given: a subclass or a policy may have set it."""
@@ -121,7 +138,7 @@ def fail_without_retry() -> Iterator[None]:
 
 
 @contextmanager
-def _final_in_a_task() -> Iterator[None]:
+def final_in_a_task() -> Iterator[None]:
     """Let a DAG file fail with the typed error, and a mapped task, which Airflow constructs as it runs, for good."""
     try:
         yield

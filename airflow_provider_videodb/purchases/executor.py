@@ -160,6 +160,12 @@ class PurchaseExecutor:
         """
         check_per_purchase_limits(amount, self.limits, currency=currency)
 
+    def record_notified(self, purchase: Purchase, name: str) -> Purchase:
+        """Record that a notifier has announced the link."""
+        notified = replace(purchase, notified=(*purchase.notified, name))
+        self.journal.save(notified)
+        return notified
+
     def confirm(self, seen: Purchase) -> Purchase:
         """
         Record a payment that a wait has seen.
