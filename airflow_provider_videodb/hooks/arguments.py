@@ -112,6 +112,14 @@ def parse_flag(name: str, value: object) -> bool:
     return value
 
 
+def in_words(seconds: float) -> str:
+    """Write a duration with its units, such as ``1 h 30 min``."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    parts = [f"{value:g} {unit}" for value, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if value]
+    return " ".join(parts) or "0 s"
+
+
 def _is_rendered_later(value: object) -> bool:
     if isinstance(value, str):
         return any(mark in value for mark in _TEMPLATE_MARKS)

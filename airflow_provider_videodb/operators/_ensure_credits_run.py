@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any, assert_never
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, task_result
+from airflow_provider_videodb.operators._timeouts import (
+    not_filled_error,
+    not_shown_error,
+    payment_timeout_error,
+)
 from airflow_provider_videodb.purchases.rules.credit_wait import (
     Buy,
     CreditWait,
-    GiveUp,
+    NotFilled,
+    NotPaid,
+    NotShown,
     Proceed,
     WaitUntil,
     decide_credit_wait,
@@ -87,7 +94,6 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
             usage,
             credits=request.credits,
             may_buy=may_buy,
-            payment_timeout=request.payment_timeout,
             settle_timeout=request.settle_timeout,
             now=time.time(),
         )
@@ -103,8 +109,12 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
                 return self._go_on(self._begin_wait(purchase), usage, may_buy=False, without_purchase="filled")
             case WaitUntil(deadline=deadline):
                 return self._wait(wait, deadline)
-            case GiveUp(error=error):
-                raise error
+            case NotFilled():
+                raise not_filled_error(usage, request.credits, payment_timeout=request.payment_timeout)
+            case NotPaid(purchase=unpaid):
+                raise payment_timeout_error(unpaid, payment_timeout=request.payment_timeout)
+            case NotShown(purchase=paid):
+                raise not_shown_error(paid, usage, request.credits, settle_timeout=request.settle_timeout)
             case unknown:
                 assert_never(unknown)
 
@@ -124,10 +134,9 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
     def _wait(self, wait: CreditWait, deadline: float) -> dict[str, Any]:
         if wait.purchase is not None and wait.purchase.paid:
             self.task.log.info(
-                "%s were paid at %s. The task waits until %s for the balance to show them, and buys nothing more.",
+                "%s are paid. The task waits until %s UTC for the balance to show them, and buys nothing more.",
                 wait.purchase.price_paid,
-                wait.purchase.paid_at,
-                datetime.fromtimestamp(deadline, UTC).isoformat(timespec="seconds"),
+                datetime.fromtimestamp(deadline, UTC).strftime("%Y-%m-%d %H:%M:%S"),
             )
         trigger = EnsureCreditsTrigger(
             threshold=str(self.request.credits),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, task_result
-from airflow_provider_videodb.purchases.rules.messages import payment_timeout_error
+from airflow_provider_videodb.operators._timeouts import payment_timeout_error
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from airflow_provider_videodb.triggers.events import EventStatus, checked_event
@@ -64,7 +64,7 @@ class TopupRun(PurchaseRun[TopupRequest]):
         checked = checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
         purchase = Purchase.from_dict(checked["purchase"])
         if checked["status"] == EventStatus.TIMEOUT:
-            raise payment_timeout_error(purchase, seconds=self.request.payment_timeout)
+            raise payment_timeout_error(purchase, payment_timeout=self.request.payment_timeout)
         confirmed = self.executor.confirm(purchase)
         # What the trigger saw paid may be another task's checkout.
         return self._finish(confirmed) if confirmed.paid else self._wait(confirmed, checked["deadline"])

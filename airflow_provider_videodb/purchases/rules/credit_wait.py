@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_videodb.exceptions import VideoDBPurchaseError
-from airflow_provider_videodb.purchases.rules.messages import not_filled_error, not_shown_error, payment_timeout_error
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 if TYPE_CHECKING:
@@ -109,13 +108,25 @@ class WaitUntil:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GiveUp:
-    """Fail, because the time is over."""
-
-    error: VideoDBPurchaseError
+class NotFilled:
+    """Fail, because nobody filled the account in time."""
 
 
-Step: TypeAlias = Proceed | Buy | WaitUntil | GiveUp
+@dataclass(frozen=True, kw_only=True)
+class NotPaid:
+    """Fail, because nobody paid in time."""
+
+    purchase: Purchase
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotShown:
+    """Fail, because the balance lacks credits that are paid."""
+
+    purchase: Purchase
+
+
+Step: TypeAlias = Proceed | Buy | WaitUntil | NotFilled | NotPaid | NotShown
 
 
 def decide_credit_wait(
@@ -124,7 +135,6 @@ def decide_credit_wait(
     *,
     credits: Decimal,
     may_buy: bool,
-    payment_timeout: float,
     settle_timeout: float,
     now: float,
 ) -> Step:
@@ -134,20 +144,17 @@ def decide_credit_wait(
     :param usage: what was just read.
     :param credits: what the job needs.
     :param may_buy: whether the task may still buy in this try. A paid purchase is never followed by another one.
-    :param payment_timeout: seconds; for the text of the error.
     :param settle_timeout: seconds after the payment within which the balance has to show it.
     :param now: seconds since 1970.
     """
     if usage.covers(credits):
         return Proceed()
-    purchase, balance = wait.purchase, usage.credit_balance
-    if may_buy and (purchase is None or wait.awaits_payment):
-        return Buy(missing=credits - balance)
+    purchase = wait.purchase
+    if may_buy and (purchase is None or not purchase.paid):
+        return Buy(missing=credits - usage.credit_balance)
     ends_at = wait.ends_at(settle_timeout=settle_timeout, now=now)
     if now < ends_at:
         return WaitUntil(deadline=ends_at)
     if purchase is None:
-        return GiveUp(error=not_filled_error(balance, credits, seconds=payment_timeout))
-    if wait.awaits_payment:
-        return GiveUp(error=payment_timeout_error(purchase, seconds=payment_timeout))
-    return GiveUp(error=not_shown_error(purchase, balance, credits, seconds=settle_timeout))
+        return NotFilled()
+    return NotShown(purchase=purchase) if purchase.paid else NotPaid(purchase=purchase)

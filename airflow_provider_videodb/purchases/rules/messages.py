@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from airflow_provider_videodb.exceptions import (
     VideoDBCheckoutExpiredError,
     VideoDBCheckoutMissingError,
-    VideoDBCreditsMissingError,
-    VideoDBPaymentTimeoutError,
     VideoDBPurchaseUnknownError,
     VideoDBResponseError,
 )
@@ -18,47 +16,9 @@ from airflow_provider_videodb.purchases.rules.resolution import how_to_resolve
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from decimal import Decimal
 
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
-
-
-def describe_duration(seconds: float) -> str:
-    """Write a duration with its units: ``1 h 30 min`` or ``0.2 s``."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    parts = [f"{value:g} {unit}" for value, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if value]
-    return " ".join(parts) or "0 s"
-
-
-def payment_timeout_error(purchase: Purchase, *, seconds: float) -> VideoDBPaymentTimeoutError:
-    """Return the error for a payment that did not come in time."""
-    return VideoDBPaymentTimeoutError(
-        f"Nobody paid checkout {purchase.checkout_id} over {purchase.price} within {describe_duration(seconds)} "
-        "(payment_timeout). Nothing more was bought. Next step: pay the link, then clear this task. A retry waits for "
-        f"the same checkout again. The link can be paid until it expires:\n{purchase.payment_url}"
-    )
-
-
-def not_filled_error(balance: Decimal, credits: Decimal, *, seconds: float) -> VideoDBCreditsMissingError:
-    """Return the error for an account that nobody filled in time."""
-    return VideoDBCreditsMissingError(
-        f"The balance is {balance} of {credits} credits after {describe_duration(seconds)} (payment_timeout). Nothing "
-        "was bought. Next step: top up the account, then clear this task."
-    )
-
-
-def not_shown_error(
-    purchase: Purchase, balance: Decimal, credits: Decimal, *, seconds: float
-) -> VideoDBCreditsMissingError:
-    """Return the error for paid credits that the balance lacks."""
-    return VideoDBCreditsMissingError(
-        f"The balance is {balance} of {credits} credits, more than {describe_duration(seconds)} (settle_timeout) after "
-        f"this task's payment of {purchase.price_paid}. Its credits are used up, or VideoDB does not show them yet. "
-        "Nothing more was bought, and a retry buys nothing more. Next step: find the payment in VideoDB's console. If "
-        "it is not booked yet, clear this task. If its credits are used up, start a new DAG run to buy again."
-    )
 
 
 def missing_error(purchase: Purchase) -> VideoDBCheckoutMissingError:
