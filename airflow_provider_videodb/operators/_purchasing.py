@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.payment_request import PaymentRequest
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.triggers._base import BillingTrigger
+    from airflow_provider_videodb.triggers.events import EventStatus
 
 #: How much later than our own deadline Airflow's may end a deferral, in case the triggerer cannot.
 _BACKSTOP = timedelta(seconds=60)
@@ -75,6 +76,8 @@ class PurchasingOperator(RejectsEmptyTemplates):
         #: The payment link, and all else that there is to say of the payment, for the notifiers' templates.
         self.payment_url: str | None = None
         self.payment: PaymentRequest | None = None
+        #: ``False`` once this try has seen that its link need not or cannot be paid any more. Hides the button.
+        self.has_open_checkout = True
         self._waiting_for: Purchase | None = None
         self._holds_worker = False
         self._is_stopped = False
@@ -259,6 +262,17 @@ class PurchasingOperator(RejectsEmptyTemplates):
         """Go on after the trigger."""
         raise NotImplementedError
 
+    def checked_event(self, event: object, *expected: EventStatus) -> dict[str, Any]:
+        """Return the trigger's event, or raise its error; an expired checkout loses its button."""
+        from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError
+        from airflow_provider_videodb.triggers.events import checked_event
+
+        try:
+            return checked_event(event, *expected)
+        except VideoDBCheckoutExpiredError:
+            self.has_open_checkout = False
+            raise
+
     def balance_afterwards(self) -> float | None:
         """Read the balance for the record; what was paid is paid, so a failure here must not fail the task."""
         from airflow_provider_videodb.api.parsing import to_json_number
@@ -272,6 +286,7 @@ class PurchasingOperator(RejectsEmptyTemplates):
 
     def log_payment(self, purchase: Purchase) -> None:
         """Say what was paid, loudly where it is not what was meant."""
+        self.has_open_checkout = False
         self.log.info("Checkout %s over %s is paid.", purchase.paid[0], purchase.price_paid)
         if len(purchase.paid) > 1:
             self.log.error(

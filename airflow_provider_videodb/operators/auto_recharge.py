@@ -130,7 +130,7 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, read back."""
-        with fail_without_retry():
+        with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
             self.reject_empty()
             if self._setup_task_id is None:
                 return self._change(context)

@@ -110,7 +110,7 @@ class EnsureCreditsOperator(PurchasingOperator):
         """Look, buy what is missing and was not bought yet, then wait for the balance."""
         from airflow_provider_videodb.hooks.arguments import parse_credits, parse_flag, parse_seconds
 
-        with fail_without_retry():
+        with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
             self.push_link(context, None)
             parse_flag("topup", self.topup)
             needed = parse_credits("credits", self.credits)
@@ -135,10 +135,10 @@ class EnsureCreditsOperator(PurchasingOperator):
         """Go on after the trigger; on any event but the expected ones, fail."""
         from airflow_provider_videodb.hooks.arguments import parse_credits
         from airflow_provider_videodb.purchases.rules.purchase import Purchase
-        from airflow_provider_videodb.triggers.events import EventStatus, checked_event
+        from airflow_provider_videodb.triggers.events import EventStatus
 
-        with fail_without_retry():
-            checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT, EventStatus.PAID)
+        with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
+            checked = self.checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT, EventStatus.PAID)
             state = checked["state"]
             seen = checked["purchase"] if checked["status"] == EventStatus.PAID else state["purchase"]
             purchase = None if seen is None else Purchase.from_dict(seen)
@@ -266,5 +266,6 @@ class EnsureCreditsOperator(PurchasingOperator):
         if purchase.paid:
             self.log_payment(purchase)
             return result(purchase, status="completed", balance_after=balance)
+        self.has_open_checkout = False
         self.log.warning("The account has enough without a payment of this task. %s", left_open)
         return result(purchase, status="pending", balance_after=balance)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.hooks.arguments import parse_credits, parse_dollars, parse_flag
+from airflow_provider_videodb.links.checkout import CheckoutLink
 from airflow_provider_videodb.operators._arguments import NOT_GIVEN, fail_without_retry
 from airflow_provider_videodb.operators._purchasing import PurchasingOperator, result
 
@@ -26,7 +27,7 @@ class TopupOperator(PurchasingOperator):
     Guarantees: one task instance makes one purchase. What it is about to do is recorded before it is done, so a retry
     waits for the checkout that is there instead of making a second one; only a checkout known to have expired is
     replaced. Nothing is sent before every argument is checked. While it waits, the link is in the log, in XCom
-    ``payment_url`` and behind the button *Pay VideoDB checkout* on the task's page.
+    ``payment_url`` and behind the button *Pay 50 USD* on the task's page, or *Pay for credits* for a templated amount.
 
     Facts from VideoDB's documents: amounts are whole US dollars; credits arrive at once after the payment; an unpaid
     checkout expires after 24 hours; there is no call to cancel one.
@@ -89,13 +90,15 @@ class TopupOperator(PurchasingOperator):
         self.amount = self.templated("amount", amount, parse_dollars)
         self.only_if_below = self.templated("only_if_below", only_if_below, parse_credits)
         self.wait_for_payment = self.plain("wait_for_payment", wait_for_payment, parse_flag)
+        if isinstance(amount, int) and currency in (None, "usd"):
+            self.operator_extra_links = (CheckoutLink(amount),)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy what this task instance has not bought yet, then wait for the payment."""
         from airflow_provider_videodb.api.parsing import to_json_number
         from airflow_provider_videodb.hooks.arguments import parse_credits, parse_dollars, parse_flag
 
-        with fail_without_retry():
+        with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
             self.push_link(context, None)
             parse_flag("wait_for_payment", self.wait_for_payment)
             amount = parse_dollars("amount", self.amount)
@@ -125,10 +128,10 @@ class TopupOperator(PurchasingOperator):
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Finish after the trigger; on any event but the expected ones, fail."""
         from airflow_provider_videodb.purchases.rules.purchase import Purchase
-        from airflow_provider_videodb.triggers.events import EventStatus, checked_event
+        from airflow_provider_videodb.triggers.events import EventStatus
 
-        with fail_without_retry():
-            checked = checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
+        with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
+            checked = self.checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
             purchase = Purchase.from_dict(checked["purchase"])
             if checked["status"] == EventStatus.TIMEOUT:
                 raise self.payment_timeout_error(purchase)

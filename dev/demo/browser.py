@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from dev.airflow.api import DagRun
     from dev.airflow.instance import AirflowInstance
 
-BUTTON = "Pay VideoDB checkout"
+# "Pay 20 USD" for a literal amount, "Pay for credits" for others.
+BUTTON = re.compile("^Pay ")
 
 # Nothing of the browser's own calls home, and root, as which CI runs, may start it.
 _ARGUMENTS = [

@@ -157,7 +157,7 @@ def test_a_mistake_that_a_template_hides_is_refused_before_anything_is_sent(emul
     refused = Recharge(retries=2, params={"value": value}, **{argument: "{{ params.value }}"})
 
     assert (refused.state, refused.tries) == ("failed", 1)
-    assert type(refused.errors[0].__cause__).__name__ == "VideoDBConfigError"
+    assert type(refused.errors[0].__context__).__name__ == "VideoDBConfigError"
     assert argument in str(refused.errors[0])
     assert emulator.calls() == []
 
@@ -212,7 +212,7 @@ def test_a_refused_key_is_not_tried_again(emulator, method, status, error):
 
     assert (refused.state, refused.tries) == ("failed", 1)
     assert type(refused.errors[0]).__name__ == "AirflowFailException"
-    assert type(refused.errors[0].__cause__).__name__ == error
+    assert type(refused.errors[0].__context__).__name__ == error
     assert str(status) in str(refused.errors[0])
 
 

@@ -69,7 +69,7 @@ def test_an_error_that_a_person_must_mend_is_not_retried(operator: Any) -> None:
     event = {"status": "error", "error": "VideoDBAuthenticationError", "message": "what happened"}
     with pytest.raises(AirflowFailException) as raised:
         operator.execute_complete(NO_CONTEXT, event)
-    assert isinstance(raised.value.__cause__, VideoDBAuthenticationError)
+    assert isinstance(raised.value.__context__, VideoDBAuthenticationError)
 
 
 def test_airflow_may_end_a_deferral_only_after_our_own_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
