@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-#: Splits into prose at even places and what must stay whole at odd ones: a link, or a command in backquotes.
-_WHOLE = re.compile(r"(https?://[^\s`]*[^\s`.,;:)]|`[^`\n]+ [^`\n]+`)")
+#: A link after a colon, a command in backquotes, or a line that is a command. They are the odd pieces of a split.
+_WHOLE = re.compile(r"((?<=: )https?://\S*[^\s.,;:)]|`[^`]+ [^`]+`|^airflow .+)")
 _LINES = TextWrapper(width=75, break_long_words=False, break_on_hyphens=False)
 
 
@@ -38,10 +38,8 @@ def lines_of(text: str) -> list[str]:
     ``Next step:`` begins a line. A link or a command gets its own line, even a longer one, because a broken one can
     be neither clicked nor copied. Pure.
     """
-    pieces = (_WHOLE.split(line) for line in text.replace("Next step: ", "\nNext step: ").splitlines())
-    return [
-        line
-        for split in pieces
-        for place, piece in enumerate(split)
-        for line in ([piece.strip("`")] if place % 2 else _LINES.wrap(piece.lstrip(".,;: ")))
-    ]
+    lines: list[str] = []
+    for paragraph in text.replace("Next step: ", "\nNext step: ").splitlines():
+        for place, piece in enumerate(_WHOLE.split(paragraph)):
+            lines += [piece.strip("`")] if place % 2 else _LINES.wrap(piece.lstrip(".,;: "))
+    return lines

@@ -34,9 +34,7 @@ def read_from_xcom(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     [(LINK, LINK), (None, ""), ({"url": LINK}, "")],
     ids=str,
 )
-def test_button_leads_to_the_link_that_the_task_pushed(
-    read_from_xcom: dict[str, Any], pushed: Any, shown: str
-) -> None:
+def test_button_leads_to_the_link_that_the_task_pushed(read_from_xcom: dict[str, Any], pushed: Any, shown: str) -> None:
     read_from_xcom["value"] = pushed
     ti_key: Any = object()
 
