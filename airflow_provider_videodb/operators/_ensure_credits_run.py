@@ -27,7 +27,7 @@ from airflow_provider_videodb.purchases.rules.credit_wait import (
 )
 from airflow_provider_videodb.purchases.rules.decide import dollars_for
 from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
-from airflow_provider_videodb.triggers.events import EventStatus, checked_event
+from airflow_provider_videodb.triggers.events import EventStatus
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -71,7 +71,7 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
 
     def resume(self, event: object) -> dict[str, Any]:
         """Go on after the event of the trigger."""
-        checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT, EventStatus.PAID)
+        checked = self.checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT, EventStatus.PAID)
         wait, usage = CreditWait.from_dict(checked["wait"]), self.hook.get_usage()
         purchase = wait.purchase
         if purchase is not None and not usage.covers(self.request.credits):
@@ -163,5 +163,6 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
         if purchase.paid:
             self.log_payment(purchase)
             return task_result(purchase, status="completed", balance_after=balance)
+        self.task.has_open_checkout = False
         self.task.log.warning("The account has enough credits without a payment of this task. %s", left_open)
         return task_result(purchase, status="pending", balance_after=balance)

@@ -7,6 +7,7 @@ The operators import this module when they run, so that parsing a DAG file does 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
@@ -22,6 +24,7 @@ from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.rules.payment_request import PaymentRequest
 from airflow_provider_videodb.purchases.rules.tracking import describe_open_payment
 from airflow_provider_videodb.purchases.stores import open_store, task_identity
+from airflow_provider_videodb.triggers.events import checked_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.triggers._base import BillingTrigger
+    from airflow_provider_videodb.triggers.events import EventStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +61,7 @@ class PurchaseRequest:
 RequestT = TypeVar("RequestT", bound=PurchaseRequest)
 
 
-class PurchaseRun(Generic[RequestT]):
+class PurchaseRun(ABC, Generic[RequestT]):
     """
     One process's share of a task that buys: until it waits, or from an event on.
 
@@ -69,6 +73,14 @@ class PurchaseRun(Generic[RequestT]):
         self.context = context
         self.request = request
         self.hook = VideoDBBillingHook(request.videodb_conn_id)
+
+    @abstractmethod
+    def start(self) -> dict[str, Any]:
+        """Do what ``execute`` does; return the result of the task."""
+
+    @abstractmethod
+    def resume(self, event: object) -> dict[str, Any]:
+        """Do what ``execute_complete`` does; return the result of the task."""
 
     @cached_property
     def executor(self) -> PurchaseExecutor:
@@ -86,6 +98,14 @@ class PurchaseRun(Generic[RequestT]):
             account=settings.fingerprint,
             post_timeout=settings.post_timeout,
         )
+
+    def checked_event(self, event: object, *expected: EventStatus) -> dict[str, Any]:
+        """Return the trigger's event, or raise its error. An expired checkout hides the button."""
+        try:
+            return checked_event(event, *expected)
+        except VideoDBCheckoutExpiredError:
+            self.task.has_open_checkout = False
+            raise
 
     def obtain_checkout(
         self, existing: Purchase | None, usage: Usage, dollars_for: Callable[[Usage], int], *, reprices: bool
@@ -136,6 +156,7 @@ class PurchaseRun(Generic[RequestT]):
 
     def log_payment(self, purchase: Purchase) -> None:
         """Log what was paid, and warn if it is not what the link was for."""
+        self.task.has_open_checkout = False
         self.task.log.info("Checkout %s over %s is paid.", purchase.paid[0], purchase.price_paid)
         if len(purchase.paid) > 1:
             self.task.log.error(

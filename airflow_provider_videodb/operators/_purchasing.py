@@ -16,7 +16,7 @@ from airflow_provider_videodb.hooks.arguments import (
     parse_url,
 )
 from airflow_provider_videodb.links.checkout import PAYMENT_URL_KEY, CheckoutLink
-from airflow_provider_videodb.operators._arguments import RejectsEmptyTemplates
+from airflow_provider_videodb.operators._arguments import RejectsEmptyTemplates, fail_without_retry
 from airflow_provider_videodb.version_compat import TaskDeferred
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.operators._arguments import Dollars, NotGiven, Text
+    from airflow_provider_videodb.operators._purchase_run import PurchaseRun
     from airflow_provider_videodb.purchases.rules.payment_request import PaymentRequest
     from airflow_provider_videodb.triggers._base import BillingTrigger
 
@@ -68,9 +69,22 @@ class PurchasingOperator(RejectsEmptyTemplates):
         #: For the templates of notifiers: the payment link, and everything else about the payment.
         self.payment_url: str | None = None
         self.payment: PaymentRequest | None = None
+        #: ``False`` once this try has seen that its link need not or cannot be paid any more. Hides the button.
+        self.has_open_checkout = True
         self.is_stopped = False
         self._holds_worker = False
         self._describe_open: Callable[[], str] | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Buy what is missing, and wait."""
+        with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
+            self.push_link(context, None)
+            return self._run(context).start()
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on after the trigger; an unexpected event fails the task."""
+        with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
+            return self._run(context).resume(event)
 
     def on_kill(self) -> None:
         """
@@ -117,13 +131,13 @@ class PurchasingOperator(RejectsEmptyTemplates):
         while True:
             event = asyncio.run(_first_event(trigger))
             try:
-                return self.execute_complete(context, event)
+                return self._run(context).resume(event)
             except TaskDeferred as deferred:
                 # The task has to wait again. The loop runs the next trigger, so that the stack does not grow.
                 trigger = deferred.trigger
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Go on after the trigger."""
+    def _run(self, context: Context) -> PurchaseRun[Any]:
+        """Parse the arguments, and return what does the work."""
         raise NotImplementedError
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 
 
+_NEXT_STEP = "Next step: clear this task, or set automatic recharge in VideoDB's console."
+
+
 @dataclass(frozen=True, kw_only=True)
 class RechargeRequest:
     """
@@ -164,15 +167,19 @@ class RechargeRun:
 
     @contextmanager
     def _adding_to_error(self, *facts: str) -> Iterator[None]:
-        """Log what automatic recharge may be now if something fails inside, and add it to our own errors."""
+        """
+        Say what automatic recharge may be now if something fails inside.
+
+        The operator logs our own errors line by line. Any other exception leaves the facts in the log only.
+        """
         try:
             yield
-        except BaseException as err:
-            # Each fact gets its own line, because a log page cuts off long lines.
-            for fact in facts:
-                self.task.log.error(fact)  # noqa: TRY400 - Airflow logs the traceback
-            if isinstance(err, VideoDBError):
-                err.args = ("\n".join([*facts, _with_next_step(str(err))]),)
+        except VideoDBError as err:
+            err.args = ("\n".join([*facts, _with_next_step(str(err))]),)
+            raise
+        except BaseException:
+            for line in (*facts, _NEXT_STEP):
+                self.task.log.error(line)  # noqa: TRY400 - Airflow logs the traceback
             raise
 
     def _result(self, before: AutoRecharge, after: AutoRecharge) -> dict[str, Any]:
@@ -200,4 +207,4 @@ def _found(note: RechargeNote) -> str:
 def _with_next_step(text: str) -> str:
     if "Next step: " in text:
         return f"{text} Then clear this task, or set automatic recharge in VideoDB's console."
-    return f"{text} Next step: clear this task, or set automatic recharge in VideoDB's console."
+    return f"{text} {_NEXT_STEP}"

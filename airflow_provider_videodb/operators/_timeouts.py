@@ -26,8 +26,8 @@ def payment_timeout_error(purchase: Purchase, *, payment_timeout: float) -> Vide
 def not_filled_error(usage: Usage, credits: Decimal, *, payment_timeout: float) -> VideoDBCreditsMissingError:
     """Return the error for an account that nobody filled."""
     return VideoDBCreditsMissingError(
-        f"The balance is {usage.credit_balance} of {credits} credits after {in_words(payment_timeout)} (payment_timeout). Nothing "
-        "was bought. Next step: top up the account, then clear this task."
+        f"The balance is {usage.credit_balance} of {credits} credits after {in_words(payment_timeout)} "
+        "(payment_timeout). Nothing was bought. Next step: top up the account, then clear this task."
     )
 
 
@@ -36,8 +36,9 @@ def not_shown_error(
 ) -> VideoDBCreditsMissingError:
     """Return the error for paid credits that the balance lacks."""
     return VideoDBCreditsMissingError(
-        f"The balance is {usage.credit_balance} of {credits} credits, more than {in_words(settle_timeout)} (settle_timeout) after "
-        f"this task's payment of {purchase.price_paid}. Its credits are used up, or VideoDB does not show them yet. "
-        "Nothing more was bought, and a retry buys nothing more. Next step: find the payment in VideoDB's console. If "
-        "it is not booked yet, clear this task. If its credits are used up, start a new DAG run to buy again."
+        f"The balance is {usage.credit_balance} of {credits} credits, more than {in_words(settle_timeout)} "
+        f"(settle_timeout) after this task's payment of {purchase.price_paid}. Its credits are used up, or VideoDB "
+        "does not show them yet. Nothing more was bought, and a retry buys nothing more. Next step: find the payment "
+        "in VideoDB's console. If it is not booked yet, clear this task. If its credits are used up, start a new DAG "
+        "run to buy again."
     )

@@ -13,7 +13,7 @@ from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, Pu
 from airflow_provider_videodb.operators._timeouts import payment_timeout_error
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
-from airflow_provider_videodb.triggers.events import EventStatus, checked_event
+from airflow_provider_videodb.triggers.events import EventStatus
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Usage
@@ -61,7 +61,7 @@ class TopupRun(PurchaseRun[TopupRequest]):
 
     def resume(self, event: object) -> dict[str, Any]:
         """Go on after the event of the trigger."""
-        checked = checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
+        checked = self.checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
         purchase = Purchase.from_dict(checked["purchase"])
         if checked["status"] == EventStatus.TIMEOUT:
             raise payment_timeout_error(purchase, payment_timeout=self.request.payment_timeout)

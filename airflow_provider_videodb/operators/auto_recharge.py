@@ -10,7 +10,6 @@ from airflow_provider_videodb.operators._arguments import (
     NOT_GIVEN,
     RejectsEmptyTemplates,
     fail_without_retry,
-    final_in_a_task,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
         self.videodb_conn_id = self.templated("videodb_conn_id", videodb_conn_id, parse_text)
         others = {"enabled": enabled, "threshold": threshold, "amount": amount}
         if restore is not NOT_GIVEN:
-            _reject_with_restore([name for name, value in others.items() if value is not NOT_GIVEN])
+            self._reject_with_restore([name for name, value in others.items() if value is not NOT_GIVEN])
         #: The task whose settings this one restores; ``None`` if it changes settings itself.
         self.setup_task_id: str | None = None
         self.is_stopped = False
@@ -135,18 +134,17 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
         """Change the settings, or restore them."""
         from airflow_provider_videodb.operators._recharge_run import RechargeRun
 
-        with fail_without_retry():
+        with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
             run = RechargeRun(self, context)
             return run.change() if self.setup_task_id is None else run.bring_back(self.setup_task_id)
 
-
-def _reject_with_restore(given: Sequence[str]) -> None:
-    if given:
-        with final_in_a_task():
-            raise VideoDBConfigError(
-                f"restore was given together with {', '.join(given)}, but the task that it names determines all "
-                "settings. Nothing was sent. Next step: remove restore, or the other arguments."
-            )
+    def _reject_with_restore(self, given: Sequence[str]) -> None:
+        if given:
+            with self._fail_mapped_task():
+                raise VideoDBConfigError(
+                    f"restore was given together with {', '.join(given)}, but the task that it names determines all "
+                    "settings. Nothing was sent. Next step: remove restore, or the other arguments."
+                )
 
 
 def _restores(task: Any) -> bool:

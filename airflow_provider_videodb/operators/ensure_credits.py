@@ -12,7 +12,7 @@ from airflow_provider_videodb.hooks.arguments import (
     parse_price,
     parse_seconds,
 )
-from airflow_provider_videodb.operators._arguments import NOT_GIVEN, fail_without_retry
+from airflow_provider_videodb.operators._arguments import NOT_GIVEN
 from airflow_provider_videodb.operators._purchasing import PurchasingOperator
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
+    from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRun
 
 
 class EnsureCreditsOperator(PurchasingOperator):
@@ -109,17 +110,7 @@ class EnsureCreditsOperator(PurchasingOperator):
         self.topup = self.plain("topup", topup, parse_flag)
         self.settle_timeout = self.plain("settle_timeout", settle_timeout, parse_seconds)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Buy the credits that are missing, and wait for the balance."""
+    def _run(self, context: Context) -> EnsureCreditsRun:
         from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest, EnsureCreditsRun
 
-        with fail_without_retry():
-            self.push_link(context, None)
-            return EnsureCreditsRun(self, context, EnsureCreditsRequest(**self.parsed())).start()
-
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Go on after the trigger; an unexpected event fails the task."""
-        from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest, EnsureCreditsRun
-
-        with fail_without_retry():
-            return EnsureCreditsRun(self, context, EnsureCreditsRequest(**self.parsed())).resume(event)
+        return EnsureCreditsRun(self, context, EnsureCreditsRequest(**self.parsed()))

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.hooks.arguments import parse_credits, parse_dollars, parse_flag
-from airflow_provider_videodb.operators._arguments import NOT_GIVEN, fail_without_retry
+from airflow_provider_videodb.links.checkout import CheckoutLink
+from airflow_provider_videodb.operators._arguments import NOT_GIVEN
 from airflow_provider_videodb.operators._purchasing import PurchasingOperator
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
+    from airflow_provider_videodb.operators._topup_run import TopupRun
 
 
 class TopupOperator(PurchasingOperator):
@@ -22,7 +24,8 @@ class TopupOperator(PurchasingOperator):
     Buy credits once, and wait for the payment.
 
     The task asks VideoDB for a checkout, shows its payment link, and waits until somebody pays it. The link is in the
-    log, in XCom ``payment_url`` and behind a button on the task's page.
+    log and in XCom ``payment_url``. On the task's page, it is behind the button *Pay 50 USD*, or *Pay for credits* if
+    the amount is templated.
 
     One task instance makes one purchase. The task records what it is about to buy before it sends the request, so a
     retry waits for the existing checkout. Only a checkout that is known to have expired is replaced. Nothing is sent
@@ -93,18 +96,10 @@ class TopupOperator(PurchasingOperator):
         self.amount = self.templated("amount", amount, parse_dollars)
         self.only_if_below = self.templated("only_if_below", only_if_below, parse_credits)
         self.wait_for_payment = self.plain("wait_for_payment", wait_for_payment, parse_flag)
+        if isinstance(amount, int) and currency in (None, "usd"):
+            self.operator_extra_links = (CheckoutLink(amount),)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Obtain the checkout of this task instance, and wait for its payment."""
+    def _run(self, context: Context) -> TopupRun:
         from airflow_provider_videodb.operators._topup_run import TopupRequest, TopupRun
 
-        with fail_without_retry():
-            self.push_link(context, None)
-            return TopupRun(self, context, TopupRequest(**self.parsed())).start()
-
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Go on after the trigger; an unexpected event fails the task."""
-        from airflow_provider_videodb.operators._topup_run import TopupRequest, TopupRun
-
-        with fail_without_retry():
-            return TopupRun(self, context, TopupRequest(**self.parsed())).resume(event)
+        return TopupRun(self, context, TopupRequest(**self.parsed()))
