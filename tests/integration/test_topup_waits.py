@@ -61,7 +61,7 @@ class TestFailingWait:
     def test_retry_waits_for_the_same_checkout(self, person: Person, emulator: Emulator, *, deferrable: bool) -> None:
         person.while_waiting = in_turn(lambda: None, person.pays)
         notifier = Notifier()
-        bought = Shopping(amount=50, payment_timeout=0.3, deferrable=deferrable, retries=2, notifiers=[notifier]).run()
+        bought = Shopping(amount=50, payment_timeout=1, deferrable=deferrable, retries=2, notifiers=[notifier]).run()
 
         assert (bought.state, bought.tries) == ("success", 2)
         assert len(posted(emulator)) == len(person.links) == len(notifier.told) == 1
