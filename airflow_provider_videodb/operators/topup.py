@@ -40,7 +40,7 @@ class TopupOperator(PurchasingOperator):
     Raises :class:`~airflow_provider_videodb.exceptions.VideoDBCheckoutExpiredError`, ``VideoDBCheckoutMissingError``
     and ``VideoDBPaymentTimeoutError`` for a payment that did not come (a retry goes on from there), and
     ``AirflowFailException``, which Airflow does not retry, for what only a person can mend: bad arguments, a broken
-    limit, a refused key, a purchase whose outcome cannot be told. Its ``__cause__`` is the typed error.
+    limit, a refused key, a purchase whose outcome cannot be told. Its ``__context__`` is the typed error.
 
     :param amount: whole US dollars, a number or a string that spells one. (templated)
     :param currency: sent as it is; VideoDB's documents show ``usd``. (templated)
