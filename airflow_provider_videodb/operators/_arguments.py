@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_videodb.exceptions import VideoDBError, is_permanent
 from airflow_provider_videodb.hooks.arguments import check_literal, emptied
 from airflow_provider_videodb.hooks.log_page import log_error
-from airflow_provider_videodb.version_compat import AirflowFailException
+from airflow_provider_videodb.version_compat import AirflowFailException, TaskDeferralError, TaskDeferralTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,6 +60,7 @@ class RejectsEmptyTemplates(BaseOperator):
     :meta private:
     """
 
+    videodb_conn_id: str
     #: The templated arguments of our own constructors, and whether the DAG author gave each.
     _given: Mapping[str, bool] = MappingProxyType({})
     #: How each argument is parsed.
@@ -127,6 +128,14 @@ class RejectsEmptyTemplates(BaseOperator):
         for name, given in self._given.items():
             if given and getattr(self, name) is None:
                 raise emptied(name)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume as Airflow does, and log the next step if Airflow itself ended the wait."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (TaskDeferralError, TaskDeferralTimeout) as err:
+            log_error(self.log, err, conn_id=self.videodb_conn_id)
+            raise
 
     def _fail_mapped_task(self) -> AbstractContextManager[None]:
         """

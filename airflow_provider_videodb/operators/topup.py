@@ -45,8 +45,9 @@ class TopupOperator(PurchasingOperator):
 
     Three errors leave the checkout as it is, and a retry goes on from there:
     :class:`~airflow_provider_videodb.exceptions.VideoDBPaymentTimeoutError`, ``VideoDBCheckoutExpiredError`` and
-    ``VideoDBCheckoutMissingError``. The task fails without a retry if a person has to act first. Examples are a bad
-    argument, a broken limit, a refused key, or a purchase whose outcome is unknown.
+    ``VideoDBCheckoutMissingError``. The task fails with ``AirflowFailException``, which Airflow does not retry, if a
+    person has to act first. Examples are a bad argument, a broken limit, a refused key, or a purchase whose outcome is
+    unknown. The ``__context__`` of that exception is the error of this package.
 
     :param amount: whole US dollars, as a number or as text. (templated)
     :param currency: is sent as given. VideoDB's documents show ``usd``. (templated)

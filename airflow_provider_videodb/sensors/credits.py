@@ -13,7 +13,7 @@ from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from airflow_provider_videodb.hooks.arguments import check_literal, in_words, parse_count, parse_credits, parse_flag
 from airflow_provider_videodb.hooks.log_page import log_error
-from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException, TaskDeferralError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -229,7 +229,7 @@ class CreditThresholdSensor(BaseSensorOperator):
 
         try:
             yield
-        except (VideoDBError, AirflowSensorTimeout) as err:
+        except (VideoDBError, AirflowSensorTimeout, TaskDeferralError) as err:
             log_error(self.log, err, conn_id=self.videodb_conn_id)
             raise
 

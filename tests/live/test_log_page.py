@@ -31,7 +31,7 @@ def connect(live_airflow, emulator):
 
     def connect(conn_id, *, host=emulator.base_url, password=emulator.api_key, **extra):
         live_airflow.api.set_connection(
-            conn_id, conn_type="videodb", host=host, password=password, extra=json.dumps(extra)
+            conn_id, conn_type="videodb", host=host, password=password, extra=json.dumps(extra) if extra else None
         )
         made.append(conn_id)
 

@@ -38,6 +38,10 @@ def test_line_of_prose_has_at_most_75_characters() -> None:
     assert " ".join(lines).split() == words
 
 
+def test_number_stays_with_its_unit() -> None:
+    assert lines_of(f"{'x' * 73} 20 USD") == ["x" * 73, "20 USD"]
+
+
 def test_error_is_logged_line_by_line_with_its_connection() -> None:
     logged: list[str] = []
 
