@@ -15,6 +15,7 @@ from airflow_provider_videodb.operators._timeouts import (
     not_shown_error,
     payment_timeout_error,
 )
+from airflow_provider_videodb.purchases.rules.candidates import describe_moment
 from airflow_provider_videodb.purchases.rules.credit_wait import (
     Buy,
     CreditWait,
@@ -134,9 +135,9 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
     def _wait(self, wait: CreditWait, deadline: float) -> dict[str, Any]:
         if wait.purchase is not None and wait.purchase.paid:
             self.task.log.info(
-                "%s are paid. The task waits until %s UTC for the balance to show them, and buys nothing more.",
+                "%s are paid. The task waits until %s for the balance to show them, and buys nothing more.",
                 wait.purchase.price_paid,
-                datetime.fromtimestamp(deadline, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+                describe_moment(datetime.fromtimestamp(deadline, UTC)),
             )
         trigger = EnsureCreditsTrigger(
             threshold=str(self.request.credits),

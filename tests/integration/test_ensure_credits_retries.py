@@ -90,7 +90,7 @@ def test_unknown_purchase_is_logged_if_the_balance_suffices(
 
     assert (bought.state, bought.result["checkout_id"]) == ("success", None)
     told = capsys.readouterr().out
-    assert all(f"{checkout.id}: 50 usd, completed" in told for checkout in emulator.checkouts())
+    assert all(f"{checkout.id}: 50 USD, completed" in told for checkout in emulator.checkouts())
     assert len(emulator.checkouts()) == 2
 
 

@@ -14,7 +14,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBCreditsMissingError,
     VideoDBPaymentTimeoutError,
 )
-from tests.support.purchases import LIST, TOPUP, Shopping, in_turn
+from tests.support.purchases import LIST, TASK, TOPUP, Shopping, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,8 @@ class TestWait:
 
         assert (bought.result["status"], bought.result["balance_after"]) == ("pending", 100)
         assert bought.result["payment_url"] == person.links[0]
-        assert f"there is no call to cancel it: {person.links[0]}" in capsys.readouterr().out
+        assert bought.run.result(TASK, "_link_CheckoutLink") == ""
+        assert f"because VideoDB cannot cancel one: {person.links[0]}" in capsys.readouterr().out
 
     def test_filled_account_outweighs_an_expired_checkout(
         self, person: Person, emulator: Emulator, capsys: pytest.CaptureFixture[str], *, deferrable: bool
@@ -79,7 +80,7 @@ class TestWait:
 
         person.while_waiting = expires_and_fills
         assert ensuring(credits=53, deferrable=deferrable).run().state == "success"
-        assert "expired unpaid: nothing can be paid any more" in capsys.readouterr().out
+        assert "expired unpaid, so nobody can pay it any more" in capsys.readouterr().out
 
     def test_filled_account_does_not_need_the_list(
         self, person: Person, emulator: Emulator, connect: Callable[..., None], *, deferrable: bool

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tests.support.purchases import Bought, Person
 
 WHO = {
-    "max_topup_amount": "ask whoever owns the connection to raise max_topup_amount",
-    "monthly_topup_limit": "ask whoever owns the connection to raise monthly_topup_limit",
-    "max_amount": "ask whoever wrote the DAG to raise max_amount",
+    "max_topup_amount": "ask the owner of the connection to raise max_topup_amount",
+    "monthly_topup_limit": "ask the owner of the connection to raise monthly_topup_limit",
+    "max_amount": "ask the author of the DAG to raise max_amount",
 }
 
 

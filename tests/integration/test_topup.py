@@ -141,6 +141,7 @@ def test_task_without_waiting_ends_with_the_link(person: Person, emulator: Emula
     assert checkout.status == "pending"
     assert (bought.result["status"], bought.result["balance_after"]) == ("pending", None)
     assert bought.result["payment_url"] == person.links[0] == bought.run.result(TASK, "payment_url")
+    assert bought.run.result(TASK, "_link_CheckoutLink") == person.links[0]
     assert notifier.told == person.links
 
 

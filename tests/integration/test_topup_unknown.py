@@ -83,7 +83,7 @@ class TestUnknownOutcome:
         assert (stopped.state, stopped.tries) == ("failed", 1)
         assert isinstance(stopped.cause, VideoDBPurchaseUnknownError)
         for checkout in emulator.checkouts():
-            assert f"{checkout.id}: 50 usd, completed" in str(stopped.cause)
+            assert f"{checkout.id}: 50 USD, completed" in str(stopped.cause)
         assert f"airflow variables set {resolution_variable(stopped)} " in str(stopped.cause)
 
     def test_clear_without_resolution_stops_again(
@@ -171,7 +171,7 @@ def test_checkout_of_another_task_is_not_shared(
 
     assert (bought.state, bought.tries) == ("failed", 1)
     assert isinstance(bought.cause, VideoDBPurchaseUnknownError)
-    assert "taken for its own by another task" in str(bought.cause)
+    assert "Another task has claimed checkout" in str(bought.cause)
     assert person.links == []
     assert len(posted(emulator)) == 1
 
@@ -222,7 +222,7 @@ class TestPaidOrphan:
         assert (bought.state, bought.tries) == ("success", 1)
         assert bought.result["checkout_id"] == id_of(person.links[0])
         assert emulator.checkout(id_of(person.links[0])).status == "completed"
-        assert "they are another task's" in caplog.text
+        assert "belong to other tasks" in caplog.text
 
     def test_two_paid_checkouts_are_logged_as_an_error(
         self,

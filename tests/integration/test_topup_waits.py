@@ -16,6 +16,7 @@ from airflow_provider_videodb.exceptions import (
 from tests.support.orders import Notifier, posted
 from tests.support.purchases import (
     LIST,
+    TASK,
     Shopping,
     in_turn,
     journal_of,
@@ -40,6 +41,7 @@ class TestFailingWait:
         [error] = bought.errors
         assert isinstance(error, VideoDBCheckoutExpiredError)
         assert "new link" in str(error)
+        assert bought.run.result(TASK, "_link_CheckoutLink") == ""
 
     def test_unpaid_checkout_fails_the_task(self, person: Person, emulator: Emulator, *, deferrable: bool) -> None:
         person.while_waiting = lambda: None
@@ -138,7 +140,7 @@ class TestKill:
         person.while_waiting = kills
         Shopping(amount=50, deferrable=False).run()
 
-        assert f"stays payable until it expires, and there is no call to cancel it: {person.links[0]}" in (
+        assert f"can be paid until it expires, because VideoDB cannot cancel one: {person.links[0]}" in (
             capsys.readouterr().out
         )
 
@@ -146,9 +148,9 @@ class TestKill:
     @pytest.mark.parametrize(
         ("meanwhile", "words"),
         [
-            ("nothing", "stays payable until it expires, and there is no call to cancel it: http"),
-            ("pays", "was paid: its credits are on the account"),
-            ("expires", "expired unpaid: nothing can be paid any more"),
+            ("nothing", "can be paid until it expires, because VideoDB cannot cancel one: http"),
+            ("pays", "was paid. Its credits are on the account"),
+            ("expires", "expired unpaid, so nobody can pay it any more"),
         ],
     )
     def test_killed_trigger_logs_what_can_be_paid(

@@ -75,3 +75,9 @@ def asked(**fields: Any) -> Purchase:
 def made(**fields: Any) -> Purchase:
     """Return a purchase whose POST was answered with ``cs_1`` and its link."""
     return asked(**{"checkout_id": "cs_1", "id_source": "answer", "payment_url": LINK} | fields)
+
+
+#: A purchase whose link a person may have seen.
+LINK_SHARED = made(link_shared=True)
+#: A purchase whose response was a link without an id.
+LINK_ALONE = asked(payment_url=LINK)

@@ -122,7 +122,7 @@ async def test_sufficient_balance_ends_the_wait_for_a_payment(emulator, checkout
 
 
 async def test_unlisted_checkout_does_not_end_the_wait(emulator, monkeypatch):
-    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MAX_MISSING_LOOKS", 0)
+    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MAX_MISSED_POLLS", 0)
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MISSING_GRACE", timedelta(0))
     async with triggerer() as airflow:
         await airflow.start(ensuring(purchase_of("cs_nowhere")))
