@@ -104,11 +104,7 @@ class RejectsEmptyTemplates(BaseOperator):
         :return: the values by name; ``None`` for an optional argument that was not given.
         :raises VideoDBConfigError: names the argument, its value and the rule.
         """
-        self.reject_empty()
-        return {
-            name: None if getattr(self, name) is None and name in self._given else read(name, getattr(self, name))
-            for name, read in self._readers.items()
-        }
+        return {name: self._parse(name, read) for name, read in self._readers.items()}
 
     def note_given(self) -> None:
         """Count a value that a subclass or a cluster policy has set as given."""
@@ -119,16 +115,6 @@ class RejectsEmptyTemplates(BaseOperator):
         self.note_given()
         super().render_template_fields(context, jinja_env)
 
-    def reject_empty(self) -> None:
-        """
-        Check after rendering that no given argument is ``None``.
-
-        :raises VideoDBConfigError: names the argument.
-        """
-        for name, given in self._given.items():
-            if given and getattr(self, name) is None:
-                raise emptied(name)
-
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as Airflow does, and log the next step if Airflow itself ended the wait."""
         try:
@@ -136,6 +122,14 @@ class RejectsEmptyTemplates(BaseOperator):
         except (TaskDeferralError, TaskDeferralTimeout) as err:
             log_error(self.log, err, conn_id=self.videodb_conn_id)
             raise
+
+    def _parse(self, name: str, read: Reader) -> Any:
+        value = getattr(self, name)
+        if value is not None or name not in self._given:
+            return read(name, value)
+        if self._given[name]:
+            raise emptied(name)
+        return None
 
     def _fail_mapped_task(self) -> AbstractContextManager[None]:
         """

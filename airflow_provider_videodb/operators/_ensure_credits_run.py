@@ -62,7 +62,7 @@ class EnsureCreditsRequest(PurchaseRequest):
 
 
 class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
-    """One process's share of an ``EnsureCreditsOperator``."""
+    """Buys what is missing, and waits for the balance."""
 
     def start(self) -> dict[str, Any]:
         """Buy what is missing unless an earlier try did, and wait for the balance."""

@@ -7,7 +7,6 @@ The operators import this module when they run, so that parsing a DAG file does 
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -61,11 +60,13 @@ class PurchaseRequest:
 RequestT = TypeVar("RequestT", bound=PurchaseRequest)
 
 
-class PurchaseRun(ABC, Generic[RequestT]):
+class PurchaseRun(Generic[RequestT]):
     """
-    One process's share of a task that buys: until it waits, or from an event on.
+    What the runs of all purchasing operators share.
 
-    :param request: the arguments, parsed.
+    A run lasts until the task waits, or from the event of its trigger on. It reads the connection once.
+
+    :param request: the parsed arguments.
     """
 
     def __init__(self, task: PurchasingOperator, context: Context, request: RequestT) -> None:
@@ -74,17 +75,9 @@ class PurchaseRun(ABC, Generic[RequestT]):
         self.request = request
         self.hook = VideoDBBillingHook(request.videodb_conn_id)
 
-    @abstractmethod
-    def start(self) -> dict[str, Any]:
-        """Do what ``execute`` does; return the result of the task."""
-
-    @abstractmethod
-    def resume(self, event: object) -> dict[str, Any]:
-        """Do what ``execute_complete`` does; return the result of the task."""
-
     @cached_property
     def executor(self) -> PurchaseExecutor:
-        """What makes the one purchase of this task instance."""
+        """The executor of this task instance's one purchase."""
         settings = self.hook.settings
         current_try = CurrentTry(self.context["ti"], is_stopped=lambda: self.task.is_stopped)
         identity = task_identity(self.context)
@@ -187,7 +180,7 @@ class PurchaseRun(ABC, Generic[RequestT]):
         return True
 
     def _prepare_description(self, purchase: Purchase) -> Callable[[], str]:
-        """Return what describes the open payment without asking Airflow for the connection again."""
+        """Return a function that describes the open payment and asks only VideoDB."""
         # This client does not retry, because Airflow kills the process within seconds.
         client = self.hook.get_poll_client()
         return lambda: describe_open_payment(purchase, by_id(client.list_checkouts()), now=datetime.now(UTC))

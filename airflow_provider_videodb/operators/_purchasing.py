@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_videodb.hooks.arguments import (
     parse_dollars,
@@ -25,12 +25,23 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.operators._arguments import Dollars, NotGiven, Text
-    from airflow_provider_videodb.operators._purchase_run import PurchaseRun
     from airflow_provider_videodb.purchases.rules.payment_request import PaymentRequest
     from airflow_provider_videodb.triggers._base import BillingTrigger
 
 #: Airflow ends a deferral this much after our own deadline, in case the triggerer cannot.
 _BACKSTOP = timedelta(seconds=60)
+
+
+class Run(Protocol):
+    """What a worker does for an operator; its module is loaded when the task runs."""
+
+    def start(self) -> dict[str, Any]:
+        """Begin, and return the result of the task."""
+        ...
+
+    def resume(self, event: object) -> dict[str, Any]:
+        """Go on after the event of the trigger, and return the result of the task."""
+        ...
 
 
 class PurchasingOperator(RejectsEmptyTemplates):
@@ -136,7 +147,7 @@ class PurchasingOperator(RejectsEmptyTemplates):
                 # The task has to wait again. The loop runs the next trigger, so that the stack does not grow.
                 trigger = deferred.trigger
 
-    def _run(self, context: Context) -> PurchaseRun[Any]:
+    def _run(self, context: Context) -> Run:
         """Parse the arguments, and return what does the work."""
         raise NotImplementedError
 

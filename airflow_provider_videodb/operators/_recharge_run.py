@@ -15,7 +15,7 @@ from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.variables import delete_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from decimal import Decimal
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.api.models import AutoRecharge
-    from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
+    from airflow_provider_videodb.operators._arguments import RejectsEmptyTemplates
 
 
 _NEXT_STEP = "Next step: clear this task, or set automatic recharge in VideoDB's console."
@@ -65,12 +65,19 @@ class RechargeRequest:
         return {"enabled": self.enabled, "threshold": self.threshold, "amount": self.amount}
 
 
+@dataclass(frozen=True, kw_only=True)
 class RechargeRun:
-    """One try of an ``AutoRechargeOperator``."""
+    """
+    Changes the settings once, or restores them.
 
-    def __init__(self, task: AutoRechargeOperator, context: Context) -> None:
-        self.task = task
-        self.context = context
+    :param is_restored_later: whether another task restores what this one finds.
+    :param is_stopped: says whether the worker was told to stop.
+    """
+
+    task: RejectsEmptyTemplates
+    context: Context
+    is_restored_later: bool
+    is_stopped: Callable[[], bool]
 
     @cached_property
     def request(self) -> RechargeRequest:
@@ -101,24 +108,24 @@ class RechargeRun:
             notes.save_note(key, note)
             with self._explaining(note):
                 current = self._write(wanted)
-                if self.task.is_restored_later() and notes.load_note(key) is None:
+                if self.is_restored_later and notes.load_note(key) is None:
                     self._undo(before)
-        if note is not None and not self.task.is_restored_later():
+        if note is not None and not self.is_restored_later:
             delete_variable(key)
         return self._result(before, current)
 
     def bring_back(self, setup_task_id: str) -> dict[str, Any]:
         """Restore the settings that the setup task found."""
         with self._adding_to_error(f"Automatic recharge may still be as task {setup_task_id} set it."):
-            ti, request = self.context["ti"], self.request
+            ti = self.context["ti"]
             key, note = notes.load_note_of_pair(ti.dag_id, ti.run_id, setup_task_id, ti.map_index)
             self._reject_another_connection(note)
         if note is None:
             current = self.client.get_auto_recharge()
-            if request.restore is not None and self.task.restore.get("changed"):
-                self.task.log.warning("Nothing to restore, because the settings were restored already.")
-            else:
-                self.task.log.info("Nothing to restore: task %s changed nothing in this DAG run.", setup_task_id)
+            self.task.log.info(
+                "Nothing to restore: task %s changed nothing in this DAG run, or its change is undone already.",
+                setup_task_id,
+            )
             return self._result(current, current)
         with self._adding_to_error(f"Automatic recharge may still be {describe_settings(note.after)}.", _found(note)):
             current = self.client.get_auto_recharge()
@@ -134,7 +141,7 @@ class RechargeRun:
 
     def _write(self, settings: AutoRecharge) -> AutoRecharge:
         """Write the settings, if this try may still act."""
-        CurrentTry(self.context["ti"], is_stopped=lambda: self.task.is_stopped).check()
+        CurrentTry(self.context["ti"], is_stopped=self.is_stopped).check()
         return self._set(settings)
 
     def _undo(self, before: AutoRecharge) -> None:

@@ -39,7 +39,7 @@ class TopupRequest(PurchaseRequest):
 
 
 class TopupRun(PurchaseRun[TopupRequest]):
-    """One process's share of a ``TopupOperator``."""
+    """Buys once, and waits for the payment."""
 
     def start(self) -> dict[str, Any]:
         """Buy unless an earlier try did, and wait for the payment."""

@@ -95,8 +95,8 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
         if restore is not NOT_GIVEN:
             self._reject_with_restore([name for name, value in others.items() if value is not NOT_GIVEN])
         #: The task whose settings this one restores; ``None`` if it changes settings itself.
-        self.setup_task_id: str | None = None
-        self.is_stopped = False
+        self._setup_task_id: str | None = None
+        self._is_stopped = False
         self.note_given()
 
     def note_given(self) -> None:
@@ -104,7 +104,7 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
         super().note_given()
         setup = getattr(self.restore, "operator", None)
         if isinstance(setup, AutoRechargeOperator) and setup.restore is None:
-            self.setup_task_id = setup.task_id
+            self._setup_task_id = setup.task_id
             self._given = {**self._given, "restore": False}
 
     def as_teardown(
@@ -118,25 +118,26 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
 
         given = {} if on_failure_fail_dagrun is None else {"on_failure_fail_dagrun": on_failure_fail_dagrun}
         super().as_teardown(setups=setups, **given)
-        if self.setup_task_id is not None:
+        if self._setup_task_id is not None:
             self.trigger_rule = TriggerRule.ALL_DONE
         return self
 
-    def is_restored_later(self) -> bool:
-        """Tell whether another task restores what this one finds."""
-        return self.is_setup or any(_restores(task) for task in self.downstream_list)
-
     def on_kill(self) -> None:
         """Stop writing, because Airflow lets a killed task run on for seconds."""
-        self.is_stopped = True
+        self._is_stopped = True
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Change the settings, or restore them."""
         from airflow_provider_videodb.operators._recharge_run import RechargeRun
 
         with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
-            run = RechargeRun(self, context)
-            return run.change() if self.setup_task_id is None else run.bring_back(self.setup_task_id)
+            run = RechargeRun(
+                task=self,
+                context=context,
+                is_restored_later=self.is_setup or any(_restores(task) for task in self.downstream_list),
+                is_stopped=lambda: self._is_stopped,
+            )
+            return run.change() if self._setup_task_id is None else run.bring_back(self._setup_task_id)
 
     def _reject_with_restore(self, given: Sequence[str]) -> None:
         if given:
