@@ -42,7 +42,7 @@ def environment(home: Path) -> Iterator[Environment]:
     api_key = f"sk-demo-{secrets.token_hex(16)}"
     with (
         Emulator(credits=CREDITS_AT_START, price_index=CREDITS_PER_VIDEO, api_key=api_key) as emulator,
-        AirflowInstance(home, connections={CONN_ID: emulator.connection}) as airflow,
+        AirflowInstance(home, connections={CONN_ID: emulator.connection}, serve_logs=True) as airflow,
     ):
         airflow.api.wait_for_dag(DAG_ID)
         yield Environment(emulator, airflow)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from airflow_provider_videodb.emulator.server import Emulator
 from dev.airflow.instance import EXAMPLE_DAGS, AirflowInstance
 
 LIVE_DAGS = Path(__file__).parent / "dags"
+PICTURES = os.environ.get("VIDEODB_PICTURES")
 
 # Airflow gives up a killed triggerer after 5 seconds, not 30, and the next one takes over its triggers.
 QUICK_TO_NOTICE = {
@@ -50,6 +52,7 @@ def live_airflow(shared_emulator, tmp_path_factory):
         # Tasks that wait for the POST of a dead try keep their workers meanwhile.
         parallelism=8,
         settings=QUICK_TO_NOTICE,
+        serve_logs=True,
     ) as airflow:
         airflow.api.wait_for_dag("credit_gate")
         yield airflow
@@ -89,3 +92,9 @@ def fenced_airflow(request, fenced_emulator, tmp_path_factory):
         for dag_id in ("live_frozen", "live_records"):
             airflow.api.wait_for_dag(dag_id)
         yield airflow
+
+
+def keep_picture(page, name):
+    """Save what the browser shows into the folder that VIDEODB_PICTURES names, if it names one."""
+    if PICTURES is not None:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")

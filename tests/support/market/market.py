@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import CheckoutStatus, by_id
 from airflow_provider_videodb.exceptions import (
-    PERMANENT_ERRORS,
     VideoDBCheckoutExpiredError,
     VideoDBCheckoutMissingError,
     VideoDBError,
     VideoDBPurchaseUnknownError,
+    is_permanent,
 )
 from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW
 from airflow_provider_videodb.purchases.rules.resolution import BUY, resolution_variable
@@ -193,7 +193,7 @@ class Market(Rest):
         task.watch = task.waits_for = None
         # A person whose resolution cannot be applied has acted all the same.
         task.asks = self.resolution_of(task) is None and (task.asks or isinstance(err, VideoDBPurchaseUnknownError))
-        if isinstance(err, PERMANENT_ERRORS):
+        if is_permanent(err):
             self.airflow.mark(task.name, "failed")
         else:
             self.airflow.replace(task.name, "up_for_retry")

@@ -381,7 +381,7 @@ async def test_an_error_is_raised_in_the_task_in_its_own_class_with_its_words(er
         {"status": "paid", "purchase": {}},
         {"status": ["enough"]},
         {"status": "error"},
-        {"status": "error", "error": "PERMANENT_ERRORS", "message": "m"},
+        {"status": "error", "error": "NO_EFFECT_ERRORS", "message": "m"},
         {"status": "error", "error": "SystemExit", "message": "m"},
     ],
 )
