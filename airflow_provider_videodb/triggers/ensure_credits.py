@@ -9,8 +9,8 @@ from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
 from airflow_provider_videodb.triggers._base import Watch
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
-from airflow_provider_videodb.triggers.checkout import payment_left_open, read_checkouts
-from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger, read_usage
+from airflow_provider_videodb.triggers.checkout import fetch_checkouts, payment_left_open
+from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger, fetch_usage
 from airflow_provider_videodb.triggers.events import EventStatus, error_event
 
 if TYPE_CHECKING:
@@ -56,19 +56,19 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         purchase = self._purchase()
         if purchase is None or purchase.paid:
             return balance
-        return [*balance, Watch(read_checkouts, self._judge_checkouts, self._begin_to_watch_checkouts)]
+        return [*balance, Watch(fetch_checkouts, self._judge_checkouts, self._begin_to_watch_checkouts)]
 
-    def weigh(self, watch: Watch, snapshot: PollResult) -> dict[str, Any] | None:
+    def on_poll_result(self, watch: Watch, result: PollResult) -> dict[str, Any] | None:
         """Return the event that ends the wait, if this tick of one of its polls does."""
-        event = super().weigh(watch, snapshot)
-        if event is not None or watch.look is not read_usage or snapshot is NO_RESULT:
+        event = super().on_poll_result(watch, result)
+        if event is not None or watch.fetch is not fetch_usage or result is NO_RESULT:
             return event
-        is_certain = snapshot.error is None or watch.failures >= self._allowed_failures
+        is_certain = result.error is None or watch.budget.is_spent
         return self._expired if is_certain else None
 
-    def result(self) -> dict[str, Any]:
+    def event_payload(self) -> dict[str, Any]:
         """Return the usage seen last and what the task knew."""
-        return super().result() | {"state": self.state}
+        return super().event_payload() | {"state": self.state}
 
     async def on_kill(self) -> None:
         """Have a last look when a user ends the wait, and say in the task's log what remains payable."""

@@ -462,12 +462,3 @@ def test_an_unreadable_balance_is_never_enough(person: Person, emulator: Emulato
     emulator.add_fault("status", method="GET", path=USAGE, status=400, times=None)
 
     assert ensuring(credits=0).run().state == "failed"
-
-
-def test_it_shares_the_poll_of_the_sensors() -> None:
-    from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
-    from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
-
-    same: dict[str, Any] = {"threshold": 5, "videodb_conn_id": "videodb_default", "poll_interval": 30, "deadline": None}
-    sensor, task = CreditThresholdTrigger(**same), EnsureCreditsTrigger(**same, state={})
-    assert sensor.question == task.question

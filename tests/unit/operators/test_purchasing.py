@@ -36,7 +36,7 @@ def operator(request: pytest.FixtureRequest) -> Any:
     ids=str,
 )
 def test_an_event_that_is_none_of_ours_fails(operator: Any, event: Any) -> None:
-    with pytest.raises(VideoDBError, match="no event of this package"):
+    with pytest.raises(VideoDBError, match="not an event that this task expects"):
         operator.execute_complete(NO_CONTEXT, event)
 
 

@@ -15,8 +15,8 @@ from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import VideoDBServerError
 from airflow_provider_videodb.triggers import _poll as polling
 from airflow_provider_videodb.triggers._accounts import read_in_triggerer, read_in_worker
-from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, snapshots
-from airflow_provider_videodb.triggers._shared_poll import Question, polls_here, verdict
+from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
+from airflow_provider_videodb.triggers._shared_poll import PollKey, polls_here, wait_for_event
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
 from tests.support.records import purchase_of
@@ -223,10 +223,10 @@ async def test_nobody_judges_a_look_that_began_before_it_came(emulator):
         answered.wait(10)
         return looks[-1]
 
-    question = Question(look, "videodb_default", INTERVAL)
+    key = PollKey(look, "videodb_default", INTERVAL)
 
     async def first_seen() -> Any:
-        return (await verdict((question, lambda tick: {"saw": tick.seen} if tick is not NO_RESULT else None)))["saw"]
+        return (await wait_for_event((key, lambda tick: {"saw": tick.value} if tick is not NO_RESULT else None)))["saw"]
 
     early = asyncio.create_task(first_seen())
     await asyncio.to_thread(began.wait, 10)
@@ -263,13 +263,13 @@ async def test_account_is_another_where_the_way_to_it_is(monkeypatch, caplog, re
     connection = {"conn_type": "videodb", "host": "http://127.0.0.1:9", "password": "sk-test-no-account"}
     monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(connection))
     caplog.set_level("INFO", logger=polling.__name__)
-    stream = snapshots("account", lambda client: client, interval=0.05, read=read)
+    stream = poll("account", lambda client: client, interval=0.05, read_settings=read)
     (before,) = await seen_by(stream, 1)
     monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(connection | changed))
     after = (await seen_by(stream, 2))[-1]
     await stream.aclose()
 
-    assert (before.seen is not after.seen) == is_another
+    assert (before.value is not after.value) == is_another
     assert (before.account != after.account) == is_another
     assert ("Connection account was changed" in caplog.text) == is_another
     assert "sk-test" not in caplog.text
@@ -282,7 +282,7 @@ async def test_back_off_begins_anew_with_another_account(monkeypatch):
     def look(_: Any) -> None:
         raise VideoDBServerError("down")
 
-    stream = snapshots("account", look, interval=0.05)
+    stream = poll("account", look, interval=0.05)
     await seen_by(stream, 3)
     monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(connection | {"host": "http://127.0.0.1:10"}))
     # The pause after three failures is eight ticks, which the new account does not take over.
@@ -299,8 +299,8 @@ async def test_connection_is_read_as_often_for_a_thousand_waiters_as_for_one(emu
         reads.append(conn_id)
         return await read_in_triggerer(conn_id)
 
-    question = Question(lambda _: looks.append(1), "videodb_default", INTERVAL, read)
-    waits = [asyncio.create_task(verdict((question, lambda _: {} if len(looks) > 3 else None))) for _ in range(waiters)]
+    key = PollKey(lambda _: looks.append(1), "videodb_default", INTERVAL, read)
+    waits = [asyncio.create_task(wait_for_event((key, lambda _: {} if len(looks) > 3 else None))) for _ in range(waiters)]
     await asyncio.gather(*waits)
 
     assert len(reads) <= 2 * len(looks) + 1
@@ -312,7 +312,7 @@ async def test_reading_that_is_cancelled_ends_no_poll():
     async def read(conn_id: str) -> Any:
         raise next(outcomes, VideoDBServerError)("not now")
 
-    stream = snapshots("account", lambda _: None, interval=0.05, read=read)
+    stream = poll("account", lambda _: None, interval=0.05, read_settings=read)
     errors = [type(snapshot.error).__name__ for snapshot in await seen_by(stream, 3)]
     await stream.aclose()
 

@@ -98,19 +98,19 @@ async def test_wait_that_goes_on_after_the_event_is_not_prolonged_either(emulato
 async def test_checkout_is_missing_after_its_grace_and_not_after_a_jump(monkeypatch, set_clock, jump):
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MISSING_GRACE", timedelta(seconds=0.5))
     trigger = waiting_for_payment(30)
-    trigger.begin()
-    trigger.judge({})
+    trigger.start()
+    trigger.on_checkouts({})
     set_clock(jump)
-    trigger.judge({})
+    trigger.on_checkouts({})
     time.sleep(0.5)  # noqa: ASYNC251 - nothing else runs here, and the grace is what is waited for
 
     with pytest.raises(Exception, match="not in VideoDB's list"):
-        trigger.judge({})
+        trigger.on_checkouts({})
 
 
 async def test_dates_of_a_list_are_compared_with_the_time_of_day():
     trigger = waiting_for_payment(30)
-    trigger.begin()
+    trigger.start()
     listed = Checkout.from_list(
         {"id": "cs_1", "amount": 50, "currency": "usd", "status": "pending", "created_at": time.time()}
     )

@@ -1,4 +1,4 @@
-"""What each waiter makes of the snapshots it is shown, and what it tells its task."""
+"""What each waiter makes of the poll it is shown, and what it tells its task."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def balance(credits: str) -> PollResult:
         usage_this_month=Decimal("30.5"),
         breakdown=MappingProxyType({"indexing": Decimal("30.5")}),
     )
-    return PollResult(seen=usage)
+    return PollResult(value=usage)
 
 
 def listed(checkout_id: str, status: str) -> PollResult:
     checkout = Checkout.from_list(
         {"id": checkout_id, "amount": 50, "currency": "usd", "status": status, "created_at": "2026-01-01T00:00:00Z"}
     )
-    return PollResult(seen={checkout_id: checkout})
+    return PollResult(value={checkout_id: checkout})
 
 
 def threshold_trigger(**arguments: Any) -> CreditThresholdTrigger:
@@ -73,13 +73,13 @@ def checkout_trigger(**arguments: Any) -> CheckoutTrigger:
     )
 
 
-async def outcome(trigger: Any, *snapshots: PollResult) -> TriggerEvent | None:
-    """Return the one event that the trigger makes of these snapshots, ``None`` if it still waits after them."""
+async def outcome(trigger: Any, *poll: PollResult) -> TriggerEvent | None:
+    """Return the one event that the trigger makes of these poll, ``None`` if it still waits after them."""
 
     all_shown = asyncio.Event()
 
     async def stream(*_: Any, **__: Any) -> AsyncIterator[PollResult]:
-        for snapshot in snapshots:
+        for snapshot in poll:
             yield snapshot
         all_shown.set()
         await asyncio.Event().wait()
@@ -93,7 +93,7 @@ async def first_event(trigger: Any, stream: Any, *, until: asyncio.Event | None 
     async def events() -> list[TriggerEvent]:
         return [event async for event in trigger.run()]
 
-    with patch("airflow_provider_videodb.triggers._shared_poll.snapshots", stream):
+    with patch("airflow_provider_videodb.triggers._shared_poll.poll", stream):
         waiting = asyncio.create_task(events())
         ends = {waiting} if until is None else {waiting, asyncio.create_task(until.wait())}
         await asyncio.wait(ends, timeout=10, return_when=asyncio.FIRST_COMPLETED)
@@ -107,8 +107,8 @@ async def first_event(trigger: Any, stream: Any, *, until: asyncio.Event | None 
         return event
 
 
-async def payload(trigger: Any, *snapshots: PollResult) -> dict[str, Any]:
-    event = await outcome(trigger, *snapshots)
+async def payload(trigger: Any, *poll: PollResult) -> dict[str, Any]:
+    event = await outcome(trigger, *poll)
     assert event is not None
     return event.payload
 
@@ -259,7 +259,7 @@ async def test_a_poll_that_ends_is_an_error_too():
 
 
 async def test_what_is_seen_but_cannot_be_judged_is_never_enough():
-    told = await payload(threshold_trigger(), PollResult(seen=None))
+    told = await payload(threshold_trigger(), PollResult(value=None))
 
     assert told["status"] == "error"
 
@@ -349,9 +349,9 @@ def test_who_asks_the_same_of_the_same_account_as_often_shares_a_poll():
     ]
     others = [threshold_trigger(videodb_conn_id="other"), threshold_trigger(poll_interval=60), checkout_trigger()]
 
-    keys = {trigger.question for trigger in same}
+    keys = {trigger.key for trigger in same}
     assert len(keys) == 1
-    assert len(keys | {trigger.question for trigger in others}) == 4
+    assert len(keys | {trigger.key for trigger in others}) == 4
 
 
 ENDING_ERRORS = [

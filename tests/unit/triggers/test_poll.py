@@ -19,7 +19,7 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.triggers import _accounts as accounts
 from airflow_provider_videodb.triggers import _poll as polling
-from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, snapshots
+from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> None:
 async def looks_of(look: Callable[[Any], Any], number: int, *, interval: float = 0.05) -> list[PollResult]:
     """Return what so many looks saw, whatever ticks come between them."""
     found: list[PollResult] = []
-    async with aclosing(snapshots("account", look, interval=interval)) as stream:
+    async with aclosing(poll("account", look, interval=interval)) as stream:
         while len(found) < number:
             snapshot = await anext(stream)
             if snapshot is not NO_RESULT:
@@ -60,7 +60,7 @@ def answers(*outcomes: Any) -> Callable[[Any], Any]:
 
 
 async def test_it_looks_again_and_again():
-    seen = [snapshot.seen for snapshot in await looks_of(answers(1, 2, 3), 3)]
+    seen = [snapshot.value for snapshot in await looks_of(answers(1, 2, 3), 3)]
 
     assert seen == [1, 2, 3]
 
@@ -68,7 +68,7 @@ async def test_it_looks_again_and_again():
 async def test_it_keeps_its_connection_to_videodb_from_look_to_look():
     first, second = await looks_of(lambda client: client, 2)
 
-    assert first.seen is second.seen
+    assert first.value is second.value
 
 
 async def test_no_error_ends_it():
@@ -77,7 +77,7 @@ async def test_no_error_ends_it():
     *failed, last = await looks_of(answers(*errors, 4), 4)
 
     assert [snapshot.error for snapshot in failed] == errors
-    assert last == PollResult(seen=4)
+    assert last == PollResult(value=4)
 
 
 async def test_a_slow_answer_does_not_stretch_the_interval():
@@ -100,13 +100,13 @@ async def test_waiters_are_ticked_while_a_look_hangs_and_no_second_one_is_starte
         answered.wait(10)
         return "at last"
 
-    async with aclosing(snapshots("account", look, interval=0.05)) as stream:
+    async with aclosing(poll("account", look, interval=0.05)) as stream:
         assert [await anext(stream) for _ in range(3)] == [NO_RESULT] * 3
         answered.set()
         while (snapshot := await anext(stream)) is NO_RESULT:
             pass
 
-    assert snapshot.seen == "at last"
+    assert snapshot.value == "at last"
     assert next(started) == 1
 
 
@@ -114,7 +114,7 @@ async def test_a_hanging_look_neither_blocks_the_loop_nor_the_end():
     release = threading.Event()
     try:
         began = time.monotonic()
-        async with aclosing(snapshots("account", lambda _: release.wait(10), interval=0.05)) as stream:
+        async with aclosing(poll("account", lambda _: release.wait(10), interval=0.05)) as stream:
             assert [await anext(stream) for _ in range(2)] == [NO_RESULT] * 2
         assert time.monotonic() - began < 2
     finally:
@@ -133,7 +133,7 @@ async def test_a_slow_account_delays_no_other():
 
 async def test_it_waits_as_long_as_videodb_asks_and_ticks_meanwhile():
     slow_down = VideoDBRateLimitError("slow down", retry_after=0.3)
-    async with aclosing(snapshots("account", answers(slow_down, "go on"), interval=0.05)) as stream:
+    async with aclosing(poll("account", answers(slow_down, "go on"), interval=0.05)) as stream:
         while (await anext(stream)).error is not slow_down:
             pass
         asked, between = time.monotonic(), 0
@@ -148,7 +148,7 @@ async def test_it_waits_as_long_as_videodb_asks_and_ticks_meanwhile():
 async def test_while_looks_fail_each_pause_is_twice_as_long_as_the_one_before(error):
     outcomes = answers(error, error, error, error, 5, 6, error, 8)
     ticks_between, ticks = [], 0
-    async with aclosing(snapshots("account", outcomes, interval=0.1)) as stream:
+    async with aclosing(poll("account", outcomes, interval=0.1)) as stream:
         while len(ticks_between) < 8:
             ticks += 1
             if (await anext(stream)) is not NO_RESULT:
@@ -190,7 +190,7 @@ async def test_a_poke_interval_of_zero_does_not_spin(monkeypatch):
     looks = count()
 
     async def poll_for_ever() -> None:
-        async for _ in snapshots("account", lambda _: next(looks), interval=0):
+        async for _ in poll("account", lambda _: next(looks), interval=0):
             pass
 
     with pytest.raises(TimeoutError):
@@ -201,7 +201,7 @@ async def test_a_poke_interval_of_zero_does_not_spin(monkeypatch):
 
 async def test_a_connection_that_cannot_be_read_is_read_again(monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(CONNECTION | {"password": ""}))
-    async with aclosing(snapshots("account", answers("seen"), interval=0.5)) as stream:
+    async with aclosing(poll("account", answers("seen"), interval=0.5)) as stream:
         refused = (await anext(stream)).error
         assert isinstance(refused, VideoDBConfigError)
         assert "password" in str(refused)
@@ -209,7 +209,7 @@ async def test_a_connection_that_cannot_be_read_is_read_again(monkeypatch):
         monkeypatch.setenv("AIRFLOW_CONN_ACCOUNT", json.dumps(CONNECTION))
         while (read := await anext(stream)) is NO_RESULT:
             pass
-        assert read == PollResult(seen="seen")
+        assert read == PollResult(value="seen")
 
 
 async def test_the_log_tells_each_change_of_state_once(caplog):

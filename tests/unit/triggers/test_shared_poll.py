@@ -20,7 +20,7 @@ from airflow_provider_videodb.triggers import _accounts as accounts
 from airflow_provider_videodb.triggers import _poll as polling
 from airflow_provider_videodb.triggers import _shared_poll as sharing
 from airflow_provider_videodb.triggers._base import MAX_CONSECUTIVE_FAILURES
-from airflow_provider_videodb.triggers._shared_poll import Question, polls_here, verdict
+from airflow_provider_videodb.triggers._shared_poll import PollKey, polls_here, wait_for_event
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
 from airflow_provider_videodb.triggers.events import EventStatus, checked_event
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.anyio
 USAGE = "/billing/usage"
 CHECKOUTS = "/billing/checkouts"
 INTERVAL = 0.2
-QUESTION = Question(lambda _: "seen", "videodb_default", INTERVAL)
+POLL_KEY = PollKey(lambda _: "seen", "videodb_default", INTERVAL)
 
 
 @pytest.fixture(autouse=True)
@@ -249,7 +249,7 @@ async def test_no_more_than_a_few_hundred_waiters_are_woken_in_one_step(emulator
 
     async def wait() -> None:
         nonlocal woken
-        await verdict((QUESTION, lambda tick: {"saw": tick.seen}))
+        await wait_for_event((POLL_KEY, lambda tick: {"saw": tick.value}))
         woken += 1
 
     tasks = [asyncio.create_task(wait()) for _ in range(waiters)]
@@ -268,9 +268,9 @@ async def test_the_collector_rests_while_many_are_woken_and_then_goes_on(emulato
 
     def judge(tick: PollResult) -> dict[str, Any]:
         during.append(gc.isenabled())
-        return {"saw": tick.seen}
+        return {"saw": tick.value}
 
-    await asyncio.gather(*(verdict((QUESTION, judge)) for _ in range(waiters)))
+    await asyncio.gather(*(wait_for_event((POLL_KEY, judge)) for _ in range(waiters)))
 
     assert set(during) == {collects}
     assert gc.isenabled()
@@ -279,7 +279,7 @@ async def test_the_collector_rests_while_many_are_woken_and_then_goes_on(emulato
 async def test_a_collector_that_somebody_switched_off_stays_off(emulator):
     gc.disable()
     try:
-        await asyncio.gather(*(verdict((QUESTION, lambda tick: {"": tick})) for _ in range(500)))
+        await asyncio.gather(*(wait_for_event((POLL_KEY, lambda tick: {"": tick})) for _ in range(500)))
         assert not gc.isenabled()
     finally:
         gc.enable()
@@ -292,7 +292,7 @@ async def test_what_one_waiter_cannot_judge_is_its_own_trouble(emulator, error):
     def broken(_: PollResult) -> None:
         raise error
 
-    waits = [verdict((QUESTION, judge)) for judge in (broken, lambda tick: {"saw": tick.seen})]
+    waits = [wait_for_event((POLL_KEY, judge)) for judge in (broken, lambda tick: {"saw": tick.value})]
     failed, fine = await asyncio.gather(*waits, return_exceptions=True)
 
     assert isinstance(failed, Exception)
@@ -309,17 +309,17 @@ async def test_whoever_comes_after_a_poll_broke_gets_another(emulator, monkeypat
     streams = iter([breaks])
 
     def first_breaks(*args: Any, **kwargs: Any) -> Any:
-        return next(streams, polling.snapshots)(*args, **kwargs)
+        return next(streams, polling.poll)(*args, **kwargs)
 
-    monkeypatch.setattr(sharing, "snapshots", first_breaks)
+    monkeypatch.setattr(sharing, "poll", first_breaks)
 
     async def waits_twice() -> dict[str, Any]:
         with pytest.raises(RuntimeError):
-            await verdict((QUESTION, lambda _: None))
+            await wait_for_event((POLL_KEY, lambda _: None))
         # The other one has not left the broken poll yet.
-        return await verdict((QUESTION, lambda tick: {"saw": tick.seen}))
+        return await wait_for_event((POLL_KEY, lambda tick: {"saw": tick.value}))
 
-    other = asyncio.create_task(verdict((QUESTION, lambda _: None)))
+    other = asyncio.create_task(wait_for_event((POLL_KEY, lambda _: None)))
     assert await asyncio.wait_for(waits_twice(), timeout=10) == {"saw": "seen"}
     assert isinstance(other.exception(), RuntimeError)
 
