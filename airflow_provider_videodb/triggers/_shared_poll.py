@@ -8,8 +8,9 @@ loop. Here the poll calls one function per trigger, a hundred per step, and wake
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, nullcontext, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -20,7 +21,7 @@ from airflow_provider_videodb.triggers._encoding import describe
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
@@ -134,11 +135,12 @@ class _SharedPoll:
 
     async def _show(self, result: PollResult) -> None:
         waiters = list(self._waiters.items())
-        for start in range(0, len(waiters), _WAITERS_PER_STEP):
-            woken = [_wake(future, waiter, result) for future, waiter in waiters[start : start + _WAITERS_PER_STEP]]
-            await asyncio.sleep(0)
-            if any(woken):
-                await _until_logged()
+        with _without_collector() if len(waiters) > _WAITERS_PER_STEP else nullcontext():
+            for start in range(0, len(waiters), _WAITERS_PER_STEP):
+                woken = [_wake(future, waiter, result) for future, waiter in waiters[start : start + _WAITERS_PER_STEP]]
+                await asyncio.sleep(0)
+                if any(woken):
+                    await _until_logged()
 
 
 def _wake(future: asyncio.Future[dict[str, Any]], waiter: _Waiter, result: PollResult) -> bool:
@@ -167,6 +169,24 @@ async def _until_logged() -> None:
     # Other code may fill these threads, or the executor may be shut down. Neither may delay the other triggers.
     with suppress(RuntimeError):
         await asyncio.wait({asyncio.get_running_loop().run_in_executor(None, int)}, timeout=_LONGEST_WAIT_FOR_LOGS)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """
+    Keep Python's garbage collector off while many triggers wake up.
+
+    Waking 10,000 triggers starts two full collections, which visit all objects of the triggerer and block the event
+    loop for 0.3 s each. Without them the longest collection takes 0.03 s. Afterwards most of these objects are gone.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _fail(future: asyncio.Future[dict[str, Any]], err: BaseException) -> None:
