@@ -176,8 +176,8 @@ def _without_collector() -> Iterator[None]:
     """
     Keep Python's garbage collector off while many triggers wake up.
 
-    Waking 10,000 triggers starts two full collections, which visit all objects of the triggerer and block the event
-    loop for 0.3 s each. Without them the longest collection takes 0.03 s. Afterwards most of these objects are gone.
+    Waking 10,000 triggers would start a full collection, which visits all objects of the triggerer and blocks the
+    event loop for 0.36 s. With the collector off, the longest collection takes 0.05 s (docs/benchmarks.md).
     """
     if not gc.isenabled():
         yield

@@ -29,10 +29,6 @@ class EventStatus(StrEnum):
     ERROR = "error"
 
 
-#: The field without which an event does not say enough.
-_REQUIRED = {EventStatus.ENOUGH: "usage", EventStatus.PAID: "purchase"}
-
-
 def checked_event(event: object, *expected: EventStatus) -> dict[str, Any]:
     """
     Return the event that a trigger sent to its task.
@@ -43,7 +39,8 @@ def checked_event(event: object, *expected: EventStatus) -> dict[str, Any]:
     """
     if isinstance(event, Mapping):
         status = event.get("status")
-        if status in expected and _REQUIRED.get(EventStatus(status), "status") in event:
+        # A task must not succeed without the balance that was enough.
+        if status in expected and (status != EventStatus.ENOUGH or "usage" in event):
             return dict(event)
         if status == EventStatus.ERROR:
             raise _error_class(event.get("error"))(event.get("message"))

@@ -71,7 +71,7 @@ async def test_payment_is_told_before_the_balance_shows_it(emulator, checkout):
     assert told["purchase"].pop("paid_at") is not None
     expected = purchase_of(checkout) | {"paid": [checkout]}
     del expected["paid_at"]
-    assert told == {"status": "paid", "purchase": expected, "state": trigger.state}
+    assert told == {"format": 1, "status": "paid", "purchase": expected, "state": trigger.state}
 
 
 async def test_expired_checkout_is_told_at_the_next_poll(emulator, checkout):

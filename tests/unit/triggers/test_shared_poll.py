@@ -137,9 +137,11 @@ async def test_newcomer_after_a_broken_poll_gets_another(monkeypatch):
         yield
 
     polls = iter([breaks])
-    monkeypatch.setattr(
-        sharing, "poll", lambda *args, **kwargs: next(polls, polling.poll)(*args, **kwargs)
-    )
+
+    def first_breaks(*args: Any, **kwargs: Any) -> Any:
+        return next(polls, polling.poll)(*args, **kwargs)
+
+    monkeypatch.setattr(sharing, "poll", first_breaks)
 
     async def waits_twice() -> dict[str, Any]:
         with pytest.raises(RuntimeError):
