@@ -77,7 +77,7 @@ class CheckoutTrigger(BillingTrigger):
 
     def on_checkouts(self, listed: Mapping[str, Checkout]) -> dict[str, Any] | None:
         """Return the event of a payment, if the list shows one."""
-        paid = self._payment.paid(listed, now=self.now())
+        paid = self._payment.check(listed, now=self.now())
         if paid is None:
             return None
         return {"status": EventStatus.PAID, "purchase": paid.to_dict(), "deadline": self.deadline_now()}

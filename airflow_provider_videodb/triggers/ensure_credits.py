@@ -85,7 +85,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
 
     def _judge_checkouts(self, seen: Mapping[str, Checkout]) -> dict[str, Any] | None:
         try:
-            settled = self._payment.paid(seen, now=self.now())
+            settled = self._payment.check(seen, now=self.now())
         except VideoDBCheckoutExpiredError as err:
             self._expired = error_event(err)
             return None

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a list that lags, and two tasks that notice each other, a matter of moments."""
     for module in ("purchases.rules.decide", "purchases.rules.tracking", "hooks.limited_client"):
-        monkeypatch.setattr(f"airflow_provider_videodb.{module}.SETTLING_TIME", timedelta(seconds=0.2))
+        monkeypatch.setattr(f"airflow_provider_videodb.{module}.LIST_LAG", timedelta(seconds=0.2))
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.decide.DATE_STEP", timedelta(seconds=0.05))
     # A try waits for as long as the POST of one that died may still be under way.
     monkeypatch.setattr("airflow_provider_videodb.hooks.connection.ConnectionSettings.post_timeout", -1)
     monkeypatch.setattr("airflow_provider_videodb.purchases.posting.MAX_INTENT_AGE", 2)
-    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_SETTLING", 0.02)
+    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_RACE", 0.02)
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MISSING_GRACE", timedelta(seconds=0.3))
 
 

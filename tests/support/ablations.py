@@ -191,7 +191,7 @@ def _amount_of_the_try(patch: Patch) -> None:
 def _no_claims(patch: Patch) -> None:
     patch.setattr(claims.VariableClaims, "owner", lambda *_: None)
     patch.setattr(claims.VariableClaims, "claim", lambda *_: True)
-    patch.setattr(claims.VariableClaims, "take", lambda *_: True)
+    patch.setattr(claims.VariableClaims, "claim_from_list", lambda *_: True)
 
 
 TWICE, LINKS = "has paid [", "can all be paid"
@@ -231,10 +231,10 @@ ABLATIONS = [
     Ablation("unknown state taken for expired", _unknown_taken_for_expired, ""),
     Ablation("amount of yesterday", _amount_of_yesterday, ""),
     Ablation("amount of the beginning of the try", _amount_of_the_try, ""),
-    Ablation("no settling", _replacing(purchase, "_look_again", lambda *_: None), ""),
+    Ablation("no settling", _replacing(purchase, "_recheck", lambda *_: None), ""),
     Ablation(
         "no second look at the month",
-        _replacing(purchase, "_before_sharing_link", lambda bought, _: purchase.WaitFor(purchase=bought)),
+        _replacing(purchase, "_before_sharing_link", lambda bought, _: purchase.AwaitPayment(purchase=bought)),
         "over the limit",
     ),
     Ablation("no claims", _no_claims, ""),

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests import test_purchase_machine
 from tests.support.ablations import ABLATIONS, Ablation
 from tests.support.market.installed import Place
+from tests.unit.purchases import test_purchase_machine
 
 
 def search_without(ablation: Ablation, examples: int) -> str | None:

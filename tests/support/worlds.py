@@ -47,6 +47,7 @@ class World:
     answers: list[Checkout | Exception] = field(default_factory=list)
     needs: list[int] = field(default_factory=lambda: [50])
     limits: SpendLimits = field(default_factory=SpendLimits)
+    account: str = ACCOUNT
     this_try: StandInTry = field(default_factory=StandInTry)
     #: By the clock on the wall, which somebody can set, and in seconds that nobody can set back.
     time: datetime = NOON
@@ -84,7 +85,7 @@ class World:
             current_try=self.this_try,
             limits=self.limits,
             identity=IDENTITY,
-            account=ACCOUNT,
+            account=self.account,
             post_timeout=POST_TIMEOUT,
             clock=self,  # type: ignore[arg-type]  # it has what a clock has
         )

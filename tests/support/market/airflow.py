@@ -238,7 +238,7 @@ class Airflow:
         self.noted |= {purchase["checkout_id"], purchase["payment_url"]}
         self.watched[name] |= {purchase["checkout_id"], *purchase["orphans"], *purchase["ended"]}
         if purchase["posts"]:
-            self.begun_with.setdefault(name, process.describe_open_payment)
+            self.begun_with.setdefault(name, process.last_list)
         newest, since = self._newest_of(process)
         # The exception: a worker stands still for some seconds between the last look at the record and writing it.
         is_stale = process.read_record > since or self.time.now - process.read_record_at > FRESH

@@ -22,7 +22,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBResponseError,
 )
 from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW
-from airflow_provider_videodb.purchases.rules.resolution import BUY, answer_variable
+from airflow_provider_videodb.purchases.rules.resolution import BUY, resolution_variable
 from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
 from tests.support.market.airflow import FRESH, Airflow, Keeps
 from tests.support.market.process import Died, Process, Step, Time
@@ -214,7 +214,7 @@ class Market:
         checkouts = self.videodb.view()
         task.seen_paid = paid_in(checkouts)
         try:
-            seen = task.watch.paid(by_id(checkouts), now=self.time.now)
+            seen = task.watch.check(by_id(checkouts), now=self.time.now)
         except VideoDBError as err:
             self._check_end_of_wait(task, err, checkouts)
             self._failed(task, err)
@@ -248,13 +248,13 @@ class Market:
     def answer_of(self, task: Task) -> str | None:
         """Return what somebody has answered for the purchase of a task."""
         record = self.airflow.record(task.name)
-        return None if record is None else self.airflow.variables.get(answer_variable(record))
+        return None if record is None else self.airflow.variables.get(resolution_variable(record))
 
     def answer(self, task: Task, answer: str) -> None:
         """Let a person answer."""
         record = self.airflow.record(task.name)
         assert record is not None
-        self.airflow.variables[answer_variable(record)] = answer
+        self.airflow.variables[resolution_variable(record)] = answer
 
     def answer_truthfully(self, task: Task) -> None:
         """Let a person look into the console and say which checkout was this task's."""

@@ -95,7 +95,7 @@ class Process(greenlet):
         self.slept = 0.0
         #: Airflow has had trouble while it ran.
         self.troubled = False
-        self.describe_open_payment: frozenset[str] = frozenset()
+        self.last_list: frozenset[str] = frozenset()
         self.seen_paid: frozenset[str] = frozenset()
         self._work = work
         self._time = time

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from greenlet import getcurrent
 
 from airflow_provider_videodb.api.models import CheckoutStatus
-from airflow_provider_videodb.purchases.rules.candidates import SETTLING_TIME
+from airflow_provider_videodb.purchases.rules.candidates import LIST_LAG
 from tests.support.market.airflow import FRESH
 from tests.support.market.process import BrokenPromiseError, Process
 from tests.support.market.tasks import Kind
@@ -42,7 +42,7 @@ class Promises:
             missing = process.missing or 0
             _require(0 < amount <= missing, f"{task.name} asks for {amount} where it has seen {missing} to be missing")
             _require(
-                process.slept < SETTLING_TIME.total_seconds(),
+                process.slept < LIST_LAG.total_seconds(),
                 f"{task.name} has slept {process.slept} s since it last looked at the balance",
             )
 

@@ -19,7 +19,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBResponseError,
     VideoDBServerError,
 )
-from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, SETTLING_TIME
+from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, LIST_LAG
 
 if TYPE_CHECKING:
     from tests.support.market.process import Time
@@ -30,7 +30,7 @@ LIFETIME = timedelta(hours=24)
 #: How long a client waits for the answer of a POST.
 TIMEOUT = timedelta(seconds=40)
 #: How long a request whose sender has given up may still be on its way.
-ON_ITS_WAY = SETTLING_TIME / 2
+ON_ITS_WAY = LIST_LAG / 2
 #: From this age on a checkout that VideoDB calls expired is believed to be, whatever the worker's clock.
 _OLD = LIFETIME - 3 * CLOCK_SKEW
 
@@ -235,7 +235,7 @@ class VideoDB:
             VideoDB does not show, nobody can know of.
         """
         until = None if lasts is None else self.time.now + lasts
-        is_long = lasts is None or lasts >= SETTLING_TIME
+        is_long = lasts is None or lasts >= LIST_LAG
         if entry.paid_at is not None and word in (None, *CheckoutStatus) and not known:
             return
         if word == CheckoutStatus.EXPIRED and is_long and (until is None or until >= entry.made_at + _OLD):

@@ -36,9 +36,9 @@ every_door = pytest.mark.parametrize("buy", DOORS.values(), ids=DOORS)
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
     """Leave of the wait what the list's dates take: they tell whole seconds apart."""
-    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.SETTLING_TIME", timedelta(seconds=0.2))
-    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.BETWEEN_LOOKS", timedelta(seconds=0.05))
-    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.LISTED_WITHIN", timedelta(seconds=2))
+    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.LIST_LAG", timedelta(seconds=0.2))
+    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.LIST_POLL_INTERVAL", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.MAX_LIST_LAG", timedelta(seconds=2))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_SETTLING", 0.01)
+    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_RACE", 0.01)
 
 
 def seen_by_tasks(airflow_db: None, *steps: Any) -> list[Any]:
@@ -66,9 +66,9 @@ def test_who_comes_first_has_it(airflow_db: None) -> None:
 def test_what_is_taken_from_the_list_is_claimed_as_well(airflow_db: None, short_waits: None) -> None:
     assert seen_by_tasks(
         airflow_db,
-        lambda: claims().take("cs_2", "a"),
-        lambda: claims().take("cs_2", "b"),
-        lambda: claims().take("cs_2", "a"),
+        lambda: claims().claim_from_list("cs_2", "a"),
+        lambda: claims().claim_from_list("cs_2", "b"),
+        lambda: claims().claim_from_list("cs_2", "a"),
         lambda: claims().owner("cs_2"),
     ) == [True, False, True, "a"]
 
@@ -85,7 +85,7 @@ def test_of_two_that_take_it_at_once_the_last_to_write_has_it(
             Variable.set(claim_variable("cs_3"), "b")
 
         monkeypatch.setattr("airflow_provider_videodb.purchases.claims.time", SimpleNamespace(sleep=other_writes))
-        return [bool(claims().take("cs_3", "a")), claims().owner("cs_3") == "b"]
+        return [bool(claims().claim_from_list("cs_3", "a")), claims().owner("cs_3") == "b"]
 
     assert seen_by_tasks(airflow_db, both) == [[False, True]]
 
@@ -126,14 +126,14 @@ def test_a_claim_has_a_variable_whatever_the_id(variables: Variables, checkout_i
 def test_what_is_taken_is_looked_at_again_two_seconds_later(
     variables: Variables, let_others_claim: list[float]
 ) -> None:
-    assert VariableClaims().take("cs_1", OWNER)
+    assert VariableClaims().claim_from_list("cs_1", OWNER)
     assert let_others_claim == [2]
-    assert not VariableClaims().take("cs_1", OTHER)
+    assert not VariableClaims().claim_from_list("cs_1", OTHER)
     assert let_others_claim == [2]
 
 
 @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
-@pytest.mark.parametrize("act", [VariableClaims.claim, VariableClaims.take])
+@pytest.mark.parametrize("act", [VariableClaims.claim, VariableClaims.claim_from_list])
 def test_a_claim_that_airflow_does_not_keep_is_an_error(variables: Variables, fault: Any, act: Any) -> None:
     variables.writing = fault
 
@@ -147,7 +147,7 @@ def test_a_claim_that_airflow_does_not_keep_is_an_error(variables: Variables, fa
     [
         lambda claims: claims.owner("cs_1"),
         lambda claims: claims.claim("cs_1", OWNER),
-        lambda claims: claims.take("cs_1", OWNER),
+        lambda claims: claims.claim_from_list("cs_1", OWNER),
     ],
     ids=["owner", "claim", "take"],
 )
@@ -170,7 +170,7 @@ def test_a_claim_that_is_gone_after_it_was_written_is_an_error(
         "airflow_provider_videodb.purchases.claims.time", SimpleNamespace(sleep=lambda _: variables.kept.clear())
     )
     with pytest.raises(VideoDBRecordUnreadableError) as caught:
-        VariableClaims().take("cs_1", OWNER)
+        VariableClaims().claim_from_list("cs_1", OWNER)
     assert str(caught.value) == (
         "Airflow does not show the Variable 'videodb_checkout__cs_1' that this task has just written, so whose "
         "checkout it is cannot be told. Nothing more was bought. Retry the task."
@@ -219,10 +219,10 @@ class TestTheClaimsOfATask:
         claims.claim(asked())
         claims.claim_paid(made())
 
-        assert claims.without_others(made()) == made()
+        assert claims.confirm_paid(made()) == made()
         assert variables.kept == {}
 
-    @pytest.mark.parametrize("claim", [TaskClaims.claim, TaskClaims.claim_paid, TaskClaims.without_others])
+    @pytest.mark.parametrize("claim", [TaskClaims.claim, TaskClaims.claim_paid, TaskClaims.confirm_paid])
     def test_stop_where_another_task_has_it(
         self, variables: Variables, let_others_claim: list[float], claim: Any
     ) -> None:

@@ -31,7 +31,7 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.purchases import executor
 from airflow_provider_videodb.purchases.claims import VariableClaims
-from airflow_provider_videodb.purchases.rules.decide import idempotency_key
+from airflow_provider_videodb.purchases.rules.purchase import idempotency_key
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.purchases.stores import VariableStore
@@ -479,7 +479,7 @@ class TestATryThatMayNotGoOn:
             lambda executor, world: executor.obtain_checkout(
                 HANDED_OUT, world.assess, currency=None, redirect_url=None
             ),
-            lambda executor, _: executor.settle(made(link_shared=True, paid=("cs_1",))),
+            lambda executor, _: executor.mark_paid(made(link_shared=True, paid=("cs_1",))),
         ],
         ids=["buys", "settles"],
     )
@@ -996,7 +996,7 @@ class TestSettling:
         for checkout_id, owner in claimed.items():
             world.claim(checkout_id, owner)
 
-        assert world.executor.settle(purchase) == purchase
+        assert world.executor.mark_paid(purchase) == purchase
         assert world.money == done
         assert world.record == purchase.receipt()
 
@@ -1036,7 +1036,7 @@ class TestSettling:
         for checkout_id in claimed:
             world.claim(checkout_id, OTHER)
 
-        assert world.executor.settle(purchase) == then
+        assert world.executor.mark_paid(purchase) == then
         assert world.record == (then.receipt() if then.paid else then)
         assert caplog.messages == [f"Checkouts {', '.join(claimed)} were paid, but they are another task's."]
 
@@ -1044,7 +1044,7 @@ class TestSettling:
     def test_stops_where_another_has_what_an_answer_named(self, world: World, paid: tuple[str, ...]) -> None:
         world.claim("cs_1", OTHER)
         with pytest.raises(VideoDBPurchaseUnknownError, match="Checkout cs_1 over 50 USD was taken"):
-            world.executor.settle(made(link_shared=True, orphans=("cs_2",), paid=paid))
+            world.executor.mark_paid(made(link_shared=True, orphans=("cs_2",), paid=paid))
 
         assert world.record is None
 

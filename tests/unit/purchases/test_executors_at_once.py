@@ -57,9 +57,9 @@ class InStep:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.decide.SETTLING_TIME", timedelta(seconds=0.4))
+    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.decide.LIST_LAG", timedelta(seconds=0.4))
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.decide.DATE_STEP", timedelta(seconds=0.05))
-    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_SETTLING", 0.2)
+    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_RACE", 0.2)
     Variables().install(monkeypatch)
 
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 
 from airflow_provider_videodb.api.models import Checkout, CheckoutStatus, IdSource
 from airflow_provider_videodb.exceptions import VideoDBResponseError, VideoDBServerError
-from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, SETTLING_TIME
+from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, LIST_LAG
 from airflow_provider_videodb.purchases.rules.resolution import BUY
 from tests.support.market.airflow import Trouble
 from tests.support.market.installed import KEEPS, Place
@@ -50,7 +50,7 @@ SHORT = timedelta(seconds=5)
 names = st.sampled_from(("a", "a", "a", "a", "a", "a", "b", "c"))
 skews = (timedelta(0), CLOCK_SKEW, -CLOCK_SKEW)
 clocks = st.sampled_from((*skews, *skews, DAY, -DAY))
-lags = st.sampled_from([timedelta(0), SETTLING_TIME / 2, SETTLING_TIME - timedelta(milliseconds=100)])
+lags = st.sampled_from([timedelta(0), LIST_LAG / 2, LIST_LAG - timedelta(milliseconds=100)])
 steps = st.sampled_from([step for step in Step if step is not Step.SLEEPS])
 late_steps = st.sampled_from([Step.SAVED, Step.ASKED_NEWEST, Step.CONNECTED, Step.CARRIED_OUT, Step.HANDED_OUT])
 #: What the list shows of a checkout, to how many looks at most, and for how long; for good where nothing is said of it.

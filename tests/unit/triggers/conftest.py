@@ -14,4 +14,4 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def expires_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Believe an expired checkout after two polls that are moments apart, not ten seconds."""
-    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.SETTLING_TIME", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.LIST_LAG", timedelta(seconds=0.05))

@@ -27,7 +27,7 @@ async def test_one_poll_does_not_prove_that_a_checkout_expired():
 
 
 async def test_expired_checkout_is_an_error(monkeypatch):
-    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.SETTLING_TIME", timedelta(0))
+    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.LIST_LAG", timedelta(0))
 
     told = await payload(checkout_trigger(), listed("cs_1", "expired"))
 

@@ -119,7 +119,7 @@ async def test_balance_that_suffices_is_told_while_the_checkout_is_unpaid(emulat
 
 
 async def test_checkout_that_the_list_does_not_show_ends_no_wait(emulator, monkeypatch):
-    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MAX_MISSING_LOOKS", 0)
+    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MAX_MISSED_POLLS", 0)
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MISSING_GRACE", timedelta(0))
     async with triggerer() as airflow:
         await airflow.start(ensuring(purchase_of("cs_nowhere")))

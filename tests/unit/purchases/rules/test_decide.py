@@ -18,7 +18,7 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.purchases.rules import candidates as matching
 from airflow_provider_videodb.purchases.rules import tracking as payment
-from airflow_provider_videodb.purchases.rules.candidates import SETTLING_TIME
+from airflow_provider_videodb.purchases.rules.candidates import LIST_LAG
 from airflow_provider_videodb.purchases.rules.decide import (
     AwaitPayment,
     Fail,
@@ -56,7 +56,7 @@ UNKNOWN_STATES = ["processing", "disputed", "Completed", ""]
 
 def seen(*checkouts: Checkout, **rest: Any) -> Observation:
     """Return what is seen a minute after noon: all has settled, and what is called expired was so before."""
-    settled = {"quiet_for": timedelta(seconds=60), "expired_for": SETTLING_TIME}
+    settled = {"quiet_for": timedelta(seconds=60), "expired_for": LIST_LAG}
     return Observation(**{"amount": 50, "checkouts": checkouts, "now": after(60)} | settled | rest)
 
 
@@ -72,13 +72,13 @@ def error_of(action: object, error: type[Exception]) -> str:
 
 
 def test_the_times_are_those_that_the_documents_promise() -> None:
-    assert timedelta(seconds=10) == SETTLING_TIME
+    assert timedelta(seconds=10) == LIST_LAG
     assert timedelta(minutes=5) == matching.CLOCK_SKEW
     assert timedelta(minutes=5) == matching.POST_TIME
     assert timedelta(hours=24) == matching.CHECKOUT_LIFETIME
     assert timedelta(seconds=1) == matching.DATE_STEP
     assert timedelta(seconds=60) == payment.MISSING_GRACE
-    assert payment.MAX_MISSING_LOOKS == 3
+    assert payment.MAX_MISSED_POLLS == 3
 
 
 @pytest.mark.parametrize("entries", [[], [listed(status="completed")], [expired(), listed("cs_2", "completed")]])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
-from airflow_provider_videodb.purchases.rules.resolution import BUY, answer_variable, apply_resolution, how_to_resolve
+from airflow_provider_videodb.purchases.rules.resolution import BUY, resolution_variable, apply_resolution, how_to_resolve
 from tests.support.checkouts import LINK, after, asked, expired, listed, made
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def test_what_buy_writes_off_is_watched_on(state: str) -> None:
 
 def test_the_answer_has_a_variable_for_each_purchase() -> None:
     purchases: list[Any] = [asked(key=key * 64) for key in "ab"]
-    assert [answer_variable(purchase) for purchase in purchases] == [
+    assert [resolution_variable(purchase) for purchase in purchases] == [
         "videodb_answer_aaaaaaaaaaaaaaaa",
         "videodb_answer_bbbbbbbbbbbbbbbb",
     ]
