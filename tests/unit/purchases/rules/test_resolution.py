@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
-from airflow_provider_videodb.purchases.rules.resolution import BUY, resolution_variable, apply_resolution, how_to_resolve
+from airflow_provider_videodb.purchases.rules.resolution import (
+    BUY,
+    resolution_variable,
+    apply_resolution,
+    how_to_resolve,
+)
 from tests.support.checkouts import LINK, after, asked, expired, listed, made
 
 if TYPE_CHECKING:
