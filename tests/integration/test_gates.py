@@ -83,7 +83,7 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
     thread = threading.Thread(target=acting)
     thread.start()
     yield
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert not errors
 
@@ -96,7 +96,7 @@ def test_gate_opens_when_the_credits_arrive(emulator, mode):
         def estimate() -> str:
             return "100.1"
 
-        gate = CreditThresholdSensor(task_id="gate", threshold=estimate(), poke_interval=0.1, timeout=20, **MODES[mode])
+        gate = CreditThresholdSensor(task_id="gate", threshold=estimate(), poke_interval=0.1, timeout=60, **MODES[mode])
 
         @task
         def index(usage: dict[str, Any]) -> float:
@@ -106,7 +106,7 @@ def test_gate_opens_when_the_credits_arrive(emulator, mode):
     emulator.set_balance("100.0")
 
     def credits_arrive() -> None:
-        emulator.wait_for_calls(2)
+        emulator.wait_for_calls(2, timeout=60)
         emulator.set_balance("100.1")
 
     with meanwhile(credits_arrive):
