@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnVa
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from airflow_provider_videodb.hooks.arguments import check_literal, in_words, parse_count, parse_credits, parse_flag
-from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_videodb.hooks.log_page import log_error
+from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException, TaskDeferralError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import XComArg
@@ -131,8 +133,10 @@ class CreditThresholdSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Poll once, then wait in the chosen way."""
-        if not self.deferrable:
-            return self._execute_in_worker(context)
+        with self._show_failure():
+            return self._execute_deferrable(context) if self.deferrable else self._execute_in_worker(context)
+
+    def _execute_deferrable(self, context: Context) -> Any:
         deadline = time.time() + self.timeout
         if done := self.poke(context):
             return done.xcom_value
@@ -163,11 +167,23 @@ class CreditThresholdSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as Airflow does, but let ``soft_fail`` skip for a timeout only, not for a trigger that failed."""
+        with self._show_failure():
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except AirflowSkipException as skip:
+                if self.soft_fail and skip.__cause__ and not isinstance(skip.__cause__, AirflowSensorTimeout):
+                    raise skip.__cause__ from None
+                raise
+
+    @contextmanager
+    def _show_failure(self) -> Iterator[None]:
+        """Log an error that ends the task where a person finds the next step."""
+        from airflow_provider_videodb.exceptions import VideoDBError
+
         try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowSkipException as skip:
-            if self.soft_fail and skip.__cause__ and not isinstance(skip.__cause__, AirflowSensorTimeout):
-                raise skip.__cause__ from None
+            yield
+        except (VideoDBError, AirflowSensorTimeout, TaskDeferralError) as err:
+            log_error(self.log, err, conn_id=self.videodb_conn_id)
             raise
 
     def _execute_in_worker(self, context: Context) -> Any:

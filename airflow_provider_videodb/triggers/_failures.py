@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from airflow_provider_videodb.exceptions import PERMANENT_ERRORS, VideoDBNoConnectionError, VideoDBRateLimitError
+from airflow_provider_videodb.exceptions import VideoDBNoConnectionError, VideoDBRateLimitError, is_permanent
 
 #: Consecutive failures that end a wait, unless the task sets another number.
 MAX_CONSECUTIVE_FAILURES = 5
@@ -46,4 +46,4 @@ def is_final(error: BaseException, *, connection_was_read: bool) -> bool:
     """
     if isinstance(error, VideoDBNoConnectionError):
         return not connection_was_read
-    return isinstance(error, PERMANENT_ERRORS)
+    return is_permanent(error)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from dev.airflow import log_server
 from dev.airflow.api import AirflowApi
 from dev.airflow.processes import ChildProcess, ProcessDiedError, free_port, stop_together, until
 
@@ -20,8 +21,7 @@ START_SECONDS = 180
 
 COMPONENTS = {
     "api-server": ("api-server",),
-    # The log servers of these two listen on every interface and cannot be told otherwise. Nothing needs them:
-    # the API server reads the same log folder.
+    # The log servers of these two listen on every interface, and no setting changes that. See `log_server.py`.
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "triggerer": ("triggerer", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
@@ -42,6 +42,8 @@ class AirflowInstance:
         and are never stored.
     :param parallelism: how many tasks may run at the same time.
     :param components: the `airflow` command of each process, by the name that the process is to have here.
+    :param serve_logs: whether the page of a running or waiting task lists its log files without an error; costs a
+        process.
     :param settings: further environment variables, such as `AIRFLOW__TRIGGERER__CAPACITY`; they go before ours.
     """
 
@@ -54,6 +56,7 @@ class AirflowInstance:
         parallelism: int = 4,
         components: Mapping[str, tuple[str, ...]] = COMPONENTS,
         settings: Mapping[str, str] | None = None,
+        serve_logs: bool = False,
     ) -> None:
         self.home = home.resolve()
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -64,10 +67,15 @@ class AirflowInstance:
             **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(fields) for name, fields in (connections or {}).items()},
             **(settings or {}),
         }
-        self._children = {name: self._child(name, arguments) for name, arguments in components.items()}
+        modules = {name: ("airflow", *arguments) for name, arguments in components.items()}
+        if serve_logs:
+            port = free_port()
+            self._env |= log_server.settings(port)
+            modules["log-server"] = (log_server.__name__, str(port))
+        self._children = {name: self._child(name, module) for name, module in modules.items()}
 
-    def _child(self, name: str, arguments: tuple[str, ...]) -> ChildProcess:
-        command = [sys.executable, "-m", "airflow", *arguments]
+    def _child(self, name: str, module: tuple[str, ...]) -> ChildProcess:
+        command = [sys.executable, "-m", *module]
         return ChildProcess(name, command, env=self._env, log_file=self.logs / f"{name}.log")
 
     @property

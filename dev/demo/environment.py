@@ -38,6 +38,6 @@ def stage(home: Path) -> Iterator[Stage]:
     api_key = f"sk-demo-{secrets.token_hex(16)}"
     with Emulator(credits=CREDITS_AT_START, price_index=CREDITS_PER_VIDEO, api_key=api_key) as emulator:
         connections = {"videodb_default": emulator.connection}
-        with AirflowInstance(home, connections=connections) as airflow:
+        with AirflowInstance(home, connections=connections, serve_logs=True) as airflow:
             airflow.api.wait_for_dag(DAG_ID)
             yield Stage(emulator, airflow)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GATE_TASK = "top_up"
 LINK_KEY = "payment_url"
-LINK_BUTTON = "Pay VideoDB checkout"
+LINK_BUTTON = "Pay 20 USD"
 TIME_TO_EXIT = timedelta(seconds=1)
 STATE_WORDS = {
     "running": ("runs on a worker", "yellow"),

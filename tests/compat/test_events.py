@@ -18,7 +18,7 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError, VideoDBServerError
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
-from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
+from airflow_provider_videodb.triggers._base import BillingTrigger
 from tests.integration.conftest import short_waits  # noqa: F401 - a fixture
 from tests.support.purchases import Shopping
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from airflow_provider_videodb.emulator.server import Emulator
+    from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
+    from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
 
 EVENTS = Path(__file__).parent / "events"
 #: What each event comes to in its task: the result or the error.
@@ -35,11 +37,15 @@ OF_THE_SENSOR = {
     "credits_timeout_unread": AirflowSensorTimeout,
     "error": VideoDBServerError,
 }
-OF_A_TOPUP = {
-    "checkout_paid": "completed",
-    "checkout_timeout": VideoDBPaymentTimeoutError,
-    "error": VideoDBServerError,
+OF_A_PURCHASE = {
+    ("TopupOperator", "checkout_paid"): "completed",
+    ("TopupOperator", "checkout_timeout"): VideoDBPaymentTimeoutError,
+    ("TopupOperator", "error"): VideoDBServerError,
+    ("EnsureCreditsOperator", "ensure_credits_enough"): "filled",
+    ("EnsureCreditsOperator", "ensure_credits_paid"): "completed",
+    ("EnsureCreditsOperator", "ensure_credits_timeout"): VideoDBPaymentTimeoutError,
 }
+ARGUMENTS = {"TopupOperator": {"amount": 50}, "EnsureCreditsOperator": {"credits": 53}}
 #: The fields of a purchase that differ from run to run.
 OF_THE_RUN = ("key", "account", "posts", "excluded_ids", "checkout_id", "payment_url", "notified", "balance_before")
 
@@ -58,6 +64,8 @@ def as_format_2_writes(event: dict[str, Any]) -> dict[str, Any]:
     newer = {"format": 2, "polls": 17, "triggerer": {"host": "triggerer-1"}}
     if "purchase" in event:
         newer["purchase"] = event["purchase"] | {"format": 2, "approved_by": ["a person"]}
+    if "wait" in event:
+        newer["wait"] = event["wait"] | {"format": 2, "asked_for": "120"}
     return event | newer
 
 
@@ -70,7 +78,7 @@ each_format = pytest.mark.parametrize("sent", [as_format_0_wrote, as_written, as
 
 
 def test_every_golden_file_is_read():
-    assert {path.stem for path in EVENTS.glob("*.json")} == OF_THE_SENSOR.keys() | OF_A_TOPUP.keys()
+    assert {path.stem for path in EVENTS.glob("*.json")} == OF_THE_SENSOR.keys() | {name for _, name in OF_A_PURCHASE}
 
 
 @pytest.mark.parametrize(("name", "end"), OF_THE_SENSOR.items(), ids=OF_THE_SENSOR)
@@ -85,23 +93,30 @@ def test_sensor_reads_the_event(sent: Callable[[Any], Any], name: str, end: Any)
         assert gate.execute_complete(context, sent(golden(name))) == end
 
 
-@pytest.mark.parametrize(("name", "end"), OF_A_TOPUP.items(), ids=OF_A_TOPUP)
+@pytest.mark.parametrize(("operator", "name", "end"), [(*which, end) for which, end in OF_A_PURCHASE.items()])
 @each_format
 @pytest.mark.usefixtures("airflow_db", "short_waits")
-def test_topup_reads_the_event(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, sent: Callable[[Any], Any], name: str, end: Any
+def test_purchase_reads_the_event(
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: Callable[[Any], Any],
+    operator: str,
+    name: str,
+    end: Any,
 ):
-    async def run(self: CheckoutTrigger) -> AsyncIterator[TriggerEvent]:
+    async def run(self: CheckoutTrigger | EnsureCreditsTrigger) -> AsyncIterator[TriggerEvent]:
         event = golden(name)
-        if "purchase" in event:
-            event["purchase"] |= {field: self.purchase[field] for field in OF_THE_RUN}
+        stored = self.serialize()[1]
+        given, told = (stored["wait"], event["wait"]) if "wait" in event else (stored, event)
+        if "purchase" in told:
+            told["purchase"] |= {field: given["purchase"][field] for field in OF_THE_RUN}
         if event["status"] == "paid":
-            event["purchase"]["paid"] = [self.purchase["checkout_id"]]
-            emulator.pay(self.purchase["checkout_id"])
+            told["purchase"]["paid"] = [given["purchase"]["checkout_id"]]
+            emulator.pay(given["purchase"]["checkout_id"])
         yield TriggerEvent(sent(event))
 
-    monkeypatch.setattr(CheckoutTrigger, "run", run)
-    bought = Shopping(amount=50).run()
+    monkeypatch.setattr(BillingTrigger, "run", run)
+    bought = Shopping(operator, **ARGUMENTS[operator]).run()
 
     assert len(emulator.checkouts()) == 1
     if isinstance(end, type):

@@ -39,6 +39,9 @@ ENDS = {
     "credits_overdue": "timeout",
     "checkout": "paid",
     "checkout_overdue": "timeout",
+    "ensure_credits_filled": "enough",
+    "ensure_credits_paid": "paid",
+    "ensure_credits_without_purchase": "enough",
 }
 
 
@@ -62,6 +65,8 @@ def as_format_2_writes(kwargs: dict[str, Any]) -> dict[str, Any]:
     newer = {"format": 2, "jitter": 0.5, "region": None}
     if "purchase" in kwargs:
         newer["purchase"] = kwargs["purchase"] | {"format": 2, "approved_by": ["a person"]}
+    if "wait" in kwargs:
+        newer["wait"] = kwargs["wait"] | {"format": 2, "asked_for": "120"}
     return kwargs | newer
 
 
@@ -93,7 +98,7 @@ async def test_stored_trigger_goes_on_to_its_event(emulator: Emulator, stored: C
         assert (event.payload["format"], event.payload["status"]) == (1, ENDS[name])
 
 
-@pytest.mark.parametrize("name", ["credits", "checkout"])
+@pytest.mark.parametrize("name", ["credits", "checkout", "ensure_credits_paid"])
 async def test_this_version_stores_the_golden_arguments(name: str) -> None:
     golden = json.loads((TRIGGERS / f"{name}.json").read_text())
     module, _, cls = golden["classpath"].rpartition(".")

@@ -43,8 +43,8 @@ STEPS = {
     "while a worker waits": Point("triggers.checkout.CheckoutTrigger", "on_checkouts"),
     "on resume": Point("operators.topup.TopupOperator", "execute_complete"),
     "before it is settled": Point("purchases.journal.Journal", "save", nth=5),
-    "before the result": Point("operators.topup.TopupOperator", "_finish"),
-    "after the result": Point("operators.topup.TopupOperator", "_finish", after=True),
+    "before the result": Point("operators._topup_run.TopupRun", "_finish"),
+    "after the result": Point("operators._topup_run.TopupRun", "_finish", after=True),
 }
 WRITES = {
     "the intent": Point("purchases.journal.Journal", "save"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from airflow_provider_videodb.emulator.server import Emulator
 from dev.airflow.instance import EXAMPLE_DAGS, AirflowInstance
 
 LIVE_DAGS = Path(__file__).parent / "dags"
+PICTURES = os.environ.get("VIDEODB_PICTURES")
 
 # A triggerer that was killed is given up after 5 seconds, not 30, and another takes over its triggers.
 QUICK_TO_NOTICE = {
@@ -37,6 +39,7 @@ def live_airflow(shared_emulator, tmp_path_factory):
         dags_folder=dags,
         connections={"videodb_default": connection},
         settings=QUICK_TO_NOTICE,
+        serve_logs=True,
     ) as airflow:
         airflow.api.wait_for_dag("credit_gate")
         yield airflow
@@ -47,3 +50,9 @@ def emulator(shared_emulator):
     """The emulator that `live_airflow` is connected to, as it was at its start: 3 credits, nothing bought."""
     shared_emulator.reset()
     return shared_emulator
+
+
+def keep_picture(page, name):
+    """Save what the browser shows into the folder that VIDEODB_PICTURES names, if it names one."""
+    if PICTURES is not None:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dev.airflow.processes import until
 from dev.demo.payer import pay
 
-BUTTON = "Pay VideoDB checkout"
+BUTTON = "Pay 20 USD"
 
 
 def test_it_asks_waits_without_a_worker_and_indexes_after_the_payment(live_airflow, emulator):

@@ -156,8 +156,8 @@ class Bought:
 
     @property
     def cause(self) -> BaseException | None:
-        """The typed error behind the exception that Airflow does not retry."""
-        return self.errors[-1].__cause__
+        """The error of this package that became the exception which Airflow does not retry."""
+        return self.errors[-1].__context__
 
 
 class Shopping:

@@ -59,6 +59,7 @@ def test_parsing_a_dag_file_loads_these_modules_and_no_others():
         "airflow_provider_videodb.exceptions",
         "airflow_provider_videodb.hooks",
         "airflow_provider_videodb.hooks.arguments",
+        "airflow_provider_videodb.hooks.log_page",
         "airflow_provider_videodb.links",
         "airflow_provider_videodb.links.checkout",
         "airflow_provider_videodb.operators",

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import CheckoutStatus, by_id
 from airflow_provider_videodb.exceptions import (
-    PERMANENT_ERRORS,
     VideoDBCheckoutExpiredError,
     VideoDBCheckoutMissingError,
     VideoDBError,
@@ -20,6 +19,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPaymentTimeoutError,
     VideoDBPurchaseUnknownError,
     VideoDBResponseError,
+    is_permanent,
 )
 from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW
 from airflow_provider_videodb.purchases.rules.resolution import BUY, resolution_variable
@@ -197,7 +197,7 @@ class Market:
         task.watch = task.waits_for = None
         # A person whose answer cannot be followed has acted all the same.
         task.asks = self.answer_of(task) is None and (task.asks or isinstance(err, VideoDBPurchaseUnknownError))
-        if isinstance(err, PERMANENT_ERRORS):
+        if is_permanent(err):
             self.airflow.mark(task.name, "failed")
         else:
             self.airflow.replace(task.name, "up_for_retry")

@@ -13,9 +13,9 @@ from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     NO_EFFECT_ERRORS,
     OUTCOME_UNKNOWN_ERRORS,
-    PERMANENT_ERRORS,
     VideoDBGatewayError,
     VideoDBRefusedError,
+    is_permanent,
 )
 
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
@@ -117,7 +117,8 @@ def test_refusal_that_videodb_did_not_write_is_neither_permanent_nor_proof(statu
         return
     assert error is VideoDBGatewayError
     assert issubclass(error, OUTCOME_UNKNOWN_ERRORS)
-    assert not issubclass(error, (*NO_EFFECT_ERRORS, *PERMANENT_ERRORS))
+    assert not issubclass(error, NO_EFFECT_ERRORS)
+    assert not is_permanent(error(next_step))
     assert "between here and VideoDB" in next_step
     assert issubclass(error_for_status(status, None, from_videodb=True)[0], VideoDBRefusedError)
 

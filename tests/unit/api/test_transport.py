@@ -26,7 +26,6 @@ from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     NO_EFFECT_ERRORS,
     OUTCOME_UNKNOWN_ERRORS,
-    PERMANENT_ERRORS,
     VideoDBAPIError,
     VideoDBAuthenticationError,
     VideoDBConfigError,
@@ -41,6 +40,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRefusedError,
     VideoDBResponseError,
     VideoDBServerError,
+    is_permanent,
 )
 from tests.conftest import API_KEY
 from tests.support.raw_server import RawServer, answer
@@ -320,7 +320,8 @@ def test_refusal_of_another_shape_says_nothing_about_key_or_request(status, body
         error = failure_of(post, server.url)
     assert type(error) is VideoDBGatewayError
     assert isinstance(error, OUTCOME_UNKNOWN_ERRORS)
-    assert not isinstance(error, (*PERMANENT_ERRORS, *NO_EFFECT_ERRORS))
+    assert not isinstance(error, NO_EFFECT_ERRORS)
+    assert not is_permanent(error)
     assert (error.status, error.request_id) == (status, "ray-1")
     for part in (f"HTTP {status}", f"{len(body)} bytes of text/html", "between here and VideoDB", "proxy", "base URL"):
         assert part in str(error)

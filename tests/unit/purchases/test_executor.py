@@ -31,9 +31,8 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.purchases import executor
 from airflow_provider_videodb.purchases.claims import VariableClaims
-from airflow_provider_videodb.purchases.rules.purchase import idempotency_key
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
-from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from airflow_provider_videodb.purchases.rules.purchase import Purchase, idempotency_key
 from airflow_provider_videodb.purchases.stores import VariableStore
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.airflow_faults import FAULTS, REFUSALS

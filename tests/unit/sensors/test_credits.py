@@ -165,14 +165,12 @@ def test_task_returns_the_usage_that_the_trigger_read():
 TIMEOUT = {"status": "timeout", "usage": USAGE_OF_THREE}
 NEVER_SEEN = {"status": "timeout", "usage": None}
 REFUSED = {"status": "error", "error": "VideoDBAuthenticationError", "message": "401: put a valid key there"}
-WITHIN = r"did not reach 10 credits within 60 s|did not reach 10 credits within 0:01:00"
 
 
 @pytest.mark.parametrize(
     ("event", "soft_fail", "raised", "words"),
     [
-        (TIMEOUT, False, AirflowSensorTimeout, r"The last balance was 3 credits\. Next step: top up"),
-        (TIMEOUT, False, AirflowSensorTimeout, WITHIN),
+        (TIMEOUT, False, AirflowSensorTimeout, r"did not reach 10 credits within .*last balance was 3 credits\. Next"),
         (NEVER_SEEN, False, AirflowSensorTimeout, r"\(timeout\)\. Next step: top up"),
         (TIMEOUT, True, AirflowSkipException, "soft_fail"),
         (REFUSED, False, VideoDBAuthenticationError, "401: put a valid key there"),

@@ -140,7 +140,7 @@ def test_unknown_error_arrives_as_its_nearest_public_class(error, arrives_as):
         {"status": "paid", "purchase": {}},
         {"status": ["enough"]},
         {"status": "error"},
-        {"status": "error", "error": "PERMANENT_ERRORS", "message": "m"},
+        {"status": "error", "error": "NO_EFFECT_ERRORS", "message": "m"},
         {"status": "error", "error": "SystemExit", "message": "m"},
         {"format": 2, "status": "refunded", "usage": {}},
     ],

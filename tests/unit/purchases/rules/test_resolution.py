@@ -9,9 +9,9 @@ import pytest
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
 from airflow_provider_videodb.purchases.rules.resolution import (
     BUY,
-    resolution_variable,
     apply_resolution,
     how_to_resolve,
+    resolution_variable,
 )
 from tests.support.checkouts import LINK, after, asked, expired, listed, made
 
