@@ -75,7 +75,7 @@ async def poll(
     :param read_settings: reads the connection in this kind of process.
     """
     interval = max(interval, SHORTEST_INTERVAL)
-    account_poll = _Poll(conn_id, fetch, interval, pause=pause, read_settings=read_settings)
+    account_poll = _Poll(conn_id=conn_id, fetch=fetch, interval=interval, pause=pause, read_settings=read_settings)
     try:
         await asyncio.sleep(random.uniform(0, min(interval, SPREAD)))  # noqa: S311 - not a secret
         while True:
@@ -86,26 +86,20 @@ async def poll(
         account_poll.stop()
 
 
+@dataclass(kw_only=True)
 class _Poll:
     """Runs one request at a time."""
 
-    def __init__(
-        self,
-        conn_id: str,
-        fetch: Callable[[BillingClient], Any],
-        interval: float,
-        *,
-        pause: Pause | None,
-        read_settings: Callable[[str], Awaitable[ConnectionSettings]],
-    ) -> None:
-        self._conn_id = conn_id
-        self._fetch = fetch
-        self._interval = interval
-        self._pause = pause
-        self._read_settings = read_settings
+    conn_id: str
+    fetch: Callable[[BillingClient], Any]
+    interval: float
+    pause: Pause | None
+    read_settings: Callable[[str], Awaitable[ConnectionSettings]]
+
+    def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
         self._account: Account | None = None
-        self._connection_backoff = Backoff(interval)
+        self._connection_backoff = Backoff(self.interval)
         self._running: asyncio.Task[PollResult] | None = None
         self._fails = False
 
@@ -151,7 +145,7 @@ class _Poll:
         request = self._send(account)
         try:
             while True:
-                await asyncio.wait({request}, timeout=self._interval)
+                await asyncio.wait({request}, timeout=self.interval)
                 current = await self._current_account()
                 if current is not account:
                     _abandon(request)
@@ -162,25 +156,25 @@ class _Poll:
             _abandon(request)
 
     def _send(self, account: Account) -> asyncio.Future[Any]:
-        return asyncio.get_running_loop().run_in_executor(account.thread, self._fetch, account.client)
+        return asyncio.get_running_loop().run_in_executor(account.thread, self.fetch, account.client)
 
     async def _current_account(self) -> Account:
-        settings = await self._read_settings(self._conn_id)
+        settings = await self.read_settings(self.conn_id)
         self._connection_backoff.succeeded()
         if self._account is None or not self._account.is_named_by(settings):
-            found = Account(next(self._numbers), settings, conn_id=self._conn_id, interval=self._interval)
+            found = Account(next(self._numbers), settings, conn_id=self.conn_id, interval=self.interval)
             if self._account is not None:
                 log.info("Connection %s was changed. Polling continues with the new settings.", self._safe_conn_id)
                 self._account.stop()
                 self._fails = False
-            elif self._pause is not None and mark_of(settings, like=self._pause.account) == self._pause.account:
-                found.backoff.pause(self._pause.left(time.time()))
+            elif self.pause is not None and mark_of(settings, like=self.pause.account) == self.pause.account:
+                found.backoff.pause(self.pause.left(time.time()))
             self._account = found
         return self._account
 
     @property
     def _safe_conn_id(self) -> str:
-        return clean(str(self._conn_id))
+        return clean(str(self.conn_id))
 
     def _log_change(self, error: BaseException | None) -> None:
         """Log the first failure and the recovery, not every poll."""

@@ -70,16 +70,16 @@ async def wait_for_event(*watches: tuple[PollKey, OnPollResult], pause: Pause | 
     try:
         for key, on_poll_result in watches:
             shared = polls.get(key)
-            if shared is None or shared.is_over:
+            if shared is None or shared.task.done():
                 shared = polls[key] = _SharedPoll(key, pause)
-            shared.join(waiter, on_poll_result)
+            shared.waiters[waiter] = _Waiter(on_poll_result, time.monotonic())
             joined.append(shared)
         return await waiter
     finally:
         for shared in joined:
-            shared.leave(waiter)
-            if shared.is_deserted:
-                shared.stop()
+            del shared.waiters[waiter]
+            if not shared.waiters:
+                shared.task.cancel()
                 if polls.get(shared.key) is shared:
                     del polls[shared.key]
 
@@ -98,27 +98,10 @@ class _SharedPoll:
     def __init__(self, key: PollKey, pause: Pause | None) -> None:
         self.key = key
         self._pause = pause
-        self._waiters: dict[asyncio.Future[dict[str, Any]], _Waiter] = {}
+        self.waiters: dict[asyncio.Future[dict[str, Any]], _Waiter] = {}
         # An empty context keeps what the poll logs out of the log of the task that came first.
-        self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
-        self._task.add_done_callback(self._fail_all)
-
-    @property
-    def is_deserted(self) -> bool:
-        return not self._waiters
-
-    @property
-    def is_over(self) -> bool:
-        return self._task.done()
-
-    def join(self, waiter: asyncio.Future[dict[str, Any]], on_poll_result: OnPollResult) -> None:
-        self._waiters[waiter] = _Waiter(on_poll_result, time.monotonic())
-
-    def leave(self, waiter: asyncio.Future[dict[str, Any]]) -> None:
-        del self._waiters[waiter]
-
-    def stop(self) -> None:
-        self._task.cancel()
+        self.task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+        self.task.add_done_callback(self._fail_all)
 
     async def _run(self) -> None:
         fetch, conn_id, interval, read_settings = self.key
@@ -130,11 +113,11 @@ class _SharedPoll:
     def _fail_all(self, task: asyncio.Task[None]) -> None:
         """Fail the waiting triggers of a poll that has ended, because nothing would wake them any more."""
         error = None if task.cancelled() else task.exception()
-        for waiter in self._waiters:
+        for waiter in self.waiters:
             _fail(waiter, error or VideoDBError("The poll of VideoDB ended early. Next step: retry the task."))
 
     async def _show(self, result: PollResult) -> None:
-        waiters = list(self._waiters.items())
+        waiters = list(self.waiters.items())
         with _without_collector() if len(waiters) > _WAITERS_PER_STEP else nullcontext():
             for start in range(0, len(waiters), _WAITERS_PER_STEP):
                 woken = [_wake(future, waiter, result) for future, waiter in waiters[start : start + _WAITERS_PER_STEP]]

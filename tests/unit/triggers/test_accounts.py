@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_videodb.exceptions import VideoDBServerError
+from airflow_provider_videodb.exceptions import VideoDBRateLimitError, VideoDBServerError
 from airflow_provider_videodb.triggers import _poll as polling
-from airflow_provider_videodb.triggers._accounts import read_in_triggerer, read_in_worker
+from airflow_provider_videodb.triggers._accounts import Backoff, read_in_triggerer, read_in_worker
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
 from airflow_provider_videodb.triggers._shared_poll import PollKey, wait_for_event
 
@@ -43,6 +44,43 @@ async def next_results(stream: Any, number: int) -> list[PollResult]:
         if result is not NO_RESULT:
             found.append(result)
     return found
+
+
+DOWN = VideoDBServerError("down")
+SLOW_DOWN = VideoDBRateLimitError("slow down")
+
+
+@pytest.mark.parametrize(
+    ("interval", "errors", "delay"),
+    [
+        (1, [DOWN], 2),
+        (1, [DOWN, DOWN], 4),
+        (1, [DOWN, SLOW_DOWN, DOWN], 8),
+        (1, [DOWN, DOWN, None, DOWN], 2),
+        (1, [DOWN] * 9, 300),
+        (200, [DOWN], 300),
+        (600, [DOWN, DOWN], 600),
+        (1, [DOWN] * 10_000, 300),
+    ],
+)
+def test_each_failure_in_a_row_doubles_the_delay(interval, errors, delay):
+    backoff = Backoff(interval)
+    for error in errors:
+        if error is None:
+            backoff.succeeded()
+        else:
+            backoff.failed(error, began=1000)
+
+    assert backoff.not_before == 1000 + delay
+
+
+def test_retry_after_takes_the_place_of_the_doubled_delay():
+    backoff, asked = Backoff(1), VideoDBRateLimitError("slow down", retry_after=3600)
+    before = time.monotonic()
+
+    backoff.failed(asked, began=0)
+
+    assert before + 3600 <= backoff.not_before <= time.monotonic() + 3600
 
 
 @pytest.mark.parametrize("read_settings", [read_in_triggerer, read_in_worker])

@@ -20,7 +20,7 @@ from airflow_provider_videodb.exceptions import (
 from airflow_provider_videodb.triggers._base import seconds_left
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
 from airflow_provider_videodb.triggers.events import EventStatus, checked_event
-from tests.support.poll_results import (
+from tests.unit.triggers.poll_results import (
     BLIP,
     SLOW_DOWN,
     balance,

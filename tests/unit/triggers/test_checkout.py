@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBPurchaseUnknownError
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
-from tests.support.poll_results import WAIT, checkout_trigger, listed, outcome, payload
 from tests.support.records import purchase_of
+from tests.unit.triggers.poll_results import WAIT, checkout_trigger, listed, outcome, payload
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEve
 from airflow_provider_videodb.exceptions import VideoDBAuthenticationError
 from airflow_provider_videodb.triggers._poll import PollResult
 from airflow_provider_videodb.triggers.events import EventStatus, checked_event
-from tests.support.poll_results import balance, outcome, payload, threshold_trigger
+from tests.unit.triggers.poll_results import balance, outcome, payload, threshold_trigger
 
 pytestmark = pytest.mark.anyio
 

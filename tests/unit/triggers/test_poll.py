@@ -17,7 +17,6 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRateLimitError,
     VideoDBServerError,
 )
-from airflow_provider_videodb.triggers import _accounts as accounts
 from airflow_provider_videodb.triggers import _poll as polling
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
 
@@ -85,11 +84,12 @@ async def test_slow_response_does_not_stretch_the_interval():
 
     def fetch(_: Any) -> None:
         polls.append(time.monotonic())
-        time.sleep(0.15)
+        time.sleep(0.4)
 
-    await results_of(fetch, 4, interval=0.2)
+    await results_of(fetch, 4, interval=0.5)
 
-    assert polls[3] - polls[0] == pytest.approx(0.6, abs=0.1)
+    # Three times 0.9 s if the interval began only after the response.
+    assert polls[3] - polls[0] < 2.4
 
 
 async def test_hanging_poll_ticks_and_starts_no_second_one():
@@ -142,29 +142,6 @@ async def test_poll_waits_as_long_as_videodb_asks_and_ticks():
 
     assert time.monotonic() - asked >= 0.3
     assert between > 1
-
-
-@pytest.mark.parametrize("error", [VideoDBServerError("down"), VideoDBRateLimitError("slow down")])
-async def test_each_failure_in_a_row_doubles_the_delay(error):
-    outcomes = responses(error, error, error, error, 5, 6, error, 8)
-    ticks_between, ticks = [], 0
-    async with aclosing(poll("account", outcomes, interval=0.1)) as stream:
-        while len(ticks_between) < 8:
-            ticks += 1
-            if (await anext(stream)) is not NO_RESULT:
-                ticks_between.append(ticks)
-                ticks = 0
-
-    assert ticks_between[1:] == [2, 4, 8, 16, 1, 1, 2]
-
-
-async def test_delay_after_failures_has_a_longest(monkeypatch):
-    monkeypatch.setattr(accounts, "LONGEST_PAUSE", 0.2)
-    began = time.monotonic()
-
-    await results_of(responses(*[VideoDBServerError("down")] * 7), 7, interval=0.05)
-
-    assert 0.1 + 5 * 0.2 <= time.monotonic() - began + 0.1 < 2
 
 
 async def test_first_polls_of_many_accounts_are_spread():
