@@ -41,7 +41,7 @@ OF_A_PURCHASE = {
     ("TopupOperator", "checkout_paid"): "completed",
     ("TopupOperator", "checkout_timeout"): VideoDBPaymentTimeoutError,
     ("TopupOperator", "error"): VideoDBServerError,
-    ("EnsureCreditsOperator", "ensure_credits_enough"): "filled",
+    ("EnsureCreditsOperator", "ensure_credits_enough"): "pending",
     ("EnsureCreditsOperator", "ensure_credits_paid"): "completed",
     ("EnsureCreditsOperator", "ensure_credits_timeout"): VideoDBPaymentTimeoutError,
 }
@@ -113,6 +113,8 @@ def test_purchase_reads_the_event(
         if event["status"] == "paid":
             told["purchase"]["paid"] = [given["purchase"]["checkout_id"]]
             emulator.pay(given["purchase"]["checkout_id"])
+        if event["status"] == "enough":
+            emulator.set_balance(120)
         yield TriggerEvent(sent(event))
 
     monkeypatch.setattr(BillingTrigger, "run", run)
