@@ -266,6 +266,7 @@ def test_without_waiting_the_task_ends_once_the_link_is_there(person: Person, em
     assert checkout.status == "pending"
     assert (bought.result["status"], bought.result["balance_after"]) == ("pending", None)
     assert bought.result["payment_url"] == person.links[0] == bought.run.result(TASK, "payment_url")
+    assert bought.run.result(TASK, "_link_CheckoutLink") == person.links[0]
     assert notifier.told == person.links
 
 
@@ -338,6 +339,7 @@ class TestAWaitThatFails:
         assert isinstance(error, VideoDBCheckoutExpiredError)
         assert "cannot be paid" in str(error)
         assert "new link" in str(error)
+        assert bought.run.result(TASK, "_link_CheckoutLink") == ""
 
     def test_nobody_paid(self, person: Person, emulator: Emulator, *, deferrable: bool) -> None:
         person.while_waiting = lambda: None
