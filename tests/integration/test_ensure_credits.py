@@ -201,7 +201,7 @@ class TestTheWait:
 
         assert (bought.result["status"], bought.result["balance_after"]) == ("pending", 100)
         assert bought.result["payment_url"] == person.links[0]
-        assert f"there is no call to cancel it: {person.links[0]}" in capsys.readouterr().out
+        assert f"because VideoDB cannot cancel one: {person.links[0]}" in capsys.readouterr().out
 
     def test_ends_though_the_checkout_is_gone_where_there_is_enough(
         self, person: Person, emulator: Emulator, capsys: pytest.CaptureFixture[str], *, deferrable: bool
