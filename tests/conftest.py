@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,11 @@ os.environ |= {
 _FIRST_FOLDERS = ("tests/live/", "tests/integration/")
 # These live tests share the second Airflow, `fenced_airflow`. All others share `live_airflow`.
 _FENCED_FILES = ("tests/live/test_fence.py", "tests/live/test_unwritable_records.py")
+
+
+def pytest_unconfigure() -> None:
+    """Remove the AIRFLOW_HOME of this process."""
+    shutil.rmtree(_HOME, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
