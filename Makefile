@@ -1,9 +1,12 @@
 VENV := .venv
 PYTHON_IN_VENV := $(VENV)/bin/python
-# The environment is complete and as new as what it was made from.
+# Present if the environment is complete and newer than its sources.
 READY := $(VENV)/.ready
 CONSTRAINTS := constraints/airflow-3.3.txt
-# The tests of the money code that need no search.
+ADD_GROUP := sh dev/quietly.sh $(PYTHON_IN_VENV) -m pip install --constraint $(CONSTRAINTS) --group
+# Two processes mostly wait for a running Airflow, and the third keeps the cores busy. See tests/conftest.py.
+IN_PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
+# The tests of the money code without the random searches.
 MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors_at_once.py \
 	--ignore=tests/unit/purchases/test_purchase_machine.py
 
@@ -13,41 +16,41 @@ MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check what was promised (about a minute)
+demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check the run (about a minute)
 	@$(PYTHON_IN_VENV) -m dev.demo.run
 
-ui: $(READY) ## Start Airflow and the emulator, and leave paying to you (Ctrl-C stops everything)
+ui: $(READY) ## Start a real Airflow for you to look around and to pay (Ctrl-C stops everything)
 	@$(PYTHON_IN_VENV) -m dev.demo.ui
 
-test: $(READY) ## Run all tests
-	$(PYTHON_IN_VENV) -m pytest
+test: $(READY) ## Run all tests, three at a time (about ten minutes on two cores)
+	$(PYTHON_IN_VENV) -m pytest $(IN_PARALLEL)
 
 coverage: $(READY) ## Run every branch of the money code by the tests that need no emulator (half a minute)
 	$(PYTHON_IN_VENV) -m coverage run -m pytest $(MONEY_TESTS)
 	$(PYTHON_IN_VENV) -m coverage report --fail-under=100 --include='airflow_provider_videodb/purchases/*'
 
-installable: $(READY) ## Install the wheel beside each supported Airflow as it was released, load it (about three minutes)
-	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group installable
+installable: $(READY) ## Install the wheel with each supported Airflow, and load it (about three minutes)
+	@$(ADD_GROUP) installable
 	@sh constraints/installable.sh $(PYTHON_IN_VENV)
 
-# An older Airflow, and the tests that show what differs there.
+# An older Airflow, and the tests of what differs there.
 OLDER := .venv-3.2
 OLDER_CONSTRAINTS := constraints/airflow-3.2.txt
 OLDER_TESTS := $(MONEY_TESTS) tests/live/test_credit_gate.py tests/live/test_unwritable_records.py
 
-older: $(OLDER)/.ready ## Run the tests that need an Airflow below 3.3, in Airflow 3.2 (about three minutes)
-	$(OLDER)/bin/python -m pytest $(OLDER_TESTS)
+older: $(OLDER)/.ready ## Run the tests that need an Airflow below 3.3, in Airflow 3.2 (about two minutes)
+	$(OLDER)/bin/python -m pytest $(IN_PARALLEL) $(OLDER_TESTS)
 
 mutants: $(READY) ## Break the money code in 1,800 ways, list what no test notices (about ten minutes)
-	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group mutation
-	@# What an earlier run has found would stand, although the tests have changed.
+	@$(ADD_GROUP) mutation
+	@# mutmut keeps its earlier results even if the tests have changed.
 	@rm -rf mutants
 	$(PYTHON_IN_VENV) -m mutmut run
 	$(PYTHON_IN_VENV) -m mutmut results
 
-distributed: $(READY) ## Hurt a distributed Airflow while it buys: two workers, two triggerers (about four minutes)
-	@$(PYTHON_IN_VENV) -m pip install --quiet --constraint $(CONSTRAINTS) --group distributed
-	@$(PYTHON_IN_VENV) -m tests.chaos.run
+distributed: $(READY) ## Kill parts of a distributed Airflow during purchases: two workers, two triggerers (about four minutes)
+	@$(ADD_GROUP) distributed
+	@$(PYTHON_IN_VENV) -m pytest -q -s tests/chaos/test_distributed.py
 
 fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 examples)
 	PURCHASE_MACHINE_EXAMPLES=10000 $(PYTHON_IN_VENV) -m pytest tests/unit/purchases/test_purchase_machine.py
@@ -55,7 +58,7 @@ fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 e
 ablations: $(READY) ## Take each safeguard out, and see the search find the hole (about a quarter of an hour)
 	$(PYTHON_IN_VENV) -m tests.support.search_ablations
 
-bench: $(READY) ## Measure what waiting costs, beside other ways to wait (about a quarter of an hour)
+bench: $(READY) ## Compare what waiting costs here and with HttpSensor (about 20 minutes)
 	@$(PYTHON_IN_VENV) -m dev.benchmarks $(ARGS)
 
 lint: $(READY) ## Check style, types and the direction of imports: ruff, mypy --strict, import-linter

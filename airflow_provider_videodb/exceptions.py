@@ -1,9 +1,42 @@
 """
-Every error this package raises, on one screen.
+Every error that this package raises.
 
-They are plain exceptions, not ``AirflowException``: a sensor's ``soft_fail`` turns every
-``AirflowException`` into a skip, and a fault of the API is no reason to skip a gate. Operators wrap what no
-retry can mend in ``AirflowFailException``; the error below is then its ``__cause__``.
+* VideoDBError
+  + VideoDBConfigError (permanent)
+    - VideoDBNoConnectionError (not permanent)
+  + VideoDBAPIError
+    - VideoDBNotSentError
+    - VideoDBOutcomeUnknownError
+    - VideoDBRefusedError
+      · VideoDBAuthenticationError (permanent)
+      · VideoDBInsufficientCreditsError
+      · VideoDBPermissionError (permanent)
+      · VideoDBNotFoundError
+    - VideoDBRateLimitError
+      · VideoDBGatewayRateLimitError (also a VideoDBGatewayError)
+    - VideoDBServerError
+    - VideoDBResponseError
+      · VideoDBGatewayError
+  + VideoDBSettingsNotAppliedError
+  + VideoDBLimitExceededError (permanent)
+  + VideoDBPurchaseError
+    - VideoDBCheckoutExpiredError
+    - VideoDBCheckoutMissingError
+    - VideoDBPaymentTimeoutError
+    - VideoDBCreditsMissingError
+    - VideoDBRecordUnreadableError
+    - VideoDBRecordNotKeptError
+    - VideoDBTryOverError
+    - VideoDBPurchaseUnknownError (permanent)
+
+A permanent error needs a person, so a retry cannot help. An operator raises it as ``AirflowFailException``, which
+Airflow does not retry; the error of this package is the ``__context__`` of that exception. All other errors leave a
+task as they are.
+
+No error derives from ``AirflowException``, because ``soft_fail`` turns every ``AirflowException`` of a sensor into a
+skip. A fault of VideoDB must not skip a gate.
+
+Each text reads ``<what happened>. <state>. Next step: <imperative>.``; a line break in it separates lines of the log.
 """
 
 from __future__ import annotations
@@ -18,18 +51,22 @@ class VideoDBConfigError(VideoDBError, ValueError):
 
 
 class VideoDBNoConnectionError(VideoDBConfigError):
-    """Airflow has no such connection, or could not read it: it says the same of both."""
+    """
+    Airflow did not return the connection.
+
+    Airflow raises the same error for a missing connection and for one that it could not read. So a retry may help.
+    """
 
 
 class VideoDBAPIError(VideoDBError):
     """
     A call to VideoDB failed.
 
-    :param message: what was asked, what came back and what to do next; never the key, never a whole body.
-    :param status: HTTP status of the answer, ``None`` where no answer arrived.
+    :param message: the request, the response and the next step. Never contains the API key or a whole body.
+    :param status: HTTP status of the response, ``None`` if no response arrived.
     :param error_code: ``error_code`` of VideoDB's error body.
-    :param request_id: the request id header of the answer, for VideoDB's support.
-    :param retry_after: seconds VideoDB asked to wait before the next call.
+    :param request_id: request id header of the response, for VideoDB's support.
+    :param retry_after: seconds that VideoDB asked to wait before the next call.
     """
 
     def __init__(
@@ -49,18 +86,19 @@ class VideoDBAPIError(VideoDBError):
 
 
 class VideoDBNotSentError(VideoDBAPIError):
-    """The request provably never reached VideoDB: nothing was done there."""
+    """The request never reached VideoDB, so VideoDB did nothing."""
 
 
 class VideoDBOutcomeUnknownError(VideoDBAPIError):
-    """The request was sent and its answer was lost: it may or may not have been carried out."""
+    """The request was sent and the response was lost. VideoDB may have carried it out."""
 
 
 class VideoDBRefusedError(VideoDBAPIError):
     """
-    VideoDB understood the request and refused it: nothing was done.
+    VideoDB refused the request and did nothing.
 
-    The answer is VideoDB's own: an error status or 200, with ``success: false`` or an ``error_code`` in a JSON object.
+    VideoDB itself wrote the response: a JSON object with ``success: false`` or an ``error_code``. Its HTTP status is
+    an error or 200.
     """
 
 
@@ -69,87 +107,92 @@ class VideoDBAuthenticationError(VideoDBRefusedError):
 
 
 class VideoDBInsufficientCreditsError(VideoDBRefusedError):
-    """402: the account is short of credits."""
+    """402: the account does not have enough credits."""
 
 
 class VideoDBPermissionError(VideoDBRefusedError):
-    """403: the API key may not do this."""
+    """403: the API key lacks a permission."""
 
 
 class VideoDBNotFoundError(VideoDBRefusedError):
-    """404: there is no such thing at that address."""
+    """404: VideoDB knows nothing under this address."""
 
 
 class VideoDBRateLimitError(VideoDBAPIError):
-    """429: too many calls, nothing was done. ``retry_after`` says how long VideoDB asked to wait, where it did."""
+    """429: there were too many calls. VideoDB did nothing; ``retry_after`` is the pause it asked for, if any."""
 
 
 class VideoDBServerError(VideoDBAPIError):
-    """5xx: VideoDB failed. A POST may or may not have been carried out."""
+    """5xx: VideoDB failed. It may have carried out a POST."""
 
 
 class VideoDBResponseError(VideoDBAPIError):
-    """The answer cannot be read: a redirect, not JSON, a field missing or of the wrong type."""
+    """The response is unreadable: a redirect, not JSON, or a field that is missing or has the wrong type."""
 
 
 class VideoDBGatewayError(VideoDBResponseError):
     """
-    Something between here and VideoDB answered: a page, nothing, or a refusal in another shape than VideoDB's.
+    A gateway or proxy responded instead of VideoDB.
 
-    It says nothing about the key or the request. A POST may or may not have been carried out.
+    The response says nothing about the API key or the request. VideoDB may have carried out a POST.
     """
 
 
 class VideoDBGatewayRateLimitError(VideoDBGatewayError, VideoDBRateLimitError):
-    """429 of something between here and VideoDB: it wants fewer calls, and what VideoDB did is unknown."""
+    """429 of a gateway or proxy. VideoDB may have carried out a POST."""
 
 
 class VideoDBSettingsNotAppliedError(VideoDBError):
-    """Auto-recharge settings, read back after writing them, are not what was asked for."""
+    """VideoDB accepted auto-recharge settings but returns others."""
 
 
 class VideoDBLimitExceededError(VideoDBError):
-    """A purchase breaks a spending limit, or a limit cannot be checked. No link was handed out."""
+    """A purchase exceeds a spending limit, or the limit cannot be checked. No payment link was shared."""
 
 
 class VideoDBPurchaseError(VideoDBError):
-    """Base of what can go wrong with a checkout after it was asked for."""
+    """Base of the errors of one purchase."""
 
 
 class VideoDBCheckoutExpiredError(VideoDBPurchaseError):
-    """The checkout expired unpaid: its link can no longer be paid."""
+    """VideoDB calls the checkout expired, and nobody paid it."""
 
 
 class VideoDBCheckoutMissingError(VideoDBPurchaseError):
-    """The checkout is not in VideoDB's list (any more), so whether it was paid cannot be told."""
+    """VideoDB's list does not show the checkout, so nobody can tell whether it was paid."""
 
 
 class VideoDBPaymentTimeoutError(VideoDBPurchaseError):
-    """Nobody paid within ``payment_timeout``; the link stays payable until the checkout expires."""
+    """Nobody paid within ``payment_timeout``. The link stays payable until the checkout expires."""
 
 
 class VideoDBCreditsMissingError(VideoDBPurchaseError):
-    """The balance did not reach what the job needs, in time."""
+    """The balance did not reach the required credits in time."""
 
 
 class VideoDBRecordUnreadableError(VideoDBPurchaseError):
-    """Airflow could not say what is recorded of a purchase. Nothing was bought; a retry asks again."""
+    """Airflow could not return the record of a purchase. Nothing was bought; a retry reads the record again."""
 
 
 class VideoDBRecordNotKeptError(VideoDBPurchaseError):
-    """Airflow did not keep what is recorded of a purchase. Nothing was bought on the strength of it."""
+    """Airflow did not save the record of a purchase, so nothing was bought."""
 
 
 class VideoDBTryOverError(VideoDBPurchaseError):
-    """The task was told to stop, or a newer try of it has begun. This try buys nothing and shows no link."""
+    """Airflow stopped the task or started a newer try. This try buys nothing and shares no link."""
 
 
 class VideoDBPurchaseUnknownError(VideoDBPurchaseError):
-    """A purchase was asked for and whether it was made or paid cannot be told. Nothing more was bought."""
+    """VideoDB may have made or charged a checkout. Nothing more was bought."""
 
 
-#: What no retry of the same call can mend: a person has to act first.
-PERMANENT_ERRORS = (
+#: VideoDB did nothing, unless the error is also one of ``OUTCOME_UNKNOWN_ERRORS``.
+NO_EFFECT_ERRORS = (VideoDBNotSentError, VideoDBRefusedError, VideoDBRateLimitError)
+
+#: VideoDB may have carried out the POST.
+OUTCOME_UNKNOWN_ERRORS = (VideoDBOutcomeUnknownError, VideoDBServerError, VideoDBResponseError)
+
+_PERMANENT_ERRORS = (
     VideoDBConfigError,
     VideoDBAuthenticationError,
     VideoDBPermissionError,
@@ -157,8 +200,7 @@ PERMANENT_ERRORS = (
     VideoDBPurchaseUnknownError,
 )
 
-#: After these a POST has provably changed nothing at VideoDB, unless they are among those below as well.
-NO_EFFECT_ERRORS = (VideoDBNotSentError, VideoDBRefusedError, VideoDBRateLimitError)
 
-#: What a POST may be answered with after VideoDB has already carried it out.
-OUTCOME_UNKNOWN_ERRORS = (VideoDBOutcomeUnknownError, VideoDBServerError, VideoDBResponseError)
+def is_permanent(error: BaseException) -> bool:
+    """Tell whether a person has to act before a retry can succeed."""
+    return isinstance(error, _PERMANENT_ERRORS) and not isinstance(error, VideoDBNoConnectionError)

@@ -10,6 +10,8 @@ try:
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralError,
+        TaskDeferralTimeout,
         TaskDeferred,
     )
 except ImportError:  # Airflow 3.1
@@ -18,6 +20,8 @@ except ImportError:  # Airflow 3.1
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralError,
+        TaskDeferralTimeout,
         TaskDeferred,
     )
 
@@ -28,6 +32,8 @@ __all__ = [
     "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "TaskDeferralError",
+    "TaskDeferralTimeout",
     "TaskDeferred",
 ]
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install the wheel beside each Airflow of releases.txt, with the packages of the week of its release, and load it there.
-# The last row takes the lowest version of everything that pyproject.toml asks for.
-# usage: installable.sh PYTHON       (that of an environment with build, hatchling and uv)
+# Install the wheel with each Airflow of releases.txt and the packages of its time, and load the package there.
+# The last environment has the lowest version of each direct dependency.
+# usage: installable.sh PYTHON       (the Python of an environment with build, hatchling and uv)
 set -eu
 
 python=$1
@@ -14,7 +14,7 @@ uv() {
 }
 
 load() {
-    # Away from the source, so that what is loaded is what was installed.
+    # In this folder Python finds the installed package, not the source.
     (cd "$work" && AIRFLOW_HOME=$work/home "$work/$1/bin/python" load_everything.py "$2")
 }
 

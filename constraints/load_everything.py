@@ -1,7 +1,7 @@
 """
-Load what a DAG file, a worker, a triggerer, the web interface and the CLI load.
+Load the package as Airflow's processes do.
 
-usage: load_everything.py AIRFLOW, the version that has to be found
+usage: load_everything.py AIRFLOW, the version that must be installed
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import TYPE_CHECKING
 
 import airflow_provider_videodb
@@ -22,25 +23,17 @@ import airflow_provider_videodb
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = (
-    "api.client",
-    "hooks.billing",
-    "links.checkout",
-    "operators.ensure_credits",
-    "purchases.executor",
-    "sensors.credits",
-)
 PACKAGES = ("apache-airflow-providers-common-compat", "asgiref", "pendulum", "requests", "tenacity", "urllib3")
 
 
 def main(wanted: str) -> None:
-    """Fail loudly, or print one line that names what was found."""
+    """Fail, or print one line with the versions."""
     if version("apache-airflow") != wanted:
         raise SystemExit(f"Airflow {version('apache-airflow')} was installed in place of {wanted}.")
-    for name in (*MODULES, "triggers.billing", "triggers.polling", "variables"):
-        import_module(f"airflow_provider_videodb.{name}")
-    every_name_of_common_compat_is_there()
-    a_trigger_reads_its_connection()
+    for name in module_names():
+        import_module(name)
+    import_lazy_names_of_common_compat()
+    read_connection_as_a_trigger()
     listed = subprocess.run(
         [sys.executable, "-m", "airflow", "providers", "list", "--output", "json"],
         capture_output=True,
@@ -52,8 +45,15 @@ def main(wanted: str) -> None:
     print(f"Airflow {wanted}:", ", ".join(f"{name} {version(name)}" for name in PACKAGES))  # noqa: T201 - a command
 
 
-def every_name_of_common_compat_is_there() -> None:
-    """Import what functions import when they run, which importing the modules leaves out."""
+def module_names() -> list[str]:
+    """Name each module that Airflow loads, so not the emulator."""
+    package = airflow_provider_videodb
+    names = [module.name for module in walk_packages(package.__path__, f"{package.__name__}.")]
+    return [name for name in names if ".emulator" not in name]
+
+
+def import_lazy_names_of_common_compat() -> None:
+    """Import the names that functions import when they run."""
     for file in Path(airflow_provider_videodb.__file__).parent.rglob("*.py"):
         for statement in imports_that_run(ast.parse(file.read_text(encoding="utf-8"))):
             if (statement.module or "").startswith("airflow.providers.common.compat"):
@@ -63,7 +63,7 @@ def every_name_of_common_compat_is_there() -> None:
 
 
 def imports_that_run(node: ast.AST) -> Iterator[ast.ImportFrom]:
-    """Yield the imports below ``node`` but for those that type checkers alone read."""
+    """Yield the imports below ``node``, without those for type checkers."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.ImportFrom):
             yield child
@@ -71,8 +71,8 @@ def imports_that_run(node: ast.AST) -> Iterator[ast.ImportFrom]:
             yield from imports_that_run(child)
 
 
-def a_trigger_reads_its_connection() -> None:
-    """Go the one way into Airflow that a trigger takes and nothing else does."""
+def read_connection_as_a_trigger() -> None:
+    """Read the connection through the one Airflow call that only triggers use."""
     from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
     os.environ["AIRFLOW_CONN_VIDEODB_DEFAULT"] = json.dumps({"conn_type": "videodb", "password": "sk-test"})

@@ -1,8 +1,11 @@
 """
-A local VideoDB: billing with real accounting, and what VideoDB's SDK needs to upload and index a video.
+A local VideoDB for tests and for trying out pipelines.
 
-``python -m airflow_provider_videodb.emulator`` runs it for a person, `Emulator` in `server` runs it inside a test, and
-`pytest_plugin` makes a fixture of that. It binds to loopback only, holds everything in memory, and takes no money.
+It keeps real accounts, serves VideoDB's billing calls and indexes videos for VideoDB's Python SDK. It listens on
+loopback only, keeps everything in memory and takes no money.
 
-This module imports nothing: pytest loads the plugin beside it in every run.
+``python -m airflow_provider_videodb.emulator`` runs it for a person. `server.Emulator` runs it inside a test.
+`pytest_plugin` has a fixture with a running emulator.
+
+This module imports nothing, because pytest imports it in every test run.
 """

@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_videodb.emulator``: a local VideoDB for a person, until Ctrl+C."""
+"""The command ``python -m airflow_provider_videodb.emulator``."""
 
 from __future__ import annotations
 
@@ -7,91 +7,90 @@ import json
 import shlex
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from airflow_provider_videodb.emulator.http.errors import InvalidValueError
-from airflow_provider_videodb.emulator.server import connection_to, serve
-from airflow_provider_videodb.emulator.settings import DEFAULT_API_KEY, Settings
+from airflow_provider_videodb.emulator.errors import InvalidValueError
+from airflow_provider_videodb.emulator.server import LOOPBACK, connection_to, serve
+from airflow_provider_videodb.emulator.settings import Dialect, Idempotency, OnShortage, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 _LARGEST_PORT = 65535
+# Settings with a value: the placeholder or the choices, and the help.
+_VALUES: dict[str, tuple[str | tuple[str, ...], str]] = {
+    "credits": ("CREDITS", "balance at the start"),
+    "api_key": ("KEY", "the only API key that the emulator accepts"),
+    "dialect": (get_args(Dialect), "form of the responses: VideoDB's OpenAPI document, or its sample code"),
+    "pay_after": ("SECONDS", "time until the emulator pays a checkout itself (default: never)"),
+    "checkout_ttl": (
+        "SECONDS",
+        "time until an unpaid checkout expires; below one day the operators fail, as VideoDB expires no link so early",
+    ),
+    "usage_lag": ("SECONDS", "time until a change appears in the usage figures"),
+    "list_lag": ("SECONDS", "time until a new checkout appears in the list"),
+    "credits_per_dollar": ("CREDITS", "credits that one paid dollar adds"),
+    "idempotency": (get_args(Idempotency), "whether purchases honour the Idempotency-Key header"),
+    "price_index": ("CREDITS", "price per indexed video (default: the price per minute)"),
+    "price_speech_minute": ("DOLLARS", "price per started minute of indexed speech"),
+    "index_duration": ("SECONDS", "time that an indexing job takes"),
+    "on_shortage": (
+        get_args(OnShortage),
+        "without enough credits, refuse an indexing job with 402, or accept it and let it fail",
+    ),
+}
+# Settings that a flag switches: the flag, the value that it sets, and the help.
+_SWITCHES = {
+    "charge_stored_card": ("--charge-stored-card", True, "charge the stored card for a top-up at once"),
+    "stored_card": ("--no-stored-card", False, "have no payment method, so that auto-recharge does nothing"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the emulator until it is interrupted; a wrong argument ends with status 2 and says what is wrong."""
+    """Run the emulator until a signal stops it."""
     parser = _parser()
     options = vars(parser.parse_args(arguments))
-    port, host = options.pop("port"), options.pop("host")
-    if host not in _LOOPBACK_NAMES:
-        parser.error(f"--host {host}: the emulator lets everybody pay and binds to 127.0.0.1 only")
+    port = options.pop("port")
     if not 0 <= port <= _LARGEST_PORT:
-        parser.error(f"--port must be between 0 and {_LARGEST_PORT}, got {port}")
+        parser.error(
+            f"--port must be between 0 and {_LARGEST_PORT}, got {port}. Nothing was started. "
+            "Next step: leave --port out, or use 0 for a free port."
+        )
     try:
         settings = Settings.create(options)
     except InvalidValueError as error:
-        parser.error(str(error))
-    # uvicorn raises the signal again once it has shut down.
+        parser.error(f"{error}. Nothing was started. Next step: correct the option; --help lists all.")
+    # uvicorn raises SIGTERM again after its shutdown. The command then ends with status 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         serve(settings, port=port, announce=lambda base_url: _say(_greeting(base_url, settings)))
     except KeyboardInterrupt:
         _say("\nStopped.")
     except OSError as error:
-        sys.exit(f"cannot listen on 127.0.0.1:{port}: {error.strerror}. Another --port, or --port 0 for a free one?")
+        sys.exit(
+            f"Cannot listen on {LOOPBACK}:{port}: {error.strerror}. Nothing was started.\n"
+            "Next step: choose another --port, or use --port 0 for a free one."
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_videodb.emulator",
-        description="A local VideoDB with real accounting, on 127.0.0.1. Takes no money.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        usage="%(prog)s [OPTION ...]",
+        description=f"Runs a local VideoDB on {LOOPBACK}. It keeps real accounts and takes no money.",
     )
-    add = parser.add_argument
-    usual = Settings()
-    add("--port", type=int, default=8765, help="0 takes a free port")
-    add("--host", default="127.0.0.1", help="loopback only")
-    add("--credits", default=str(usual.credits), help="credits the account starts with")
-    add("--api-key", default=DEFAULT_API_KEY, help="the key that is let in")
-    add("--dialect", choices=("openapi", "sample"), default=usual.dialect, help="how answers are written")
-    add(
-        "--pay-after", metavar="SECONDS", default=argparse.SUPPRESS, help="pay every checkout by itself after this long"
-    )
-    add("--checkout-ttl", metavar="SECONDS", default=str(usual.checkout_ttl), help="until an unpaid checkout expires")
-    add("--usage-lag", metavar="SECONDS", default="0", help="how old the usage figures are")
-    add("--list-lag", metavar="SECONDS", default="0", help="until a new checkout shows in the list")
-    add("--credits-per-dollar", default=str(usual.credits_per_dollar), help="what a paid dollar buys")
-    add("--idempotency", choices=("honour", "ignore"), default=usual.idempotency, help="the Idempotency-Key header")
-    add(
-        "--charge-stored-card",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="a top-up is paid at once, without a visit to its link",
-    )
-    add(
-        "--no-stored-card",
-        dest="stored_card",
-        action="store_false",
-        default=argparse.SUPPRESS,
-        help="no payment method on file",
-    )
-    add(
-        "--price-index",
-        metavar="CREDITS",
-        default=argparse.SUPPRESS,
-        help="per indexed video, instead of the two prices below",
-    )
-    add("--price-upload", metavar="CREDITS", default="0", help="per uploaded file")
-    add("--price-speech-minute", metavar="DOLLARS", default=str(usual.price_speech_minute), help="of indexed speech")
-    add("--price-scene", metavar="DOLLARS", default=str(usual.price_scene), help="per indexed scene")
-    add(
-        "--video-length",
-        metavar="SECONDS",
-        default=argparse.SUPPRESS,
-        help="of every video; otherwise made up from its source",
-    )
+    parser.add_argument("--port", type=int, default=8765, help="port; 0 selects a free one (default: %(default)s)")
+    for name, (form, text) in _VALUES.items():
+        default = getattr(Settings, name)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar=form if isinstance(form, str) else None,
+            choices=None if isinstance(form, str) else form,
+            default=argparse.SUPPRESS,
+            help=text if default is None else f"{text} (default: {default})",
+        )
+    for name, (flag, value, text) in _SWITCHES.items():
+        parser.add_argument(flag, dest=name, action="store_const", const=value, default=argparse.SUPPRESS, help=text)
     return parser
 
 

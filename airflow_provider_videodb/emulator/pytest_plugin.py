@@ -1,7 +1,7 @@
 """
-The fixture `videodb_emulator`, for anybody's tests.
+The pytest fixture `videodb_emulator`.
 
-pytest loads this module in every run of whoever has the provider installed, so it imports pytest and nothing else.
+pytest imports this module in every test run on a machine with the provider, so it imports only pytest.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @pytest.fixture
 def videodb_emulator() -> Iterator[Emulator]:
     """
-    Give a running `airflow_provider_videodb.emulator.server.Emulator` with 3 credits, new for every test.
+    Run a new emulator with 3 credits for one test.
 
-    It is a server of its own with a port of its own, and not one server that is reset: a thread that an earlier test
-    left behind finds a closed port, instead of showing up in this test's log.
+    Every test gets a new server on a new port. A thread that an earlier test left running therefore meets a closed
+    port and cannot appear in this test's call log.
     """
     from airflow_provider_videodb.emulator.server import Emulator
 

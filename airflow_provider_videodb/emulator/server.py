@@ -1,4 +1,4 @@
-"""Running an emulator: `Emulator` in a thread of a test, `serve` in the foreground for a person."""
+"""Starts and stops an emulator, in a thread or in the foreground."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 import uvicorn
 
+from airflow_provider_videodb.emulator.account.state import EmulatorState
+from airflow_provider_videodb.emulator.control import routes as control_routes
 from airflow_provider_videodb.emulator.control.controls import Controls
+from airflow_provider_videodb.emulator.http import billing_routes, sdk_routes
 from airflow_provider_videodb.emulator.http.app import create_app
 from airflow_provider_videodb.emulator.http.connections import Connections
 from airflow_provider_videodb.emulator.http.gateway import Gateway
+from airflow_provider_videodb.emulator.pages import routes as page_routes
 from airflow_provider_videodb.emulator.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,23 +30,24 @@ LOOPBACK = "127.0.0.1"
 _START_TIMEOUT = 30
 _STOP_TIMEOUT = 5
 _TICK = 0.1
+_ROUTERS = (billing_routes.router, sdk_routes.router, control_routes.router, page_routes.router)
 
 
 class Emulator(Controls):
     """
-    A VideoDB of one's own, on a free loopback port for as long as the ``with`` block lasts.
+    A local VideoDB that runs during a ``with`` block.
 
     >>> with Emulator(credits=3, dialect="sample") as videodb:
     ...     videodb.base_url, videodb.api_key
 
-    It can be stopped and started again: the port, the account and the log stay.
+    It can be stopped and started again. It then has the same port, account and call log.
 
-    :param port: 0 takes a free port.
+    :param port: a port on 127.0.0.1. 0 selects a free one.
     :param settings: see `Settings`.
     """
 
     def __init__(self, *, port: int = 0, **settings: Unpack[SettingsArguments]) -> None:
-        super().__init__(Settings.create(settings))
+        super().__init__(EmulatorState(Settings.create(settings)))
         self._port = port
         self._thread: threading.Thread | None = None
         self._server: _Server | None = None
@@ -50,29 +55,29 @@ class Emulator(Controls):
 
     @property
     def base_url(self) -> str:
-        """Where the emulator listens, without a slash at the end."""
-        if not self.world.base_url:
-            raise RuntimeError("the emulator has not been started: use it in a with block, or call start()")
-        return self.world.base_url
+        """The address of the emulator, without a trailing slash."""
+        if not self.state.base_url:
+            raise RuntimeError("the emulator has not been started. Next step: use it in a with block, or call start()")
+        return self.state.base_url
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port on 127.0.0.1."""
         return self._port
 
     @property
     def api_key(self) -> str:
-        """The key that is let in."""
+        """The API key that the emulator accepts."""
         return self.settings.api_key
 
     @property
     def connection(self) -> dict[str, str]:
-        """The Airflow connection to this emulator, as a dict."""
+        """The Airflow connection to this emulator."""
         return connection_to(self.base_url, self.api_key)
 
     @property
     def connection_json(self) -> str:
-        """The Airflow connection as the value of an ``AIRFLOW_CONN_…`` variable."""
+        """The Airflow connection as a value for ``AIRFLOW_CONN_…``."""
         return json.dumps(self.connection)
 
     def __enter__(self) -> Self:
@@ -83,13 +88,13 @@ class Emulator(Controls):
         self.stop()
 
     def start(self) -> None:
-        """Listen, and return when calls are answered."""
+        """Start the server and return when it accepts calls."""
         if self._thread is not None:
-            raise RuntimeError("the emulator is running already")
+            raise RuntimeError("the emulator is already running. Next step: stop() it first")
         listener = listen(self._port)
         self._port = listener.getsockname()[1]
-        self.world.base_url = f"http://{LOOPBACK}:{self._port}"
-        self._server = server = _Server(self)
+        self.state.base_url = f"http://{LOOPBACK}:{self._port}"
+        self._server = server = _Server(self.state)
         self._failure = None
         self._thread = threading.Thread(target=self._run, args=(server, listener), name="videodb-emulator", daemon=True)
         self._thread.start()
@@ -98,7 +103,7 @@ class Emulator(Controls):
             raise RuntimeError("the emulator did not start") from self._failure
 
     def stop(self) -> None:
-        """Close every connection, those of held calls too, and stop listening. The account stays as it is."""
+        """Stop the server and close every connection. The account stays."""
         if self._thread is None or self._server is None:
             return
         thread, self._thread = self._thread, None
@@ -109,7 +114,7 @@ class Emulator(Controls):
 
     @contextlib.contextmanager
     def offline(self) -> Iterator[None]:
-        """Refuse connections for as long as the block lasts, as a server that is down does."""
+        """Refuse connections during the ``with`` block."""
         self.stop()
         try:
             yield
@@ -119,7 +124,7 @@ class Emulator(Controls):
     def _run(self, server: _Server, listener: socket.socket) -> None:
         try:
             server.run(sockets=[listener])
-        except BaseException as failure:  # noqa: BLE001 - SystemExit too: it is raised again where the caller waits
+        except BaseException as failure:  # noqa: BLE001 - `start` raises it, also a SystemExit
             self._failure = failure
         finally:
             listener.close()
@@ -128,23 +133,23 @@ class Emulator(Controls):
 
 def serve(settings: Settings, *, port: int, announce: Callable[[str], None]) -> None:
     """
-    Run an emulator in the foreground until it is interrupted.
+    Run an emulator in the foreground until a signal stops it.
 
-    :param announce: called with the base URL as soon as calls are answered.
+    :param announce: is called with the base URL when the server accepts calls.
     """
-    controls = Controls(settings)
+    state = EmulatorState(settings)
     with listen(port) as listener:
-        controls.world.base_url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-        server = _Server(controls, on_ready=lambda: announce(controls.world.base_url))
+        state.base_url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        server = _Server(state, on_ready=lambda: announce(state.base_url))
         server.run(sockets=[listener])
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket bound to a loopback port; raises `OSError` when the port is taken."""
-    # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms a call otherwise.
+    """Bind a loopback port, or raise `OSError` if it is taken."""
+    # asyncio disables Nagle's algorithm only if the protocol is named. Nagle's algorithm costs 40 ms a call.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # Without it the port of a stopped emulator could not be taken again for a minute.
+        # Without this option, the port of a stopped emulator stays blocked for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((LOOPBACK, port))
     except OSError:
@@ -159,21 +164,21 @@ def connection_to(base_url: str, api_key: str) -> dict[str, str]:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, told to say when it is ready and to stop at once."""
+    """A uvicorn server that reports its start and stops at once."""
 
-    def __init__(self, controls: Controls, on_ready: Callable[[], None] | None = None) -> None:
+    def __init__(self, state: EmulatorState, on_ready: Callable[[], None] | None = None) -> None:
         connections = Connections()
         super().__init__(
             uvicorn.Config(
-                Gateway(create_app(controls), controls.world, connections),
+                Gateway(create_app(state, _ROUTERS), state, connections),
                 loop="asyncio",
                 http=connections.protocol(),
                 ws="none",
                 lifespan="off",
-                # A test's logging is its own affair.
+                # uvicorn must not change the logging of the test.
                 log_config=None,
                 access_log=False,
-                # `Connections` finds a connection by its client's address: no header may change that.
+                # `Connections` identifies a connection by its client address, so no header may change the address.
                 proxy_headers=False,
                 server_header=False,
                 date_header=False,
@@ -186,15 +191,15 @@ class _Server(uvicorn.Server):
         self._wake: asyncio.Event | None = None
 
     def stop(self) -> None:
-        """Stop, from another thread."""
+        """Stop the server from another thread."""
         self.should_exit = True
-        # RuntimeError: the loop has ended by itself meanwhile.
+        # A loop that has already ended raises RuntimeError.
         with contextlib.suppress(RuntimeError):
             if self._loop is not None and self._wake is not None:
                 self._loop.call_soon_threadsafe(self._wake.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen, and say so."""
+        """Start the server and report it."""
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         await super().startup(sockets=sockets)
@@ -203,16 +208,16 @@ class _Server(uvicorn.Server):
             self._on_ready()
 
     async def main_loop(self) -> None:
-        """Run until told to stop; the tick is for a signal handler, which can only set `should_exit`."""
+        """Run until `stop`, or until a signal handler sets `should_exit`."""
         while self._wake is not None and not self.should_exit:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _TICK)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close what is open instead of waiting for it: a call may be held without end."""
+        """Close all connections at once, because a fault may hold a call."""
         for server in self.servers:
             server.close()
-        # A call whose client is gone ends by itself, however it was held.
+        # Every held call ends when its client disconnects.
         self._connections.abort_all()
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=_STOP_TIMEOUT)

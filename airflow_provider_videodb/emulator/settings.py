@@ -1,47 +1,50 @@
-"""Everything about an emulator that a caller can choose, with the check of each value."""
+"""The settings of an emulator and the check of each."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
-from airflow_provider_videodb.emulator.account.values import boolean_of, describe, lenient_decimal_of, text_of
-from airflow_provider_videodb.emulator.http.errors import InvalidValueError
+from airflow_provider_videodb.emulator.errors import InvalidValueError
+from airflow_provider_videodb.emulator.values import boolean_of, describe, lenient_decimal_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_videodb.emulator.account.values import Number
+    from airflow_provider_videodb.emulator.values import Number
 
 DEFAULT_API_KEY = "sk-emulator-not-a-secret"
 
 Dialect = Literal["openapi", "sample"]
 Idempotency = Literal["honour", "ignore"]
+OnShortage = Literal["refuse", "fail_job"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """
-    How an emulator behaves. Build one with `create` or `changed`, which check every value.
+    The behaviour of an emulator, checked by `create` and `changed`.
 
-    :param api_key: the one key that is let in.
-    :param credits: credits the account starts with.
-    :param dialect: answer by the OpenAPI part of VideoDB's reference, or by the sample code beside it.
-    :param credits_per_dollar: what a paid dollar buys.
-    :param checkout_ttl: seconds after which an unpaid checkout expires.
-    :param pay_after: seconds after which every pending checkout is paid by itself; None leaves that to a person.
-    :param usage_lag: seconds by which the usage figures are behind.
-    :param list_lag: seconds before a new checkout shows in the list.
-    :param stored_card: a payment method is on file; auto-recharge needs it.
-    :param charge_stored_card: a top-up is charged to the stored card at once, without a visit to its link.
-    :param idempotency: whether the Idempotency-Key header of a purchase is honoured or ignored.
-    :param price_upload: credits per uploaded file.
-    :param price_index: credits per indexed video, whatever its length; None charges by the two prices below.
+    :param api_key: the only key that the emulator accepts.
+    :param credits: the balance at the start, in credits.
+    :param dialect: the form of responses. ``openapi`` follows VideoDB's OpenAPI document, ``sample`` the sample code
+        in its reference. The emulator understands the requests of both.
+    :param credits_per_dollar: credits that one paid dollar adds.
+    :param checkout_ttl: seconds until an unpaid checkout expires. VideoDB documents 24 hours. The operators do not
+        believe an earlier expiry and stop with an error.
+    :param pay_after: seconds until the emulator pays a checkout itself. None leaves the payment to a person.
+    :param usage_lag: seconds until a change appears in the usage figures.
+    :param list_lag: seconds until a new checkout appears in the list.
+    :param stored_card: whether the account has a payment method. Auto-recharge needs one.
+    :param charge_stored_card: whether a top-up charges the stored card at once.
+    :param idempotency: whether purchases honour the Idempotency-Key header.
+    :param price_index: credits per indexed video. None charges `price_speech_minute`.
     :param price_speech_minute: dollars per started minute of indexed speech.
-    :param price_scene: dollars per indexed scene.
-    :param video_length: seconds every uploaded video lasts; None derives a length from its source.
+    :param index_duration: seconds that an indexing job takes.
+    :param on_shortage: what happens to an indexing job without enough credits. ``refuse`` rejects it with 402.
+        ``fail_job`` accepts it, and the job ends as failed.
     """
 
     api_key: str = DEFAULT_API_KEY
@@ -55,20 +58,19 @@ class Settings:
     stored_card: bool = True
     charge_stored_card: bool = False
     idempotency: Idempotency = "ignore"
-    price_upload: Decimal = Decimal(0)
     price_index: Decimal | None = None
-    # VideoDB's price sheet of 2024, as an example: not what VideoDB charges today.
+    # An example from VideoDB's price file of 2024. VideoDB may charge another price today.
     price_speech_minute: Decimal = Decimal("0.02")
-    price_scene: Decimal = Decimal("0.0125")
-    video_length: Decimal | None = None
+    index_duration: Decimal = Decimal(0)
+    on_shortage: OnShortage = "refuse"
 
     @classmethod
     def create(cls, values: Mapping[str, Any]) -> Settings:
-        """Return the defaults with `values` put over them; raise `InvalidValueError` naming what is wrong."""
+        """Return the defaults, overridden by checked `values`."""
         return cls().changed(values)
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
-        """Return these settings with `values` put over them; raise `InvalidValueError` naming what is wrong."""
+        """Return these settings, overridden by checked `values`."""
         unknown = sorted(set(values) - set(_CHECKS))
         if unknown:
             raise InvalidValueError(f"unknown setting {', '.join(unknown)}; known are {', '.join(_CHECKS)}")
@@ -83,7 +85,7 @@ class Settings:
 
 
 class SettingsArguments(TypedDict, total=False):
-    """The same, as keyword arguments."""
+    """`Settings` as keyword arguments, before they are checked."""
 
     api_key: str
     credits: Number
@@ -96,11 +98,10 @@ class SettingsArguments(TypedDict, total=False):
     stored_card: bool
     charge_stored_card: bool
     idempotency: Idempotency
-    price_upload: Number
     price_index: Number | None
     price_speech_minute: Number
-    price_scene: Number
-    video_length: Number | None
+    index_duration: Number
+    on_shortage: OnShortage
 
 
 def _optional(name: str, value: object) -> Decimal | None:
@@ -109,10 +110,6 @@ def _optional(name: str, value: object) -> Decimal | None:
 
 def _positive(name: str, value: object) -> Decimal:
     return lenient_decimal_of(name, value, above=0)
-
-
-def _optional_positive(name: str, value: object) -> Decimal | None:
-    return None if value is None else _positive(name, value)
 
 
 def _one_of(*choices: str) -> Callable[[str, object], str]:
@@ -126,7 +123,7 @@ def _one_of(*choices: str) -> Callable[[str, object], str]:
 
 def _key(name: str, value: object) -> str:
     text = text_of(name, value)
-    # It travels in an HTTP header.
+    # Clients send the key in a header, which allows printable ASCII only.
     if not (text.isascii() and text.isprintable() and text == text.strip()):
         raise InvalidValueError(f"{name} must be printable ASCII without surrounding spaces")
     return text
@@ -135,7 +132,7 @@ def _key(name: str, value: object) -> str:
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "api_key": _key,
     "credits": lenient_decimal_of,
-    "dialect": _one_of("openapi", "sample"),
+    "dialect": _one_of(*get_args(Dialect)),
     "credits_per_dollar": _positive,
     "checkout_ttl": _positive,
     "pay_after": _optional,
@@ -143,10 +140,9 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "list_lag": lenient_decimal_of,
     "stored_card": boolean_of,
     "charge_stored_card": boolean_of,
-    "idempotency": _one_of("honour", "ignore"),
-    "price_upload": lenient_decimal_of,
+    "idempotency": _one_of(*get_args(Idempotency)),
     "price_index": _optional,
     "price_speech_minute": lenient_decimal_of,
-    "price_scene": lenient_decimal_of,
-    "video_length": _optional_positive,
+    "index_duration": lenient_decimal_of,
+    "on_shortage": _one_of(*get_args(OnShortage)),
 }

@@ -1,4 +1,9 @@
-"""Reading what a DAG author gave, after templates are rendered: strings then stand for numbers. Pure."""
+"""
+Parses what a DAG author passed, once templates are rendered. Pure.
+
+Templates render to text, so each function accepts a number and the text that spells it. Each one takes the argument's
+name and value, and raises :class:`VideoDBConfigError` with the name, the value and the rule it breaks.
+"""
 
 from __future__ import annotations
 
@@ -13,56 +18,38 @@ from airflow_provider_videodb.exceptions import VideoDBConfigError
 if TYPE_CHECKING:
     from decimal import Decimal
 
-#: Reads one argument: takes its name and its value, raises VideoDBConfigError.
+#: Parses one argument, given its name and its value.
 Reader = Callable[[str, object], object]
 
-#: What marks a template in a text.
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
 def check_literal(read: Reader, name: str, value: object) -> None:
-    """
-    Check a templated argument while the DAG file is parsed, unless Airflow replaces its value before the task runs.
-
-    :param read: one of the functions below.
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Check a literal at parse time; templates are checked later."""
     if not _is_rendered_later(value):
         read(name, value)
 
 
 def emptied(name: str) -> VideoDBConfigError:
-    """Return the error for an argument that was given, but holds nothing."""
+    """Return the error for an argument that rendered to nothing."""
     return VideoDBConfigError(
-        f"{name} was given to the task, but it is None. Nothing was sent. Correct the template or the task that it "
-        "takes its value from. Where nothing is meant, leave the argument out."
+        f"{name} was given to the task, but it is None. Nothing was sent. Next step: correct the template or the "
+        "task that supplies it, or leave the argument out."
     )
 
 
 def parse_credits(name: str, value: object) -> Decimal:
-    """
-    Read a number of credits, zero or more.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse a number of credits, zero or more."""
     return _number(name, value, "a number of credits, zero or more", minimum=0)
 
 
 def parse_dollars(name: str, value: object) -> int:
-    """
-    Read a whole number of US dollars, one or more.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse a whole number of US dollars above zero."""
     return _whole_number(name, value, "a whole number of US dollars above zero")
 
 
 def parse_price(name: str, value: object) -> Decimal:
-    """
-    Read a number of US dollars above zero, cents and less included.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse a price in US dollars above zero, fractions included."""
     rule = "a number of US dollars above zero"
     price = _number(name, value, rule, minimum=0)
     if not price:
@@ -71,37 +58,25 @@ def parse_price(name: str, value: object) -> Decimal:
 
 
 def parse_settings(name: str, value: object) -> Mapping[str, Any]:
-    """
-    Read from what an ``AutoRechargeOperator`` returned the settings that it found.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse the previous settings from an ``AutoRechargeOperator``'s result."""
     before = value.get("before") if isinstance(value, Mapping) else None
     if not isinstance(before, Mapping) or not {"enabled", "threshold", "amount"} <= before.keys():
-        raise _broken(name, value, "what an AutoRechargeOperator returned, such as `restore=that_task.output`")
-    parse_flag(f"{name}: enabled", before["enabled"])
+        raise _broken(name, value, "the result of an AutoRechargeOperator, as in `restore=that_task.output`")
+    settings: dict[str, Any] = {"enabled": parse_flag(f"{name}: enabled", before["enabled"])}
     for figure in ("threshold", "amount"):
-        # An account that never had figures has none to bring back.
-        if before[figure] is not None:
-            parse_credits(f"{name}: {figure}", before[figure])
-    return before
+        # An account that was never configured has no figures.
+        is_missing = before[figure] is None
+        settings[figure] = None if is_missing else parse_credits(f"{name}: {figure}", before[figure])
+    return settings
 
 
 def parse_count(name: str, value: object) -> int:
-    """
-    Read a whole number, one or more.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse a whole number above zero."""
     return _whole_number(name, value, "a whole number above zero")
 
 
 def parse_seconds(name: str, value: object) -> float:
-    """
-    Read a duration above zero, given as a ``timedelta`` or as a number of seconds.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse a ``timedelta`` or a number of seconds, above zero."""
     rule = "a timedelta or a number of seconds, above zero"
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(_number(name, value, rule, minimum=0))
     if seconds <= 0:
@@ -110,53 +85,39 @@ def parse_seconds(name: str, value: object) -> float:
 
 
 def parse_url(name: str, value: object) -> str:
-    """
-    Read the address of a web page.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse the address of a web page."""
     if not isinstance(value, str) or not is_web_address(value):
         raise _broken(name, value, "the address of a web page, beginning with https:// or http://")
     return value
 
 
-def in_words(duration: timedelta | float) -> str:
-    """Return a duration as a person reads it: with its unit."""
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
-    return str(timedelta(seconds=seconds)) if seconds >= 60 else f"{seconds:g} s"
-
-
 def parse_text(name: str, value: object) -> str:
-    """
-    Read a word.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse text that is not blank."""
     if not isinstance(value, str) or not value.strip():
-        raise _broken(name, value, "a text that is not empty")
+        raise _broken(name, value, "text that is not empty")
     return value
 
 
 def parse_list(name: str, value: object) -> Sequence[Any]:
-    """
-    Read a list of what Airflow calls, such as notifiers.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse a list of callables, such as notifiers."""
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(callable, value)):
         raise _broken(name, value, "a list of notifiers")
     return value
 
 
 def parse_flag(name: str, value: object) -> bool:
-    """
-    Read a yes or no. Words are not guessed at: ``"False"`` is a true value in Python.
-
-    :raises VideoDBConfigError: naming the argument, its value and the rule.
-    """
+    """Parse a bool; text is refused, because ``"False"`` is truthy."""
     if not isinstance(value, bool):
         raise _broken(name, value, "True or False")
     return value
+
+
+def in_words(seconds: float) -> str:
+    """Write a duration with its units, such as ``1 h 30 min``."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    parts = [f"{value:g} {unit}" for value, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if value]
+    return " ".join(parts) or "0 s"
 
 
 def _is_rendered_later(value: object) -> bool:
@@ -166,7 +127,7 @@ def _is_rendered_later(value: object) -> bool:
         return any(map(_is_rendered_later, value.values()))
     if isinstance(value, list | tuple | set):
         return any(map(_is_rendered_later, value))
-    # An XComArg and its like have `resolve`; Airflow calls a function, and renders what has template fields.
+    # An XComArg and its kin have `resolve`. Airflow calls functions, and renders objects that have template fields.
     return callable(value) or hasattr(value, "resolve") or hasattr(value, "template_fields")
 
 
@@ -189,6 +150,6 @@ def _whole_number(name: str, value: object, rule: str) -> int:
 
 def _broken(name: str, value: object, rule: str) -> VideoDBConfigError:
     return VideoDBConfigError(
-        f"{name} is {str(value)[:200]!r}; it must be {rule}. Nothing was sent. Correct the task's argument, "
+        f"{name} is {str(value)[:200]!r}; it must be {rule}. Nothing was sent. Next step: correct the argument, "
         "or the template that renders it."
     )

@@ -1,4 +1,4 @@
-"""The client that keeps the spending limits of a connection, for whoever buys without an operator."""
+"""Buys within the spending limits of a connection, without an operator."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBAPIError, VideoDBLimitExceededError
 from airflow_provider_videodb.hooks.arguments import parse_dollars
-from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, DATE_STEP, SETTLING_TIME
+from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, DATE_STEP, LIST_LAG, describe_checkout
 from airflow_provider_videodb.purchases.rules.limits import (
-    BETWEEN_LOOKS,
-    LISTED_WITHIN,
+    LIST_POLL_INTERVAL,
+    MAX_LIST_LAG,
     check_before_sharing_link,
     check_limits,
     check_per_purchase_limits,
@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
 
 class LimitedBillingClient(BillingClient):
     """
-    VideoDB's billing API, within the limits of a connection.
+    Calls VideoDB's billing API within the limits of a connection.
 
-    Under a monthly limit, a purchase takes some seconds longer: once the checkout is made, its link is handed out
-    when the list shows what was made at the same time, and only if the limit still holds.
+    Under a monthly limit a purchase takes some seconds longer. After the checkout is made, the client waits until the
+    list shows what others made at the same time. It returns the link only if the limit still holds.
 
     :param settings: the connection.
-    :param max_retries: how many times a failed GET is tried again.
+    :param max_retries: how often a failed GET is retried.
     """
 
     def __init__(self, settings: ConnectionSettings, *, max_retries: int) -> None:
@@ -58,9 +58,10 @@ class LimitedBillingClient(BillingClient):
         before_send: Callable[[], None] | None = None,
     ) -> Checkout:
         """
-        Ask for a checkout over ``amount`` whole US dollars, within the limits.
+        Ask for a checkout within the limits.
 
-        :raises VideoDBLimitExceededError: if a limit would be, or was, broken. No link was handed out.
+        :param amount: whole US dollars.
+        :raises VideoDBLimitExceededError: if a limit would be broken, or was. No link is returned.
         """
         amount = parse_dollars("amount", amount)
         ask = partial(
@@ -84,9 +85,11 @@ class LimitedBillingClient(BillingClient):
         idempotency_key: str | None = None,
     ) -> Checkout:
         """
-        Ask for a checkout of a payment or of a subscription; what has an ``amount`` keeps the limits.
+        Ask for a checkout of a payment or a subscription.
 
-        :raises VideoDBLimitExceededError: if a limit would be, or was, broken. No link was handed out.
+        The limits apply to a checkout with an amount, in whole US dollars.
+
+        :raises VideoDBLimitExceededError: if a limit would be broken, or was. No link is returned.
         """
         if amount is not None or mode == "payment":
             amount = parse_dollars("amount", amount)
@@ -111,12 +114,13 @@ class LimitedBillingClient(BillingClient):
         checkout = ask()
         made = _Made(checkout=checkout, amount=amount, asked_at=asked_at, there_before=set(by_id(there_before)))
         try:
-            found, checkouts = self._look_for(made)
+            found, checkouts = self._wait_until_listed(made)
         except VideoDBAPIError as err:
-            raise VideoDBLimitExceededError(made.withheld(f"VideoDB's list could not be read: {err}")) from err
-        # What the list has forgotten since may still be paid.
-        shown = by_id(checkouts)
-        forgotten = [entry for entry in there_before if entry.id not in shown]
+            cause = "no response" if err.status is None else f"HTTP {err.status}"
+            raise VideoDBLimitExceededError(made.withheld(f"VideoDB's list could not be read ({cause}). ")) from err
+        # A checkout that the list no longer shows may still be paid.
+        listed = by_id(checkouts)
+        forgotten = [entry for entry in there_before if entry.id not in listed]
         check_before_sharing_link(
             amount,
             self._limits,
@@ -127,32 +131,29 @@ class LimitedBillingClient(BillingClient):
         )
         return found
 
-    def _look_for(self, made: _Made) -> tuple[Checkout, Sequence[Checkout]]:
-        """Return the checkout with its id, and a list that shows it and whatever is earlier."""
-        # As long as the operators wait. The wall clock may be set meanwhile, so it has no say in how long this takes.
-        settles_in = SETTLING_TIME + DATE_STEP
-        give_up = time.monotonic() + LISTED_WITHIN.total_seconds()
-        log.info(
-            "Looking at the list of checkouts in %.1f s, before the link is handed out.", settles_in.total_seconds()
-        )
-        time.sleep(settles_in.total_seconds())
+    def _wait_until_listed(self, made: _Made) -> tuple[Checkout, Sequence[Checkout]]:
+        """Return the checkout with its id, and a list that shows every earlier one."""
+        # The operators wait as long. Somebody may set the wall clock, so the monotonic one counts.
+        lag = (LIST_LAG + DATE_STEP).total_seconds()
+        give_up = time.monotonic() + MAX_LIST_LAG.total_seconds()
+        log.info("Reading VideoDB's list in %.1f s, before the link is returned.", lag)
+        time.sleep(lag)
         while True:
             checkouts = self.list_checkouts()
             possible = made.among(checkouts)
             if len(possible) == 1:
                 return made.known_as(possible[0]), checkouts
             if len(possible) > 1:
-                raise VideoDBLimitExceededError(
-                    made.withheld(f"Which of {', '.join(str(one.id) for one in possible)} it is cannot be told.")
-                )
+                named = "\n".join(describe_checkout(one) for one in possible)
+                raise VideoDBLimitExceededError(made.withheld(f"It may be each of these:\n{named}\n"))
             if time.monotonic() >= give_up:
-                raise VideoDBLimitExceededError(made.withheld("VideoDB's list does not show it."))
-            time.sleep(BETWEEN_LOOKS.total_seconds())
+                raise VideoDBLimitExceededError(made.withheld("VideoDB's list does not show it. "))
+            time.sleep(LIST_POLL_INTERVAL.total_seconds())
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """A checkout that was just made, and how to know it in the list."""
+    """Finds a checkout that was just made in the list."""
 
     checkout: Checkout
     amount: int
@@ -160,7 +161,7 @@ class _Made:
     there_before: Collection[str]
 
     def among(self, checkouts: Sequence[Checkout]) -> list[Checkout]:
-        """Return the entry of the list, or those it may be: VideoDB's answer may be a link without an id."""
+        """Return the entries that it may be. A response may carry a link without an id."""
         if self.checkout.id is not None:
             return [entry for entry in checkouts if entry.id == self.checkout.id]
         earliest, latest = self.asked_at - CLOCK_SKEW - DATE_STEP, datetime.now(UTC) + CLOCK_SKEW
@@ -180,10 +181,10 @@ class _Made:
         return replace(self.checkout, id=entry.id, id_source=entry.id_source)
 
     def withheld(self, why: str) -> str:
-        """Say why the link is withheld, and what that means."""
-        name = "A checkout" if self.checkout.id is None else f"Checkout {self.checkout.id}"
+        """Return the error for a link that is withheld; ``why`` ends with a space or a new line."""
+        name = "A new checkout" if self.checkout.id is None else f"Checkout {self.checkout.id}"
         return (
-            f"{name} over {self.amount} USD was made, but monthly_topup_limit could not be checked again, so its link "
-            f"is withheld: it stays unpaid and expires by itself. {why} If the VideoDB account charges a stored card, "
-            "it may have been charged. Next step: look for it in VideoDB's console, then buy again."
+            f"{name} over {self.amount} USD was made, but monthly_topup_limit could not be checked again. {why}Its "
+            "link is withheld. Nobody can pay it, and it expires after 24 hours. An account with a stored card may "
+            "have been charged. Next step: look for the checkout in VideoDB's console, then buy again."
         )

@@ -1,8 +1,8 @@
 """
-What an AutoRechargeOperator found, kept in an Airflow Variable until it has been brought back.
+Keeps the settings that an ``AutoRechargeOperator`` found, until they are restored.
 
-A task's state store cannot be read by the task that brings the settings back, and an XCom is deleted when Airflow
-starts the next try. A Variable outlives a retry and a clear, and every task of the DAG run can read it.
+The note is an Airflow Variable. The task that restores cannot read the state store of another task, and Airflow deletes
+an XCom when the next try starts. A Variable outlives a retry and a clear, and every task of the DAG run can read it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import AutoRecharge
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBResponseError
-from airflow_provider_videodb.purchases.variables import delete_variable, read_variable, variable_key, write_variable
+from airflow_provider_videodb.purchases.variables import read_variable, variable_key, write_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +26,9 @@ class RechargeNote:
     """
     What one task instance is about to change.
 
-    :param videodb_conn_id: the connection whose account it changes.
-    :param before: the settings before its first write in this DAG run.
-    :param after: the settings that it asks VideoDB for.
+    :param videodb_conn_id: the connection of the account.
+    :param before: the settings before the first write in this DAG run.
+    :param after: the settings that the task asks VideoDB for.
     """
 
     videodb_conn_id: str
@@ -37,16 +37,16 @@ class RechargeNote:
 
 
 def note_key(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
-    """Return the name of the Variable of a task instance."""
+    """Return the name of a task instance's Variable."""
     return variable_key("videodb_auto_recharge", dag_id, run_id, task_id, str(-1 if map_index is None else map_index))
 
 
 def load_note(key: str) -> RechargeNote | None:
     """
-    Return what is kept, ``None`` if nothing is.
+    Read a note; ``None`` if there is none.
 
-    :raises VideoDBRecordUnreadableError: if Airflow could not tell.
-    :raises VideoDBConfigError: if somebody changed the Variable into something else.
+    :raises VideoDBRecordUnreadableError: if Airflow cannot read its Variables.
+    :raises VideoDBConfigError: if the Variable was overwritten with something else.
     """
     text = read_variable(key)
     if text is None:
@@ -60,8 +60,9 @@ def load_note(key: str) -> RechargeNote | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError, VideoDBResponseError):
         raise VideoDBConfigError(
-            f"The Airflow Variable {key!r} does not hold what an AutoRechargeOperator wrote there. Automatic recharge "
-            "may still be on. Nothing was sent. Set it in VideoDB's console, delete the Variable, then clear this task."
+            f"Airflow Variable {key!r} was overwritten, so the settings of an AutoRechargeOperator are lost. Automatic "
+            "recharge may still be on. Nothing was sent. Next step: set automatic recharge in VideoDB's console, "
+            "delete the Variable, then clear this task."
         ) from None
 
 
@@ -69,9 +70,10 @@ def load_note_of_pair(
     dag_id: str, run_id: str, setup_task_id: str, map_index: int | None
 ) -> tuple[str, RechargeNote | None]:
     """
-    Return the key and the note of the setup whose settings a task brings back, as :func:`load_note` does.
+    Read the note of the setup task; return its key as well.
 
-    :param map_index: of the task that brings back. The setup has the same one in a mapped task group, and none outside.
+    :param map_index: of the task that restores. In a mapped task group, the setup task has the same index. Otherwise it
+        has none.
     """
     key = note_key(dag_id, run_id, setup_task_id, map_index)
     note = load_note(key)
@@ -82,7 +84,7 @@ def load_note_of_pair(
 
 
 def save_note(key: str, note: RechargeNote) -> None:
-    """Keep the note; when this returns, it is kept."""
+    """Write a note; once this returns, Airflow has it."""
     kept: dict[str, Any] = {
         "format": _FORMAT,
         "videodb_conn_id": note.videodb_conn_id,
@@ -92,26 +94,16 @@ def save_note(key: str, note: RechargeNote) -> None:
     write_variable(key, json.dumps(kept))
 
 
-def delete_note(key: str) -> None:
-    """Keep the note no longer."""
-    delete_variable(key)
-
-
-def in_words(settings: AutoRecharge) -> str:
-    """Return settings as a person reads them: ``on (threshold 20, amount 100)``."""
+def describe_settings(settings: AutoRecharge) -> str:
+    """Describe settings: ``on (threshold 20, amount 100 credits)``."""
     state = "on" if settings.enabled else "off"
     if settings.threshold is None or settings.amount is None:
         return state
-    return f"{state} (threshold {settings.threshold}, amount {settings.amount})"
-
-
-def found_in_words(note: RechargeNote) -> str:
-    """Return what was found before the first write of the DAG run, as a person reads it."""
-    return f"This DAG run found it {in_words(note.before)}."
+    return f"{state} (threshold {settings.threshold}, amount {settings.amount} credits)"
 
 
 def _as_texts(settings: AutoRecharge) -> Mapping[str, Any]:
-    """Return the settings with figures as texts: a JSON number would round the longest ones."""
+    """Return the JSON form with figures as text, because JSON numbers round long ones."""
     figures = {"threshold": settings.threshold, "amount": settings.amount}
     return {"enabled": settings.enabled} | {
         name: None if figure is None else str(figure) for name, figure in figures.items()

@@ -1,9 +1,9 @@
 """
-Which task a checkout belongs to.
+Records which task a checkout belongs to.
 
-VideoDB's API carries no reference of ours, so every task that learns the id of its checkout writes it down in an
-Airflow Variable, where the other tasks of this Airflow can see it: one Variable a checkout, so that no two writers
-share one.
+VideoDB's API carries no reference of ours. So every task that learns the id of its checkout writes a *claim* into an
+Airflow Variable, where the other tasks of this Airflow see it. Each checkout has its own Variable, so that two tasks
+never write the same one by accident.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordUnreadableError,
 )
 from airflow_provider_videodb.purchases.clock import Clock, age_from_now
-from airflow_provider_videodb.purchases.variables import read_variable, variable_key, write_variable
+from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW, read_variable, variable_key, write_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,36 +28,37 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds within which two tasks that take the same checkout notice each other.
-_CLAIM_SETTLING = 2.0
-#: Seconds after which a look that found no claim is too old to claim on: it must be less than they wait.
-_MAX_LOOK_AGE = 1.5
-#: How often one claim looks when the looks grow too old.
-_MOST_STALE_LOOKS = 3
+#: Two tasks that claim the same checkout notice each other within these seconds.
+_CLAIM_RACE = 2.0
+#: A claim is not written on a read that is older, in seconds. It must be less than the time above.
+_MAX_READ_AGE = 1.5
+#: One claim reads this often before it gives up because the reads are too old.
+_MAX_STALE_READS = 3
 
 
 class Claims(Protocol):
-    """Tells the tasks of one Airflow whose checkout is whose."""
+    """Tells the tasks of one Airflow which checkout is whose."""
 
     def owner(self, checkout_id: str) -> str | None:
         """Return who claimed a checkout."""
         ...
 
     def claim(self, checkout_id: str, owner: str) -> bool:
-        """Claim the checkout that VideoDB's answer named; ``False`` if it is somebody else's."""
+        """Claim the checkout that a response named; ``False`` if another task has it."""
         ...
 
-    def take(self, checkout_id: str, owner: str) -> bool:
-        """Claim a checkout that was found in the list; ``False`` if it is, or becomes, somebody else's."""
+    def claim_from_list(self, checkout_id: str, owner: str) -> bool:
+        """Claim a listed checkout; ``False`` if another task has it or gets it now."""
         ...
 
 
 class VariableClaims:
     """
-    Claims in Airflow Variables, whichever connection leads to the account: ids of checkouts are unique.
+    Keeps claims in Airflow Variables.
 
-    :meth:`owner` and what begins with it raise ``VideoDBRecordUnreadableError`` if Airflow cannot tell, and
-    ``VideoDBRecordNotKeptError`` if it does not keep a claim, or if the worker stood still before it could be sent.
+    Ids of checkouts are unique, so claims do not depend on the connection. All methods raise
+    ``VideoDBRecordUnreadableError`` if Airflow does not say who owns a checkout. They raise
+    ``VideoDBRecordNotKeptError`` if Airflow does not keep a claim or the worker froze before it could write one.
     """
 
     def __init__(self, *, clock: Clock | None = None) -> None:
@@ -68,42 +69,41 @@ class VariableClaims:
         return read_variable(claim_variable(checkout_id))
 
     def claim(self, checkout_id: str, owner: str) -> bool:
-        """Claim the checkout that VideoDB's answer named; ``False`` if it is somebody else's."""
-        for _ in range(_MOST_STALE_LOOKS):
+        """Claim the checkout that a response named; ``False`` if another task has it."""
+        for _ in range(_MAX_STALE_READS):
             age = age_from_now(self._clock)
             claimed_by = self.owner(checkout_id)
             if claimed_by is not None:
                 return claimed_by == owner
-            # Later than that, another task may have claimed it and not seen this one's claim.
-            if age() <= _MAX_LOOK_AGE:
+            # After that time another task may have claimed it, and would not see this claim.
+            if age() <= _MAX_READ_AGE:
                 write_variable(claim_variable(checkout_id), owner)
                 return True
         raise VideoDBRecordNotKeptError(
-            f"Airflow took longer than {_MAX_LOOK_AGE:g} s to say that nobody has claimed checkout {checkout_id}, or "
-            "the worker stood still, so another task may have claimed it. Nothing more was bought. Check Airflow's API "
-            "server and its database, then retry the task."
+            f"Airflow took longer than {_MAX_READ_AGE:g} s to say that nobody has claimed checkout {checkout_id}, or "
+            f"the worker froze. So another task may have claimed it. Nothing more was bought. {CHECK_AIRFLOW}"
         )
 
-    def take(self, checkout_id: str, owner: str) -> bool:
-        """Claim a checkout that was found in the list; ``False`` if it is, or becomes, somebody else's."""
+    def claim_from_list(self, checkout_id: str, owner: str) -> bool:
+        """Claim a listed checkout; ``False`` if another task has it or gets it now."""
         if not self.claim(checkout_id, owner):
             return False
-        # Variables know no compare-and-set: of two that take the same one, the last to write has it.
-        time.sleep(_CLAIM_SETTLING)
+        # Variables have no compare-and-set. If two tasks claim at once, the later write wins.
+        time.sleep(_CLAIM_RACE)
         last = self.owner(checkout_id)
         if last is None:
             raise VideoDBRecordUnreadableError(
-                f"Airflow does not show the Variable {claim_variable(checkout_id)!r} that this task has just written, "
-                "so whose checkout it is cannot be told. Nothing more was bought. Retry the task."
+                f"Airflow does not show the Variable {claim_variable(checkout_id)!r} that this task just wrote. So it "
+                f"is unknown whose checkout {checkout_id} is. Nothing more was bought. {CHECK_AIRFLOW}"
             )
         return last == owner
 
 
 class TaskClaims:
     """
-    Whose the checkouts of one task's purchase are.
+    Claims the checkouts of one task's purchase.
 
-    :param identity: what names the task instance through all its tries.
+    :param identity: what names the task instance in all its tries.
     """
 
     def __init__(self, claims: Claims, identity: tuple[str, ...]) -> None:
@@ -111,7 +111,7 @@ class TaskClaims:
         self._owner = "/".join(identity)
 
     def of_others(self, checkouts: Iterable[Checkout]) -> list[str]:
-        """Return which of these other tasks have claimed."""
+        """Return the ids that other tasks have claimed."""
         return [
             checkout.id
             for checkout in checkouts
@@ -120,58 +120,58 @@ class TaskClaims:
 
     def claim(self, purchase: Purchase) -> None:
         """
-        Tell the other tasks whose checkout this purchase's is.
+        Claim the checkout of a purchase.
 
-        :raises VideoDBPurchaseUnknownError: if another task has taken it.
+        :raises VideoDBPurchaseUnknownError: if another task has it.
         """
-        if purchase.checkout_id is not None and not self._take(purchase, purchase.checkout_id):
-            raise _taken(purchase)
+        if purchase.checkout_id is not None and not self._claim_one(purchase, purchase.checkout_id):
+            raise _claimed_by_another(purchase)
 
     def claim_paid(self, purchase: Purchase) -> None:
         """
-        Claim what a person says was paid for this purchase.
+        Claim what a person named as paid for a purchase.
 
-        :raises VideoDBPurchaseUnknownError: if another task has taken it.
+        :raises VideoDBPurchaseUnknownError: if another task has it.
         """
-        if not all(self._take(purchase, checkout_id) for checkout_id in purchase.paid):
-            raise _taken(purchase)
+        if not all(self._claim_one(purchase, checkout_id) for checkout_id in purchase.paid):
+            raise _claimed_by_another(purchase)
 
-    def without_others(self, purchase: Purchase) -> Purchase:
+    def confirm_paid(self, purchase: Purchase) -> Purchase:
         """
-        Claim what was paid, and return the purchase without what turns out to be another task's.
+        Claim what was paid, and remove what other tasks own.
 
-        :raises VideoDBPurchaseUnknownError: if another task has taken what VideoDB's answer named.
+        :raises VideoDBPurchaseUnknownError: if another task has the checkout that a response named.
         """
         claimed, others = False, []
         for checkout_id in purchase.paid:
             if claimed:
-                # Reported, but left to whoever has lost its answer and finds it.
+                # The task reports a second payment. The task that sent its POST without a response may claim it.
                 ours = self._claims.owner(checkout_id) in (None, self._owner)
             else:
-                ours = claimed = self._take(purchase, checkout_id)
+                ours = claimed = self._claim_one(purchase, checkout_id)
             if not ours:
                 others.append(checkout_id)
         if any(purchase.is_confirmed_id(checkout_id) for checkout_id in others):
-            raise _taken(purchase)
+            raise _claimed_by_another(purchase)
         if others:
-            log.warning("Checkouts %s were paid, but they are another task's.", ", ".join(others))
+            log.warning("These paid checkouts belong to other tasks: %s.", ", ".join(others))
         return purchase.without(others)
 
-    def _take(self, purchase: Purchase, checkout_id: str) -> bool:
-        """Claim a checkout; ``False`` if another task has it."""
-        # What VideoDB's answer named needs no waiting for others that may take it: nobody can before it is paid.
+    def _claim_one(self, purchase: Purchase, checkout_id: str) -> bool:
+        # Nobody else takes a checkout that a response named until it is paid, because nobody else knows its id.
         if purchase.is_confirmed_id(checkout_id) and (purchase.link_shared or not purchase.paid):
             return self._claims.claim(checkout_id, self._owner)
-        return self._claims.take(checkout_id, self._owner)
-
-
-def _taken(purchase: Purchase) -> VideoDBPurchaseUnknownError:
-    return VideoDBPurchaseUnknownError(
-        f"Checkout {purchase.checkout_id} over {purchase.price} was taken for its own by another task, so which "
-        "of the two it belongs to cannot be told. Nothing more was bought. Start a new DAG run to buy again."
-    )
+        return self._claims.claim_from_list(checkout_id, self._owner)
 
 
 def claim_variable(checkout_id: str) -> str:
-    """Return the name of the Variable that says whose checkout it is."""
+    """Return the name of the Variable that holds a claim."""
     return variable_key("videodb_checkout", checkout_id)
+
+
+def _claimed_by_another(purchase: Purchase) -> VideoDBPurchaseUnknownError:
+    return VideoDBPurchaseUnknownError(
+        f"Another task has claimed checkout {purchase.checkout_id} over {purchase.price}, so it is unknown which task "
+        "it belongs to. Nothing more was bought. Next step: look for it in VideoDB's console, then start a new DAG run "
+        "to buy again."
+    )

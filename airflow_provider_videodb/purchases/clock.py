@@ -1,4 +1,4 @@
-"""The time that passes while a try buys."""
+"""Measures the time that passes during a purchase."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """The time, and the passing of it."""
+    """Tells the time and lets it pass."""
 
     def now(self) -> datetime:
-        """Return the time of this machine."""
+        """Return the wall time of this machine in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
@@ -33,27 +33,31 @@ class Clock:
 
 
 class TryClock:
-    """What one try has seen over time, by a clock that nobody can set back."""
+    """
+    Times what one try sees, with the monotonic clock.
+
+    :param in_flight: seconds that a POST of an earlier try may still take.
+    """
 
     def __init__(self, clock: Clock, *, in_flight: float) -> None:
         self._clock = clock
-        # The clocks of two workers tell different times, so the whole time that a POST may take begins anew here.
+        # The wall clocks of two workers differ. So the POST gets its whole time again.
         self._quiet_from = clock.monotonic() + in_flight
-        #: What looks have shown of what the POSTs may have made, by id.
+        #: The candidates that polls have listed, by id.
         self.seen: dict[str, Checkout] = {}
-        #: Which checkout is called expired, and since when.
+        #: The checkout that VideoDB calls expired, and since when.
         self._expired: tuple[str | None, float] | None = None
 
     def note_end_of_post(self) -> None:
-        """Note that the POST of this try has ended one way or the other."""
+        """Note that this try's POST has ended one way or the other."""
         self._quiet_from = self._clock.monotonic()
 
     def quiet_for(self, now: float) -> timedelta:
-        """Return for how long no POST of this task can have been under way."""
+        """Return how long no POST of this task can have been in flight."""
         return timedelta(seconds=now - self._quiet_from)
 
     def expired_for(self, purchase: Purchase | None, checkouts: list[Checkout], now: float) -> timedelta | None:
-        """Return for how long this try has seen VideoDB call the purchase's checkout expired."""
+        """Return how long this try has seen VideoDB call the checkout expired."""
         if purchase is None or status_of(purchase, by_id(checkouts)) != CheckoutStatus.EXPIRED:
             self._expired = None
             return None
@@ -63,6 +67,10 @@ class TryClock:
 
 
 def age_from_now(clock: Clock) -> Callable[[], float]:
-    """Return what tells the seconds since now: a machine that slept shows in one of the two clocks at least."""
+    """
+    Return a function that tells the seconds since now.
+
+    A machine that slept shows it in one of its two clocks at least, so the larger difference counts.
+    """
     wall, monotonic = clock.now(), clock.monotonic()
     return lambda: max(abs((clock.now() - wall).total_seconds()), clock.monotonic() - monotonic)

@@ -1,32 +1,28 @@
-"""The record of one task instance's purchase, which no try of the task overwrites unread."""
+"""Keeps the record of one task instance's purchase."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_videodb.exceptions import (
-    VideoDBPurchaseUnknownError,
-    VideoDBRecordNotKeptError,
-    VideoDBRecordUnreadableError,
-)
+from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError, VideoDBRecordUnreadableError
 from airflow_provider_videodb.purchases.clock import Clock, age_from_now
-from airflow_provider_videodb.purchases.current_try import MAX_ANSWER_AGE
+from airflow_provider_videodb.purchases.current_try import MAX_RESPONSE_AGE
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
-from airflow_provider_videodb.purchases.rules.resolution import answer_variable
-from airflow_provider_videodb.purchases.variables import delete_variable, read_variable
+from airflow_provider_videodb.purchases.rules.record_format import FORMAT, unreadable_record
+from airflow_provider_videodb.purchases.rules.resolution import resolution_variable
+from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW, delete_variable, read_variable
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.stores import Store
 
 _PURCHASE = "videodb_purchase"
-_FORMAT = 1
-#: How often one write looks at the record when the looks grow too old.
-_MOST_STALE_LOOKS = 3
+#: One write reads the record this often before it gives up because the reads are too old.
+_MAX_STALE_READS = 3
 
 
 class Try(Protocol):
-    """The try of a task; :class:`~airflow_provider_videodb.purchases.current_try.CurrentTry` is Airflow's."""
+    """The try of a task, as :class:`~airflow_provider_videodb.purchases.current_try.CurrentTry` is."""
 
     @property
     def id(self) -> str:
@@ -34,16 +30,16 @@ class Try(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise if this try is not the newest, or is to do nothing more."""
+        """Raise if this try is not the newest or should do nothing more."""
         ...
 
 
 class Journal:
     """
-    Keeps the record of one task instance's purchase.
+    Reads and writes the record of one task instance's purchase.
 
-    The record names the try that wrote it. A try that finds another one's writing where its own was is not the newest,
-    or is not alone: it writes nothing.
+    The record names the try that wrote it last. A try that finds the name of another one writes nothing, because it is
+    not the newest try or not the only one.
     """
 
     def __init__(self, store: Store, current_try: Try, *, clock: Clock | None = None) -> None:
@@ -54,12 +50,15 @@ class Journal:
 
     def load(self) -> Purchase | None:
         """
-        Return what is recorded, ``None`` if nothing is, and take the record over from the try before.
+        Return the record and take it over from an earlier try; ``None`` if there is none.
 
-        :raises VideoDBPurchaseUnknownError: if what is recorded is not a purchase.
+        Later calls return what this try has read or written last, and ask Airflow nothing.
+
+        :raises VideoDBPurchaseUnknownError: if the record cannot be read.
         :raises VideoDBTryOverError: if a newer try has taken it over.
         """
-        self._known = self._store.get(_PURCHASE)
+        if self._known is None:
+            self._known = self._store.get(_PURCHASE)
         if self._known is None:
             return None
         purchase = _purchase_of(self._known)
@@ -70,15 +69,15 @@ class Journal:
 
     def save(self, purchase: Purchase) -> None:
         """
-        Record ``purchase`` in place of what is there, unless it is there; when this returns, it is kept.
+        Replace the record, unless it is the same. Airflow has confirmed the write when this returns.
 
-        Of what is paid only a receipt is kept. It stays, so that a cleared task does not depend on VideoDB's list.
+        Only a receipt of a paid purchase is kept. It stays, so that a cleared task does not depend on VideoDB's list.
 
         :raises VideoDBTryOverError: if a newer try has written the record.
         :raises VideoDBRecordUnreadableError: if an older one has.
-        :raises VideoDBRecordNotKeptError: if Airflow did not keep it, or the worker stood still meanwhile.
+        :raises VideoDBRecordNotKeptError: if Airflow does not confirm the write, or the worker froze before it.
         """
-        kept = _kept(purchase)
+        kept = purchase.receipt() if purchase.paid else purchase
         if self._known is not None and self._known["purchase"] == kept.to_dict():
             self.check_unchanged()
         else:
@@ -86,61 +85,55 @@ class Journal:
 
     def check_unchanged(self) -> None:
         """
-        Read the record again and refuse to go on if it is not what this try knows.
+        Read the record again and compare it with what this try knows.
 
         :raises VideoDBTryOverError: if a newer try has written the record.
-        :raises VideoDBRecordUnreadableError: if an older one has, so that this one must begin again from what it wrote.
+        :raises VideoDBRecordUnreadableError: if an older one has, so that this try must start again from there.
         """
         if self._store.get(_PURCHASE) == self._known:
             return
         self._try.check()
         raise VideoDBRecordUnreadableError(
-            "The record of this purchase was changed under this try, by an older try that was thought dead or by a "
-            "person. Nothing more was bought. Retry the task: it goes on from what is recorded now."
+            "The record of this purchase changed during this try. An older try that Airflow believed dead may have "
+            "written it, or a person. Nothing more was bought. Next step: retry the task, which continues from the "
+            "record as it is now."
         )
 
-    def answer(self, purchase: Purchase) -> str | None:
+    def resolution(self, purchase: Purchase) -> str | None:
         """
-        Return what a person answered where the outcome of ``purchase`` could not be told.
+        Return a person's resolution of an unknown outcome, ``None`` if there is none.
 
-        The answer is an Airflow Variable: the UI and the command line both write those.
+        It is an Airflow Variable, because people can write one in the UI and on the command line.
         """
-        answer = read_variable(answer_variable(purchase))
-        return None if answer is None else answer.strip()
+        resolution = read_variable(resolution_variable(purchase))
+        return None if resolution is None else resolution.strip()
 
-    def forget_answer(self, purchase: Purchase) -> None:
-        """Remove an answer that was acted upon."""
-        delete_variable(answer_variable(purchase))
+    def delete_resolution(self, purchase: Purchase) -> None:
+        """Delete a resolution that was applied."""
+        delete_variable(resolution_variable(purchase))
 
     def _replace(self, purchase: Purchase) -> None:
-        """Write on a look at the record that is seconds old at most: Variables know no compare-and-set."""
-        for _ in range(_MOST_STALE_LOOKS):
+        """Write on a read that is seconds old at most, because Variables have no compare-and-set."""
+        for _ in range(_MAX_STALE_READS):
             age = age_from_now(self._clock)
             self.check_unchanged()
-            if age() <= MAX_ANSWER_AGE:
+            if age() <= MAX_RESPONSE_AGE:
                 self._write(purchase)
                 return
         raise VideoDBRecordNotKeptError(
-            f"Airflow took longer than {MAX_ANSWER_AGE:g} s to show what is recorded of this purchase, or the worker "
-            "stood still, so another try of the task may have written it. Nothing was written or bought. Check "
-            "Airflow's API server and its database, then retry the task."
+            f"Airflow took longer than {MAX_RESPONSE_AGE:g} s to show the record of this purchase, or the worker "
+            f"froze. So another try may have written the record. Nothing was written or bought. {CHECK_AIRFLOW}"
         )
 
     def _write(self, purchase: Purchase) -> None:
-        record = {"format": _FORMAT, "try": self._try.id, "purchase": purchase.to_dict()}
+        # A newer version of this package may have written fields that this one does not know.
+        record = {**(self._known or {}), "format": FORMAT, "try": self._try.id, "purchase": purchase.to_dict()}
         self._store.set(_PURCHASE, record)
         self._known = record
 
 
-def _kept(purchase: Purchase) -> Purchase:
-    return purchase.receipt() if purchase.paid else purchase
-
-
 def _purchase_of(record: Any) -> Purchase:
-    if not isinstance(record, Mapping) or record.get("format") != _FORMAT or not isinstance(record.get("try"), str):
-        raise VideoDBPurchaseUnknownError(
-            "The record of this purchase is not one that this version of the provider wrote, so what was bought is "
-            "unknown. Nothing more was bought. Look at the checkouts in VideoDB's console; then start a new DAG run to "
-            "buy again."
-        )
+    is_ours = isinstance(record, Mapping) and isinstance(record.get("format", 0), int)
+    if not is_ours or not isinstance(record.get("try"), str):
+        raise unreadable_record("this package did not write it")
     return Purchase.from_dict(record.get("purchase"))

@@ -1,8 +1,9 @@
 """
-Sending the POST that makes a checkout, once, and only by the newest try of a task that is to run.
+Sends the POST that makes a checkout.
 
-What is about to be sent is recorded first. Then Airflow is asked whether this try may send it. A process can be frozen
-between any two lines, so the intent also carries its age: it is not sent once another try may have taken over.
+Only the newest try of a task that should run sends it, and sends it once. The try first records what it is about to
+send, then asks Airflow whether it may. A process can freeze between any two lines, so the recorded intent has an age.
+An old one is not sent, because another try may have taken over.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBTryOverError,
 )
 from airflow_provider_videodb.purchases.clock import Clock, age_from_now
+from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -30,18 +32,18 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.journal import Journal, Try
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
-#: Seconds after which a recorded intent is too old to be sent: another try may have taken over meanwhile.
+#: A recorded intent is too old to connect for after these seconds, because another try may have taken over.
 MAX_INTENT_AGE = 5.0
-#: Seconds after which a recorded intent is not written any more: reaching VideoDB may take ten of them.
+#: A recorded intent is too old to write a request for after these seconds. To connect may take ten of them.
 MAX_SEND_AGE = MAX_INTENT_AGE + 10
-#: How often one try records an intent that then grows too old.
-_MOST_STALE_INTENTS = 3
+#: One try records this many intents that grow too old before it gives up.
+_MAX_STALE_INTENTS = 3
 
 log = logging.getLogger(__name__)
 
 
 class CheckoutApi(Protocol):
-    """The two calls that buying takes; :class:`~airflow_provider_videodb.api.client.BillingClient` has them."""
+    """The two calls of a purchase, as :class:`~airflow_provider_videodb.api.client.BillingClient` has them."""
 
     def topup(
         self,
@@ -52,7 +54,7 @@ class CheckoutApi(Protocol):
         idempotency_key: str | None = None,
         before_send: Callable[[], None] | None = None,
     ) -> Checkout:
-        """Ask for a checkout, unless ``before_send`` raises once the request could be written."""
+        """Ask for a checkout, unless ``before_send`` raises once the connection is open."""
         ...
 
     def list_checkouts(self) -> list[Checkout]:
@@ -79,10 +81,16 @@ class PostSender:
     def post(
         self, purchase: Purchase, redirect_url: str | None, *, there_before: Collection[str]
     ) -> tuple[Purchase, VideoDBAPIError | None]:
-        """Send the POST; return the purchase as it then stands, and the error if its answer was lost."""
+        """
+        Send the POST of a purchase.
+
+        :param there_before: checkouts that are listed already.
+        :return: the purchase afterwards, and the error if its outcome is unknown.
+        """
         if purchase.orphans:
             log.warning(
-                "Lost answers left the unpaid checkouts %s behind. Nobody has their links; they expire by themselves.",
+                "VideoDB made these checkouts, but its responses were lost: %s. Nobody has their links, so they expire "
+                "unpaid.",
                 ", ".join(purchase.orphans),
             )
         purchase, age = self._record_intent(purchase, there_before)
@@ -95,38 +103,37 @@ class PostSender:
                 before_send=lambda: self._last_check(age),
             )
         except OUTCOME_UNKNOWN_ERRORS as err:
-            log.warning("%s Looking into the list of checkouts for what it has led to.", err)
-            return purchase.post_unanswered(), err
+            log.warning("The outcome of the POST is unknown, so the task looks for its checkout in the list. %s", err)
+            return purchase.post_outcome_unknown(), err
         except NO_EFFECT_ERRORS:
             self.journal.save(purchase.post_rejected())
             raise
         except VideoDBError:
-            # The last check has kept the request from being written.
+            # The last check kept the request from being written.
             with suppress(VideoDBError):
                 self.journal.save(purchase.post_rejected())
             raise
         purchase = purchase.post_succeeded(checkout)
-        self._save_answer(purchase)
+        self._save_checkout(purchase)
         return purchase, None
 
     def _last_check(self, age: Callable[[], float]) -> None:
-        """Refuse to write a request, once the connection stands, whose intent is old or whose try is over."""
+        """Refuse to write a request whose intent is old or whose try is over."""
         seconds = age()
         if seconds > MAX_SEND_AGE:
             raise VideoDBNotSentError(
-                f"It took {seconds:.0f} s from recording the purchase until VideoDB could be asked, so another try of "
-                "the task may have taken over. Nothing was sent. Check the network if this happens again; a retry "
-                "begins anew."
+                f"The connection to VideoDB opened {seconds:.0f} s after the purchase was recorded; "
+                f"{MAX_SEND_AGE:.0f} s are allowed. So another try of the task may have taken over. Nothing was sent. "
+                "Next step: check the network, then retry the task."
             )
         self.current_try.check()
 
-    def _save_answer(self, purchase: Purchase) -> None:
+    def _save_checkout(self, purchase: Purchase) -> None:
         try:
             self.journal.save(purchase)
         except VideoDBTryOverError:
             log.warning(
-                "Checkout %s over %s was made for a try that is over. Its link is shown to nobody; it expires by "
-                "itself.",
+                "VideoDB made checkout %s over %s for a try that is over. Nobody gets its link, so it expires unpaid.",
                 purchase.checkout_id,
                 purchase.price,
             )
@@ -134,11 +141,11 @@ class PostSender:
 
     def _record_intent(self, purchase: Purchase, there_before: Collection[str]) -> tuple[Purchase, Callable[[], float]]:
         """
-        Record a POST that is about to be sent, and make sure that this try may send it.
+        Record the intent of a POST, and check that this try may send it.
 
-        :return: the purchase, and what tells the age of the intent in seconds.
+        :return: the purchase, and a function that tells the age of the intent in seconds.
         """
-        for _ in range(_MOST_STALE_INTENTS):
+        for _ in range(_MAX_STALE_INTENTS):
             age = age_from_now(self.clock)
             intent = replace(purchase, account=self.account).post_started(
                 self.clock.now(), there_before=there_before, may_take=MAX_INTENT_AGE + self.timeout
@@ -155,6 +162,6 @@ class PostSender:
                 return intent, age
         self.journal.save(intent.post_rejected())
         raise VideoDBRecordUnreadableError(
-            f"Airflow took longer than {MAX_INTENT_AGE:g} s to keep what this task is about to buy and to say that it "
-            "may. Nothing was sent. Check Airflow's API server and its database, then retry the task."
+            f"Airflow took longer than {MAX_INTENT_AGE:g} s to record this purchase and to say that this try may make "
+            f"it. Nothing was sent. {CHECK_AIRFLOW}"
         )

@@ -1,9 +1,8 @@
 """
-Where a task keeps what must survive its death.
+Keeps what a task must remember after its death.
 
-On Airflow 3.3 that is the task state store, elsewhere Airflow Variables; both outlive a retry and a clear and are
-named after dag, run, task and map index. (An XCom is wiped at the start of every try, and the task instance's own id
-changes.)
+Airflow 3.3 has a task state store for that. Below it, we use Airflow Variables. Both outlive a retry and a clear, and
+both are named after dag, run, task and map index. An XCom would not do, because Airflow deletes it when a try starts.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError, VideoDBRecordUnreadableError
-from airflow_provider_videodb.purchases.variables import read_variable, variable_key, write_variable
+from airflow_provider_videodb.purchases.variables import read_variable, store_failure, variable_key, write_variable
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
 
 if TYPE_CHECKING:
@@ -23,21 +22,21 @@ _PROBE = "videodb_probe"
 
 
 class Store(Protocol):
-    """Keeps JSON values of one task instance, by name."""
+    """Keeps JSON values of one task instance by name."""
 
     def get(self, name: str) -> Any:
         """
-        Return what is kept, ``None`` if it is proven that nothing is.
+        Return a value, ``None`` if the store proves that there is none.
 
-        :raises VideoDBRecordUnreadableError: if Airflow could not tell.
+        :raises VideoDBRecordUnreadableError: if Airflow does not say.
         """
         ...
 
     def set(self, name: str, value: Any) -> None:
         """
-        Keep ``value`` in place of what is there; when this returns, it is kept.
+        Replace a value. Airflow has confirmed the write when this returns.
 
-        :raises VideoDBRecordNotKeptError: if Airflow did not say so.
+        :raises VideoDBRecordNotKeptError: if Airflow does not confirm it.
         """
         ...
 
@@ -48,24 +47,24 @@ def open_store(context: Context) -> Store:
     accessor = context.get("task_state_store")
     if accessor is None:
         return variables
-    # An earlier try may have kept its record in the other one, before Airflow was upgraded or configured anew.
+    # Somebody may have upgraded or reconfigured Airflow since an earlier try wrote its record.
     state = TaskStateStore(accessor)
     is_safe = STATE_STORE_OUTLIVES_CLEAR and not _is_emptied_on_success()
     return TwoStores(state, variables) if is_safe else TwoStores(variables, state)
 
 
 def task_identity(context: Context) -> tuple[str, str, str, str]:
-    """Return what names a task instance through all its tries: dag, run, task, map index."""
+    """Return what names a task instance in all its tries: dag, run, task, map index."""
     ti = context["ti"]
     return ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index)
 
 
 class TwoStores:
     """
-    The store that a task writes, and another one that an earlier try may have written.
+    Writes one store and also reads another.
 
-    :param first: what is written, and read first.
-    :param second: what is read where the first has nothing.
+    :param first: is written, and read first.
+    :param second: is read if the first has no value, because an earlier try may have written there.
     """
 
     def __init__(self, first: Store, second: Store) -> None:
@@ -73,34 +72,34 @@ class TwoStores:
         self._second = second
 
     def get(self, name: str) -> Any:
-        """Return what is kept in the first that has it, ``None`` if it is proven that neither does."""
+        """Return the first value that is found, ``None`` if both stores prove that there is none."""
         value = self._first.get(name)
         return self._second.get(name) if value is None else value
 
     def set(self, name: str, value: Any) -> None:
-        """Keep ``value`` in the first store, before which nothing of the second is read."""
+        """Replace the value of the first store, which hides that of the second."""
         self._first.set(name, value)
 
 
 class TaskStateStore:
-    """The task state store of Airflow 3.3, which deletes what it keeps with the DAG run."""
+    """Keeps values in Airflow's task state store, which it deletes with the DAG run."""
 
     def __init__(self, accessor: Any) -> None:
         self._accessor = accessor
 
     def get(self, name: str) -> Any:
-        """Return what is kept, ``None`` if it is proven that nothing is."""
+        """Return a value, ``None`` if the store proves that there is none."""
         value = self._read(name)
         if value is None:
-            # Airflow says the same of a try that it has replaced, which it lets write nothing.
+            # Airflow also shows nothing to a try that it has replaced. But it lets such a try write nothing.
             probe = uuid4().hex
             self.set(_PROBE, probe)
             if self._read(_PROBE) != probe:
-                raise VideoDBRecordUnreadableError(_failure("could not read what it has just written", "not found"))
+                raise VideoDBRecordUnreadableError(_failure("could not read what it just wrote", "not found"))
         return value
 
     def set(self, name: str, value: Any) -> None:
-        """Keep ``value`` for as long as the DAG run is kept."""
+        """Replace a value, and keep it as long as the DAG run."""
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # exported, but not in its stub
 
         try:
@@ -116,13 +115,13 @@ class TaskStateStore:
 
 
 class VariableStore:
-    """Airflow Variables: they stay until somebody deletes them."""
+    """Keeps values in Airflow Variables until somebody deletes them."""
 
     def __init__(self, identity: tuple[str, ...]) -> None:
         self._identity = identity
 
     def get(self, name: str) -> Any:
-        """Return what is kept, ``None`` if it is proven that nothing is."""
+        """Return a value, ``None`` if Airflow proves that there is none."""
         key = self._key(name)
         kept = read_variable(key)
         if kept is None:
@@ -136,7 +135,7 @@ class VariableStore:
         return value
 
     def set(self, name: str, value: Any) -> None:
-        """Keep ``value`` until somebody deletes the Variable."""
+        """Replace a value."""
         write_variable(self._key(name), json.dumps(value))
 
     def _key(self, name: str) -> str:
@@ -144,15 +143,12 @@ class VariableStore:
 
 
 def _is_emptied_on_success() -> bool:
-    """Say whether Airflow empties the task state store of a task that succeeds or is marked so."""
-    # It is there where there is a task state store.
+    """Say whether Airflow empties the task state store of a task that succeeds."""
+    # Airflow has this module wherever it has a task state store.
     from airflow.sdk.configuration import conf
 
     return bool(conf.getboolean("state_store", "clear_on_success"))
 
 
-def _failure(what: str, why: object) -> str:
-    return (
-        f"Airflow {what} in the task's state ({str(why)[:200]}), which may say what was bought before. Nothing more "
-        "was bought. Check Airflow's API server and its database, then retry the task."
-    )
+def _failure(what: str, cause: object) -> str:
+    return store_failure(f"{what} in the task's state", cause)

@@ -1,8 +1,9 @@
 """
-Airflow's Variables, where a failure is never taken for an answer.
+Reads and writes Airflow Variables without guessing.
 
-Airflow's own ``Variable.set`` and ``Variable.delete`` only log a failure below 3.3. Its API server says of a Variable
-that it could not read what it says of one that is not there. A purchase must not rest on either.
+``Variable.get`` cannot tell a missing Variable from one that the API server could not read. Confusing them would make a
+task buy again. ``Variable.set`` and ``Variable.delete`` only log a failure below Airflow 3.3. So this module talks to
+the API server over the worker's channel, where a failure is an error.
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Longest key a Variable can have.
+#: The next step after Airflow failed.
+CHECK_AIRFLOW = "Next step: check Airflow's API server and its database, then retry the task."
+#: A Variable's key has this many characters at most.
 _MAX_KEY = 250
-#: What a key may hold: it becomes a part of a URL.
+#: A key becomes a part of a URL, so it holds these characters only.
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:+~-]+")
 _KEYS_PER_PAGE = 1000
 
 
 def read_variable(key: str) -> str | None:
     """
-    Return a Variable of Airflow's database, ``None`` if it is proven that there is none.
+    Return a Variable of Airflow's database, ``None`` if it proves that there is none.
 
-    :raises VideoDBRecordUnreadableError: if Airflow could not tell.
+    :raises VideoDBRecordUnreadableError: if Airflow does not say.
     """
     value = _found(key)
     if value is None:
@@ -40,9 +43,9 @@ def read_variable(key: str) -> str | None:
 
 def write_variable(key: str, value: str) -> None:
     """
-    Write a Variable; when this returns, it is kept.
+    Write a Variable. Airflow has confirmed the write when this returns.
 
-    :raises VideoDBRecordNotKeptError: if Airflow did not say so.
+    :raises VideoDBRecordNotKeptError: if Airflow does not confirm it.
     """
     from airflow.sdk.execution_time.comms import PutVariable
 
@@ -51,9 +54,9 @@ def write_variable(key: str, value: str) -> None:
 
 def delete_variable(key: str) -> None:
     """
-    Delete a Variable, if it is there.
+    Delete a Variable, if it exists.
 
-    :raises VideoDBRecordNotKeptError: if Airflow did not say so.
+    :raises VideoDBRecordNotKeptError: if Airflow does not confirm it.
     """
     from airflow.sdk.execution_time.comms import DeleteVariable
 
@@ -62,13 +65,13 @@ def delete_variable(key: str) -> None:
 
 def variable_key(prefix: str, *identity: str) -> str:
     """
-    Return the name of a Variable, one for each identity.
+    Return the name of a Variable, a different one for each identity.
 
-    It is readable where Airflow can take it. What is long, or would mean something in a URL, gives way to its hash.
+    The name is readable if Airflow accepts it. An identity that is long or has odd characters becomes a hash.
     """
-    # JSON tells all identities apart, and writes half of a surrogate pair as text.
+    # JSON keeps identities apart and can write half of a surrogate pair.
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-    # Parts may hold the separator, so that two identities could read the same.
+    # A part may contain the separator, so two identities could look the same without the digest.
     parts = identity if len(identity) == 1 else (*identity, digest[:8])
     readable = "__".join((prefix, *parts))
     if len(readable) <= _MAX_KEY and _PLAIN_KEY.fullmatch(readable):
@@ -81,33 +84,35 @@ def _found(key: str) -> str | None:
     from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable, VariableResult
 
     try:
-        found = _ask(GetVariable(key=key))
+        found = ask_airflow(GetVariable(key=key))
     except Exception as err:
-        raise VideoDBRecordUnreadableError(_failure(f"could not read its Variable {key!r}", err)) from err
+        raise _unreadable(f"could not read its Variable {key!r}", err) from err
     if isinstance(found, ErrorResponse) and found.error == ErrorType.VARIABLE_NOT_FOUND:
         return None
     if isinstance(found, VariableResult) and found.value is not None:
         return str(found.value)
-    reason = found.error.value if isinstance(found, ErrorResponse) else "no value"
-    raise VideoDBRecordUnreadableError(_failure(f"could not read its Variable {key!r}", reason))
+    cause = found if isinstance(found, ErrorResponse) else "no value"
+    raise _unreadable(f"could not read its Variable {key!r}", cause)
 
 
 def _prove_absent(key: str) -> None:
     """
-    Tell a Variable that is not there from one that could not be read: Airflow's API server answers 404 to both.
+    Prove that a Variable does not exist.
 
-    :raises VideoDBRecordUnreadableError: if it may be there.
+    Airflow's API server also responds with 404 if it could not read the Variable.
+
+    :raises VideoDBRecordUnreadableError: if the Variable may exist.
     """
     if VARIABLES_CAN_BE_LISTED:
-        # Unlike a read, a listing fails where the database does.
-        is_there = key in _listed(key)
+        # Unlike a read, a listing fails when the database does.
+        exists = key in _listed(key)
     else:
-        # A database that has just kept a Variable and shown it again could have shown this one.
+        # A database that just kept and returned another Variable could have returned this one.
         _prove_readable()
-        is_there = _found(key) is not None
+        exists = _found(key) is not None
         _prove_readable()
-    if is_there:
-        raise VideoDBRecordUnreadableError(_failure(f"could not read its Variable {key!r}", "but it is there"))
+    if exists:
+        raise _unreadable(f"could not read its Variable {key!r}", "but it exists")
 
 
 def _listed(prefix: str) -> Iterator[str]:
@@ -119,11 +124,11 @@ def _listed(prefix: str) -> Iterator[str]:
     offset = 0
     while True:
         try:
-            page = _ask(GetVariableKeys(prefix=prefix, limit=_KEYS_PER_PAGE, offset=offset))
+            page = ask_airflow(GetVariableKeys(prefix=prefix, limit=_KEYS_PER_PAGE, offset=offset))
         except Exception as err:
-            raise VideoDBRecordUnreadableError(_failure(f"could not list its Variables {prefix!r}", err)) from err
+            raise _unreadable(f"could not list its Variables {prefix!r}", err) from err
         if not isinstance(page, VariableKeysResult):
-            raise VideoDBRecordUnreadableError(_failure(f"could not list its Variables {prefix!r}", "no list"))
+            raise _unreadable(f"could not list its Variables {prefix!r}", page)
         yield from page.keys
         offset += len(page.keys)
         if len(page.keys) < _KEYS_PER_PAGE:
@@ -136,30 +141,43 @@ def _prove_readable() -> None:
     seen = _found(name)
     delete_variable(name)
     if seen != value:
-        raise VideoDBRecordUnreadableError(_failure("could not read a Variable that it has just written", "not found"))
+        raise _unreadable("could not read a Variable that it just wrote", "not found")
 
 
-def _change(message: Any, failure: str) -> None:
+def _change(message: Any, what: str) -> None:
     from airflow.sdk.execution_time.comms import OKResponse
 
     try:
-        done = _ask(message)
+        done = ask_airflow(message)
     except Exception as err:
-        raise VideoDBRecordNotKeptError(_failure(failure, err)) from err
-    # Airflow answers a write with nothing and a deletion with OK.
+        raise VideoDBRecordNotKeptError(store_failure(what, err)) from err
+    # Airflow responds to a write with nothing and to a deletion with OK.
     if done is not None and not (isinstance(done, OKResponse) and done.ok):
-        raise VideoDBRecordNotKeptError(_failure(failure, done))
+        raise VideoDBRecordNotKeptError(store_failure(what, done))
 
 
-def _ask(message: Any) -> Any:
-    """Ask the API server over the worker's channel, where a failure is an error and never only a line in the log."""
+def ask_airflow(message: Any) -> Any:
+    """Send a message to the API server over the worker's channel."""
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
     return SUPERVISOR_COMMS.send(message)
 
 
-def _failure(what: str, why: object) -> str:
+def describe_cause(cause: object) -> str:
+    """Describe an exception or a response of Airflow in 200 characters at most."""
+    if isinstance(cause, Exception | str):
+        return str(cause)[:200]
+    error = getattr(cause, "error", None)
+    return "an unexpected response" if error is None else str(error.value)
+
+
+def store_failure(what: str, cause: object) -> str:
+    """Return the text for a store that failed; ``what`` says how."""
     return (
-        f"Airflow {what} ({str(why)[:200]}), which may say what was bought before. Nothing more was bought. Check "
-        "Airflow's API server and its database, then retry the task."
+        f"Airflow {what} ({describe_cause(cause)}). It may record what was bought before. Nothing more was bought. "
+        f"{CHECK_AIRFLOW}"
     )
+
+
+def _unreadable(what: str, cause: object) -> VideoDBRecordUnreadableError:
+    return VideoDBRecordUnreadableError(store_failure(what, cause))

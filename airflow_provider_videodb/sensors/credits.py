@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
-from airflow_provider_videodb.hooks.arguments import check_literal, parse_count, parse_credits, parse_flag
-from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_videodb.hooks.arguments import check_literal, in_words, parse_count, parse_credits, parse_flag
+from airflow_provider_videodb.hooks.log_page import log_error
+from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException, TaskDeferralError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import XComArg
@@ -132,8 +134,16 @@ class CreditThresholdSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look once, then wait in the way that was chosen."""
-        if not self.deferrable:
+        with self._show_failure():
+            return self._execute_deferrable(context) if self.deferrable else self._execute_in_worker(context)
+
+    def _execute_in_worker(self, context: Context) -> Any:
+        try:
             return super().execute(context)
+        except AirflowSensorTimeout:
+            raise self._timeout_error() from None
+
+    def _execute_deferrable(self, context: Context) -> Any:
         deadline = time.time() + self.timeout
         if done := self.poke(context):
             return done.xcom_value
@@ -152,10 +162,10 @@ class CreditThresholdSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Compare the balance with the threshold; a failed look is "not yet" until too many fail in a row."""
         from airflow_provider_videodb.exceptions import (
-            PERMANENT_ERRORS,
             VideoDBError,
             VideoDBNoConnectionError,
             VideoDBRateLimitError,
+            is_permanent,
         )
         from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
@@ -175,10 +185,10 @@ class CreditThresholdSensor(BaseSensorOperator):
             self.log.warning("Could not read the credit balance: %s", err)
             return PokeReturnValue(is_done=False)
         except VideoDBError as err:
-            # Airflow says of a connection that it could not read just now what it says of one that does not exist.
-            unread = isinstance(err, VideoDBNoConnectionError) and pokes.account is not None
+            # A connection that this try has read before exists, so Airflow only failed to read it now.
+            is_missing = isinstance(err, VideoDBNoConnectionError) and pokes.account is None
             pokes = pokes.failed()
-            if pokes.failures >= allowed or (isinstance(err, PERMANENT_ERRORS) and not unread):
+            if pokes.failures >= allowed or is_permanent(err) or is_missing:
                 raise
             self._remember(context, pokes)
             self.log.warning("Could not read the credit balance (%s of %s): %s", pokes.failures, allowed, err)
@@ -198,22 +208,38 @@ class CreditThresholdSensor(BaseSensorOperator):
             event = {"status": EventStatus.TIMEOUT, "usage": None}
         checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT)
         if checked["status"] == EventStatus.TIMEOUT:
-            seen = checked["usage"]["credit_balance"] if checked["usage"] else "unknown"
-            raise AirflowSensorTimeout(
-                f"The credit balance ({seen}) did not reach {self.threshold} within {self.timeout:g} s. Top up the "
-                "account, then clear this task."
-            )
+            raise self._timeout_error(checked["usage"])
         self.log.info("The credit balance is %s, the threshold %s.", checked["usage"]["credit_balance"], self.threshold)
         return checked["usage"]
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume as Airflow does, except that ``soft_fail`` skips for a timeout only, not for a trigger that failed."""
+        """Resume as Airflow does, but let ``soft_fail`` skip for a timeout only, not for a trigger that failed."""
+        with self._show_failure():
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except AirflowSkipException as skip:
+                if self.soft_fail and skip.__cause__ and not isinstance(skip.__cause__, AirflowSensorTimeout):
+                    raise skip.__cause__ from None
+                raise
+
+    @contextmanager
+    def _show_failure(self) -> Iterator[None]:
+        """Log an error that ends the task where a person finds the next step."""
+        from airflow_provider_videodb.exceptions import VideoDBError
+
         try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowSkipException as skip:
-            if self.soft_fail and skip.__cause__ and not isinstance(skip.__cause__, AirflowSensorTimeout):
-                raise skip.__cause__ from None
+            yield
+        except (VideoDBError, AirflowSensorTimeout, TaskDeferralError) as err:
+            log_error(self.log, err, conn_id=self.videodb_conn_id)
             raise
+
+    def _timeout_error(self, usage: Mapping[str, Any] | None = None) -> AirflowSensorTimeout:
+        """Return the error for a wait that ran out; without ``usage`` the log above has the last balance."""
+        seen = "" if usage is None else f" The last balance was {usage['credit_balance']} credits."
+        return AirflowSensorTimeout(
+            f"The credit balance did not reach {self.threshold} credits within {in_words(self.timeout)} (timeout)."
+            f"{seen} Next step: top up the account, then clear this task."
+        )
 
     def _can_be_spelled(self) -> bool:
         """Say whether a trigger that no worker made can be given the arguments; the others are resolved in a worker."""

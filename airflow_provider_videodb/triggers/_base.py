@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_videodb.exceptions import (
-    PERMANENT_ERRORS,
     VideoDBConfigError,
-    VideoDBNoConnectionError,
     VideoDBRateLimitError,
+    is_permanent,
 )
 from airflow_provider_videodb.hooks.arguments import parse_count
 from airflow_provider_videodb.triggers._accounts import read_in_triggerer, read_in_worker
@@ -202,7 +201,7 @@ class BillingTrigger(BaseTrigger):
             return watch.judge(snapshot.seen)
         # Being asked to slow down is no failure: the poll waits as asked.
         watch.failures += not isinstance(snapshot.error, VideoDBRateLimitError)
-        if _is_permanent(snapshot.error) or all(other.failures >= self._allowed_failures for other in self._watches):
+        if is_permanent(snapshot.error) or all(other.failures >= self._allowed_failures for other in self._watches):
             # Not raised: all waiters have the same exception in hand, and each would add to its traceback.
             return error_event(snapshot.error)
         return None
@@ -229,8 +228,3 @@ def _check_seconds(name: str, value: object) -> None:
         raise VideoDBConfigError(
             f"{name} is {str(value)[:200]!r}; it must be a number of seconds, zero or more. Correct the task."
         )
-
-
-def _is_permanent(error: BaseException) -> bool:
-    # Airflow says of a connection that it could not read just now what it says of one that does not exist.
-    return isinstance(error, PERMANENT_ERRORS) and not isinstance(error, VideoDBNoConnectionError)

@@ -90,7 +90,7 @@ class CheckoutTrigger(BillingTrigger):
 
     def judge(self, seen: Mapping[str, Checkout]) -> dict[str, Any] | None:
         """Look for the purchase in the list: ten thousand of these make one step of the event loop."""
-        settled = self._payment.paid(seen, now=self.now())
+        settled = self._payment.check(seen, now=self.now())
         if settled is None:
             return None
         return {"status": EventStatus.PAID, "purchase": settled.to_dict(), "deadline": self.deadline_now()}

@@ -1,11 +1,12 @@
-"""Waiting for a balance on behalf of a task that may have bought what is missing."""
+"""Waits for a balance, and for the payment of what the task bought."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBError
-from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from airflow_provider_videodb.purchases.rules.credit_wait import CreditWait
 from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
 from airflow_provider_videodb.triggers._base import Watch
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
@@ -21,45 +22,48 @@ if TYPE_CHECKING:
 
 class EnsureCreditsTrigger(CreditThresholdTrigger):
     """
-    Fires when the credit balance reaches a threshold, or when what the task bought is paid or has expired.
+    Fires when the balance suffices, or the payment is decided.
 
-    It shares its polls with the sensors and the payments of the same connection and interval: while a purchase is
-    unpaid it watches balance and checkouts, and while one of the two cannot be read it goes on with the other. Its
-    events bring back what the task knew when it began to wait:
+    The trigger polls the balance. While the task's purchase is unpaid, it also polls the list of checkouts. Both polls
+    are shared with every other wait of the same connection and interval. If one of them fails, the wait goes on with
+    the other.
 
-    - ``enough`` and ``timeout`` with ``usage`` (what was seen last) and ``state``;
-    - ``paid`` with ``purchase``, as it is then, and ``state``;
-    - the error of an expired checkout, once a look at the balance shows too little as well, or no look does: credits
-      may have come in another way. A list that does not show the checkout does not end the wait.
+    Each event but an error returns the wait to the task:
 
-    :param state: JSON values for the task, part of every event but an error; ``purchase`` in it is the purchase that
-        the task made, ``None`` if it made none.
+    - ``enough`` and ``timeout``, with the ``usage`` that was read last;
+    - ``paid``, with the paid purchase in the wait.
+
+    An expired checkout is an error. It ends the wait only after a poll of the balance, because the account may have
+    been filled in another way. A checkout that is not listed does not end the wait.
+
+    :param wait: the JSON form of a :class:`~airflow_provider_videodb.purchases.rules.credit_wait.CreditWait`.
 
     The other parameters are those of :class:`CreditThresholdTrigger`.
     """
 
+    _wait: CreditWait
     _payment: PaymentTracker
 
-    def __init__(self, *, state: dict[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, wait: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.state = state
+        self.wait = wait
         self._expired: dict[str, Any] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
         path, kwargs = super().serialize()
-        return path, kwargs | {"state": self.state}
+        return path, kwargs | {"wait": self.wait}
 
     def watches(self) -> Sequence[Watch]:
-        """Watch the balance, and the list of checkouts while the purchase can still be paid."""
+        """Watch the balance, and the list while somebody can pay."""
+        self._wait = CreditWait.from_dict(self.wait)
         balance = super().watches()
-        purchase = self._purchase()
-        if purchase is None or purchase.paid:
+        if not self._wait.awaits_payment:
             return balance
         return [*balance, Watch(read_checkouts, self._judge_checkouts, self._begin_to_watch_checkouts)]
 
     def weigh(self, watch: Watch, snapshot: PollResult) -> dict[str, Any] | None:
-        """Return the event that ends the wait, if this tick of one of its polls does."""
+        """Return the event that ends the wait, if this result does."""
         event = super().weigh(watch, snapshot)
         if event is not None or watch.look is not read_usage or snapshot is NO_RESULT:
             return event
@@ -67,32 +71,29 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         return self._expired if is_certain else None
 
     def result(self) -> dict[str, Any]:
-        """Return the usage seen last and what the task knew."""
-        return super().result() | {"state": self.state}
+        """Return the usage that was read last, and the wait."""
+        return super().result() | {"wait": self.wait}
 
     async def on_kill(self) -> None:
-        """Have a last look when a user ends the wait, and say in the task's log what remains payable."""
-        if self.state.get("purchase") is not None:
-            self.log.warning(await payment_left_open(self.state["purchase"], conn_id=self.videodb_conn_id))
-
-    def _purchase(self) -> Purchase | None:
-        recorded = self.state.get("purchase")
-        return None if recorded is None else Purchase.from_dict(recorded)
+        """Log what can still be paid, if a user ends the wait."""
+        if self.wait["purchase"] is not None:
+            self.log.warning(await payment_left_open(self.wait["purchase"], conn_id=self.videodb_conn_id))
 
     def _begin_to_watch_checkouts(self) -> None:
-        self._payment = PaymentTracker(Purchase.from_dict(self.state["purchase"]))
+        if self._wait.purchase is not None:
+            self._payment = PaymentTracker(self._wait.purchase)
         self._expired = None
 
     def _judge_checkouts(self, seen: Mapping[str, Checkout]) -> dict[str, Any] | None:
         try:
-            settled = self._payment.paid(seen, now=self.now())
+            paid = self._payment.check(seen, now=self.now())
         except VideoDBCheckoutExpiredError as err:
             self._expired = error_event(err)
             return None
         except VideoDBError:
-            # Whatever else is odd about the checkout, the credits may come all the same.
+            # The balance may suffice whatever else is wrong with the checkout.
             return None
         self._expired = None
-        if settled is None:
+        if paid is None:
             return None
-        return {"status": EventStatus.PAID, "purchase": settled.to_dict(), "state": self.state}
+        return {"status": EventStatus.PAID, "wait": replace(self._wait, purchase=paid).to_dict()}

@@ -1,4 +1,4 @@
-"""A small client of Airflow's REST API: what a person does in the UI, for the demo and the live tests."""
+"""A client of Airflow's REST API."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "remove
 
 
 class AirflowApiError(RuntimeError):
-    """Airflow refused a call."""
+    """Airflow rejected a call."""
 
 
 class AirflowApi:
-    """The calls of `/api/v2` that the demo and the live tests need; `request` is there for any other."""
+    """Calls of `/api/v2`; `request` makes those without a method."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._session = requests.Session()
-        # A proxy from the environment must not stand between us and our own loopback.
+        # Airflow listens on 127.0.0.1, which a proxy must not intercept.
         self._session.trust_env = False
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        """Call `/api/v2` + `path` and return the decoded answer."""
+        """Call `/api/v2` + `path` and return the decoded response."""
         address = f"{self.url}/api/v2{path}"
         response = self._session.request(method, address, timeout=REQUEST_SECONDS, **options)
         if not response.ok:
@@ -35,7 +35,11 @@ class AirflowApi:
         return response.json() if response.content else None
 
     def pages(self, path: str, name: str, **query: Any) -> list[dict[str, Any]]:
-        """Read a list to its end, page by page; `name` is where an answer has its entries."""
+        """
+        Return all entries of a paginated list.
+
+        :param name: the field of a page that holds its entries.
+        """
         entries: list[dict[str, Any]] = []
         while True:
             page = self.request("GET", path, params={**query, "limit": PAGE_SIZE, "offset": len(entries)})
@@ -44,21 +48,21 @@ class AirflowApi:
                 return entries
 
     def log_in(self) -> None:
-        """Take the admin's token, which Airflow below 3.3 wants to see with each call."""
-        answer = self._session.get(f"{self.url}/auth/token", timeout=REQUEST_SECONDS)
-        answer.raise_for_status()
-        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        """Send the admin's token, which Airflow 3.2 requires."""
+        response = self._session.get(f"{self.url}/auth/token", timeout=REQUEST_SECONDS)
+        response.raise_for_status()
+        self._session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 
     def warm_up(self) -> None:
-        """Let the API server build the part that workers call, which it would else do while the first task waits."""
+        """Load the workers' API before the first task."""
         self._session.get(f"{self.url}/execution/health", timeout=REQUEST_SECONDS).raise_for_status()
 
     def close(self) -> None:
-        """Give the connections back, so that the API server need not wait for them when it stops."""
+        """Close the connections."""
         self._session.close()
 
     def health(self) -> dict[str, str]:
-        """Return the status by component; empty while the API server does not answer yet."""
+        """Return the status of each component."""
         try:
             report = self.request("GET", "/monitor/health")
         except (requests.ConnectionError, AirflowApiError):
@@ -66,16 +70,20 @@ class AirflowApi:
         return {name: part["status"] for name, part in report.items() if part.get("status")}
 
     def import_errors(self) -> list[str]:
-        """Return what the DAG processor could not import, one text per file."""
+        """Return why Airflow cannot import DAG files."""
         errors = self.request("GET", "/importErrors")["import_errors"]
         return [f"{error['filename']}\n{error['stack_trace']}" for error in errors]
 
     def wait_for_dag(self, dag_id: str, *, timeout: float = 60) -> None:
-        """Wait until the DAG has been parsed; a file that cannot be imported ends the wait at once."""
+        """
+        Wait until Airflow has parsed the DAG.
+
+        It fails at once if Airflow cannot import a DAG file.
+        """
 
         def parsed() -> bool:
             if errors := self.import_errors():
-                raise AirflowApiError("A DAG file cannot be imported:\n" + "\n".join(errors))
+                raise AirflowApiError("Airflow cannot import a DAG file:\n" + "\n".join(errors))
             known = self.request("GET", "/dags", params={"dag_id_pattern": dag_id})["dags"]
             return dag_id in {dag["dag_id"] for dag in known}
 
@@ -88,12 +96,12 @@ class AirflowApi:
         return DagRun(self, dag_id, run["dag_run_id"])
 
     def pool(self, name: str = "default_pool") -> dict[str, Any]:
-        """Return the slots of a pool as Airflow counts them: running, queued, deferred, open."""
+        """Return the slots of a pool, by state."""
         pool: dict[str, Any] = self.request("GET", f"/pools/{name}")
         return pool
 
     def set_connection(self, conn_id: str, **fields: Any) -> None:
-        """Create a connection, or replace the one of that name."""
+        """Create or replace a connection."""
         body = {"connection_id": conn_id, **fields}
         action = {"action": "create", "entities": [body], "action_on_existence": "overwrite"}
         self.request("PATCH", "/connections", json={"actions": [action]})
@@ -104,7 +112,7 @@ class AirflowApi:
 
 
 class DagRun:
-    """One run of one DAG, as the REST API shows it."""
+    """One run of one DAG."""
 
     def __init__(self, api: AirflowApi, dag_id: str, run_id: str) -> None:
         self.api = api
@@ -119,18 +127,16 @@ class DagRun:
 
     def tasks(self, **query: Any) -> list[dict[str, Any]]:
         """
-        Return all task instances, mapped ones included, in the order in which Airflow lists them.
+        Return task instances, mapped ones included.
 
-        :param query: which ones, as `/taskInstances` names it: `state`, `task_id`, `try_number`.
+        :param query: filters of `/taskInstances`, such as `state`, `task_id`, `try_number`.
         """
         return self.api.pages(f"{self._path}/taskInstances", "task_instances", **query)
 
     def count(self, **query: Any) -> int:
-        """Return how many task instances `tasks` would return, without reading them."""
-        found: int = self.api.request("GET", f"{self._path}/taskInstances", params={**query, "limit": 1})[
-            "total_entries"
-        ]
-        return found
+        """Count the task instances that `tasks` would return."""
+        page = self.api.request("GET", f"{self._path}/taskInstances", params={**query, "limit": 1})
+        return int(page["total_entries"])
 
     def task(self, task_id: str, *, map_index: int = -1) -> dict[str, Any]:
         """Return one task instance."""
@@ -139,7 +145,7 @@ class DagRun:
         return task
 
     def xcom(self, task_id: str, key: str = "return_value", *, map_index: int = -1) -> Any:
-        """Return the value a task pushed under a key, or `None` while it has not."""
+        """Return an XCom value of a task, or `None`."""
         query = {"xcom_key_pattern": key, "map_index": map_index}
         path = f"{self._path}/taskInstances/{task_id}/xcomEntries"
         entries = self.api.request("GET", path, params=query)["xcom_entries"]
@@ -149,13 +155,13 @@ class DagRun:
         return self.api.request("GET", f"{path}/{key}", params=query)["value"]
 
     def links(self, task_id: str, *, map_index: int = -1) -> dict[str, str | None]:
-        """Return the extra links of a task, by the name on their button."""
+        """Return the links of a task, by button."""
         path = f"{self._path}/taskInstances/{task_id}/links"
         links = self.api.request("GET", path, params={"map_index": map_index})["extra_links"]
         return dict(links)
 
     def log(self, task_id: str, *, try_number: int = 1, map_index: int = -1) -> list[dict[str, Any]]:
-        """Return the log of one try, one dict per line with at least `event`."""
+        """Return the log of one try, line by line."""
         path = f"{self._path}/taskInstances/{task_id}/logs/{try_number}"
         query = {"full_content": True, "map_index": map_index}
         lines: list[dict[str, Any]] = self.api.request("GET", path, params=query)["content"]
@@ -163,25 +169,21 @@ class DagRun:
 
     def events(self, **query: Any) -> list[dict[str, Any]]:
         """
-        Return Airflow's audit log of this run, oldest first: who was `running`, `deferred`, `success`, and when.
+        Return Airflow's audit log of this run, oldest first.
 
-        :param query: what to look for, as `/eventLogs` names it: `event`, `after`, `before`.
+        It tells when each task became `running`, `deferred`, `success`.
+
+        :param query: filters of `/eventLogs`, such as `event`, `after`, `before`.
         """
         query |= {"dag_id": self.dag_id, "run_id": self.run_id, "order_by": "when"}
         return self.api.pages("/eventLogs", "event_logs", **query)
 
-    def state_store(self, task_id: str) -> dict[str, Any]:
-        """Return what a task keeps in its state store (Airflow 3.3 and later)."""
-        path = f"{self._path}/taskInstances/{task_id}/state-store"
-        page: dict[str, Any] = self.api.request("GET", path)
-        return page
-
     def set_task_state(self, task_id: str, state: str) -> None:
-        """Mark a task instance as `success`, `failed` or `skipped`, as the buttons of the UI do."""
+        """Mark a task, as the UI's buttons do."""
         self.api.request("PATCH", f"{self._path}/taskInstances/{task_id}", json={"new_state": state})
 
     def clear(self, *task_ids: str) -> None:
-        """Clear task instances, so that Airflow runs them again."""
+        """Clear tasks, so that Airflow runs them again."""
         body = {
             "dry_run": False,
             "dag_run_id": self.run_id,
@@ -193,20 +195,24 @@ class DagRun:
         self.api.request("POST", f"/dags/{self.dag_id}/clearTaskInstances", json=body)
 
     def wait_for_task(self, task_id: str, *states: str, timeout: float = 60, map_index: int = -1) -> str:
-        """Wait until a task is in one of the states; one that finished otherwise ends the wait at once."""
+        """
+        Wait until a task has one of these states.
+
+        It fails at once if the task ends in another one.
+        """
 
         def reached() -> str | None:
             state: str | None = self.task(task_id, map_index=map_index)["state"]
             if state in states:
                 return state
             if state in FINISHED:
-                raise AirflowApiError(f"{task_id} ended as {state}, expected {' or '.join(states)}.")
+                raise AirflowApiError(f"{task_id} ended as {state} instead of {' or '.join(states)}.")
             return None
 
         return until(reached, timeout=timeout, what=f"{task_id} to be {' or '.join(states)}")
 
     def wait(self, *, timeout: float = 60) -> str:
-        """Wait until the run has finished and return its state."""
+        """Wait for the end and return the state."""
 
         def finished() -> str | None:
             state = self.state()

@@ -1,4 +1,4 @@
-"""A real Airflow on loopback: API server, scheduler, DAG processor and triggerer, each a process of its own."""
+"""A real Airflow on loopback."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from dev.airflow import log_server
 from dev.airflow.api import AirflowApi
 from dev.airflow.processes import ChildProcess, ProcessDiedError, free_port, stop_together, until
 
@@ -20,8 +21,7 @@ START_SECONDS = 180
 
 COMPONENTS = {
     "api-server": ("api-server",),
-    # The log servers of these two listen on every interface and cannot be told otherwise. Nothing needs them:
-    # the API server reads the same log folder.
+    # The log servers of these two listen on every interface, and no setting changes that. See `log_server.py`.
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "triggerer": ("triggerer", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
@@ -31,18 +31,18 @@ HEALTH_NAMES = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 class AirflowInstance:
     """
-    A complete Airflow on 127.0.0.1 that is up inside the `with` block and gone after it.
+    Runs a complete Airflow inside the `with` block.
 
-    LocalExecutor and SQLite, unless `components` and `settings` make it another one. Every visitor is its admin:
-    neither a person nor `api` has to log in.
+    It uses LocalExecutor and SQLite, unless `components` and `settings` say otherwise. Every visitor is its admin, so
+    nobody has to log in.
 
-    :param home: AIRFLOW_HOME: database and logs, left there afterwards.
-    :param dags_folder: where the DAG files are.
-    :param connections: connections by id, each in Airflow's JSON form; they reach Airflow through the environment
-        and are never stored.
+    :param home: AIRFLOW_HOME. Database and logs stay there afterwards.
+    :param dags_folder: the folder of the DAG files.
+    :param connections: connections by id, in Airflow's JSON form. They come from the environment and are not stored.
     :param parallelism: how many tasks may run at the same time.
-    :param components: the `airflow` command of each process, by the name that the process is to have here.
-    :param settings: further environment variables, such as `AIRFLOW__TRIGGERER__CAPACITY`; they go before ours.
+    :param components: the `airflow` command of each process, by the name that we give it.
+    :param serve_logs: whether the page of a running task lists its log files without an error. This costs a process.
+    :param settings: further environment variables, such as `AIRFLOW__TRIGGERER__CAPACITY`. They override ours.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class AirflowInstance:
         parallelism: int = 4,
         components: Mapping[str, tuple[str, ...]] = COMPONENTS,
         settings: Mapping[str, str] | None = None,
+        serve_logs: bool = False,
     ) -> None:
         self.home = home.resolve()
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -64,15 +65,20 @@ class AirflowInstance:
             **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(fields) for name, fields in (connections or {}).items()},
             **(settings or {}),
         }
-        self._children = {name: self._child(name, arguments) for name, arguments in components.items()}
+        modules = {name: ("airflow", *arguments) for name, arguments in components.items()}
+        if serve_logs:
+            port = free_port()
+            self._env |= log_server.settings(port)
+            modules["log-server"] = (log_server.__name__, str(port))
+        self._children = {name: self._child(name, module) for name, module in modules.items()}
 
-    def _child(self, name: str, arguments: tuple[str, ...]) -> ChildProcess:
-        command = [sys.executable, "-m", "airflow", *arguments]
+    def _child(self, name: str, module: tuple[str, ...]) -> ChildProcess:
+        command = [sys.executable, "-m", *module]
         return ChildProcess(name, command, env=self._env, log_file=self.logs / f"{name}.log")
 
     @property
     def logs(self) -> Path:
-        """The folder with the logs of the components and of the tasks."""
+        """The folder with the logs of components and tasks."""
         return self.home / "logs"
 
     def __enter__(self) -> Self:
@@ -87,7 +93,7 @@ class AirflowInstance:
         self.stop()
 
     def start(self) -> None:
-        """Create the database, start all components and wait until Airflow calls itself healthy."""
+        """Create the database and start every component."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.run_command("db", "migrate")
         for child in self._children.values():
@@ -97,8 +103,8 @@ class AirflowInstance:
         self.api.warm_up()
 
     def run_command(self, *arguments: str) -> str:
-        """Run an `airflow` command in this Airflow's environment and return what it printed."""
-        done = subprocess.run(  # noqa: S603 - our own callers choose the command
+        """Run an `airflow` command here and return its output."""
+        done = subprocess.run(  # noqa: S603 - this package chooses the command
             [sys.executable, "-m", "airflow", *arguments],
             env=self._env,
             capture_output=True,
@@ -112,7 +118,7 @@ class AirflowInstance:
         return done.stdout
 
     def wait_healthy(self) -> None:
-        """Wait until every component reports a heartbeat; one that has died ends the wait with the end of its log."""
+        """Wait until every component is healthy."""
 
         def healthy() -> bool:
             for child in self._children.values():
@@ -123,16 +129,16 @@ class AirflowInstance:
         until(healthy, timeout=START_SECONDS, what="Airflow to become healthy")
 
     def kill(self, name: str) -> None:
-        """End a component and everything it started, without warning (SIGKILL)."""
+        """Send SIGKILL to a component and everything it started."""
         self._children[name].kill()
 
     def restart(self, name: str) -> None:
-        """Start a component again, after stopping it in good order if it is still up."""
+        """Stop a component, and start it again."""
         self._children[name].stop()
         self._children[name].start()
 
     def pids(self, name: str) -> list[int]:
-        """Return all process ids of a component: itself, its workers, the tasks they run."""
+        """Return the processes of a component and its tasks."""
         return self._children[name].members()
 
     def all_pids(self) -> list[int]:
@@ -140,19 +146,19 @@ class AirflowInstance:
         return [pid for child in self._children.values() for pid in child.members()]
 
     def has_process(self, pid: int | None) -> bool:
-        """Tell whether a process id, such as the `pid` of a task instance, is alive and belongs to this Airflow."""
+        """Tell whether a live process belongs to this Airflow."""
         return pid in self.all_pids()
 
     def stop(self) -> None:
-        """Stop all components side by side and wait until nothing of them is left."""
+        """Stop all components and wait until they are gone."""
         self.api.close()
         stop_together(self._children.values())
 
 
 def _inherited_environment() -> dict[str, str]:
-    """Return the environment without anything that configures another Airflow of this person."""
+    """Return our environment without settings of another Airflow."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    # Tasks call 127.0.0.1; a proxy of the environment must stay out of it.
+    # Tasks call 127.0.0.1, which a proxy must not intercept.
     return {**kept, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
@@ -165,18 +171,18 @@ def _settings(home: Path, dags_folder: Path, url: str, parallelism: int) -> dict
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": str(parallelism),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        # The button "Test" of the connection form.
+        # Enables the button "Test" of the connection form.
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        # The default asks DNS for the name of this machine, once per task.
+        # The default makes a DNS request per task.
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
         # The default listens on every interface.
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": url.rpartition(":")[2],
         "AIRFLOW__API__BASE_URL": url,
-        # A worker often notices only at its next heartbeat that its task has ended, and is not free until then.
+        # A worker often learns at its next heartbeat that its task has ended, and is busy until then.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        # A person who edits a DAG file sees the change within seconds, not within five minutes.
+        # A changed DAG file is read again after seconds instead of five minutes.
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
     }

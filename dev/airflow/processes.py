@@ -1,4 +1,4 @@
-"""Child processes that are sure to be gone afterwards: each has a session of its own and a log file."""
+"""Child processes that never outlive us."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A worker of Airflow's LocalExecutor may need longer than anybody wants to wait; nothing here is worth it.
-TERM_SECONDS = 4.0
-TAIL_LINES = 40
+#: From SIGTERM to SIGKILL. A worker of LocalExecutor may need longer, but has nothing to save here.
+_TERM_SECONDS = 4.0
+_TAIL_LINES = 40
 
 
 class ProcessDiedError(RuntimeError):
-    """A process that had to stay up has ended; the message carries the end of its log."""
+    """A process ended too early."""
 
 
 class ChildProcess:
     """
-    One long-running command with its own session, so that nothing it starts can outlive it unnoticed.
+    Runs a command in a new session.
 
-    Airflow puts every task into a process group of its own; they all stay in the session of the component that
-    started them, which is why `stop` and `kill` go by session and not by group.
+    Airflow gives every task a new process group, but the task stays in the session of its component. So `stop` and
+    `kill` address the session, and leave nothing behind.
 
-    :param user: who runs it, for what refuses to be run by root; `None` for whoever runs us.
+    :param log_file: the file that its output is appended to.
+    :param user: the user that runs it, for commands that refuse root. ``None`` is our own user.
     """
 
     def __init__(
@@ -55,10 +56,10 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the command; what it prints is appended to its log file."""
+        """Start the command."""
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the command lines are written in this package
+            self._process = subprocess.Popen(  # noqa: S603 - this package chooses the command
                 self._command,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -66,64 +67,45 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 user=self._user,
-                # Another user may not be let into the folder that we are in.
+                # The other user may not have access to our folder.
                 cwd="/" if self._user else None,
             )
 
-    @property
-    def pid(self) -> int:
-        """The process id of the command itself, which is also the id of its session."""
-        if self._process is None:
-            raise RuntimeError(f"{self.name} has not been started.")
-        return self._process.pid
-
-    def running(self) -> bool:
-        """Whether the command itself is up."""
-        return self._process is not None and self._process.poll() is None
-
     def check(self) -> None:
-        """Raise `ProcessDiedError` with the end of the log when the command has ended."""
-        if not self.running():
-            code = self._process.returncode if self._process else None
-            raise ProcessDiedError(f"{self.name} ended with exit code {code}. Its last lines:\n{self.tail()}")
+        """Raise `ProcessDiedError` if the command has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
+            code = self._process.returncode
+            raise ProcessDiedError(f"{self.name} ended with exit code {code}. Its last lines:\n" + "\n".join(lines))
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM and return at once, so that several processes can shut down side by side."""
-        if self._process is not None and self.running():
+        """Send SIGTERM and return at once."""
+        if self._process is not None:
             self._process.terminate()
 
     def stop(self) -> None:
-        """Stop the command and everything in its session: SIGTERM first, SIGKILL for what is left."""
+        """Send SIGTERM, then SIGKILL to the whole session."""
         self.ask_to_stop()
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(TERM_SECONDS)
+                self._process.wait(_TERM_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """End the command and everything in its session with SIGKILL, as a machine that fails would."""
+        """Send SIGKILL to everything in the session."""
         if self._process is None:
             return
-        for pid in session_members(self._process.pid):
+        for pid in self.members():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
     def members(self) -> list[int]:
-        """Return the process ids of everything in the session that is still alive."""
-        return session_members(self.pid)
-
-    def tail(self, lines: int = TAIL_LINES) -> str:
-        """Return the end of the log file."""
-        if not self.log_file.exists():
-            return ""
-        text = self.log_file.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
-
-
-def session_members(session: int) -> list[int]:
-    """Return the ids of all processes of a session, zombies left out."""
-    return [pid for pid in psutil.pids() if _session_of(pid) == session and not _is_zombie(pid)]
+        """Return the process ids of the session, without zombies."""
+        if self._process is None:
+            return []
+        session = self._process.pid
+        return [pid for pid in psutil.pids() if _session_of(pid) == session and not _is_zombie(pid)]
 
 
 def _session_of(pid: int) -> int | None:
@@ -141,7 +123,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def listening_addresses(pids: Iterable[int]) -> set[str]:
-    """Return the IP addresses that processes listen on."""
+    """Return the IP addresses that the processes listen on."""
     return {address for pid in pids for address in _listening_addresses_of(pid)}
 
 
@@ -154,7 +136,7 @@ def _listening_addresses_of(pid: int) -> set[str]:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on at the moment."""
+    """Return an unused port of 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -162,19 +144,29 @@ def free_port() -> int:
 
 
 def until(check: Callable[[], T | None], *, timeout: float, what: str, interval: float = 0.25) -> T:
-    """Ask again and again until `check` answers something true, and return that answer."""
+    """
+    Return the first true result of `check`.
+
+    :param timeout: seconds until it raises `TimeoutError`.
+    :param what: what we wait for, for the error.
+    :param interval: seconds between calls.
+    """
     deadline = time.monotonic() + timeout
     while True:
-        answer = check()
-        if answer:
-            return answer
+        result = check()
+        if result:
+            return result
         if time.monotonic() > deadline:
             raise TimeoutError(f"Waited {timeout:.0f} s in vain for {what}.")
         time.sleep(interval)
 
 
 def stop_together(children: Iterable[ChildProcess]) -> None:
-    """Stop several processes side by side; a second Ctrl-C meanwhile does not interrupt it."""
+    """
+    Stop processes at the same time.
+
+    A second Ctrl-C does not interrupt it.
+    """
     children = list(children)
     with undisturbed():
         for child in children:
@@ -185,7 +177,7 @@ def stop_together(children: Iterable[ChildProcess]) -> None:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM inside the block, where an interruption would leave processes behind."""
+    """Ignore Ctrl-C and SIGTERM, which would leave processes behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -198,7 +190,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def end_on_sigterm() -> None:
-    """Let SIGTERM and a closed terminal end this process as an exception does, so that `with` blocks clean up."""
+    """Turn SIGTERM and SIGHUP into an exception, for cleanup."""
 
     def leave(number: int, _: object) -> None:
         raise SystemExit(128 + number)

@@ -1,1 +1,1 @@
-"""`make bench`: what waiting costs here, side by side with what a user would pick instead."""
+"""Measures what a waiting task costs."""

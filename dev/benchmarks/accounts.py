@@ -1,13 +1,12 @@
-"""Many accounts whose API answers slowly, and whether each of them is still asked in every interval."""
+"""Many tasks wait for many slow accounts."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dev.benchmarks.api import api_server
+from dev.benchmarks.api_server import api_server
 from dev.benchmarks.contenders import API_KEY
 from dev.benchmarks.triggerer import triggerer
 
@@ -16,56 +15,42 @@ if TYPE_CHECKING:
 
     from dev.benchmarks.contenders import Contender
 
-#: How much later than an interval after the last one a poll may come and still be the next interval's.
-TOLERANCE = 1.0
+#: A poll that comes this many seconds late is still in its interval.
+_TOLERANCE = 1.0
+_INTERVALS = 2
 _ARRIVAL_SECONDS = 240.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Accounts:
-    """
-    How often the accounts were asked.
-
-    :param every_interval: how many of them never went without a request for longer than an interval and `TOLERANCE`.
-    :param longest: the longest time that one of them went without, in seconds.
-    :param requests_per_interval: requests of all accounts, per poll interval.
-    """
-
-    every_interval: int
-    longest: float
-    requests_per_interval: float
-
-
 def measure_accounts(
-    contender: Contender,
-    *,
-    accounts: int,
-    tasks: int,
-    latency: float,
-    interval: float,
-    intervals: int,
-    logs: Path,
-) -> Accounts:
-    """Let ``tasks`` wait, spread over the accounts, and watch for so many intervals who is asked."""
-    names = [f"bench_account_{number}" for number in range(accounts)]
-    keys = [f"{API_KEY}-{number}" for number in range(accounts)]
+    contender: Contender, *, accounts: int, tasks: int, latency: float, interval: float, logs: Path
+) -> dict[str, float]:
+    """
+    Measure whether every account is polled in time.
+
+    :param tasks: how many tasks wait, spread over the accounts.
+    :param latency: seconds until the API responds.
+    :param interval: seconds between polls.
+    :return: the figures by measure.
+    """
+    keys = {f"bench_account_{number}": f"{API_KEY}-{number}" for number in range(accounts)}
     with api_server(logs, missing=contender.missing, latency=latency) as api:
-        connections = {name: contender.connection(api.port, key) for name, key in zip(names, keys, strict=True)}
+        port = api.ask("port")
+        connections = {name: contender.connection(port, key) for name, key in keys.items()}
         with triggerer(logs, connections=connections) as process:
-            stored = [contender.trigger(name, interval) for name in names]
-            process.wait(itertools.islice(itertools.cycle(stored), tasks), timeout=_ARRIVAL_SECONDS)
-            # All of them have asked once, and the answers are on their way.
+            stored = [contender.trigger(name, interval) for name in keys]
+            process.start(itertools.islice(itertools.cycle(stored), tasks), timeout=_ARRIVAL_SECONDS)
+            # The first request of every account gets its response.
             time.sleep(latency + 1)
             began = time.monotonic()
-            time.sleep(intervals * interval)
+            time.sleep(_INTERVALS * interval)
             ended = time.monotonic()
-            times = api.by_key(since=began, until=ended)
-    longest = [_longest_gap(began, times.get(key, []), ended) for key in keys]
-    return Accounts(
-        every_interval=sum(gap <= interval + TOLERANCE for gap in longest),
-        longest=max(longest),
-        requests_per_interval=sum(map(len, times.values())) / intervals,
-    )
+            times: dict[str, list[float]] = api.ask("by_key", since=began, until=ended)
+    gaps = [_longest_gap(began, times.get(key, []), ended) for key in keys.values()]
+    return {
+        f"{accounts} slow accounts: polled in every interval": sum(gap <= interval + _TOLERANCE for gap in gaps),
+        f"{accounts} slow accounts: longest time without a poll, seconds": max(gaps),
+        f"{accounts} slow accounts: requests per poll interval": sum(map(len, times.values())) / _INTERVALS,
+    }
 
 
 def _longest_gap(began: float, times: list[float], ended: float) -> float:

@@ -1,4 +1,4 @@
-"""Who is compared: the trigger each one's task defers to, and the connection it takes."""
+"""The ways to wait that we compare."""
 
 from __future__ import annotations
 
@@ -11,12 +11,23 @@ from unittest import mock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+OURS, HTTP, SHARED, IDLE, PYTHON = "ours", "HttpSensor", "shared stream", "idle trigger", "PythonSensor"
 API_KEY = "sk-bench"
 THRESHOLD = 100
 _A_WEEK = 7 * 24 * 3600.0
 
-#: Class path and arguments, as the database keeps them.
+#: Class path and arguments, as Airflow's database keeps them.
 StoredTrigger = tuple[str, dict[str, Any]]
+
+
+def videodb_connection(port: int, api_key: str) -> dict[str, Any]:
+    """Return a connection for this provider."""
+    return {"conn_type": "videodb", "host": f"http://127.0.0.1:{port}", "password": api_key}
+
+
+def http_connection(port: int, api_key: str) -> dict[str, Any]:
+    """Return a connection for the HTTP provider."""
+    return {"conn_type": "http", "host": "127.0.0.1", "port": port, "extra": {"x-access-token": api_key}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,21 +35,22 @@ class Contender:
     """
     One way to wait in the triggerer.
 
-    :param trigger: makes the stored trigger from a connection id and an interval.
-    :param connection: makes the connection, in Airflow's JSON form, from the port of the API and an API key.
-    :param missing: can only wait for a 404 to end, and is answered so.
-    :param polls: asks the API at all.
+    :param trigger: makes the stored trigger from a connection id and a poll interval in seconds.
+    :param connection: makes the connection from the API's port and an API key.
+    :param missing: it waits for a 404 to end, because it cannot wait for a balance.
+    :param polls: it sends requests.
+    :param collector: `gc.disable()` has no effect in its process.
     """
 
     name: str
     trigger: Callable[[str, float], StoredTrigger]
-    connection: Callable[[int, str], dict[str, Any]]
+    connection: Callable[[int, str], dict[str, Any]] = videodb_connection
     missing: bool = False
     polls: bool = True
+    collector: bool = False
 
 
 def _ours(conn_id: str, interval: float) -> StoredTrigger:
-    """Return what `CreditThresholdSensor` defers to."""
     return "airflow_provider_videodb.triggers.credits.CreditThresholdTrigger", {
         "threshold": str(THRESHOLD),
         "videodb_conn_id": conn_id,
@@ -52,15 +64,15 @@ def _ours(conn_id: str, interval: float) -> StoredTrigger:
 
 def _shared(conn_id: str, interval: float) -> StoredTrigger:
     arguments = {"threshold": THRESHOLD, "conn_id": conn_id, "interval": interval}
-    return "benchmarks.triggers.SharedStreamTrigger", arguments
+    return "dev.benchmarks.triggers.SharedStreamTrigger", arguments
 
 
 def _idle(_: str, __: float) -> StoredTrigger:
-    return "benchmarks.triggers.IdleTrigger", {}
+    return "dev.benchmarks.triggers.IdleTrigger", {}
 
 
 def _http(conn_id: str, interval: float) -> StoredTrigger:
-    """Return what `HttpSensor(deferrable=True)` defers to after a first poke in vain."""
+    """Return what `HttpSensor` defers to after a failed poke."""
     from airflow.providers.common.compat.sdk import TaskDeferred
     from airflow.providers.http.sensors.http import HttpSensor
 
@@ -68,7 +80,7 @@ def _http(conn_id: str, interval: float) -> StoredTrigger:
         task_id="wait", endpoint="billing/usage", http_conn_id=conn_id, poke_interval=interval, deferrable=True
     )
     try:
-        # Airflow warns of an `execute` that is called from elsewhere than its task runner.
+        # Unwrapped, because Airflow warns about an `execute` that is called outside its task runner.
         with mock.patch.object(HttpSensor, "poke", return_value=False):
             inspect.unwrap(HttpSensor.execute)(sensor, {})
     except TaskDeferred as deferral:
@@ -77,17 +89,9 @@ def _http(conn_id: str, interval: float) -> StoredTrigger:
     raise RuntimeError("HttpSensor(deferrable=True) did not defer.")
 
 
-def videodb_connection(port: int, api_key: str) -> dict[str, Any]:
-    """Return the connection that this provider takes."""
-    return {"conn_type": "videodb", "host": f"http://127.0.0.1:{port}", "password": api_key}
-
-
-def http_connection(port: int, api_key: str) -> dict[str, Any]:
-    """Return the connection that the HTTP provider takes, with the key as the header that VideoDB wants."""
-    return {"conn_type": "http", "host": "127.0.0.1", "port": port, "extra": {"x-access-token": api_key}}
-
-
-OURS = Contender(name="ours", trigger=_ours, connection=videodb_connection)
-HTTP = Contender(name="HttpSensor", trigger=_http, connection=http_connection, missing=True)
-SHARED = Contender(name="shared stream", trigger=_shared, connection=videodb_connection)
-IDLE = Contender(name="idle trigger", trigger=_idle, connection=videodb_connection, polls=False)
+OUR_TRIGGER = Contender(name=OURS, trigger=_ours)
+#: Shows what our trigger gains by pausing Python's collector while it wakes tasks.
+OURS_WITH_COLLECTOR = Contender(name="ours without gc.disable()", trigger=_ours, collector=True)
+HTTP_TRIGGER = Contender(name=HTTP, trigger=_http, connection=http_connection, missing=True)
+SHARED_STREAM = Contender(name=SHARED, trigger=_shared)
+IDLE_TRIGGER = Contender(name=IDLE, trigger=_idle, polls=False)

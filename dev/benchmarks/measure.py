@@ -1,86 +1,122 @@
-"""All measurements of a plan, in one run."""
+"""All measurements of a plan."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dev.benchmarks.accounts import measure_accounts
-from dev.benchmarks.contenders import HTTP, IDLE, OURS, SHARED
+from dev.benchmarks.contenders import (
+    HTTP_TRIGGER,
+    IDLE_TRIGGER,
+    OUR_TRIGGER,
+    OURS,
+    OURS_WITH_COLLECTOR,
+    SHARED_STREAM,
+)
 from dev.benchmarks.imports import measure_imports
-from dev.benchmarks.plan import Plan, Results
-from dev.benchmarks.waiting import measure_requests, measure_waiting
+from dev.benchmarks.page import Results
+from dev.benchmarks.waiting import REQUESTS, WAKING, measure_waiting
 from dev.benchmarks.workers import measure_workers
 from dev.demo.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from dev.benchmarks.accounts import Accounts
     from dev.benchmarks.contenders import Contender
-    from dev.benchmarks.waiting import Waiting
+
+#: This many tasks leave the machine idle, so the contenders can run at the same time.
+_FEW_TASKS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much to measure, in full by default."""
+
+    #: Numbers of waiting tasks for which we only count requests, and for which we measure everything.
+    counted: tuple[int, ...] = (1, 100)
+    tasks: tuple[int, ...] = (1000, 10_000)
+    #: Seconds between polls, and for how many intervals requests and CPU are measured.
+    interval: float = 5
+    intervals: int = 4
+    #: Accounts that respond after `latency` seconds, and the tasks that wait for them.
+    accounts: int = 100
+    account_tasks: int = 10_000
+    account_interval: float = 30
+    latency: float = 2
+    #: How often each import is timed.
+    import_runs: int = 5
+    #: Also measure workers, which takes a whole Airflow.
+    live: bool = True
+
+
+#: Shows that everything runs. Its figures mean nothing.
+QUICK = Plan(
+    counted=(),
+    tasks=(10,),
+    interval=0.5,
+    intervals=2,
+    accounts=3,
+    account_tasks=10,
+    account_interval=1,
+    latency=0.2,
+    import_runs=1,
+    live=False,
+)
 
 
 def measure(plan: Plan, home: Path) -> Results:
-    """Measure one contender after the other, so that none disturbs another where it would matter."""
+    """Measure all contenders."""
     results = Results()
-    say("Importing ...")
-    results.imports = measure_imports(plan.import_runs)
-    _count_requests(plan, home, results)
-    _wait(plan, home, results)
-    _ask_accounts(plan, home, results)
+    for tasks in (*plan.counted, *plan.tasks):
+        _measure_waiting(plan, home, tasks, results)
+    _measure_accounts(plan, home, results)
     if plan.live:
-        say("Running the same wait in four ways in a real Airflow ...")
-        results.workers = measure_workers(home)
+        say("1 task waits in a real Airflow: ours, HttpSensor, PythonSensor ...")
+        for contender, figures in measure_workers(home):
+            results.add(contender, 1, figures)
+    say("Importing ...")
+    for contender, figures in measure_imports(plan.import_runs).items():
+        results.add(contender, 0, figures)
     return results
 
 
-def _count_requests(plan: Plan, home: Path, results: Results) -> None:
-    which = [(contender, tasks) for tasks in plan.counted for contender in (OURS, HTTP, SHARED)]
-    say(f"Counting requests of {_numbers(plan.counted)} waiting tasks ...")
-
-    def count(one: tuple[Contender, int]) -> float:
-        contender, tasks = one
-        return measure_requests(contender, tasks=tasks, interval=plan.interval, intervals=plan.intervals, logs=home)
-
-    # Side by side: so few tasks leave the machine idle.
-    with ThreadPoolExecutor(len(which)) as pool:
-        for (contender, tasks), requests in zip(which, pool.map(count, which), strict=True):
-            results.requests[contender.name, tasks] = requests
-
-
-def _wait(plan: Plan, home: Path, results: Results) -> None:
-    def wait(one: tuple[Contender, int]) -> Waiting:
-        contender, tasks = one
-        say(f"{tasks:,} tasks wait: {contender.name} ...")
+def _measure_waiting(plan: Plan, home: Path, tasks: int, results: Results) -> None:
+    def wait(contender: Contender) -> dict[str, float]:
         return measure_waiting(contender, tasks=tasks, interval=plan.interval, intervals=plan.intervals, logs=home)
 
-    which = [(contender, tasks) for tasks in (plan.small, plan.large) for contender in (OURS, HTTP, SHARED, IDLE)]
-    with ThreadPoolExecutor(plan.at_once) as pool:
-        for (contender, tasks), figures in zip(which, pool.map(wait, which), strict=True):
-            results.waiting[contender.name, tasks] = figures
-            results.requests[contender.name, tasks] = figures.requests_per_interval
+    contenders = [OUR_TRIGGER, HTTP_TRIGGER, SHARED_STREAM]
+    if tasks in plan.tasks:
+        contenders += [IDLE_TRIGGER, OURS_WITH_COLLECTOR]
+    for contender, figures in _run_each(wait, contenders, tasks):
+        if tasks in plan.counted:
+            results.add(contender.name, tasks, {REQUESTS: figures[REQUESTS]})
+        elif contender.collector:
+            results.add(OURS, tasks, {f"{WAKING}, without gc.disable()": figures[WAKING]})
+        else:
+            results.add(contender.name, tasks, figures)
 
 
-def _ask_accounts(plan: Plan, home: Path, results: Results) -> None:
-    def ask(contender: Contender) -> Accounts:
+def _measure_accounts(plan: Plan, home: Path, results: Results) -> None:
+    def poll(contender: Contender) -> dict[str, float]:
         return measure_accounts(
             contender,
             accounts=plan.accounts,
             tasks=plan.account_tasks,
             latency=plan.latency,
             interval=plan.account_interval,
-            intervals=plan.account_intervals,
             logs=home,
         )
 
-    say(f"{plan.account_tasks:,} tasks wait for {plan.accounts} slow accounts: ours, and beside it shared streams ...")
-    # These two leave a core each idle most of the time; HttpSensor does not.
-    with ThreadPoolExecutor(2) as pool:
-        results.accounts[OURS.name], results.accounts[SHARED.name] = pool.map(ask, (OURS, SHARED))
-    say(f"{plan.account_tasks:,} tasks wait for {plan.accounts} slow accounts: HttpSensor ...")
-    results.accounts[HTTP.name] = ask(HTTP)
+    for contender, figures in _run_each(poll, (OUR_TRIGGER, HTTP_TRIGGER, SHARED_STREAM), plan.account_tasks):
+        results.add(contender.name, plan.account_tasks, figures)
 
 
-def _numbers(numbers: tuple[int, ...]) -> str:
-    return " and ".join(f"{number:,}" for number in numbers)
+def _run_each(
+    run: Callable[[Contender], dict[str, float]], contenders: Sequence[Contender], tasks: int
+) -> list[tuple[Contender, dict[str, float]]]:
+    say(f"{tasks:,} tasks wait: {', '.join(contender.name for contender in contenders)} ...")
+    with ThreadPoolExecutor(len(contenders) if tasks <= _FEW_TASKS else 1) as pool:
+        return list(zip(contenders, pool.map(run, contenders), strict=True))

@@ -1,4 +1,4 @@
-"""The supervisor of one measured triggerer: hands it tasks that wait, and receives their events."""
+"""The supervisor of one measured triggerer process."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from airflow.models.trigger import Trigger
 from airflow.sdk.execution_time.comms import _ResponseFrame
 
 from dev.airflow.processes import until
-from dev.benchmarks.channel import Child
-from dev.benchmarks.environment import with_connections
+from dev.benchmarks.children import Child, with_connections
+from dev.benchmarks.triggerer_process import COLLECTOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from dev.benchmarks.contenders import StoredTrigger
 
-#: How many waiting tasks the runner is handed in one message; it asks about once a second.
+#: The runner asks for triggers about once a second, and gets this many at most.
 TASKS_PER_MESSAGE = 1000
 
 
@@ -36,61 +36,33 @@ class Triggerer:
     """
     One running triggerer process.
 
-    Speaks the protocol that Airflow's `TriggerRunnerSupervisor` speaks, without a database behind it.
+    It speaks the protocol of Airflow's `TriggerRunnerSupervisor`, without a database.
+
+    :param child: the process, for the commands of `triggerer_process`.
+    :param comms: the socket to its `TriggerRunner`.
     """
 
     def __init__(self, child: Child, comms: socket.socket) -> None:
-        self._child = child
-        self._comms = comms
-        self._to_create: deque[RunTrigger] = deque()
-        self._handed_over = 0
+        self.ask = child.ask
+        #: When each event arrived here, on the machine's monotonic clock.
         self.received: list[float] = []
         self.failures: list[Any] = []
-        self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
-        self._thread.start()
+        self._comms = comms
+        self._to_create: deque[RunTrigger] = deque()
+        self._started = 0
+        threading.Thread(target=self._supervise, name="supervisor", daemon=True).start()
 
-    def wait(self, triggers: Iterable[StoredTrigger], *, timeout: float) -> None:
-        """Let that many more tasks wait, and return when all of them do."""
-        workloads = [_workload(self._handed_over + place, stored) for place, stored in enumerate(triggers, start=1)]
-        self._handed_over += len(workloads)
+    def start(self, triggers: Iterable[StoredTrigger], *, timeout: float) -> None:
+        """Start triggers and wait until all of them run."""
+        workloads = [_workload(self._started + place, stored) for place, stored in enumerate(triggers, start=1)]
+        self._started += len(workloads)
         self._to_create.extend(workloads)
-        until(self._all_wait, timeout=timeout, what=f"{self._handed_over} tasks to wait")
+        until(self._all_wait, timeout=timeout, what=f"{self._started} tasks to wait")
 
     def _all_wait(self) -> bool:
         if self.failures:
-            raise RuntimeError("A trigger has failed instead.")
-        return bool(self.usage()["waiting"] >= self._handed_over)
-
-    def usage(self) -> dict[str, Any]:
-        """Return what the process has used so far: CPU seconds, and when it emitted its last event."""
-        usage: dict[str, Any] = self._child.ask("usage")
-        return usage
-
-    def memory(self) -> int:
-        """Return the resident memory in bytes."""
-        resident: int = self._child.ask("memory")
-        return resident
-
-    def watch(self) -> None:
-        """Begin to watch the event loop."""
-        self._child.ask("watch")
-
-    def gaps(self) -> dict[str, float]:
-        """End it, and return how long the loop was blocked at worst."""
-        gaps: dict[str, float] = self._child.ask("gaps")
-        return gaps
-
-    def let_go(self) -> float:
-        """Let idle triggers fire, and return when the first was told."""
-        began: float = self._child.ask("let_go")
-        return began
-
-    def events(self, count: int, *, timeout: float) -> bool:
-        """Wait until the supervisor has so many events, and tell whether they came in time."""
-        deadline = time.monotonic() + timeout
-        while len(self.received) < count and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return len(self.received) >= count
+            raise RuntimeError(f"A trigger failed: {self.failures[0]}")
+        return bool(self.ask("usage")["waiting"] >= self._started)
 
     def _supervise(self) -> None:
         try:
@@ -100,7 +72,7 @@ class Triggerer:
                 reply = self._sync(body) if body["type"] == "TriggerStateChanges" else None
                 self._send(_ResponseFrame(id=number, body=reply))
         except (OSError, EOFError):
-            # The process has ended, or the block that runs it.
+            # The process was killed at the end of its measurement.
             return
 
     def _sync(self, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,27 +95,25 @@ class Triggerer:
 
 
 @contextmanager
-def triggerer(logs: Path, *, connections: Mapping[str, Mapping[str, Any]]) -> Iterator[Triggerer]:
-    """Run a triggerer process that knows these connections."""
+def triggerer(
+    logs: Path, *, connections: Mapping[str, Mapping[str, Any]], collector: bool = False
+) -> Iterator[Triggerer]:
+    """
+    Run a triggerer process.
+
+    :param connections: the Airflow connections that it knows, by id.
+    :param collector: let `gc.disable()` have no effect in it.
+    """
     ours, theirs = socket.socketpair()
-    env = with_connections(connections)
-    with (
-        ours,
-        Child("benchmarks.triggerer_process", env=env, log_file=logs / "triggerer.log", stdin=theirs) as child,
-    ):
+    env = with_connections(connections) | ({COLLECTOR_VARIABLE: "1"} if collector else {})
+    log_file = logs / "triggerer.log"
+    with ours, Child("dev.benchmarks.triggerer_process", env=env, log_file=log_file, stdin=theirs) as child:
         theirs.close()
-        running = Triggerer(child, ours)
-        running.usage()
-        try:
-            yield running
-        except Exception as err:
-            if running.failures:
-                raise RuntimeError(f"A trigger failed: {running.failures[0]}") from err
-            raise
+        yield Triggerer(child, ours)
 
 
 def _workload(number: int, stored: StoredTrigger) -> RunTrigger:
-    """Return what the supervisor sends for a task that was deferred."""
+    """Return what the supervisor sends for a deferred task."""
     classpath, arguments = stored
     return RunTrigger(
         id=number,

@@ -1,8 +1,8 @@
 """
-The process that is measured: Airflow's own `TriggerRunner`, run as the triggerer runs it, with a probe in its loop.
+The measured process: Airflow's `TriggerRunner` with a probe.
 
-Its standard input is the socket to the supervisor, as in a real triggerer; its log lines are rendered as there and
-thrown away.
+As in a real triggerer, its standard input is the socket to the supervisor. Its log lines are rendered and then
+discarded.
 """
 
 from __future__ import annotations
@@ -14,26 +14,25 @@ import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import psutil
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 from airflow.sdk.execution_time.supervisor import _configure_logs_over_json_channel
 
-from dev.benchmarks.channel import answer
-from dev.benchmarks.environment import allow_many_connections
+from dev.benchmarks.children import allow_many_connections, reply_to_commands
 from dev.benchmarks.triggers import IdleTrigger
 
 if TYPE_CHECKING:
     from airflow.jobs.triggerer_job_runner import TriggerEventEntry
 
-#: How finely the event loop is watched.
-_FINE = 0.005
-#: How Airflow's own watchdog watches it.
-_WATCHDOG = 0.1
+#: When set, `gc.disable()` has no effect.
+COLLECTOR_VARIABLE = "BENCH_KEEP_COLLECTOR"
+_TIMER_SECONDS = 0.005
 
 
 class _Events(deque["TriggerEventEntry"]):
-    """The events of a runner, and when the last of them was emitted."""
+    """The runner's events, and the time of the last."""
 
     last: float | None = None
 
@@ -42,58 +41,26 @@ class _Events(deque["TriggerEventEntry"]):
         super().append(entry)
 
 
-class _Gaps:
-    """The longest time that the event loop did not come back, while it is watched: watching has a price."""
-
-    def __init__(self) -> None:
-        self._longest = {_FINE: 0.0, _WATCHDOG: 0.0}
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def watch(self) -> None:
-        self._longest = dict.fromkeys(self._longest, 0.0)
-        self._tasks = [asyncio.create_task(self._look(every)) for every in self._longest]
-
-    async def stop(self) -> dict[str, float]:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
-        return {
-            "blocked": max(self._longest[_FINE] - _FINE, 0.0),
-            # What it compares with its threshold includes the time it meant to sleep.
-            "watchdog": self._longest[_WATCHDOG],
-        }
-
-    async def _look(self, every: float) -> None:
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(every)
-            self._longest[every] = max(self._longest[every], time.monotonic() - before)
-
-
 class _Runner(TriggerRunner):
-    """Airflow's runner, which answers questions as soon as it is connected to its supervisor."""
+    """Airflow's runner, which also replies to our commands."""
 
     def __init__(self, channel: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's class is not annotated
         self.events = self._events = _Events()
         self._channel = channel
-        self._gaps = _Gaps()
+        self._longest_block = 0.0
         self._process = psutil.Process()
 
     async def init_comms(self) -> None:
         await super().init_comms()  # type: ignore[no-untyped-call]
-        self._probe = asyncio.create_task(
-            answer(
-                self._channel,
-                {
-                    "usage": self._usage,
-                    "memory": self._memory,
-                    "watch": self._gaps.watch,
-                    "gaps": self._gaps.stop,
-                    "let_go": IdleTrigger.let_go,
-                },
-            )
-        )
+        commands = {
+            "usage": self._usage,
+            "memory": self._memory,
+            "watch_loop": self._watch_loop,
+            "longest_block": self._stop_watching,
+            "wake_all": IdleTrigger.wake_all,
+        }
+        self._probe = asyncio.create_task(reply_to_commands(self._channel, commands))
 
     def _usage(self) -> dict[str, Any]:
         return {
@@ -104,13 +71,30 @@ class _Runner(TriggerRunner):
         }
 
     def _memory(self) -> int:
-        # Otherwise the figure hangs on when the collector happened to run last.
+        # Otherwise the figure depends on when the collector last ran.
         gc.collect()
         resident: int = self._process.memory_info().rss
         return resident
 
+    def _watch_loop(self) -> None:
+        self._watcher = asyncio.create_task(self._measure_blocks())
+
+    async def _stop_watching(self) -> float:
+        self._watcher.cancel()
+        await asyncio.wait([self._watcher])
+        return self._longest_block
+
+    async def _measure_blocks(self) -> None:
+        self._longest_block = 0.0
+        while True:
+            due = time.monotonic() + _TIMER_SECONDS
+            await asyncio.sleep(_TIMER_SECONDS)
+            self._longest_block = max(self._longest_block, time.monotonic() - due)
+
 
 if __name__ == "__main__":
+    if COLLECTOR_VARIABLE in os.environ:
+        mock.patch.object(gc, "disable").start()
     allow_many_connections()
     _configure_logs_over_json_channel(os.open(os.devnull, os.O_WRONLY))
     _Runner(int(sys.argv[1])).run()  # type: ignore[no-untyped-call]

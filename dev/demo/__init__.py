@@ -1,1 +1,1 @@
-"""A real Airflow and the VideoDB emulator on loopback: `make demo`, `make ui` and the live tests stand on it."""
+"""The provider in a real Airflow."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from playwright.sync_api import sync_playwright
 
@@ -16,7 +19,8 @@ if TYPE_CHECKING:
     from dev.airflow.api import DagRun
     from dev.airflow.instance import AirflowInstance
 
-BUTTON = "Pay VideoDB checkout"
+# "Pay 20 USD" for a literal amount, "Pay for credits" for others.
+BUTTON = re.compile("^Pay ")
 
 # Nothing of the browser's own calls home, and root, as which CI runs, may start it.
 _ARGUMENTS = [
@@ -66,11 +70,16 @@ def show_extra_fields(page: Page) -> None:
 
 def show_pay_button(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> Locator:
     """Open the page of a waiting task where the button is, and return the button."""
-    page.goto(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}/details")
-    button = page.get_by_role("link", name=BUTTON)
-    button.wait_for()
+    open_details(page, airflow, run, task_id)
+    return page.get_by_role("link", name=BUTTON)
+
+
+def open_details(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> None:
+    """Open the page of a task that has its buttons, if it has any."""
+    with page.expect_response(lambda response: urlsplit(response.url).path.endswith(f"/{task_id}/links")):
+        page.goto(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}/details")
+    page.get_by_text("Extra Links").wait_for()
     come_to_rest(page)
-    return button
 
 
 def come_to_rest(page: Page) -> None:
@@ -80,3 +89,43 @@ def come_to_rest(page: Page) -> None:
             .filter(animation => animation.effect.getComputedTiming().endTime !== Infinity)
             .map(animation => animation.finished.catch(() => {}))
     )""")
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """
+    One line of the log page.
+
+    :param hidden_pixels: how much of the line lies to the right of what the page shows without scrolling.
+    """
+
+    text: str
+    hidden_pixels: float
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """What the log page shows of a failure: the lines logged as errors, and the exceptions below them."""
+
+    errors: list[LogLine]
+    exceptions: list[str]
+
+
+def read_log_page(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> LogPage:
+    """Open the log of a task that failed, unscrolled, and read it as it is rendered."""
+    page.goto(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}")
+    log = page.get_by_test_id("virtual-scroll-container")
+    log.get_by_text("Task failed with exception").first.wait_for()
+    come_to_rest(page)
+    errors = log.locator('[data-testid^="virtualized-item"]').evaluate_all("""lines => lines
+        .filter(line => line.querySelector("code")?.textContent === "ERROR" && !line.querySelector("details"))
+        .map(line => {
+            const event = line.querySelector(".event");
+            const page = line.closest('[data-testid="virtual-scroll-container"]');
+            const range = document.createRange();
+            range.selectNodeContents(event);
+            const shown = Math.min(innerWidth, page.getBoundingClientRect().right);
+            return [event.textContent, range.getBoundingClientRect().right - shown];
+        })""")
+    exceptions = log.locator("details summary").all_inner_texts()
+    return LogPage([LogLine(text, hidden) for text, hidden in errors], exceptions)

@@ -1,4 +1,4 @@
-"""What `make demo` and `make ui` both stand on: the emulator, and an Airflow that is connected to it."""
+"""An emulator and an Airflow connected to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DAG_ID = "credit_gate"
+CONN_ID = "videodb_default"
+STARTING = "Starting a local VideoDB (the emulator) and Airflow. This takes about 20 seconds ..."
+#: Too few, because the DAG indexes three videos.
 CREDITS_AT_START = 3
 CREDITS_PER_VIDEO = 4
 
 
 @dataclass(frozen=True)
-class Stage:
+class Environment:
     """A running emulator and a running Airflow."""
 
     emulator: Emulator
@@ -28,16 +31,18 @@ class Stage:
 
 
 @contextmanager
-def stage(home: Path) -> Iterator[Stage]:
+def environment(home: Path) -> Iterator[Environment]:
     """
-    Start both, with the DAG ready to run, and stop both at the end.
+    Start both, and yield once the DAG can run.
 
-    The account is short of credits: it has 3, and each of the DAG's three videos costs 4. The API key is new every
-    time, so that looking for it in the logs means something.
+    The API key is random, so that a search for it in the logs finds only leaks.
+
+    :param home: the folder for Airflow's database and logs.
     """
     api_key = f"sk-demo-{secrets.token_hex(16)}"
-    with Emulator(credits=CREDITS_AT_START, price_index=CREDITS_PER_VIDEO, api_key=api_key) as emulator:
-        connections = {"videodb_default": emulator.connection}
-        with AirflowInstance(home, connections=connections) as airflow:
-            airflow.api.wait_for_dag(DAG_ID)
-            yield Stage(emulator, airflow)
+    with (
+        Emulator(credits=CREDITS_AT_START, price_index=CREDITS_PER_VIDEO, api_key=api_key) as emulator,
+        AirflowInstance(home, connections={CONN_ID: emulator.connection}, serve_logs=True) as airflow,
+    ):
+        airflow.api.wait_for_dag(DAG_ID)
+        yield Environment(emulator, airflow)

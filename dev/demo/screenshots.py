@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dev.demo.browser import find_chromium, open_page, show_connection_form, show_extra_fields, show_pay_button
 from dev.demo.console import say
-from dev.demo.environment import DAG_ID, stage
+from dev.demo.environment import DAG_ID, environment
 from dev.demo.observer import GATE_TASK
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -20,17 +20,17 @@ def main() -> int:
     if chromium is None:
         say("No Chromium found. Next step, on Debian: apt-get install chromium")
         return 1
-    with tempfile.TemporaryDirectory() as home, stage(Path(home)) as on_stage, open_page(chromium) as page:
-        run = on_stage.airflow.api.trigger(DAG_ID)
+    with tempfile.TemporaryDirectory() as home, environment(Path(home)) as env, open_page(chromium) as page:
+        run = env.airflow.api.trigger(DAG_ID)
         page.set_viewport_size({"width": 1100, "height": 800})
-        show_connection_form(page, on_stage.airflow, "videodb_default")
+        show_connection_form(page, env.airflow, "videodb_default")
         page.screenshot(path=DOCS / "connection-form.png")
         page.set_viewport_size({"width": 1100, "height": 920})
         show_extra_fields(page)
         page.screenshot(path=DOCS / "connection-limits.png")
         run.wait_for_task(GATE_TASK, "deferred")
         page.set_viewport_size({"width": 1100, "height": 520})
-        show_pay_button(page, on_stage.airflow, run, GATE_TASK)
+        show_pay_button(page, env.airflow, run, GATE_TASK)
         page.screenshot(path=DOCS / "pay-button.png")
     return 0
 

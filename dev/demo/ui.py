@@ -1,7 +1,8 @@
-"""`make ui`: the same stage without a payer, left open until Ctrl-C for a person to look around and to pay."""
+"""Run the credit gate in Airflow, and you pay."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -11,71 +12,76 @@ from typing import TYPE_CHECKING
 from dev.airflow.api import FINISHED
 from dev.airflow.processes import end_on_sigterm
 from dev.demo.console import number, say, styled
-from dev.demo.environment import DAG_ID, stage
+from dev.demo.environment import CONN_ID, CREDITS_AT_START, DAG_ID, STARTING, environment
 from dev.demo.observer import GATE_TASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dev.demo.environment import Stage
+    from dev.demo.environment import Environment
 
-LOOK_EVERY_SECONDS = 1
+_POLL_SECONDS = 1
 
 
 def main() -> int:
-    """Start everything, tell where it is, and stay until Ctrl-C."""
+    """Start everything, and report until Ctrl-C."""
+    argparse.ArgumentParser(prog="python -m dev.demo.ui", description=__doc__).parse_args()
     end_on_sigterm()
-    say("Starting the VideoDB emulator and Airflow (API server, scheduler, DAG processor, triggerer) on 127.0.0.1 ...")
+    say(STARTING)
     with tempfile.TemporaryDirectory(prefix="videodb-ui-", ignore_cleanup_errors=True) as home:
         try:
-            with stage(Path(home)) as on_stage:
-                _introduce(on_stage)
-                _report(on_stage)
+            with environment(Path(home)) as env:
+                _introduce(env)
+                _report(env)
         except KeyboardInterrupt:
-            say("\nEverything that was started is stopped.")
+            say("\nEverything that was started is stopped and deleted.")
     return 0
 
 
-def _introduce(on_stage: Stage) -> None:
-    run = on_stage.airflow.api.trigger(DAG_ID)
-    page = f"{on_stage.airflow.url}/dags/{DAG_ID}/runs/{run.run_id}"
+def _introduce(env: Environment) -> None:
+    run = env.airflow.api.trigger(DAG_ID)
+    page = f"{env.airflow.url}/dags/{DAG_ID}/runs/{run.run_id}"
     say(f"""
-  Airflow     {styled(on_stage.airflow.url, "bold")}
-  Login       none: whoever opens this address on this machine is its admin
-  VideoDB     {styled(on_stage.emulator.base_url, "bold")}  (the emulator: balance, checkouts, calls)
+  Airflow     {styled(env.airflow.url, "bold")}
+              There is no login: you are its admin.
+  VideoDB     {styled(env.emulator.base_url, "bold")}
+              This local emulator shows its balance, checkouts and calls. No real money is spent.
+  Connection  {CONN_ID}
+              Airflow reads it from the environment (AIRFLOW_CONN_{CONN_ID.upper()}),
+              so Admin > Connections does not list it.
 
-A run of {DAG_ID} has been started; it is short of credits and will ask you to pay.
-  The run     {page}
-  Pay button  {page}/tasks/{GATE_TASK}/details
-
-Start more runs in Airflow if you like. Ctrl-C stops everything.
+A run of {DAG_ID} has started. {CREDITS_AT_START} credits are too few for it, so its task {GATE_TASK} asks you to pay.
+  Run         {page}
+  Pay         Open the link that appears below, or press the button on the task's page:
+              {page}/tasks/{GATE_TASK}/details
+  Stop        Press Ctrl-C here.
 """)
 
 
-def _report(on_stage: Stage) -> None:
-    """Say what happens, as it happens: a link to pay, a payment, the end of a run."""
-    told: set[str] = set()
+def _report(env: Environment) -> None:
+    """Print new links, payments and finished runs."""
+    reported: set[str] = set()
     while True:
-        for what, text in (*_checkouts(on_stage), *_runs(on_stage)):
-            if what not in told:
-                told.add(what)
+        for key, text in (*_checkouts(env), *_runs(env)):
+            if key not in reported:
+                reported.add(key)
                 say(f"{time.strftime('%H:%M:%S')}  {text}")
-        time.sleep(LOOK_EVERY_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
-def _checkouts(on_stage: Stage) -> Iterator[tuple[str, str]]:
-    for checkout in reversed(on_stage.emulator.checkouts()):
-        link = on_stage.emulator.payment_url(checkout.id)
+def _checkouts(env: Environment) -> Iterator[tuple[str, str]]:
+    for checkout in reversed(env.emulator.checkouts()):
+        link = env.emulator.payment_url(checkout.id)
         news = f"pay here: {styled(link, 'bold')}" if checkout.status == "pending" else checkout.status
-        yield f"{checkout.id} {checkout.status}", f"top-up of ${checkout.amount}: {news}"
+        yield f"{checkout.id} {checkout.status}", f"top-up of {checkout.amount} USD: {news}"
 
 
-def _runs(on_stage: Stage) -> Iterator[tuple[str, str]]:
-    runs = on_stage.airflow.api.request("GET", "/dags/~/dagRuns", params={"order_by": "run_after"})["dag_runs"]
-    balance = number(on_stage.emulator.balance)
+def _runs(env: Environment) -> Iterator[tuple[str, str]]:
+    runs = env.airflow.api.request("GET", "/dags/~/dagRuns", params={"order_by": "run_after"})["dag_runs"]
+    balance = number(env.emulator.balance)
     for run in runs:
         if run["state"] in FINISHED:
-            text = f"{run['dag_id']}: {run['state']}; the account has {balance} credits"
+            text = f"run of {run['dag_id']}: {run['state']}; the account has {balance} credits"
             yield f"{run['dag_id']} {run['dag_run_id']} {run['state']}", text
 
 

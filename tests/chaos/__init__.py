@@ -1,1 +1,1 @@
-"""A real distributed Airflow on loopback that is hurt while it buys: `make distributed`."""
+"""Kills parts of a distributed Airflow during purchases."""

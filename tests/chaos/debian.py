@@ -1,4 +1,4 @@
-"""The programs that come from Debian: PostgreSQL and Redis, installed where they are missing."""
+"""Finds or installs PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from dev.demo.console import say
 
 PACKAGES = {"postgres": "postgresql", "initdb": "postgresql", "redis-server": "redis-server"}
-# Debian keeps the programs of each major version apart and out of PATH.
+# Debian installs each major version into a folder that is not in PATH.
 POSTGRES_FOLDERS = "/usr/lib/postgresql"
 INSTALL_SECONDS = 600
 
 
 class MissingProgramsError(RuntimeError):
-    """A program is missing and cannot be installed from here."""
+    """A program is missing and we cannot install it."""
 
 
 @dataclass(frozen=True)
 class Programs:
-    """Where the programs are."""
+    """Paths of the programs."""
 
     postgres: Path
     initdb: Path
@@ -30,23 +30,25 @@ class Programs:
 
 
 def programs() -> Programs:
-    """Find the programs; as root, install the Debian packages of those that are missing."""
+    """Find the programs. As root, install what is missing."""
     missing = sorted({package for name, package in PACKAGES.items() if _find(name) is None})
     if missing:
         _install(missing)
     found = {name: _find(name) for name in PACKAGES}
     postgres, initdb, redis_server = (found[name] for name in ("postgres", "initdb", "redis-server"))
     if postgres is None or initdb is None or redis_server is None:
-        absent = ", ".join(name for name, path in found.items() if path is None)
-        raise MissingProgramsError(f"{', '.join(missing)} was installed, but brought no {absent}.")
+        raise MissingProgramsError(
+            f"apt-get installed {', '.join(missing)}, but not all of {', '.join(PACKAGES)}. Nothing was started. "
+            "Next step: put these programs into PATH."
+        )
     return Programs(postgres, initdb, redis_server)
 
 
 def _install(packages: list[str]) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise MissingProgramsError(
-            f"PostgreSQL and Redis are needed; missing here: {', '.join(packages)}.\n"
-            f"Next step, on Debian and Ubuntu:  sudo apt-get install {' '.join(packages)}"
+            f"PostgreSQL and Redis are needed; missing: {', '.join(packages)}. Nothing was started.\n"
+            f"Next step: install them, on Debian and Ubuntu with\nsudo apt-get install {' '.join(packages)}"
         )
     say(f"Installing {' and '.join(packages)} from Debian ...")
     _apt_get("update", "-q")
@@ -64,7 +66,10 @@ def _apt_get(*arguments: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise MissingProgramsError(f"apt-get {' '.join(arguments)} failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
+        raise MissingProgramsError(
+            f"apt-get {' '.join(arguments)} failed. Nothing was started. Next step: repair what it reports:\n"
+            f"{done.stdout[-1000:]}{done.stderr[-2000:]}"
+        )
 
 
 def _find(name: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""What a distributed Airflow stands on: a PostgreSQL and a Redis of its own, on loopback, gone afterwards."""
+"""A PostgreSQL and a Redis for one test."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from tests.chaos.debian import Programs
 
 START_SECONDS = 60
-# PostgreSQL refuses root; Debian's package brings this user.
+# PostgreSQL does not run as root. Debian's package creates this user.
 POSTGRES_USER = "postgres"
 POSTGRES_SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    # The folder of Debian's socket may not be there, and nobody needs one.
+    # Airflow connects over TCP, and the folder of Debian's socket may be missing.
     "unix_socket_directories": "",
     # Every component keeps a pool of connections.
     "max_connections": "300",
-    # Nothing has to outlive the run.
+    # The data is deleted after the test.
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -40,25 +40,19 @@ ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
 @dataclass(frozen=True)
 class Services:
     """
-    Both servers, up.
+    Where the two servers are.
 
-    :param database: user, password, host, port and name of the database, as the part of a URL after its scheme.
-    :param broker: the URL of Redis, password included.
-    :param processes: the servers.
+    :param database: the URL of PostgreSQL without its scheme, with user and password.
+    :param broker: the URL of Redis, with its password.
     """
 
     database: str
     broker: str
-    processes: tuple[ChildProcess, ...]
-
-    def pids(self) -> list[int]:
-        """Return all process ids of both."""
-        return [pid for process in self.processes for pid in process.members()]
 
 
 @contextmanager
 def services(programs: Programs, logs: Path) -> Iterator[Services]:
-    """Start both on free loopback ports, each with a password, and leave nothing of them behind but their logs."""
+    """Run both servers, and delete their data afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="videodb-services-"))
     password = secrets.token_hex(16)
     database, broker = free_port(), free_port()
@@ -74,7 +68,6 @@ def services(programs: Programs, logs: Path) -> Iterator[Services]:
         yield Services(
             database=f"//{POSTGRES_USER}:{password}@127.0.0.1:{database}/postgres",
             broker=f"redis://:{password}@127.0.0.1:{broker}/0",
-            processes=children,
         )
     finally:
         stop_together(children)
@@ -85,7 +78,7 @@ def _postgres(programs: Programs, folder: Path, *, port: int, password: str, log
     user = POSTGRES_USER if os.geteuid() == 0 else None
     if user:
         shutil.chown(folder, user)
-    # In a file, because everybody can read a command line.
+    # In a file, because every user can read a command line.
     secret = folder / "password"
     secret.touch(mode=0o600)
     secret.write_text(password)

@@ -1,4 +1,4 @@
-"""The emulator keeps what `videodb-billing.openapi.yaml` says, whatever is sent to it over real HTTP."""
+"""The emulator obeys `videodb-billing.openapi.yaml` for generated requests."""
 
 from __future__ import annotations
 
@@ -37,24 +37,23 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def emulator():
-    # The largest page: accounts with more checkouts than one answer holds are part of the contract.
     with Emulator(credits=1000, pay_after=0, api_key="sk-contract") as running:
-        # Enabling without figures is refused as long as none were ever set: that depends on more than the request.
+        # Without stored amounts the emulator refuses a valid request that only enables auto-recharge.
         running.set_auto_recharge(threshold=10, amount=50)
         running.charge("1.25", "index_scenes")
         yield running
 
 
-# The key is added to every request below. Generated as a parameter it would count as wrong, and then be right.
+# The test adds the right key to every request. A generated key would count as a wrong parameter.
 CONFIG = schemathesis.Config.from_dict({"generation": {"with-security-parameters": False}})
 schema = schemathesis.openapi.from_path(DOCUMENT, config=CONFIG)
 
 
-def test_the_document_is_valid_openapi():
+def test_document_is_valid_openapi():
     validate(yaml.safe_load(DOCUMENT.read_text()))
 
 
-def test_every_call_of_the_api_is_in_the_document():
+def test_document_has_every_billing_call():
     calls = {f"{operation.ok().method.upper()} {operation.ok().path}" for operation in schema.get_all_operations()}
     assert calls == {
         "GET /billing/usage",
@@ -76,20 +75,20 @@ def test_every_call_of_the_api_is_in_the_document():
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_the_emulator_keeps_the_contract(case, emulator):
+def test_emulator_obeys_the_document(case, emulator):
     case.call_and_validate(
         base_url=emulator.base_url, headers={"x-access-token": emulator.api_key}, checks=CHECKS, timeout=10
     )
 
 
-def test_the_run_above_was_not_in_vain(emulator):
-    """Each call was made with good input, with bad input where it takes any, and with a wrong key."""
+def test_generated_requests_had_good_and_bad_input(emulator):
+    """Every call was made with good input, bad input and a wrong key."""
     statuses: dict[str, set[int]] = {}
     for call in emulator.calls():
         statuses.setdefault(f"{call.method} {call.path}", set()).add(call.status)
     if not statuses:
-        pytest.skip("needs the calls of the tests above")
-    takes_nothing = {"GET /billing/usage", "GET /billing/auto_recharge"}
+        pytest.skip("needs the calls of test_emulator_obeys_the_document")
+    without_input = {"GET /billing/usage", "GET /billing/auto_recharge"}
     for operation in schema.get_all_operations():
         label = operation.ok().label
-        assert {200, 401} | (set() if label in takes_nothing else {400}) <= statuses[label], label
+        assert {200, 401} | (set() if label in without_input else {400}) <= statuses[label], label

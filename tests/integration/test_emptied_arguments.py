@@ -1,8 +1,14 @@
-"""An argument whose template comes to nothing is a mistake, and not "no limit", "no floor" or "nothing to restore"."""
+"""
+An argument that renders to nothing fails the task.
+
+The task must not read it as "no limit", "no floor" or "nothing to restore". Each template is rendered in process, and
+each argument goes through one DAG run.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,11 +17,12 @@ from airflow.sdk import BaseNotifier, task
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
+from airflow_provider_videodb.version_compat import AirflowFailException
 from tests.support.dag_runs import new_dag, run
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
-NO_DELAY = timedelta(0)
+RETRIES = {"retries": 2, "retry_delay": timedelta(0)}
 
 
 def top_up(**arguments):
@@ -30,7 +37,7 @@ def recharge(**arguments):
     return AutoRechargeOperator(**{"threshold": 20, "amount": 100} | arguments)
 
 
-#: What must not count as "no limit", "no floor" or "nothing to restore" when it holds nothing.
+#: Limits, floors and settings to restore, which have no default.
 GUARDS = [
     (top_up, "only_if_below"),
     (top_up, "max_amount"),
@@ -64,53 +71,61 @@ def refused(finished, task_id="task"):
         ("{{ '  ' }}", False),
     ],
 )
-def test_a_template_that_renders_to_nothing_stops_the_task_before_anything_is_sent(
-    emulator, operator, argument, template, native
-):
-    with new_dag("emptied", render_template_as_native_obj=native) as dag:
-        operator(task_id="task", retries=2, retry_delay=NO_DELAY, **{argument: template})
+def test_empty_template_is_named_before_anything_is_sent(emulator, operator, argument, template, native):
+    with new_dag("in_process", render_template_as_native_obj=native):
+        emptied = operator(task_id="task", **{argument: template})
+    emptied.render_template_fields({})
+
+    with pytest.raises(AirflowFailException, match=rf"^{argument}\b"):
+        emptied.execute({"ti": SimpleNamespace(xcom_push=lambda **_: None)})
+    assert emulator.calls() == []
+
+
+@pytest.mark.parametrize(("operator", "argument"), OTHERS)
+def test_empty_template_fails_task_without_retry(emulator, operator, argument):
+    with new_dag("emptied", render_template_as_native_obj=True) as dag:
+        operator(task_id="task", **RETRIES, **{argument: "{{ none }}"})
 
     assert refused(run(dag))
     assert emulator.calls() == []
 
 
 @pytest.mark.parametrize(("operator", "argument"), GUARDS)
-@pytest.mark.parametrize("value", [None, "", "  "], ids=repr)
-def test_a_guard_that_another_task_leaves_empty_stops_the_task(emulator, operator, argument, value):
+def test_empty_xcom_fails_task_without_retry(emulator, operator, argument):
     with new_dag("from_a_task") as dag:
 
         @task
         def guard() -> Any:
-            return value
+            return None
 
-        operator(task_id="task", retries=2, retry_delay=NO_DELAY, **{argument: guard()})
+        operator(task_id="task", **RETRIES, **{argument: guard()})
 
     assert refused(run(dag))
     assert emulator.calls() == []
 
 
 @pytest.mark.parametrize(
-    ("operator", "argument", "usual"),
+    ("operator", "argument", "usual", "value"),
     [
-        (TopupOperator, "max_amount", 50),
-        (TopupOperator, "only_if_below", 2),
-        (EnsureCreditsOperator, "max_amount", 50),
-        (AutoRechargeOperator, "threshold", 20),
-        (AutoRechargeOperator, "amount", 20),
+        (TopupOperator, "max_amount", 50, None),
+        (TopupOperator, "max_amount", 50, ""),
+        (TopupOperator, "only_if_below", 2, None),
+        (EnsureCreditsOperator, "max_amount", 50, None),
+        (AutoRechargeOperator, "threshold", 20, None),
+        (AutoRechargeOperator, "amount", 20, None),
     ],
 )
-@pytest.mark.parametrize("value", [None, ""], ids=repr)
-def test_a_mapped_row_that_leaves_a_guard_empty_does_not_lift_the_usual_one(emulator, operator, argument, usual, value):
+def test_empty_guard_of_mapped_row_fails_task(emulator, operator, argument, usual, value):
     row = {TopupOperator: {"amount": 60}, EnsureCreditsOperator: {"credits": 63}, AutoRechargeOperator: {}}[operator]
     with new_dag("mapped", default_args={argument: usual}) as dag:
-        operator.partial(task_id="task", retries=2, retry_delay=NO_DELAY).expand_kwargs([{**row, argument: value}])
+        operator.partial(task_id="task", **RETRIES).expand_kwargs([{**row, argument: value}])
 
     assert refused(run(dag))
     assert emulator.calls() == []
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-def test_a_guard_of_the_default_args_holds_where_nothing_else_is_given(emulator, mapped):
+def test_guard_of_default_args_holds(emulator, mapped):
     with new_dag("guarded", default_args={"max_amount": 50}) as dag:
         if mapped:
             TopupOperator.partial(task_id="task").expand(amount=[60])
@@ -121,7 +136,7 @@ def test_a_guard_of_the_default_args_holds_where_nothing_else_is_given(emulator,
     assert emulator.calls("POST") == []
 
 
-def test_a_guard_that_is_not_given_is_no_guard(emulator):
+def test_argument_that_is_not_given_limits_nothing(emulator):
     with new_dag("unguarded") as dag:
         top_up(task_id="task", amount=60)
 
@@ -138,7 +153,7 @@ def test_currency_and_redirect_url_may_be_none(emulator):
 
 
 class Limited(TopupOperator):
-    """Sets an argument of ours, and a template field of its own, after our constructor."""
+    """Sets a limit and its own template field after our constructor."""
 
     template_fields = (*TopupOperator.template_fields, "reason")
 
@@ -148,7 +163,7 @@ class Limited(TopupOperator):
         self.max_amount = limit
 
 
-def test_a_guard_that_a_subclass_sets_later_must_not_render_to_none(emulator):
+def test_empty_guard_of_subclass_fails_task(emulator):
     with new_dag("later", render_template_as_native_obj=True) as dag:
         Limited(
             task_id="task",
@@ -156,15 +171,14 @@ def test_a_guard_that_a_subclass_sets_later_must_not_render_to_none(emulator):
             wait_for_payment=False,
             limit="{{ none }}",
             reason="{{ none }}",
-            retries=2,
-            retry_delay=NO_DELAY,
+            **RETRIES,
         )
 
     assert refused(run(dag))
     assert emulator.calls() == []
 
 
-def test_a_guard_that_a_subclass_sets_later_holds(emulator):
+def test_guard_of_subclass_holds(emulator):
     with new_dag("later", params={"limit": 50}) as dag:
         Limited(task_id="task", amount=60, limit="{{ params.limit }}", reason="{{ ds }}")
 
@@ -173,10 +187,10 @@ def test_a_guard_that_a_subclass_sets_later_holds(emulator):
 
 
 @pytest.mark.parametrize("attribute", ["deferrable", "wait_for_payment"])
-def test_words_are_not_guessed_at(emulator, attribute):
+def test_text_is_not_taken_for_a_flag(emulator, attribute):
     with new_dag("mistaken") as dag:
-        operator = top_up(task_id="task", retries=2, retry_delay=NO_DELAY)
-        # As a cluster policy does, which comes after the constructor.
+        operator = top_up(task_id="task", **RETRIES)
+        # A cluster policy sets attributes after the constructor as well.
         setattr(operator, attribute, "False")
 
     assert refused(run(dag))
@@ -195,7 +209,7 @@ class Tell(BaseNotifier):
         self.told.append(self.text)
 
 
-def test_one_notifier_on_two_tasks_tells_each_its_own_link(emulator):
+def test_shared_notifier_tells_each_task_its_own_link(emulator):
     told = []
     tell = Tell("{{ task.task_id }}: {{ task.payment_url }}", told)
     with new_dag("two_tasks") as dag:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,34 +10,49 @@ from airflow_provider_videodb.emulator.server import Emulator
 from dev.airflow.instance import EXAMPLE_DAGS, AirflowInstance
 
 LIVE_DAGS = Path(__file__).parent / "dags"
+PICTURES = os.environ.get("VIDEODB_PICTURES")
 
-# A triggerer that was killed is given up after 5 seconds, not 30, and another takes over its triggers.
+# Airflow gives up a killed triggerer after 5 seconds, not 30, and the next one takes over its triggers.
 QUICK_TO_NOTICE = {
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
 }
 
+# Where Airflow keeps the record of a purchase. Airflow empties its task state store when a task succeeds if this
+# setting is true, so the provider keeps the record in a Variable.
+CLEAR_ON_SUCCESS = {"task state store": "False", "variables": "True"}
+FENCED = {
+    # Airflow gives up a task with a frozen supervisor after seconds, not after five minutes.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "1",
+    # By default a worker repeats a refused call of the API server five times, for more than a minute.
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "1",
+}
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="package")
 def shared_emulator():
-    """One emulator for the session: Airflow learns its address when it starts."""
+    """Run one emulator for `live_airflow`, which learns its address at start."""
     with Emulator(credits=3, price_index=4) as emulator:
         yield emulator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def live_airflow(shared_emulator, tmp_path_factory):
-    """A real Airflow with the example DAGs and those of tests/live/dags, connected to `shared_emulator`."""
+    """Run an Airflow with the example DAGs and those of tests/live/dags."""
     dags = tmp_path_factory.mktemp("live_dags")
     for path in (*EXAMPLE_DAGS.glob("*.py"), *LIVE_DAGS.glob("*.py")):
         shutil.copy(path, dags)
-    # A retry waits for the POST of a try that died for 25 seconds and this.
+    # After a death in a POST, the retry waits this timeout and 25 seconds more.
     connection = shared_emulator.connection | {"extra": {"timeout": 10}}
     with AirflowInstance(
         tmp_path_factory.mktemp("live_airflow"),
         dags_folder=dags,
         connections={"videodb_default": connection},
+        # Tasks that wait for the POST of a dead try keep their workers meanwhile.
+        parallelism=8,
         settings=QUICK_TO_NOTICE,
+        serve_logs=True,
     ) as airflow:
         airflow.api.wait_for_dag("credit_gate")
         yield airflow
@@ -44,6 +60,41 @@ def live_airflow(shared_emulator, tmp_path_factory):
 
 @pytest.fixture
 def emulator(shared_emulator):
-    """The emulator that `live_airflow` is connected to, as it was at its start: 3 credits, nothing bought."""
+    """Return the emulator of `live_airflow`, reset to 3 credits and no checkout."""
     shared_emulator.reset()
     return shared_emulator
+
+
+@pytest.fixture(scope="package")
+def fenced_emulator():
+    """Run one emulator for `fenced_airflow`."""
+    with Emulator(credits=3) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="package")
+def fenced_airflow(request, fenced_emulator, tmp_path_factory):
+    """
+    Run an Airflow that gives up frozen tasks early, with the record in the store that the test names.
+
+    Tests must name it in a ``parametrize`` of its own. pytest would restart Airflow for each test otherwise.
+    """
+    dags = tmp_path_factory.mktemp("fenced_dags")
+    for name in ("live_fence.py", "live_records.py"):
+        shutil.copy(LIVE_DAGS / name, dags)
+    connection = fenced_emulator.connection | {"extra": {"timeout": 5}}
+    with AirflowInstance(
+        tmp_path_factory.mktemp("fenced_airflow"),
+        dags_folder=dags,
+        connections={"videodb_default": connection},
+        settings=FENCED | {"AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": CLEAR_ON_SUCCESS[request.param]},
+    ) as airflow:
+        for dag_id in ("live_frozen", "live_records"):
+            airflow.api.wait_for_dag(dag_id)
+        yield airflow
+
+
+def keep_picture(page, name):
+    """Save what the browser shows into the folder that VIDEODB_PICTURES names, if it names one."""
+    if PICTURES is not None:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")

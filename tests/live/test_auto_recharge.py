@@ -1,4 +1,4 @@
-"""A running Airflow whose tasks are cleared while automatic recharge is on, and whose teardown cannot reach VideoDB."""
+"""Automatic recharge is turned back after clears and failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def stored(emulator):
     return settings.enabled, settings.threshold, settings.amount
 
 
-def test_job_cleared_while_its_sibling_works_leaves_the_settings_as_they_were_found(live_airflow, account):
+def test_cleared_job_leaves_the_settings_as_found(live_airflow, account):
     live_airflow.api.wait_for_dag("live_recharge")
     run = live_airflow.api.trigger("live_recharge")
     run.wait_for_task("fails_at_first", "failed")
@@ -38,7 +38,7 @@ def test_job_cleared_while_its_sibling_works_leaves_the_settings_as_they_were_fo
     assert stored(account) == (False, 5, 25)
 
 
-def test_run_fails_while_the_teardown_cannot_restore_and_a_clear_restores(live_airflow, account):
+def test_failed_restore_fails_the_run_until_a_clear(live_airflow, account):
     live_airflow.api.wait_for_dag("live_recharge_back")
     fault = account.add_fault("status", method="POST", path=PATH, skip=1, times=None, status=503)
     run = live_airflow.api.trigger("live_recharge_back")
@@ -56,9 +56,9 @@ def test_run_fails_while_the_teardown_cannot_restore_and_a_clear_restores(live_a
     assert stored(account) == (False, 5, 25)
 
 
-def test_setup_that_fails_after_its_effect_is_brought_back(live_airflow, account):
+def test_failed_setup_with_an_effect_is_restored(live_airflow, account):
     live_airflow.api.wait_for_dag("live_recharge_back")
-    # All tries of one read: the transport repeats it.
+    # The transport sends one read four times.
     account.add_fault("status", method="GET", path=PATH, skip=1, times=4, status=503)
     run = live_airflow.api.trigger("live_recharge_back")
     until(lambda: run.task("back")["state"] == "success", timeout=90, what="the teardown to restore")

@@ -1,14 +1,14 @@
-"""The first DAG of the README in a real Airflow: each sentence of its docstring."""
+"""Check each sentence of the credit-gate example in a real Airflow."""
 
 from __future__ import annotations
 
 from dev.airflow.processes import until
 from dev.demo.payer import pay
 
-BUTTON = "Pay VideoDB checkout"
+BUTTON = "Pay 20 USD"
 
 
-def test_it_asks_waits_without_a_worker_and_indexes_after_the_payment(live_airflow, emulator):
+def test_gate_waits_without_a_worker_and_indexes_once_paid(live_airflow, emulator):
     run = live_airflow.api.trigger("credit_gate")
     run.wait_for_task("top_up", "deferred")
 
@@ -30,7 +30,7 @@ def test_it_asks_waits_without_a_worker_and_indexes_after_the_payment(live_airfl
     assert emulator.balance == 3 + 20 - 3 * 4
 
 
-def test_it_buys_nothing_when_the_balance_suffices(live_airflow, emulator):
+def test_gate_buys_nothing_if_the_balance_suffices(live_airflow, emulator):
     emulator.set_balance(12)
 
     run = live_airflow.api.trigger("credit_gate")

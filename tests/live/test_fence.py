@@ -1,13 +1,11 @@
 """
-A running Airflow whose tasks are frozen, marked and cleared in the midst of a purchase, and whose database fails.
+A task is frozen, marked or cleared during a purchase, or its database fails.
 
-Each story is told where Airflow keeps the record in its task state store, and where it empties that store when a task
-succeeds, so that the record is a Variable.
+Each test runs with each store. If VideoDB charges a stored card, a second purchase is paid at once.
 """
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sqlite3
 from contextlib import closing, contextmanager
@@ -15,46 +13,15 @@ from contextlib import closing, contextmanager
 import psutil
 import pytest
 
-from airflow_provider_videodb.emulator.server import Emulator
-from dev.airflow.instance import AirflowInstance
 from dev.airflow.processes import until
 from dev.demo.payer import pay
-from tests.live.conftest import LIVE_DAGS
+from tests.live.conftest import CLEAR_ON_SUCCESS
 from tests.support.compat import needs_task_state_store
 
 TOPUP, USAGE = "/billing/topup", "/billing/usage"
-STORES = {"task state store": "False", "variables": "True"}
-SETTINGS = {
-    # A task whose supervisor is frozen is given up after seconds, not after five minutes.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "5",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "1",
-    # A read that the API server refuses is tried five times by default, for a minute and more.
-    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "1",
-}
 
-pytestmark = needs_task_state_store
-
-
-@pytest.fixture(scope="module")
-def fenced_emulator():
-    with Emulator(credits=3) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module", params=STORES)
-def airflow(request, fenced_emulator, tmp_path_factory):
-    dags = tmp_path_factory.mktemp("fence_dags")
-    shutil.copy(LIVE_DAGS / "live_fence.py", dags)
-    # How long a retry waits for the POST of a try that died is 25 seconds and this.
-    connection = fenced_emulator.connection | {"extra": {"timeout": 5}}
-    with AirflowInstance(
-        tmp_path_factory.mktemp("fence_airflow"),
-        dags_folder=dags,
-        connections={"videodb_default": connection},
-        settings=SETTINGS | {"AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": STORES[request.param]},
-    ) as running:
-        running.api.wait_for_dag("live_frozen")
-        yield running
+pytestmark = [needs_task_state_store, pytest.mark.parametrize("fenced_airflow", CLEAR_ON_SUCCESS, indirect=True)]
+with_link_and_card = pytest.mark.parametrize("card", [False, True], ids=["link", "card"])
 
 
 @pytest.fixture
@@ -73,7 +40,7 @@ def payable(emulator):
 
 @contextmanager
 def held(emulator, method, path, **fault):
-    """Hold the next call of a kind inside the block, once it has come."""
+    """Hold the next call of a kind; the block gets a function that waits for it."""
     calls = len(emulator.calls(method, path))
     hang = emulator.add_fault("hang", method=method, path=path, **fault)
 
@@ -84,11 +51,11 @@ def held(emulator, method, path, **fault):
     emulator.remove_fault(hang.id)
 
 
-@pytest.mark.parametrize("card", [False, True], ids=["link", "card"])
-def test_frozen_worker_that_wakes_up_beside_the_next_try_buys_nothing(airflow, emulator, card):
+@with_link_and_card
+def test_frozen_worker_that_wakes_up_buys_nothing(fenced_airflow, emulator, card):
     emulator.change_settings(charge_stored_card=card)
-    run = airflow.api.trigger("live_frozen")
-    frozen = until(lambda: stopped_process(run), timeout=90, what="the first try to stand still")
+    run = fenced_airflow.api.trigger("live_frozen")
+    frozen = until(lambda: stopped_process(run), timeout=90, what="the first try to freeze")
     supervisor = frozen.parent()
     try:
         if card:
@@ -116,11 +83,11 @@ def stopped_process(run):
     return process if process.status() == psutil.STATUS_STOPPED else None
 
 
-@pytest.mark.parametrize("card", [False, True], ids=["link", "card"])
-def test_task_marked_failed_and_cleared_during_its_post_buys_once(airflow, emulator, card):
+@with_link_and_card
+def test_task_failed_and_cleared_during_its_post_buys_once(fenced_airflow, emulator, card):
     emulator.change_settings(charge_stored_card=card)
     with held(emulator, "POST", TOPUP, work=True, seconds=3) as wait:
-        run = airflow.api.trigger("live_fenced")
+        run = fenced_airflow.api.trigger("live_fenced")
         wait()
         run.set_task_state("top_up", "failed")
         run.clear("top_up")
@@ -128,7 +95,7 @@ def test_task_marked_failed_and_cleared_during_its_post_buys_once(airflow, emula
 
     if not card:
         until(lambda: run.task("top_up")["state"] == "deferred", timeout=180, what="the next try to wait")
-        # The link of the first one went to nobody.
+        # Nobody got the link of the first try.
         link = run.xcom("top_up", "payment_url")
         assert link.rsplit("/", 1)[1] in payable(emulator)
         pay(link)
@@ -137,10 +104,10 @@ def test_task_marked_failed_and_cleared_during_its_post_buys_once(airflow, emula
 
 
 @pytest.mark.parametrize("state", ["failed", "success"])
-def test_task_that_was_marked_asks_for_nothing(airflow, emulator, state):
+def test_marked_task_buys_nothing(fenced_airflow, emulator, state):
     emulator.change_settings(charge_stored_card=True)
     with held(emulator, "GET", USAGE, work=True) as wait:
-        run = airflow.api.trigger("live_fenced")
+        run = fenced_airflow.api.trigger("live_fenced")
         wait()
         pid = run.task("top_up")["pid"]
         run.set_task_state("top_up", state)
@@ -149,10 +116,10 @@ def test_task_that_was_marked_asks_for_nothing(airflow, emulator, state):
     assert emulator.calls("POST", TOPUP) == []
 
 
-def test_task_marked_success_during_its_post_and_cleared_buys_once(airflow, emulator):
+def test_task_marked_success_and_cleared_buys_once(fenced_airflow, emulator):
     emulator.change_settings(charge_stored_card=True)
     with held(emulator, "POST", TOPUP, work=True) as wait:
-        run = airflow.api.trigger("live_fenced")
+        run = fenced_airflow.api.trigger("live_fenced")
         wait()
         pid = run.task("top_up")["pid"]
         run.set_task_state("top_up", "success")
@@ -163,13 +130,13 @@ def test_task_marked_success_during_its_post_and_cleared_buys_once(airflow, emul
     assert paid(emulator) == [20]
 
 
-def test_paid_task_is_not_bought_again_while_the_database_cannot_be_read(airflow, emulator):
+def test_unreadable_record_is_not_taken_for_none(fenced_airflow, emulator):
     emulator.change_settings(charge_stored_card=True)
-    run = airflow.api.trigger("live_fenced")
+    run = fenced_airflow.api.trigger("live_fenced")
     assert run.wait(timeout=90) == "success"
     tries = run.task("top_up")["try_number"]
 
-    with unreadable(airflow):
+    with unreadable(fenced_airflow):
         run.clear("top_up")
         until(lambda: run.task("top_up")["try_number"] >= tries + 3, timeout=120, what="two tries that fail")
         assert paid(emulator) == [20]
@@ -180,7 +147,7 @@ def test_paid_task_is_not_bought_again_while_the_database_cannot_be_read(airflow
 
 @contextmanager
 def unreadable(airflow):
-    """Take the tables away in which a record can be, as a database that fails for a moment would."""
+    """Make the tables with the records unreadable inside the block."""
     with closing(sqlite3.connect(airflow.home / "airflow.db", timeout=30, isolation_level=None)) as database:
         for table in ("variable", "task_state_store"):
             database.execute(f"ALTER TABLE {table} RENAME TO {table}_away")

@@ -1,4 +1,4 @@
-"""A connection in Airflow's database is pointed at another account while a gate waits on it."""
+"""A connection changes to another account while a gate waits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def other():
         yield running
 
 
-def test_gates_wait_for_the_account_that_the_connection_names_now(live_airflow, emulator, other):
+def test_gates_follow_a_changed_connection(live_airflow, emulator, other):
     live_airflow.api.wait_for_dag("live_gate")
 
     def names(account):

@@ -1,4 +1,4 @@
-"""An answer that no encoder takes ends the wait that met it, and not the process that all deferred tasks live in."""
+"""A response that cannot be encoded does not end the triggerer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dev.demo.payer import pay
 BODY = '{"credit_balance": 1000, "usage_this_month": 0, "breakdown": {"\\ud800": 1}}'
 
 
-def test_name_that_cannot_be_encoded_leaves_the_other_tasks_waiting(live_airflow, emulator):
+def test_unencodable_name_leaves_other_tasks_waiting(live_airflow, emulator):
     for dag_id in ("live_gate", "live_top_up"):
         live_airflow.api.wait_for_dag(dag_id)
     payment = live_airflow.api.trigger("live_top_up")
@@ -21,7 +21,7 @@ def test_name_that_cannot_be_encoded_leaves_the_other_tasks_waiting(live_airflow
     ended = gate.wait(timeout=60)
     emulator.remove_fault(fault.id)
 
-    # It opens where the transport mends the name, and fails otherwise; it never waits on without end.
+    # The gate opens if the transport replaces the name, and fails otherwise.
     assert ended in ("success", "failed")
     assert set(live_airflow.pids("triggerer")) == processes
     pay(payment.xcom("top_up", "payment_url"))

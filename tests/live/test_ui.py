@@ -6,7 +6,16 @@ import json
 
 import pytest
 
-from dev.demo.browser import find_chromium, open_page, show_connection_form, show_extra_fields, show_pay_button
+from dev.demo.browser import (
+    BUTTON,
+    find_chromium,
+    open_details,
+    open_page,
+    show_connection_form,
+    show_extra_fields,
+    show_pay_button,
+)
+from tests.live.conftest import keep_picture
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
@@ -63,11 +72,12 @@ def test_the_connection_form_has_our_fields_and_saves_what_the_hook_can_read(liv
     assert (settings.timeout, settings.max_retries) == (30, 3)
 
 
-def test_the_button_of_a_waiting_task_leads_to_the_page_where_a_click_pays(live_airflow, emulator, page):
+def test_button_leads_to_the_payment_and_then_disappears(live_airflow, emulator, page):
     run = live_airflow.api.trigger("credit_gate")
     run.wait_for_task("top_up", "deferred")
 
     button = show_pay_button(page, live_airflow, run, "top_up")
+    assert button.inner_text() == "Pay 20 USD"
     with page.expect_popup() as opened:
         button.click()
     checkout = opened.value
@@ -75,3 +85,32 @@ def test_the_button_of_a_waiting_task_leads_to_the_page_where_a_click_pays(live_
 
     assert run.wait() == "success"
     assert [(bought.amount, bought.status) for bought in emulator.checkouts()] == [(20, "completed")]
+    assert run.links("top_up") == {"Pay 20 USD": None}
+    assert buttons_of(page, live_airflow, run, "top_up") == 0
+
+
+def test_button_disappears_when_the_checkout_expires(live_airflow, emulator, page):
+    run = live_airflow.api.trigger("live_expired")
+    run.wait_for_task("fails", "deferred")
+    assert buttons_of(page, live_airflow, run, "fails") == 1
+    [checkout] = emulator.checkouts()
+    emulator.expire(checkout.id)
+
+    assert run.wait(timeout=90) == "failed"
+    assert buttons_of(page, live_airflow, run, "fails") == 0
+
+
+def test_button_stays_while_the_checkout_can_be_paid(live_airflow, emulator, page):
+    run = live_airflow.api.trigger("live_payment_timeout")
+
+    assert run.wait(timeout=90) == "failed"
+    [checkout] = emulator.checkouts()
+    assert run.links("fails") == {"Pay 20 USD": emulator.payment_url(checkout.id)}
+    assert buttons_of(page, live_airflow, run, "fails") == 1
+
+
+def buttons_of(page, airflow, run, task_id):
+    """Open the details of a task and count its payment buttons."""
+    open_details(page, airflow, run, task_id)
+    keep_picture(page, f"button-{run.dag_id}-{run.task(task_id)['state']}")
+    return page.get_by_role("link", name=BUTTON).count()

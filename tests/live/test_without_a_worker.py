@@ -1,9 +1,9 @@
-"""Sensors that start and end in the triggerer: no worker ever runs them."""
+"""Sensors that start and end in the triggerer never use a worker."""
 
 from __future__ import annotations
 
 
-def test_a_gate_opens_and_another_one_is_skipped_without_a_worker(live_airflow, emulator):
+def test_gate_opens_or_is_skipped_without_a_worker(live_airflow, emulator):
     live_airflow.api.wait_for_dag("live_without_a_worker")
     run = live_airflow.api.trigger("live_without_a_worker")
     run.wait_for_task("filled", "deferred")

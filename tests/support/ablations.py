@@ -1,8 +1,8 @@
 """
-The mendings of the money code, each with what takes it out.
+Lists the safeguards of the money code, each with what takes it out.
 
-``make ablations`` takes out one after the other and lets the state machine search: a mending whose absence nobody
-notices is not needed, or not tried.
+``make ablations`` takes them out one by one and lets the state machine search. A safeguard whose absence it does not
+notice is not needed, or not tried.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LONG_AGO = timedelta(days=365)
 @dataclass(frozen=True)
 class Ablation:
     """
-    A mending, and how to do without it.
+    A safeguard, and how to do without it.
 
     :param breaks: what the state machine then reports, in part.
     """
@@ -87,7 +87,7 @@ def _no_intent(patch: Patch) -> None:
     patch.setattr(poster.PostSender, "_record_intent", unrecorded)
 
 
-def _one_look(patch: Patch) -> None:
+def _one_poll(patch: Patch) -> None:
     def expired_for(_self: Any, bought: Purchase | None, checkouts: Any, _now: float) -> timedelta | None:
         listed = purchase.by_id(checkouts)
         expired = bought is not None and purchase.status_of(bought, listed) == CheckoutStatus.EXPIRED
@@ -191,7 +191,7 @@ def _amount_of_the_try(patch: Patch) -> None:
 def _no_claims(patch: Patch) -> None:
     patch.setattr(claims.VariableClaims, "owner", lambda *_: None)
     patch.setattr(claims.VariableClaims, "claim", lambda *_: True)
-    patch.setattr(claims.VariableClaims, "take", lambda *_: True)
+    patch.setattr(claims.VariableClaims, "claim_from_list", lambda *_: True)
 
 
 TWICE, LINKS = "has paid [", "can all be paid"
@@ -214,7 +214,7 @@ ABLATIONS = [
     Ablation(
         "no staleness check of Airflow's word", _replacing(current_try, "age_from_now", lambda _: lambda: 0.0), ""
     ),
-    Ablation("one look suffices for expired", _one_look, ""),
+    Ablation("one poll suffices for expired", _one_poll, ""),
     Ablation("no age for expired", _replacing(purchase, "can_have_expired", lambda *_, **__: True), LINKS),
     Ablation("ended ids not watched", _ended_unwatched, ""),
     Ablation("no receipt", _no_receipt, ""),
@@ -231,10 +231,10 @@ ABLATIONS = [
     Ablation("unknown state taken for expired", _unknown_taken_for_expired, ""),
     Ablation("amount of yesterday", _amount_of_yesterday, ""),
     Ablation("amount of the beginning of the try", _amount_of_the_try, ""),
-    Ablation("no settling", _replacing(purchase, "_look_again", lambda *_: None), ""),
+    Ablation("no list lag", _replacing(purchase, "_recheck", lambda *_: None), ""),
     Ablation(
-        "no second look at the month",
-        _replacing(purchase, "_before_sharing_link", lambda bought, _: purchase.WaitFor(purchase=bought)),
+        "no second check of the month",
+        _replacing(purchase, "_before_sharing_link", lambda bought, _: purchase.AwaitPayment(purchase=bought)),
         "over the limit",
     ),
     Ablation("no claims", _no_claims, ""),

@@ -1,4 +1,4 @@
-"""What Airflow answers a worker that it cannot serve, in each of the ways that were seen."""
+"""Responses of an Airflow that cannot serve a worker, each of a kind that was seen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def from_dag_test(status: int) -> ServerResponseError:
     return ServerResponseError("Server returned error", request=request, response=httpx.Response(status))
 
 
-#: Airflow could not do what it was asked to: exceptions that are raised, an answer that is returned.
+#: Airflow could not do what it was asked to: exceptions that are raised, and responses.
 REFUSALS = [
     from_supervisor(500),
     from_supervisor(None),

@@ -46,8 +46,8 @@ def expired(checkout_id: str | None = "cs_1", *, made_at: datetime | None = YEST
     return listed(checkout_id, "expired", amount=amount, made_at=made_at)
 
 
-def answered(checkout_id: str | None = "cs_1", *, url: str = LINK, amount: int = 50) -> Checkout:
-    """Return what a POST is answered with."""
+def responded(checkout_id: str | None = "cs_1", *, url: str = LINK, amount: int = 50) -> Checkout:
+    """Return the response to a POST."""
     return Checkout(
         id=checkout_id,
         url=url,
@@ -60,7 +60,7 @@ def answered(checkout_id: str | None = "cs_1", *, url: str = LINK, amount: int =
 
 
 def asked(**fields: Any) -> Purchase:
-    """Return a purchase whose POST was sent at noon and not answered (yet)."""
+    """Return a purchase whose POST was sent at noon, without a response."""
     begun = {
         "generation": 0,
         "amount": 50,
@@ -73,5 +73,11 @@ def asked(**fields: Any) -> Purchase:
 
 
 def made(**fields: Any) -> Purchase:
-    """Return a purchase whose POST was answered with ``cs_1`` and its link."""
+    """Return a purchase whose response named ``cs_1`` and its link."""
     return asked(**{"checkout_id": "cs_1", "id_source": "answer", "payment_url": LINK} | fields)
+
+
+#: A purchase whose link a person may have seen.
+LINK_SHARED = made(link_shared=True)
+#: A purchase whose response was a link without an id.
+LINK_ALONE = asked(payment_url=LINK)

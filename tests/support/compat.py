@@ -1,4 +1,4 @@
-"""What the tests take from Airflow and older ones have elsewhere, or not at all."""
+"""Bridge the differences of older Airflow versions for tests."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 needs_task_state_store = pytest.mark.skipif(
-    not STATE_STORE_OUTLIVES_CLEAR, reason="this Airflow has no task state store that outlives a clear"
+    not STATE_STORE_OUTLIVES_CLEAR, reason="the task state store of this Airflow does not outlive a clear"
 )
 
 
 def serialized_dag() -> Any:
-    """Return the class of a DAG as the database has it."""
+    """Return the class of a serialized DAG."""
     try:
         from airflow.serialization.definitions.dag import SerializedDAG
     except ImportError:  # Airflow 3.1
@@ -29,7 +29,7 @@ def serialized_dag() -> Any:
 
 @contextmanager
 def callbacks_know_the_exception() -> Iterator[None]:
-    """Give `dag.test()` what a real worker has: the callbacks of a task find in their context why it failed."""
+    """Make `dag.test()` pass the exception to callbacks, as a worker does."""
     from airflow.sdk.execution_time import task_runner
 
     finalize = task_runner.finalize

@@ -1,4 +1,4 @@
-"""Running a DAG for real inside the test process: Airflow's own `dag.test()` on a migrated SQLite."""
+"""Run a DAG in the test process with `dag.test()` on SQLite."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def new_dag(dag_id: str, **kwargs: Any) -> Iterator[DAG]:
 
 
 def run(dag: DAG, **kwargs: Any) -> Run:
-    """Write the DAG to the database, as the DAG processor would, and run it through every retry and deferral."""
+    """Store the DAG as the DAG processor does, and run it to its end."""
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.serialization.serialized_objects import LazyDeserializedDAG

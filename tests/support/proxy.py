@@ -1,4 +1,4 @@
-"""A real forward proxy: CONNECT, then bytes in both directions, unless a test breaks the road somewhere."""
+"""Run a forward proxy that a test can break at chosen points."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 class ForwardProxy(Listener):
     """
-    Leads every CONNECT to one port of this machine, whatever host it names.
+    Connects each CONNECT to one local port, whichever host the client names.
 
-    :param port: where the tunnels end.
-    :param handle: is given a `Tunnel` for each connection.
-    :param context: for a proxy that is spoken to in TLS itself.
+    :param port: the port at which all tunnels end.
+    :param handle: called with a `Tunnel` for each connection.
+    :param context: the TLS context of the proxy itself, if the client reaches it by TLS.
     """
 
     def __init__(self, port: int, handle: Callable[[Tunnel], None], *, context: ssl.SSLContext | None = None) -> None:
@@ -53,7 +53,7 @@ class Tunnel:
         self._port = port
 
     def read_head(self) -> bytes:
-        """Read what the client asks of the proxy."""
+        """Read the head of the request to the proxy."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             data = self._client.recv(1)
@@ -64,15 +64,15 @@ class Tunnel:
         return head
 
     def say(self, data: bytes) -> None:
-        """Send bytes of the proxy's own to the client."""
+        """Send bytes from the proxy to the client."""
         self._client.sendall(data)
 
     def hang(self) -> None:
-        """Do nothing until the test is over."""
+        """Wait until the test ends."""
         self.proxy.stopping.wait(30)
 
     def reset(self) -> None:
-        """Let the connection end in a reset."""
+        """Make closing the connection reset it."""
         reset_on_close(self._client)
 
     def open(self) -> None:
@@ -82,11 +82,11 @@ class Tunnel:
 
     def relay(self, *, until: threading.Event | None = None, sent: int = 1 << 30, tail: int = 0) -> None:
         """
-        Carry bytes in both directions until a side ends, or a limit is reached.
+        Carry bytes in both directions until a side ends or a limit is reached.
 
-        :param until: ends it as well. What the target says after that does not reach the client.
-        :param sent: how many bytes may go to the target.
-        :param tail: how many bytes of what the target says after `until` reach the client all the same.
+        :param until: an event that ends the relay. The client gets only `tail` bytes of what the target sends then.
+        :param sent: the most bytes that go to the target.
+        :param tail: the most bytes that go to the client after `until`.
         """
         with socket.create_connection(("127.0.0.1", self._port), timeout=10) as target:
             other = {self._client: target, target: self._client}

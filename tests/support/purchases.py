@@ -1,4 +1,4 @@
-"""What the tests of buying share: a person with the links, a death at a chosen point, a task to run."""
+"""Run a task that buys, with a person who pays and failures at chosen points."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ TASK = "buy"
 TOPUP = "/billing/topup"
 LIST = "/billing/checkouts"
 USAGE = "/billing/usage"
+VARIABLES = "variables"
+#: Where a purchase can be recorded; the first is the one that this Airflow uses.
+RECORD_STORES = ("task state store", VARIABLES) if STATE_STORE_OUTLIVES_CLEAR else (VARIABLES,)
 
 
 class Died(BaseException):
-    """What no code of ours catches, as it would not survive its process."""
+    """The death of a process, which our code must not catch."""
 
 
 @dataclass
 class Person:
-    """Sees every link that leaves a task and counts how many could be paid at the same time."""
+    """Sees each link, and counts those that can be paid at the same time."""
 
     emulator: Emulator
     links: list[str] = field(default_factory=list)
@@ -55,12 +58,12 @@ class Person:
             self.emulator.pay(id_of(self.links[-1]))
 
     def expires(self) -> None:
-        """Let the newest checkout run out."""
+        """Let the newest checkout expire."""
         self.emulator.expire(id_of(self.links[-1]))
 
 
 def in_turn(*acts: Callable[[], object]) -> Callable[[], None]:
-    """Do the first thing the first time, the second the second time, and nothing after the last."""
+    """Return a function whose n-th call does the n-th thing."""
     left = iter(acts)
 
     def act() -> None:
@@ -76,7 +79,7 @@ def id_of(link: str) -> str:
 
 
 def watched_by(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the person where the links come out, and where a wait begins."""
+    """Tell the person about each link and each start of a wait."""
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
     from airflow_provider_videodb.triggers._base import BillingTrigger
 
@@ -97,7 +100,7 @@ def watched_by(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class Point:
-    """A call of our code at which something can happen: before it or after it, at its nth time."""
+    """A moment just before or after the n-th call of a method."""
 
     owner: str
     method: str
@@ -105,7 +108,7 @@ class Point:
     nth: int = 1
 
     def breaks(self, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-        """Raise ``error`` there, once; what is returned is empty until then."""
+        """Raise ``error`` there once; the returned list is empty until then."""
 
         def fail() -> None:
             raise error
@@ -113,7 +116,7 @@ class Point:
         return self.does(fail, monkeypatch)
 
     def does(self, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-        """Do something there, once; what is returned is empty until then."""
+        """Call ``act`` there once; the returned list is empty until then."""
         owner = pkgutil.resolve_name(f"airflow_provider_videodb.{self.owner}")
         original = getattr(owner, self.method)
         calls = iter(range(1, 1_000_000))
@@ -137,7 +140,7 @@ class Point:
 
 @dataclass
 class Bought:
-    """What came of a run with one task that buys."""
+    """A finished run of one task that buys."""
 
     run: Run
     errors: list[BaseException]
@@ -156,12 +159,12 @@ class Bought:
 
     @property
     def cause(self) -> BaseException | None:
-        """The typed error behind the exception that Airflow does not retry."""
-        return self.errors[-1].__cause__
+        """The error of this package that became the exception which Airflow does not retry."""
+        return self.errors[-1].__context__
 
 
 class Shopping:
-    """A DAG with one task that buys, its errors kept."""
+    """A DAG with one task that buys; it keeps the errors of the task."""
 
     def __init__(self, operator: str = "TopupOperator", *, retries: int = 0, **arguments: Any) -> None:
         from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
@@ -169,7 +172,8 @@ class Shopping:
 
         self.errors: list[BaseException] = []
         arguments = {"notifiers": [_told_nobody()]} | arguments
-        wait = {"poll_interval": 0.05, "payment_timeout": 20}
+        # A busy machine may need half a minute for one DAG run.
+        wait = {"poll_interval": 0.05, "payment_timeout": 60}
         with new_dag("shopping") as self.dag:
             self.task = {one.__name__: one for one in (EnsureCreditsOperator, TopupOperator)}[operator](
                 task_id=TASK,
@@ -184,18 +188,18 @@ class Shopping:
         return Bought(run(self.dag, **kwargs), self.errors)
 
     def clear(self, bought: Bought) -> Bought:
-        """Run the task once more, as a user's clear of it does."""
+        """Run the task once more, as after a clear by a user."""
         with _same_run(bought.run.dag_run):
             return self.run(logical_date=bought.run.dag_run.logical_date)
 
     def _keep_error(self, context: Any) -> None:
-        # Airflow below 3.3 tells of no exception that is none of `Exception`.
+        # Airflow below 3.3 passes no exception that is only a `BaseException`.
         if "exception" in context:
             self.errors.append(context["exception"])
 
 
 def _told_nobody() -> BaseNotifier:
-    """Return a notifier, so that there is one to be called."""
+    """Return a notifier that does nothing, so that the task calls one."""
     from airflow.sdk import BaseNotifier
 
     class Silent(BaseNotifier):
@@ -207,7 +211,7 @@ def _told_nobody() -> BaseNotifier:
 
 @contextmanager
 def _same_run(dag_run: Any) -> Iterator[None]:
-    """Let `dag.test()`, which clears the run of its date, go on with that run instead of replacing it by a new one."""
+    """Make `dag.test()` continue a run, which it would replace otherwise."""
     from unittest.mock import patch
 
     from airflow.models.dagrun import DagRun
@@ -225,7 +229,7 @@ def _same_run(dag_run: Any) -> Iterator[None]:
 
 
 def kept_in_xcom() -> dict[str, Any]:
-    """Return what the newest run of the task has in XCom at this moment, as the API server would read it."""
+    """Return the present XCom of the newest run of the task."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -240,7 +244,7 @@ def kept_in_xcom() -> dict[str, Any]:
 
 
 def journal_of(bought: Bought) -> Any:
-    """Return what Airflow keeps of a run's purchase, in its task state store or in a Variable; ``None`` if nothing."""
+    """Return the stored purchase of a run from either store, or ``None``."""
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
     from sqlalchemy import select

@@ -1,4 +1,4 @@
-"""A server that answers with exactly the bytes a test gives it: for what no well-behaved server does."""
+"""Serve the exact bytes of a test, even if they break HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived."""
+    """A request as it was received."""
 
     method: str
     path: str
@@ -31,7 +31,7 @@ Answer = bytes | Callable[[Request], bytes | Iterable[bytes]]
 
 
 def answer(body: object = b"", status: int = 200, **headers: str) -> bytes:
-    """Return a whole answer; what is no bytes goes out as JSON, and `Retry_After="1"` is a header."""
+    """Return a response; `Retry_After="1"` is a header, and all but bytes becomes JSON."""
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} Some Reason", f"Content-Length: {len(payload)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -40,10 +40,10 @@ def answer(body: object = b"", status: int = 200, **headers: str) -> bytes:
 
 class RawServer:
     """
-    Answers the n-th request with the n-th answer, and every later one with the last.
+    Sends the n-th response to the n-th request, and repeats the last one.
 
-    :param answers: bytes, or a function from the request to bytes or to pieces of bytes.
-    :param hang_up: close the connection after every answer, without announcing it.
+    :param answers: the responses: bytes, or a function from the request to bytes or to pieces of bytes.
+    :param hang_up: close the connection after each response, without announcing it.
     """
 
     def __init__(self, *answers: Answer, hang_up: bool = False) -> None:
@@ -54,7 +54,7 @@ class RawServer:
         self._open: list[socket.socket] = []
         self.requests: list[Request] = []
         self.connections = 0
-        #: Set when the server stops: what an answer waits with instead of sleeping.
+        #: Set when the server stops, so that a response that waits for it ends then.
         self.stopping = threading.Event()
 
     def __enter__(self) -> Self:
@@ -63,7 +63,7 @@ class RawServer:
 
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
-        # Closing alone would leave the thread in accept().
+        # Without the shutdown, the thread would stay in accept().
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -86,7 +86,7 @@ class RawServer:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        # A client that hangs up first is what several tests are about.
+        # Several tests need a client that hangs up first.
         with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as incoming:
             while request := _read(incoming):
                 self.requests.append(request)

@@ -1,7 +1,7 @@
 """
-Take each mending of the money code out, one after the other, and search for what then breaks.
+Takes each safeguard of the money code out and searches for what breaks.
 
-Run as ``make ablations``. It fails if the state machine does not notice that a mending is gone.
+Run as ``make ablations``. It fails if the state machine does not notice that a safeguard is gone.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests import test_purchase_machine
 from tests.support.ablations import ABLATIONS, Ablation
 from tests.support.market.installed import Place
+from tests.unit.purchases import test_purchase_machine
 
 
 def search_without(ablation: Ablation, examples: int) -> str | None:
@@ -64,7 +64,7 @@ def search_without(ablation: Ablation, examples: int) -> str | None:
 
 
 def main() -> int:
-    """Print a line for each mending; return 1 if the search did not notice one."""
+    """Print a line for each safeguard; return 1 if the search missed one."""
     examples = int(os.environ.get("PURCHASE_MACHINE_EXAMPLES", "2500"))
     missed = 0
     for ablation in ABLATIONS:

@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as a test, and an HTTPS front that vouches with it for VideoDB."""
+"""Put HTTPS in front of the emulator, with a temporary authority."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-#: A name that only a proxy knows, so that requests to it take the proxy.
+#: Only the proxy resolves this name, so a request to it must take the proxy.
 HOST = "api.videodb.test"
 
 Connection = socket.socket
 
 
 class Authority:
-    """Signs certificates; whoever trusts `bundle` trusts them."""
+    """Signs certificates; a client that trusts `bundle` accepts them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,7 +44,7 @@ class Authority:
         self.bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def server_context(self, *names: str) -> ssl.SSLContext:
-        """Return what a server needs to be any of `names`."""
+        """Return the context of a server with these names."""
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
         certificate = (
@@ -64,9 +64,9 @@ class Authority:
 
 class HttpsFront(Listener):
     """
-    Ends TLS before `backend`, an `http://` address, and does with a request what a test says.
+    Terminates TLS in front of `backend`, an `http://` address.
 
-    :param serve: is given this front and a connection whose handshake is done.
+    :param serve: called with this front and each connection, after the handshake.
     """
 
     def __init__(self, context: ssl.SSLContext, backend: str, serve: Callable[[Any, Connection], None]) -> None:
@@ -74,9 +74,9 @@ class HttpsFront(Listener):
         self._context = context
         self._backend = urlsplit(backend)
         self._serve_request = serve
-        #: What has arrived of requests, in clear text.
+        #: The bytes of all requests so far, decrypted.
         self.received = b""
-        #: Set once the backend has answered a request.
+        #: Set once the backend has sent a response.
         self.carried_out = threading.Event()
 
     def serve(self, connection: Connection) -> None:
@@ -94,14 +94,14 @@ class HttpsFront(Listener):
         return request
 
     def carry_out(self, request: bytes) -> bytes:
-        """Let the backend answer a request."""
+        """Return the response of the backend to a request."""
         with socket.create_connection((self._backend.hostname, self._backend.port), timeout=10) as backend:
             backend.sendall(request)
-            answer = b""
-            while not _is_whole(answer):
-                answer += _received(backend, 65536)
+            response = b""
+            while not _is_whole(response):
+                response += _received(backend, 65536)
         self.carried_out.set()
-        return answer
+        return response
 
 
 def reset_on_close(connection: Connection) -> None:

@@ -26,9 +26,9 @@ class Variables:
     """
     Airflow's Variables, which all tasks see, as its API server serves them to a worker.
 
-    :param failing: what the API server answers to whoever wants to read one, in place of the Variable.
-    :param listing: what it answers to whoever wants a list, in place of the list.
-    :param writing: what it answers to whoever writes or deletes one. Nothing is changed then.
+    :param failing: the response to a read, in place of the Variable.
+    :param listing: the response to a listing, in place of the list.
+    :param writing: the response to a write or a deletion, which then changes nothing.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Variables:
         self.failing: ErrorType | Exception | None = None
         self.listing: Any = None
         self.writing: Any = None
-        #: Whether a write that is answered as kept is lost.
+        #: Whether a confirmed write is lost.
         self.loses_writes = False
         self.asked: list[Any] = []
         self.on_write: Callable[[str, str], object] = lambda _key, _value: None
@@ -51,16 +51,16 @@ class Variables:
             case GetVariable(key=key):
                 return self._read(key)
             case PutVariable(key=key, value=value):
-                answer = _answered(self.writing, None)
+                response = _respond(self.writing, None)
                 if self.writing is None and not self.loses_writes:
                     self.kept[key] = str(value)
                     self.on_write(key, str(value))
-                return answer
+                return response
             case DeleteVariable(key=key):
-                answer = _answered(self.writing, OKResponse(ok=True))
+                response = _respond(self.writing, OKResponse(ok=True))
                 if self.writing is None:
                     self.kept.pop(key, None)
-                return answer
+                return response
         # Below Airflow 3.3 there is no such question.
         assert type(question).__name__ == "GetVariableKeys", f"nobody asks this: {question!r}"
         return self._list(question)
@@ -78,13 +78,13 @@ class Variables:
         # As SQLite and MySQL list them: they do not tell capitals apart in a prefix.
         keys = sorted(key for key in self.kept if key.lower().startswith(question.prefix.lower()))
         page = keys[question.offset : question.offset + question.limit]
-        return _answered(self.listing, VariableKeysResult(keys=page, total_entries=len(keys)))
+        return _respond(self.listing, VariableKeysResult(keys=page, total_entries=len(keys)))
 
 
-def _answered(fault: Any, answer: Any) -> Any:
+def _respond(fault: Any, response: Any) -> Any:
     if isinstance(fault, Exception):
         raise fault
-    return answer if fault is None else fault
+    return response if fault is None else fault
 
 
 @dataclass

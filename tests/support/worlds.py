@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 IDENTITY = ("dag", "run", "task", "-1")
 OWNER, OTHER = "dag/run/task/-1", "dag/run/other/-1"
 ACCOUNT = "account-1"
-#: What one look at the list and one POST take.
-LOOK, POST = 1, 2
+#: Seconds that one poll of the list and one POST take.
+POLL, POST = 1, 2
 #: How long a POST of this world may take, in seconds.
 POST_TIMEOUT = 30
 
@@ -39,14 +39,15 @@ class World:
     Notes in ``done`` what is done to it, in order.
 
     :param entries: VideoDB's list.
-    :param answers: what the POSTs are answered with, one after the other.
-    :param needs: what is needed when the need is looked at, one after the other; the last one stays.
+      :param responses: what the POSTs return, one after the other.
+    :param needs: what is needed at each assessment, in order; the last one stays.
     """
 
     entries: list[Checkout] = field(default_factory=list)
-    answers: list[Checkout | Exception] = field(default_factory=list)
+    responses: list[Checkout | Exception] = field(default_factory=list)
     needs: list[int] = field(default_factory=lambda: [50])
     limits: SpendLimits = field(default_factory=SpendLimits)
+    account: str = ACCOUNT
     this_try: StandInTry = field(default_factory=StandInTry)
     #: By the clock on the wall, which somebody can set, and in seconds that nobody can set back.
     time: datetime = NOON
@@ -57,10 +58,10 @@ class World:
     #: Where the record is kept in place of that store, if it is.
     place: VariableStore | None = None
     variables: Variables = field(default_factory=Variables)
-    #: What happens once the request could be written, while a POST is under way, and at the nth look at the list.
+    #: What happens once the request could be written, while a POST is under way, and at the nth poll of the list.
     before_writing: Callable[[], object] = lambda: None
     meanwhile: Callable[[], object] = lambda: None
-    at_look: dict[int, Callable[[], object]] = field(default_factory=dict)
+    at_poll: dict[int, Callable[[], object]] = field(default_factory=dict)
     on_save: Callable[[], object] = lambda: None
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +85,7 @@ class World:
             current_try=self.this_try,
             limits=self.limits,
             identity=IDENTITY,
-            account=ACCOUNT,
+            account=self.account,
             post_timeout=POST_TIMEOUT,
             clock=self,  # type: ignore[arg-type]  # it has what a clock has
         )
@@ -112,7 +113,7 @@ class World:
 
     @property
     def money(self) -> list[str]:
-        """What was done, without the looks at what is needed and at the record."""
+        """What was done, without assessments and reads of the record."""
         return [did for did in self.done if did not in ("assess", "read")]
 
     @property
@@ -139,9 +140,9 @@ class World:
     # What is asked of the account and of the clock
 
     def list_checkouts(self) -> list[Checkout]:
-        self.done.append("look")
-        self.passes(LOOK)
-        self.at_look.get(self.done.count("look"), lambda: None)()
+        self.done.append("poll")
+        self.passes(POLL)
+        self.at_poll.get(self.done.count("poll"), lambda: None)()
         return list(self.entries)
 
     def topup(self, amount: int, *, before_send: Callable[[], None], **rest: Any) -> Checkout:
@@ -151,10 +152,10 @@ class World:
         self.posts.append({"amount": amount, "at": self.time.isoformat()} | rest)
         self.passes(POST)
         self.meanwhile()
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = self.responses.pop(0)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def now(self) -> datetime:
         return self.time

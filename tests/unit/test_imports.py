@@ -59,6 +59,7 @@ def test_parsing_a_dag_file_loads_these_modules_and_no_others():
         "airflow_provider_videodb.exceptions",
         "airflow_provider_videodb.hooks",
         "airflow_provider_videodb.hooks.arguments",
+        "airflow_provider_videodb.hooks.log_page",
         "airflow_provider_videodb.links",
         "airflow_provider_videodb.links.checkout",
         "airflow_provider_videodb.operators",
@@ -105,6 +106,7 @@ def test_the_client_loads_no_airflow():
         ("api/retries.py", "import airflow_provider_videodb.api.failures", "The API is built"),
         ("api/retries.py", "import requests", "HTTP is spoken"),
         ("operators/topup.py", "import requests", "HTTP is spoken"),
+        ("emulator/account/ledger.py", "import airflow_provider_videodb.emulator.http.app", "The emulator's rooms"),
     ],
 )
 def test_an_import_against_the_tree_breaks_its_contract(tmp_path, file, line, contract):

@@ -1,7 +1,7 @@
 """
-What is built and published: the wheel, looked into and installed where nothing else is.
+Build the wheel, read it, and install it in an empty environment.
 
-`make installable` installs it beside every Airflow that is supported, which takes minutes.
+`make installable` takes minutes, because it installs the wheel with each supported Airflow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DIST_INFO = f"airflow_provider_videodb-{__version__}.dist-info"
 
 
 def run(*command, cwd=None):
-    # Where Python looks for modules is what these tests are about.
+    # PYTHONPATH would let the child import the source instead of the wheel.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -39,7 +39,7 @@ def run(*command, cwd=None):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Build the wheel with the build backend that the environment of the tests has."""
+    """Build the wheel with the installed build backend."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
     (built,) = folder.glob("*.whl")
@@ -60,7 +60,7 @@ def metadata(wheel):
 
 @pytest.fixture(scope="module")
 def empty_environment(wheel, tmp_path_factory):
-    """Install the wheel, and nothing else, into a new environment; return its Python."""
+    """Install only the wheel in a new environment, and return its Python."""
     folder = tmp_path_factory.mktemp("empty")
     run(sys.executable, "-m", "venv", folder)
     python = folder / "bin" / "python"
@@ -68,15 +68,15 @@ def empty_environment(wheel, tmp_path_factory):
     return python
 
 
-def test_the_wheel_is_for_every_platform(wheel):
+def test_wheel_is_for_all_platforms(wheel):
     assert wheel.name == f"airflow_provider_videodb-{__version__}-py3-none-any.whl"
 
 
-def test_the_wheel_holds_the_package_and_nothing_beside_it(files):
+def test_wheel_holds_the_package_only(files):
     assert {name.split("/")[0] for name in files} == {"airflow_provider_videodb", DIST_INFO}
 
 
-def test_the_wheel_holds_every_file_of_the_package(files):
+def test_wheel_holds_each_file_of_the_package(files):
     source = ROOT / "airflow_provider_videodb"
     expected = {
         file.relative_to(ROOT).as_posix()
@@ -88,12 +88,12 @@ def test_the_wheel_holds_every_file_of_the_package(files):
     assert f"{DIST_INFO}/licenses/LICENSE" in files
 
 
-def test_every_folder_of_the_package_is_a_package(files):
+def test_each_folder_of_the_wheel_is_a_package(files):
     folders = {name.rpartition("/")[0] for name in files if name.endswith(".py")}
     assert {folder for folder in folders if f"{folder}/__init__.py" not in files} == set()
 
 
-def test_the_metadata_is_what_the_ecosystem_looks_for(metadata):
+def test_metadata_is_complete(metadata):
     assert metadata["Name"] == "airflow-provider-videodb"
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"
@@ -107,25 +107,25 @@ def test_the_metadata_is_what_the_ecosystem_looks_for(metadata):
         "Typing :: Typed",
     } <= set(metadata.get_all("Classifier"))
     addresses = dict(entry.split(", ", 1) for entry in metadata.get_all("Project-URL"))
-    # Airflow links the first of them on its page of providers.
+    # Airflow links the first one on its page of providers.
     assert {"Documentation", "Source", "Changelog", "Bug Tracker"} <= set(addresses)
     assert all(address.startswith("https://") for address in addresses.values())
 
 
-def test_airflow_itself_has_a_lower_bound_only(metadata):
+def test_requirements_have_lower_bounds_only(metadata):
     needed = [line.replace(" ", "") for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
-    # `make installable` installs beside the lowest of them.
+    # `make installable` installs the wheel with this release.
     assert f"apache-airflow>={RELEASES[0]}" in needed
     assert not [line for line in needed if re.search(r"<|==|~=", line)]
 
 
-def test_the_readme_names_every_release_that_it_is_installed_beside():
+def test_readme_names_each_installable_release():
     (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if "make installable" in line]
     assert row.split("|")[1].strip().split(", ") == RELEASES
 
 
-def test_everything_that_is_imported_is_required_or_comes_with_airflow(metadata):
-    """What Airflow brings by itself may be imported unnamed by the emulator alone."""
+def test_imported_packages_are_required(metadata):
+    """Only the emulator may import what Airflow brings."""
     required = {
         re.split(r"[^A-Za-z0-9-]", line)[0] for line in metadata.get_all("Requires-Dist") if "extra ==" not in line
     }
@@ -139,7 +139,7 @@ def test_everything_that_is_imported_is_required_or_comes_with_airflow(metadata)
     assert imported - allowed == {"videodb"}
 
 
-def test_the_entry_points_are_those_of_airflow_and_pytest(wheel):
+def test_entry_points_are_those_of_airflow_and_pytest(wheel):
     with zipfile.ZipFile(wheel) as archive:
         lines = archive.read(f"{DIST_INFO}/entry_points.txt").decode().split("\n")
     assert [line for line in lines if line] == [
@@ -150,7 +150,7 @@ def test_the_entry_points_are_those_of_airflow_and_pytest(wheel):
     ]
 
 
-def test_the_wheel_tells_airflow_about_itself_where_nothing_else_is_installed(empty_environment, tmp_path):
+def test_provider_info_needs_no_other_package(empty_environment, tmp_path):
     told = run(
         empty_environment,
         "-c",
@@ -166,7 +166,7 @@ def test_the_wheel_tells_airflow_about_itself_where_nothing_else_is_installed(em
     assert not Path(file).is_relative_to(ROOT)
 
 
-def test_the_pure_files_run_from_the_wheel_where_nothing_else_is_installed(empty_environment, tmp_path):
+def test_models_need_no_other_package(empty_environment, tmp_path):
     shown = run(
         empty_environment,
         "-c",
@@ -177,7 +177,7 @@ def test_the_pure_files_run_from_the_wheel_where_nothing_else_is_installed(empty
     assert shown.strip() == "100.5"
 
 
-def test_nothing_of_the_machine_it_was_made_on_is_in_the_wheel(wheel):
+def test_wheel_holds_no_path_of_this_machine(wheel):
     places = {str(place).encode() for place in (ROOT, Path.home(), Path(sys.prefix)) if len(place.parts) > 2}
     with zipfile.ZipFile(wheel) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}

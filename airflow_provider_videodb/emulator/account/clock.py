@@ -1,4 +1,4 @@
-"""The emulator's time: the wall clock, moved forward by as much as a test asks for."""
+"""The emulator's clock, which a test can move forward."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.emulator.account.values import lenient_decimal_of
+from airflow_provider_videodb.emulator.values import lenient_decimal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_videodb.emulator.account.values import Number
+    from airflow_provider_videodb.emulator.values import Number
 
 _TEN_YEARS = 10 * 366 * 86400
 
 
 class Clock:
     """
-    Emulator time = wall clock + offset. It never goes back, since accounts are kept in the order of time.
+    The wall clock plus an offset.
 
-    :param wall: seconds since the epoch; replaced by tests of the ledger.
+    Emulator time never goes back, because the ledger keeps its entries in the order of time.
+
+    :param wall: returns seconds since the epoch. The tests of the ledger replace it.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -29,11 +31,11 @@ class Clock:
 
     @property
     def offset(self) -> float:
-        """Seconds by which emulator time is ahead of the wall clock."""
+        """Seconds that emulator time is ahead of the wall clock."""
         return self._offset
 
     def now(self) -> datetime:
-        """Return emulator time, UTC."""
+        """Return emulator time in UTC."""
         return datetime.fromtimestamp(self._wall(), UTC) + timedelta(seconds=self._offset)
 
     def advance(self, seconds: Number) -> datetime:

@@ -1,8 +1,8 @@
 """
-The accounts of the emulated VideoDB account: the one place where credits are added and taken.
+The ledger, the only place that adds or takes credits.
 
-No HTTP, no wall clock, no thread: time comes from the given clock, and what falls due by itself (a checkout expires,
-the automatic payer pays) is caught up with at the start of every call, at the moment it fell due. Callers hold a lock.
+It starts no timers. Every call first books the payments and expiries that have fallen due, each at its own time.
+Callers hold the lock.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from airflow_provider_videodb.emulator.account.records import (
     Invoice,
     UsageFigures,
 )
-from airflow_provider_videodb.emulator.account.values import EXACT, plain
-from airflow_provider_videodb.emulator.http.errors import (
+from airflow_provider_videodb.emulator.errors import (
     CheckoutClosedError,
     IdempotencyConflictError,
     InsufficientCreditsError,
     InvalidValueError,
     NotFoundError,
 )
+from airflow_provider_videodb.emulator.values import EXACT, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 class Ledger:
     """
-    Credits, checkouts, invoices and auto-recharge of one account.
+    The credits, checkouts, invoices and auto-recharge of one account.
 
-    :param now: emulator time, never going back.
-    :param settings: exchange rate, lags and switches; may be replaced at any time.
+    :param now: returns emulator time, which never goes back.
+    :param settings: may be replaced at any time.
     """
 
     def __init__(self, now: Callable[[], datetime], settings: Settings) -> None:
@@ -55,25 +55,25 @@ class Ledger:
         self._keys: dict[str, str] = {}
 
     def balance(self) -> Decimal:
-        """Return the credit balance of this moment, without any lag."""
-        self._settle()
+        """Return the balance without the usage lag."""
+        self._catch_up()
         return _total(self._entries)
 
     def usage(self) -> UsageFigures:
-        """Return what the API shows: the figures of `usage_lag` seconds ago."""
-        self._settle()
-        seen_at = self._now() - _seconds(self.settings.usage_lag)
-        # The opening balance has always been there: a lag does not reach back before it.
-        seen = [entry for entry in self._entries if entry.at <= seen_at or entry.kind == "opening"]
-        charges = [entry for entry in seen if entry.kind == "charge" and _same_month(entry.at, seen_at)]
+        """Return the usage figures of `usage_lag` seconds ago."""
+        self._catch_up()
+        as_of = self._now() - _seconds(self.settings.usage_lag)
+        # The opening balance existed before the start, so the lag does not hide it.
+        visible = [entry for entry in self._entries if entry.at <= as_of or entry.kind == "opening"]
+        charges = [entry for entry in visible if entry.kind == "charge" and _same_month(entry.at, as_of)]
         operations = dict.fromkeys(entry.operation for entry in charges)
         breakdown = {
             operation: -_total(entry for entry in charges if entry.operation == operation) for operation in operations
         }
-        return UsageFigures(credit_balance=_total(seen), usage_this_month=-_total(charges), breakdown=breakdown)
+        return UsageFigures(credit_balance=_total(visible), usage_this_month=-_total(charges), breakdown=breakdown)
 
     def charge(self, credits: Decimal, operation: str) -> None:
-        """Take `credits` or raise and take nothing; auto-recharge follows when that leaves less than its threshold."""
+        """Take `credits`, then recharge if the balance is low."""
         balance = self.balance()
         if credits > balance:
             raise InsufficientCreditsError(
@@ -84,12 +84,12 @@ class Ledger:
         self._recharge_if_low()
 
     def set_balance(self, credits: Decimal) -> None:
-        """Bring the balance to `credits` by an adjustment that is neither usage nor a payment."""
+        """Adjust the balance to `credits`, without usage or payment."""
         self._enter(credits - self.balance(), "adjustment", self._now())
 
     def open_checkout(self, order: Order, idempotency_key: str | None = None) -> Checkout:
-        """Return a new pending checkout for `order`, or the one its idempotency key already has."""
-        self._settle()
+        """Return a new checkout, or the one with this key."""
+        self._catch_up()
         known = self._known(order, idempotency_key)
         if known is not None:
             return known
@@ -110,7 +110,7 @@ class Ledger:
 
     def checkout(self, checkout_id: str) -> Checkout:
         """Return one checkout."""
-        self._settle()
+        self._catch_up()
         try:
             return self._checkouts[checkout_id]
         except KeyError:
@@ -118,43 +118,43 @@ class Ledger:
 
     def checkouts(self) -> list[Checkout]:
         """Return every checkout, newest first."""
-        self._settle()
+        self._catch_up()
         return list(reversed(self._checkouts.values()))
 
     def listed_checkouts(self) -> list[Checkout]:
-        """Return the checkouts the API shows, newest first: those older than `list_lag`."""
+        """Return the checkouts that are older than `list_lag`."""
         latest = self._now() - _seconds(self.settings.list_lag)
         return [checkout for checkout in self.checkouts() if checkout.created_at <= latest]
 
     def pay(self, checkout_id: str) -> Checkout:
-        """Complete a pending checkout and add its credits; a completed one stays as it is, an expired one raises."""
+        """Pay a checkout, unless it is already paid."""
         checkout = self.checkout(checkout_id)
         if checkout.status == "completed":
             return checkout
         if checkout.status == "expired":
-            raise CheckoutClosedError(f"checkout {checkout_id} has expired: it cannot be paid any more")
+            raise CheckoutClosedError(f"checkout {checkout_id} has expired and cannot be paid")
         return self._complete(checkout, self._now())
 
     def expire(self, checkout_id: str) -> Checkout:
         """
-        Let the time of a pending checkout pass, for it alone; a completed one is refused.
+        Expire one pending checkout now.
 
-        It then looks as one that was left unpaid: made `checkout_ttl` before it expired.
+        Its creation moves back to `checkout_ttl` before now, so that the list shows a plausible age.
         """
         checkout = self.checkout(checkout_id)
         if checkout.status == "completed":
-            raise CheckoutClosedError(f"checkout {checkout_id} is paid: it cannot expire any more")
+            raise CheckoutClosedError(f"checkout {checkout_id} is paid and cannot expire")
         if checkout.status == "expired":
             return checkout
         now = self._now()
-        made_at = min(checkout.created_at, now - _seconds(self.settings.checkout_ttl))
-        expired = replace(checkout, status="expired", created_at=made_at, expires_at=now)
+        created_at = min(checkout.created_at, now - _seconds(self.settings.checkout_ttl))
+        expired = replace(checkout, status="expired", created_at=created_at, expires_at=now)
         self._checkouts[checkout_id] = expired
         return expired
 
     def invoices(self) -> list[Invoice]:
         """Return every invoice, newest first."""
-        self._settle()
+        self._catch_up()
         return list(reversed(self._invoices))
 
     def auto_recharge(self) -> AutoRecharge:
@@ -164,27 +164,27 @@ class Ledger:
     def set_auto_recharge(
         self, *, enabled: bool | None = None, threshold: Decimal | None = None, amount: Decimal | None = None
     ) -> AutoRecharge:
-        """Change what is given and keep the rest; enabling needs a threshold and an amount, given or kept."""
+        """Change the given auto-recharge settings and keep the others."""
         current = self._auto_recharge
-        wanted = AutoRecharge(
+        updated = AutoRecharge(
             enabled=current.enabled if enabled is None else enabled,
             threshold=current.threshold if threshold is None else threshold,
             amount=current.amount if amount is None else amount,
         )
-        if wanted.enabled and not (wanted.threshold and wanted.amount):
+        if updated.enabled and not (updated.threshold and updated.amount):
             raise InvalidValueError("enabling auto-recharge needs a threshold and an amount above 0")
-        self._auto_recharge = wanted
-        return wanted
+        self._auto_recharge = updated
+        return updated
 
-    def _settle(self) -> None:
-        """Catch up with everything that fell due by itself, in the order of time."""
+    def _catch_up(self) -> None:
+        """Book due payments and expiries in the order of time."""
         now = self._now()
         pending = [checkout for checkout in self._checkouts.values() if checkout.status == "pending"]
         for due, checkout in sorted(((self._due(c), c) for c in pending), key=lambda pair: pair[0]):
             if due > now:
                 return
             if due < checkout.expires_at:
-                # A payer that was set up late pays what fell due earlier, but not in the past.
+                # `pay_after` may have been set after the due time. Entries stay in the order of time.
                 self._complete(checkout, max(due, self._entries[-1].at))
             else:
                 self._checkouts[checkout.id] = replace(checkout, status="expired")
@@ -203,7 +203,7 @@ class Ledger:
         checkout = self._checkouts[checkout_id]
         if checkout.order != order:
             raise IdempotencyConflictError(
-                f"this Idempotency-Key was first used for {checkout.order.kind} of {checkout.amount}"
+                f"this Idempotency-Key was first used for a {checkout.order.kind} of {checkout.amount}"
             )
         return checkout
 
@@ -215,12 +215,12 @@ class Ledger:
         return paid
 
     def _recharge_if_low(self) -> None:
-        wanted = self._auto_recharge
-        if not (wanted.enabled and self.settings.stored_card) or _total(self._entries) >= wanted.threshold:
+        recharge = self._auto_recharge
+        if not (recharge.enabled and self.settings.stored_card) or _total(self._entries) >= recharge.threshold:
             return
         now = self._now()
-        self._enter(wanted.amount, "recharge", now)
-        self._bill(wanted.amount / self.settings.credits_per_dollar, "usd", now, reason="auto-recharge")
+        self._enter(recharge.amount, "recharge", now)
+        self._bill(recharge.amount / self.settings.credits_per_dollar, "usd", now, reason="auto-recharge")
 
     def _bill(self, amount: Decimal, currency: str, at: datetime, *, reason: str) -> None:
         invoice_id = f"in_test_{secrets.token_hex(12)}"

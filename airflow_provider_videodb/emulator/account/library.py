@@ -1,184 +1,119 @@
-"""What was uploaded and indexed, and what that costs in credits. No HTTP, no wall clock; callers hold a lock."""
+"""The uploaded videos and their indexing jobs. Callers hold the lock."""
 
 from __future__ import annotations
 
 import secrets
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from airflow_provider_videodb.emulator.http.errors import NotFoundError
+from airflow_provider_videodb.emulator.errors import InsufficientCreditsError, InvalidValueError, NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from airflow_provider_videodb.emulator.account.ledger import Ledger
-    from airflow_provider_videodb.emulator.settings import Settings
 
-MediaKind = Literal["video", "audio", "image"]
+JobStatus = Literal["processing", "done", "failed"]
 
-# VideoDB's ids tell the kind: the SDK chooses the class of an uploaded object by them.
-_PREFIXES: dict[MediaKind, str] = {"video": "m-z", "audio": "a-z", "image": "img-z"}
-_SUFFIXES: dict[str, MediaKind] = {
-    **dict.fromkeys((".mp3", ".wav", ".m4a", ".aac", ".flac", ".ogg"), "audio"),
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".webp"), "image"),
-}
 _SHORTEST, _LONGEST = 60, 600
 _SECONDS_PER_MINUTE = 60
-_SECONDS_PER_SCENE = 10
-_TRANSCRIPT = "this transcript was made up by the emulator"
 
 
-@dataclass
-class Media:
-    """An uploaded file; `length` in seconds."""
-
-    id: str
-    kind: MediaKind
-    collection_id: str
-    name: str
-    description: str
-    length: Decimal
-    has_speech_index: bool = False
-    scene_indexes: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def scenes(self) -> int:
-        """How many scenes an index of this video has."""
-        return int((self.length / _SECONDS_PER_SCENE).to_integral_value(ROUND_CEILING))
-
-
-@dataclass
-class Collection:
-    """A named set of media."""
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """An uploaded video; `length` is seconds."""
 
     id: str
     name: str
     description: str
-    is_public: bool = False
+    length: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """An indexing job. It fails at `ends_at` if it has a `failure`."""
+
+    id: str
+    video_id: str
+    ends_at: datetime
+    failure: str | None
 
 
 class Library:
     """
-    Collections and media of one account.
+    The videos of one account.
 
-    :param ledger: pays for everything; what it refuses to pay is not done.
+    :param now: returns emulator time.
+    :param ledger: charges for indexing.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, now: Callable[[], datetime], ledger: Ledger) -> None:
+        self._now = now
         self._ledger = ledger
-        self._default = Collection(id="default", name="Default", description="The emulator's default collection")
-        self._collections = {self._default.id: self._default}
-        self._media: dict[str, Media] = {}
+        self._videos: dict[str, Video] = {}
+        self._jobs: dict[str, Job] = {}
 
-    def collections(self) -> list[Collection]:
-        """Return every collection."""
-        return list(self._collections.values())
-
-    def collection(self, collection_id: str) -> Collection:
-        """Return one collection."""
-        try:
-            return self._collections[collection_id]
-        except KeyError:
-            raise NotFoundError(f"no collection {collection_id}") from None
-
-    def create_collection(self, name: str, description: str, *, is_public: bool) -> Collection:
-        """Return a new, empty collection."""
-        collection = Collection(id=f"c-{secrets.token_hex(8)}", name=name, description=description, is_public=is_public)
-        self._collections[collection.id] = collection
-        return collection
-
-    def upload(self, collection_id: str, *, source: str, name: str, description: str, kind: MediaKind | None) -> Media:
-        """Charge for an upload and return the new media."""
-        self.collection(collection_id)
-        self._ledger.charge(self._settings.price_upload, "upload")
-        kind = kind or kind_of(source)
-        media = Media(
-            id=f"{_PREFIXES[kind]}-{secrets.token_hex(8)}",
-            kind=kind,
-            collection_id=collection_id,
+    def upload(self, *, source: str, name: str, description: str) -> Video:
+        """Add a video. Its source is never fetched."""
+        video = Video(
+            # VideoDB's SDK recognises a video by this prefix.
+            id=f"m-z-{secrets.token_hex(8)}",
             name=name or PurePosixPath(urlsplit(source).path).stem or "untitled",
             description=description,
-            length=self._length(source),
+            # The checksum gives the same source the same length in every run.
+            length=_SHORTEST + zlib.crc32(source.encode()) % (_LONGEST - _SHORTEST),
         )
-        self._media[media.id] = media
-        return media
-
-    def all(self, kind: MediaKind, collection_id: str) -> list[Media]:
-        """Return the media of one kind in a collection."""
-        self.collection(collection_id)
-        return [m for m in self._media.values() if m.kind == kind and m.collection_id == collection_id]
-
-    def media(self, kind: MediaKind, media_id: str) -> Media:
-        """Return one of the media."""
-        media = self._media.get(media_id)
-        if media is None or media.kind != kind:
-            raise NotFoundError(f"no {kind} {media_id}")
-        return media
-
-    def delete(self, kind: MediaKind, media_id: str) -> None:
-        """Forget one of the media."""
-        del self._media[self.media(kind, media_id).id]
-
-    def index_speech(self, video_id: str, *, force: bool) -> Media:
-        """Charge for indexing speech; what is indexed already is not charged again unless forced."""
-        video = self.media("video", video_id)
-        if force or not video.has_speech_index:
-            self._ledger.charge(self._speech_price(video), "index_spoken_words")
-            video.has_speech_index = True
+        self._videos[video.id] = video
         return video
 
-    def index_scenes(self, video_id: str, *, name: str) -> str:
-        """Charge for indexing scenes and return the id of the new scene index."""
-        video = self.media("video", video_id)
-        self._ledger.charge(self._scene_price(video), "index_scenes")
-        index_id = secrets.token_hex(8)
-        video.scene_indexes[index_id] = name or f"scenes {len(video.scene_indexes) + 1}"
-        return index_id
+    def index_speech(self, video_id: str, *, force: bool) -> Job:
+        """
+        Charge for an indexing job and start it.
 
-    @property
-    def _settings(self) -> Settings:
-        return self._ledger.settings
+        While a job is processing, a second call starts and charges a second job, as VideoDB does. Without enough
+        credits the call raises, or the job fails later, as the setting `on_shortage` says.
+        """
+        video = self._videos.get(video_id)
+        if video is None:
+            raise NotFoundError(f"no video {video_id}")
+        done = any(job.video_id == video_id and self.status(job) == "done" for job in self._jobs.values())
+        if done and not force:
+            raise InvalidValueError(f"video {video_id} is already indexed")
+        settings = self._ledger.settings
+        failure = None
+        try:
+            self._ledger.charge(self._price(video), "index_spoken_words")
+        except InsufficientCreditsError as shortage:
+            if settings.on_shortage == "refuse":
+                raise
+            failure = str(shortage)
+        ends_at = self._now() + timedelta(seconds=float(settings.index_duration))
+        job = Job(id=f"job-{secrets.token_hex(8)}", video_id=video_id, ends_at=ends_at, failure=failure)
+        self._jobs[job.id] = job
+        return job
 
-    def _length(self, source: str) -> Decimal:
-        if self._settings.video_length is not None:
-            return self._settings.video_length
-        # The same source always lasts the same.
-        return Decimal(_SHORTEST + zlib.crc32(source.encode()) % (_LONGEST - _SHORTEST))
+    def job(self, job_id: str) -> Job:
+        """Return one indexing job."""
+        try:
+            return self._jobs[job_id]
+        except KeyError:
+            raise NotFoundError(f"no job {job_id}") from None
 
-    def _speech_price(self, video: Media) -> Decimal:
-        minutes = (video.length / _SECONDS_PER_MINUTE).to_integral_value(ROUND_CEILING)
-        return self._price(minutes * self._settings.price_speech_minute)
+    def status(self, job: Job) -> JobStatus:
+        """Return the status of a job at this moment."""
+        if self._now() < job.ends_at:
+            return "processing"
+        return "done" if job.failure is None else "failed"
 
-    def _scene_price(self, video: Media) -> Decimal:
-        return self._price(video.scenes * self._settings.price_scene)
-
-    def _price(self, dollars: Decimal) -> Decimal:
-        if self._settings.price_index is not None:
-            return self._settings.price_index
-        return dollars * self._settings.credits_per_dollar
-
-
-def kind_of(source: str) -> MediaKind:
-    """Return what a source is by its name: a video unless it says otherwise."""
-    return _SUFFIXES.get(PurePosixPath(urlsplit(source).path).suffix.lower(), "video")
-
-
-def word_timestamps() -> list[dict[str, Any]]:
-    """Return the transcript every video has."""
-    return [
-        {"start": float(second), "end": second + 1.0, "text": word} for second, word in enumerate(_TRANSCRIPT.split())
-    ]
-
-
-def scene_records(video: Media) -> list[dict[str, Any]]:
-    """Return the descriptions every scene index has."""
-    return [
-        {
-            "start": float(number * _SECONDS_PER_SCENE),
-            "end": min((number + 1.0) * _SECONDS_PER_SCENE, float(video.length)),
-            "description": f"scene {number + 1} of {video.name}, made up by the emulator",
-        }
-        for number in range(video.scenes)
-    ]
+    def _price(self, video: Video) -> Decimal:
+        settings = self._ledger.settings
+        if settings.price_index is not None:
+            return settings.price_index
+        minutes = (Decimal(video.length) / _SECONDS_PER_MINUTE).to_integral_value(ROUND_CEILING)
+        return minutes * settings.price_speech_minute * settings.credits_per_dollar

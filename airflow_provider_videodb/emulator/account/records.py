@@ -1,4 +1,8 @@
-"""What the ledger keeps: frozen, so that a record handed to another thread cannot change under it."""
+"""
+The records that the ledger keeps.
+
+They are frozen, so a record in another thread cannot change while that thread reads it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ EntryKind = Literal["opening", "adjustment", "payment", "recharge", "charge"]
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One movement of credits. The credit balance is the sum of all entries and is stored nowhere else."""
+    """One movement of credits. The balance is the sum of all entries."""
 
     at: datetime
     credits: Decimal
@@ -25,7 +29,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What somebody wants to buy: `amount` whole dollars, and where the browser goes afterwards."""
+    """A purchase as it was ordered; `amount` is whole dollars."""
 
     kind: Literal["topup", "checkout"]
     amount: int
@@ -38,7 +42,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """An order with a link to pay it. `credits` is what paying adds."""
+    """An order with a payment link. A payment adds `credits`."""
 
     id: str
     order: Order
@@ -50,13 +54,13 @@ class Checkout:
 
     @property
     def amount(self) -> int:
-        """Whole dollars."""
+        """The price in whole dollars."""
         return self.order.amount
 
 
 @dataclass(frozen=True, kw_only=True)
 class Invoice:
-    """A bill that was paid: `amount` in dollars."""
+    """A paid bill; `amount` is dollars."""
 
     id: str
     amount: Decimal
@@ -68,7 +72,7 @@ class Invoice:
 
 @dataclass(frozen=True, kw_only=True)
 class AutoRecharge:
-    """`threshold` and `amount` are credits, as VideoDB's reference has it; 0 means never set."""
+    """The auto-recharge settings, in credits. A 0 was never set."""
 
     enabled: bool = False
     threshold: Decimal = Decimal(0)
@@ -77,7 +81,7 @@ class AutoRecharge:
 
 @dataclass(frozen=True, kw_only=True)
 class UsageFigures:
-    """Credits: what is left, what was used in the calendar month (UTC), and by which operation."""
+    """The usage of one calendar month (UTC), in credits."""
 
     credit_balance: Decimal
     usage_this_month: Decimal

@@ -1,4 +1,4 @@
-"""What the list of checkouts shows that is not true: entries with other fields, hidden entries, foreign entries."""
+"""The faults of the checkout list: changed, hidden and foreign entries."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.emulator.account.values import whole_of
-from airflow_provider_videodb.emulator.http.errors import InvalidValueError
+from airflow_provider_videodb.emulator.errors import InvalidValueError
+from airflow_provider_videodb.emulator.values import whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ _MOST_READS = 1_000_000
 @dataclass(frozen=True, kw_only=True)
 class ListFault:
     """
-    How the list misrepresents one checkout. A read of the list begins with its first page, which is offset 0.
+    A wrong entry in the list. Offset 0 starts a new read of the list.
 
-    :param shown: fields put over those of the entry, as raw JSON; None hides the entry.
-    :param times: how many reads show it this way; None until cleared.
-    :param skip: how many reads show the truth first.
+    :param shown: raw JSON fields that replace those of the entry. None hides the entry.
+    :param times: how many reads are wrong. None keeps the fault until it is cleared.
+    :param skip: how many reads are right before.
     """
 
     shown: Mapping[str, Any] | None
@@ -33,7 +33,7 @@ class ListFault:
 
 
 class ListFaults:
-    """The misrepresentations in force: one per checkout, and the foreign entries."""
+    """The active faults of the list, at most one per checkout."""
 
     def __init__(self) -> None:
         self._faults: dict[str, ListFault] = {}
@@ -41,21 +41,21 @@ class ListFaults:
         self._foreign: list[ListEntry] = []
 
     def show_as(self, checkout_id: str, fields: Mapping[str, Any], *, times: int | None, skip: int) -> None:
-        """Put `fields` over the entry of a checkout, in place of what was asked for it before."""
+        """Replace fields of an entry. This replaces an earlier fault."""
         if not fields:
-            raise InvalidValueError("name at least one field of the entry, such as status")
+            raise InvalidValueError("fields must name at least one field of the entry, such as status")
         self._put(checkout_id, _raw(fields), times, skip)
 
     def hide(self, checkout_id: str, *, times: int | None, skip: int) -> None:
-        """Leave the entry of a checkout out, in place of what was asked for it before."""
+        """Hide an entry. This replaces an earlier fault."""
         self._put(checkout_id, None, times, skip)
 
     def add_foreign(self, entry: Mapping[str, Any]) -> None:
-        """Put an entry that no checkout stands behind at the head of the list."""
+        """Add an entry without a checkout to the top."""
         self._foreign.insert(0, _raw(entry))
 
     def clear(self) -> None:
-        """Let the list show the truth again."""
+        """Remove every fault of the list."""
         self._faults.clear()
         self._foreign.clear()
 
@@ -67,7 +67,7 @@ class ListFaults:
                 del self._faults[checkout_id]
 
     def apply(self, entries: Sequence[ListEntry]) -> list[ListEntry]:
-        """Return what the list shows in place of its true entries."""
+        """Return the entries with the faults applied."""
         shown = (self._shown(entry) for entry in entries)
         return [*self._foreign, *(entry for entry in shown if entry is not None)]
 

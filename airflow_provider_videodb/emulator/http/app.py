@@ -1,27 +1,24 @@
-"""The FastAPI application: all routes, and one shape for every refusal."""
-
-# No `from __future__ import annotations` in the modules with routes: FastAPI reads the annotations at run time.
+"""The FastAPI application, with one error shape for all routes."""
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from airflow_provider_videodb.emulator.control import routes as control_routes
-from airflow_provider_videodb.emulator.control.controls import Controls
-from airflow_provider_videodb.emulator.http import billing_routes, sdk_routes
-from airflow_provider_videodb.emulator.http.errors import (
+from airflow_provider_videodb.emulator.account.state import EmulatorState
+from airflow_provider_videodb.emulator.errors import (
     CheckoutClosedError,
     EmulatorError,
     IdempotencyConflictError,
     InsufficientCreditsError,
     InvalidValueError,
     NotFoundError,
+    UnauthorisedError,
 )
-from airflow_provider_videodb.emulator.http.routing import UnauthorisedError
-from airflow_provider_videodb.emulator.pages import routes as checkout_pages
+from airflow_provider_videodb.emulator.http.gateway import is_control
 
 _REFUSALS: dict[type[EmulatorError], tuple[int, str]] = {
     InvalidValueError: (400, "invalid_request"),
@@ -31,10 +28,11 @@ _REFUSALS: dict[type[EmulatorError], tuple[int, str]] = {
     InsufficientCreditsError: (402, "insufficient_credits"),
     NotFoundError: (404, "not_found"),
 }
+_HTTP_ERRORS = {404: "not_found", 405: "method_not_allowed"}
 
 
-def create_app(controls: Controls) -> FastAPI:
-    """Return the application over one emulated account; without the faults, which `Gateway` puts around it."""
+def create_app(state: EmulatorState, routers: Iterable[APIRouter]) -> FastAPI:
+    """Return the application without faults, which `Gateway` adds."""
     app = FastAPI(
         title="VideoDB emulator",
         docs_url=None,
@@ -43,23 +41,21 @@ def create_app(controls: Controls) -> FastAPI:
         redirect_slashes=False,
         exception_handlers={EmulatorError: _refused, HTTPException: _http_error, Exception: _failed},
     )
-    app.state.controls = controls
-    app.state.world = controls.world
-    for routes in (billing_routes, sdk_routes, checkout_pages, control_routes):
-        app.include_router(routes.router)
+    app.state.emulator = state
+    for router in routers:
+        app.include_router(router)
     return app
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    status, code = _REFUSALS[type(error)] if isinstance(error, EmulatorError) else (500, "internal_error")
-    return _error(status, str(error), code)
+async def _refused(request: Request, error: Any) -> Response:
+    status, code = _REFUSALS[type(error)]
+    message = f"{error}. Nothing was changed. Next step: {error.next_step}." if is_control(request.url.path) else error
+    return _error(status, str(message), code)
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
-    # What Starlette itself refuses: an unknown route and a wrong method.
-    if not isinstance(error, HTTPException):
-        return _error(500, str(error), "internal_error")
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+async def _http_error(_: Request, error: Any) -> Response:
+    # Starlette raises these for an unknown route and for a wrong method.
+    code = _HTTP_ERRORS.get(error.status_code, "http_error")
     return _error(error.status_code, str(error.detail), code, headers=error.headers)
 
 

@@ -1,12 +1,12 @@
-"""VideoDB's seven billing calls."""
-
-# No `from __future__ import annotations`: FastAPI reads the annotations at run time.
+"""VideoDB's billing calls."""
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from airflow_provider_videodb.emulator.account.records import Checkout, Order
 from airflow_provider_videodb.emulator.account.state import EmulatorState
+from airflow_provider_videodb.emulator.errors import InvalidValueError
+from airflow_provider_videodb.emulator.http.access import require_key, state_of
 from airflow_provider_videodb.emulator.http.dialects import (
     DIALECTS,
     OpenApiDialect,
@@ -16,9 +16,7 @@ from airflow_provider_videodb.emulator.http.dialects import (
     read_checkout,
     read_topup,
 )
-from airflow_provider_videodb.emulator.http.errors import InvalidValueError
 from airflow_provider_videodb.emulator.http.payloads import ASCIIJSONResponse, json_object, query_whole
-from airflow_provider_videodb.emulator.http.routing import require_key, world_of
 
 PAGE_SIZE = 20
 LARGEST_PAGE = 100
@@ -30,83 +28,83 @@ router = APIRouter(prefix="/billing", dependencies=[Depends(require_key)])
 
 @router.get("/usage")
 async def usage(request: Request) -> Response:
-    """Answer what is left and what was used."""
-    world = world_of(request)
-    with world.lock:
-        return ASCIIJSONResponse(_dialect(world).usage(world.ledger.usage()))
+    """Return the balance and the usage."""
+    state = state_of(request)
+    with state.lock:
+        return ASCIIJSONResponse(_dialect(state).usage(state.ledger.usage()))
 
 
 @router.post("/topup")
 async def topup(request: Request) -> Response:
-    """Make a checkout for a top-up and answer its link."""
+    """Order a top-up and return its link."""
     order = read_topup(await json_object(request))
-    world = world_of(request)
-    with world.lock:
-        checkout = _open(request, world, order)
-        return ASCIIJSONResponse(_dialect(world).topup(checkout, _link(world, checkout)))
+    state = state_of(request)
+    with state.lock:
+        checkout = _open(request, state, order)
+        return ASCIIJSONResponse(_dialect(state).topup(checkout, _link(state, checkout)))
 
 
 @router.post("/checkout")
 async def checkout(request: Request) -> Response:
-    """Make a checkout and answer its link."""
+    """Order a checkout and return its link."""
     order = read_checkout(await json_object(request))
-    world = world_of(request)
-    with world.lock:
-        opened = _open(request, world, order)
-        return ASCIIJSONResponse(_dialect(world).checkout(opened, _link(world, opened)))
+    state = state_of(request)
+    with state.lock:
+        opened = _open(request, state, order)
+        return ASCIIJSONResponse(_dialect(state).checkout(opened, _link(state, opened)))
 
 
 @router.get("/checkouts")
 async def checkouts(request: Request) -> Response:
-    """Answer a page of the checkouts, newest first, without their links."""
+    """Return one page of the checkouts, newest first."""
     start, end = _page(request)
-    world = world_of(request)
-    with world.lock:
+    state = state_of(request)
+    with state.lock:
         if start == 0:
-            world.list_faults.begin_read()
-        entries = world.list_faults.apply([listed(checkout) for checkout in world.ledger.listed_checkouts()])
-        return ASCIIJSONResponse(_dialect(world).checkouts(entries[start:end]))
+            state.list_faults.begin_read()
+        entries = state.list_faults.apply([listed(checkout) for checkout in state.ledger.listed_checkouts()])
+        return ASCIIJSONResponse(_dialect(state).checkouts(entries[start:end]))
 
 
 @router.get("/invoices")
 async def invoices(request: Request) -> Response:
-    """Answer a page of the invoices, newest first."""
+    """Return one page of the invoices, newest first."""
     start, end = _page(request)
-    world = world_of(request)
-    with world.lock:
-        return ASCIIJSONResponse(_dialect(world).invoices(world.ledger.invoices()[start:end], world.base_url))
+    state = state_of(request)
+    with state.lock:
+        return ASCIIJSONResponse(_dialect(state).invoices(state.ledger.invoices()[start:end], state.base_url))
 
 
 @router.get("/auto_recharge")
 async def auto_recharge(request: Request) -> Response:
-    """Answer the auto-recharge settings."""
-    world = world_of(request)
-    with world.lock:
-        return ASCIIJSONResponse(_dialect(world).auto_recharge(world.ledger.auto_recharge()))
+    """Return the auto-recharge settings."""
+    state = state_of(request)
+    with state.lock:
+        return ASCIIJSONResponse(_dialect(state).auto_recharge(state.ledger.auto_recharge()))
 
 
 @router.post("/auto_recharge")
 async def change_auto_recharge(request: Request) -> Response:
-    """Change the auto-recharge settings that are given and keep the others."""
+    """Change the given auto-recharge settings."""
     changes = read_auto_recharge(await json_object(request))
-    world = world_of(request)
-    with world.lock:
-        return ASCIIJSONResponse(_dialect(world).auto_recharge_changed(world.ledger.set_auto_recharge(**changes)))
+    state = state_of(request)
+    with state.lock:
+        return ASCIIJSONResponse(_dialect(state).auto_recharge_changed(state.ledger.set_auto_recharge(**changes)))
 
 
-def _dialect(world: EmulatorState) -> OpenApiDialect | SampleDialect:
-    return DIALECTS[world.settings.dialect]
+def _dialect(state: EmulatorState) -> OpenApiDialect | SampleDialect:
+    return DIALECTS[state.settings.dialect]
 
 
-def _link(world: EmulatorState, checkout: Checkout) -> str:
-    return f"{world.base_url}/pay/{checkout.id}"
+def _link(state: EmulatorState, checkout: Checkout) -> str:
+    return f"{state.base_url}/pay/{checkout.id}"
 
 
-def _open(request: Request, world: EmulatorState, order: Order) -> Checkout:
+def _open(request: Request, state: EmulatorState, order: Order) -> Checkout:
     key = request.headers.get("idempotency-key") or None
     if key is not None and len(key) > LONGEST_KEY:
         raise InvalidValueError(f"Idempotency-Key must have at most {LONGEST_KEY} characters")
-    return world.ledger.open_checkout(order, key)
+    return state.ledger.open_checkout(order, key)
 
 
 def _page(request: Request) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The raw connection under a request, which ASGI hides and half of the faults need."""
+"""The TCP connection of a request, which faults reset or close."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ Address = tuple[str, int]
 
 class Connections:
     """
-    The open connections of one server, by the address of the client.
+    The open connections of one server, by client address.
 
-    Two ways lead from an ASGI request to its transport. ``send.__self__.transport`` hangs on `send` being a bound
-    method of a private uvicorn class and on nothing ever wrapping it. Here uvicorn is given a subclass of its protocol
-    that writes its transport down, and the request finds it by ``scope["client"]``: what is relied on is asyncio's
-    `connection_made` and `connection_lost` and a documented ASGI key.
+    ASGI hides the transport of a request. uvicorn therefore runs a subclass of its protocol that registers each
+    transport, and a request finds its own by ``scope["client"]``. This relies only on asyncio's `connection_made` and
+    `connection_lost` and on a documented ASGI key.
     """
 
     def __init__(self) -> None:
         self._transports: dict[Address, asyncio.Transport] = {}
 
     def protocol(self) -> type[H11Protocol]:
-        """Return the protocol class to run uvicorn with."""
+        """Return the protocol class for uvicorn."""
         transports = self._transports
 
         class RegisteredProtocol(H11Protocol):
@@ -47,13 +46,13 @@ class Connections:
         return RegisteredProtocol
 
     def close(self, scope: MutableMapping[str, Any]) -> None:
-        """Close the connection of a request in an orderly way, after what was written has gone out."""
+        """Close the connection of a request after pending bytes."""
         transport = self._of(scope)
         if transport is not None:
             transport.close()
 
     def reset(self, scope: MutableMapping[str, Any]) -> None:
-        """Tear the connection of a request down at once; its client sees a connection reset."""
+        """Reset the connection of a request."""
         transport = self._of(scope)
         if transport is not None:
             sock = transport.get_extra_info("socket")
@@ -61,17 +60,16 @@ class Connections:
             transport.abort()
 
     def abort_all(self) -> None:
-        """Tear every connection down at once."""
+        """Abort every connection."""
         for transport in list(self._transports.values()):
             transport.abort()
 
     def _of(self, scope: MutableMapping[str, Any]) -> asyncio.Transport | None:
-        """Return the connection of a request, None when it is closed already."""
         client = scope.get("client")
         return None if client is None else self._transports.get((client[0], client[1]))
 
 
 def _client_of(transport: asyncio.BaseTransport) -> Address:
-    # A client that has left again before it was accepted has no address any more.
+    # A client that left before the server accepted it has no address.
     host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
     return str(host), int(port)

@@ -1,8 +1,8 @@
 """
-The two ways VideoDB's reference describes the same billing calls: its OpenAPI part, and the sample code beside it.
+The two dialects of VideoDB's billing calls.
 
-Requests are read in both; answers are written in the one that was chosen. `amount` is dollars, except in auto-recharge,
-where VideoDB means the credits to add.
+VideoDB's reference describes the same calls in an OpenAPI document and in sample code, and the two differ. The emulator
+reads the requests of both and responds in the chosen one. `amount` is dollars, but credits in auto-recharge.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.emulator.account.records import Order
-from airflow_provider_videodb.emulator.account.values import boolean_of, decimal_of, text_of, url_of, whole_of
-from airflow_provider_videodb.emulator.http.errors import InvalidValueError
+from airflow_provider_videodb.emulator.errors import InvalidValueError
+from airflow_provider_videodb.emulator.values import boolean_of, decimal_of, text_of, url_of, whole_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.settings import Dialect
 
 MOST_DOLLARS = 999_999
-# What a subscription costs when its request names no amount: VideoDB's plans are not emulated.
+# The price in dollars of a subscription whose request has no amount. The emulator has no plans.
 PLAN_AMOUNT = 20
-# The sample code reads a monthly limit; the emulator knows none and shows a figure nobody reaches.
+# The sample code reads a monthly limit. The emulator has none, so this number is out of reach.
 MONTHLY_LIMIT = 1_000_000
 _CURRENCY_LETTERS = 3
 
-Answer = dict[str, Any]
+JSONObject = dict[str, Any]
 
 
 def read_topup(payload: dict[str, Any]) -> Order:
-    """Return the order of ``POST /billing/topup``."""
+    """Parse the body of ``POST /billing/topup``."""
     if "amount" not in payload:
         raise InvalidValueError("amount is required: a whole number of dollars")
     return Order(
@@ -44,7 +44,7 @@ def read_topup(payload: dict[str, Any]) -> Order:
 
 
 def read_checkout(payload: dict[str, Any]) -> Order:
-    """Return the order of ``POST /billing/checkout``; a payment needs an amount, a subscription a plan."""
+    """Parse the body of ``POST /billing/checkout``."""
     mode = payload.get("mode", "payment")
     if mode not in ("payment", "subscription"):
         raise InvalidValueError("mode must be payment or subscription")
@@ -65,121 +65,121 @@ def read_checkout(payload: dict[str, Any]) -> Order:
 
 
 def read_auto_recharge(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return what ``POST /billing/auto_recharge`` wants changed: some of enabled, threshold, amount."""
+    """Parse the body of ``POST /billing/auto_recharge``."""
     changes: dict[str, Any] = {}
     if "enabled" in payload:
         changes["enabled"] = boolean_of("enabled", payload["enabled"])
     for name, sample_name in (("threshold", "threshold_credits"), ("amount", "recharge_amount")):
-        figures = [decimal_of(key, payload[key], above=0) for key in (name, sample_name) if key in payload]
-        if len(set(figures)) > 1:
+        values = [decimal_of(key, payload[key], above=0) for key in (name, sample_name) if key in payload]
+        if len(set(values)) > 1:
             raise InvalidValueError(f"{name} and {sample_name} must not differ")
-        if figures:
-            changes[name] = figures[0]
+        if values:
+            changes[name] = values[0]
     if not changes:
         raise InvalidValueError("at least one of enabled, threshold, amount is required")
     return changes
 
 
 class OpenApiDialect:
-    """Answers as the OpenAPI part has them: everything under ``data``."""
+    """Responses as in the OpenAPI document, under ``data``."""
 
-    def usage(self, figures: UsageFigures) -> Answer:
-        """Answer ``GET /billing/usage``."""
+    def usage(self, usage: UsageFigures) -> JSONObject:
+        """Format the response of ``GET /billing/usage``."""
         return _data(
             {
-                "credit_balance": json_number(figures.credit_balance),
-                "usage_this_month": json_number(figures.usage_this_month),
-                "breakdown": {name: json_number(credits) for name, credits in figures.breakdown.items()},
+                "credit_balance": json_number(usage.credit_balance),
+                "usage_this_month": json_number(usage.usage_this_month),
+                "breakdown": {name: json_number(credits) for name, credits in usage.breakdown.items()},
             }
         )
 
-    def topup(self, checkout: Checkout, url: str) -> Answer:  # noqa: ARG002 - this dialect names no id
-        """Answer ``POST /billing/topup``: a link and nothing else."""
+    def topup(self, checkout: Checkout, url: str) -> JSONObject:  # noqa: ARG002 - this dialect has no id
+        """Format the response of ``POST /billing/topup``."""
         return _data({"url": url})
 
-    def checkout(self, checkout: Checkout, url: str) -> Answer:  # noqa: ARG002 - this dialect names no id
-        """Answer ``POST /billing/checkout``: a link and nothing else."""
+    def checkout(self, checkout: Checkout, url: str) -> JSONObject:  # noqa: ARG002 - this dialect has no id
+        """Format the response of ``POST /billing/checkout``."""
         return _data({"url": url})
 
-    def checkouts(self, entries: list[ListEntry]) -> Answer:
-        """Answer ``GET /billing/checkouts``; see `listed`."""
+    def checkouts(self, entries: list[ListEntry]) -> JSONObject:
+        """Format the response of ``GET /billing/checkouts``."""
         return _data(entries)
 
-    def invoices(self, invoices: list[Invoice], base_url: str) -> Answer:
-        """Answer ``GET /billing/invoices``."""
+    def invoices(self, invoices: list[Invoice], base_url: str) -> JSONObject:
+        """Format the response of ``GET /billing/invoices``."""
         return _data([_billed(invoice, base_url, "created_at") for invoice in invoices])
 
-    def auto_recharge(self, wanted: AutoRecharge) -> Answer:
-        """Answer ``GET /billing/auto_recharge``."""
+    def auto_recharge(self, recharge: AutoRecharge) -> JSONObject:
+        """Format the response of ``GET /billing/auto_recharge``."""
         return _data(
             {
-                "enabled": wanted.enabled,
-                "threshold": json_number(wanted.threshold),
-                "amount": json_number(wanted.amount),
+                "enabled": recharge.enabled,
+                "threshold": json_number(recharge.threshold),
+                "amount": json_number(recharge.amount),
             }
         )
 
-    def auto_recharge_changed(self, wanted: AutoRecharge) -> Answer:  # noqa: ARG002 - this dialect only says it is done
-        """Answer ``POST /billing/auto_recharge``."""
+    def auto_recharge_changed(self, recharge: AutoRecharge) -> JSONObject:  # noqa: ARG002 - this dialect has only a message
+        """Format the response of ``POST /billing/auto_recharge``."""
         return {"success": True, "message": "Auto recharge settings updated"}
 
 
 class SampleDialect:
-    """Answers with the names the sample code reads, at top level; invoices are under ``data`` there too."""
+    """Responses as the sample code reads them."""
 
-    def usage(self, figures: UsageFigures) -> Answer:
-        """Answer ``GET /billing/usage``."""
+    def usage(self, usage: UsageFigures) -> JSONObject:
+        """Format the response of ``GET /billing/usage``."""
         return {
             "success": True,
-            "credits_remaining": json_number(figures.credit_balance),
-            "total_credits_used": json_number(figures.usage_this_month),
+            "credits_remaining": json_number(usage.credit_balance),
+            "total_credits_used": json_number(usage.usage_this_month),
             "monthly_limit": MONTHLY_LIMIT,
         }
 
-    def topup(self, checkout: Checkout, url: str) -> Answer:
-        """Answer ``POST /billing/topup``."""
+    def topup(self, checkout: Checkout, url: str) -> JSONObject:
+        """Format the response of ``POST /billing/topup``."""
         return {"success": True, "payment_url": url, "session_id": checkout.id}
 
-    def checkout(self, checkout: Checkout, url: str) -> Answer:
-        """Answer ``POST /billing/checkout``."""
+    def checkout(self, checkout: Checkout, url: str) -> JSONObject:
+        """Format the response of ``POST /billing/checkout``."""
         return {"success": True, "checkout_url": url, "id": checkout.id}
 
-    def checkouts(self, entries: list[ListEntry]) -> Answer:
-        """Answer ``GET /billing/checkouts``; see `listed`."""
+    def checkouts(self, entries: list[ListEntry]) -> JSONObject:
+        """Format the response of ``GET /billing/checkouts``."""
         return {"success": True, "checkouts": entries}
 
-    def invoices(self, invoices: list[Invoice], base_url: str) -> Answer:
-        """Answer ``GET /billing/invoices``."""
+    def invoices(self, invoices: list[Invoice], base_url: str) -> JSONObject:
+        """Format the response of ``GET /billing/invoices``."""
         return _data([_billed(invoice, base_url, "date") for invoice in invoices])
 
-    def auto_recharge(self, wanted: AutoRecharge) -> Answer:
-        """Answer ``GET /billing/auto_recharge``."""
-        return {"success": True, **_sample_settings(wanted)}
+    def auto_recharge(self, recharge: AutoRecharge) -> JSONObject:
+        """Format the response of ``GET /billing/auto_recharge``."""
+        return {"success": True, **_sample_settings(recharge)}
 
-    def auto_recharge_changed(self, wanted: AutoRecharge) -> Answer:
-        """Answer ``POST /billing/auto_recharge``."""
-        return {"success": True, "settings": _sample_settings(wanted)}
+    def auto_recharge_changed(self, recharge: AutoRecharge) -> JSONObject:
+        """Format the response of ``POST /billing/auto_recharge``."""
+        return {"success": True, "settings": _sample_settings(recharge)}
 
 
 DIALECTS: dict[Dialect, OpenApiDialect | SampleDialect] = {"openapi": OpenApiDialect(), "sample": SampleDialect()}
 
 
-def json_number(figure: Decimal) -> int | float:
-    """Return an exact figure as a JSON number: 3, not 3.0."""
-    return int(figure) if figure == figure.to_integral_value() else float(figure)
+def json_number(number: Decimal) -> int | float:
+    """Return an exact number as a JSON number, 3 rather than 3.0."""
+    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a moment as the API writes it: whole seconds, UTC."""
+    """Format a moment in whole seconds and UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _data(value: object) -> Answer:
+def _data(value: object) -> JSONObject:
     return {"success": True, "data": value}
 
 
 def listed(checkout: Checkout) -> ListEntry:
-    """Return a checkout as an entry of the list, the same in both dialects."""
+    """Return a checkout as an entry of the list."""
     return {
         "id": checkout.id,
         "amount": checkout.amount,
@@ -189,7 +189,7 @@ def listed(checkout: Checkout) -> ListEntry:
     }
 
 
-def _billed(invoice: Invoice, base_url: str, date_name: str) -> Answer:
+def _billed(invoice: Invoice, base_url: str, date_name: str) -> JSONObject:
     return {
         "id": invoice.id,
         "amount": json_number(invoice.amount),
@@ -200,11 +200,11 @@ def _billed(invoice: Invoice, base_url: str, date_name: str) -> Answer:
     }
 
 
-def _sample_settings(wanted: AutoRecharge) -> Answer:
+def _sample_settings(recharge: AutoRecharge) -> JSONObject:
     return {
-        "enabled": wanted.enabled,
-        "threshold_credits": json_number(wanted.threshold),
-        "recharge_amount": json_number(wanted.amount),
+        "enabled": recharge.enabled,
+        "threshold_credits": json_number(recharge.threshold),
+        "recharge_amount": json_number(recharge.amount),
     }
 
 

@@ -1,117 +1,104 @@
-"""What a person sees: the overview, and the pages on which a checkout is paid."""
-
-# No `from __future__ import annotations`: FastAPI reads the annotations at run time.
+"""The addresses of the pages for a person."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from airflow_provider_videodb.emulator.account.records import Checkout
-from airflow_provider_videodb.emulator.http.errors import CheckoutClosedError, NotFoundError
-from airflow_provider_videodb.emulator.http.routing import world_of
-from airflow_provider_videodb.emulator.pages import checkout as checkout_views
-from airflow_provider_videodb.emulator.pages import overview
-from airflow_provider_videodb.emulator.pages.html import CONTENT_SECURITY_POLICY
+from airflow_provider_videodb.emulator.errors import CheckoutClosedError, NotFoundError
+from airflow_provider_videodb.emulator.http.access import state_of
+from airflow_provider_videodb.emulator.pages import views
 
 _SEE_OTHER = 303
 _GONE = 410
+_HEADERS = {
+    # Browsers check form-action for the redirect after a form too, and that leads to the caller's site.
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' http: https:; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+}
 
 router = APIRouter()
 
 
 @router.get("/")
 async def index(request: Request) -> Response:
-    """Show the account, what can be paid, and the last calls."""
-    world = world_of(request)
-    with world.lock:
-        return _html(overview.show(world))
+    """Show the account and the last calls."""
+    state = state_of(request)
+    with state.lock:
+        return _html(views.overview(state))
 
 
 @router.get("/pay/{checkout_id}")
 async def checkout(request: Request, checkout_id: str) -> Response:
-    """Show a checkout, with its two buttons while it can be paid."""
-    found = _find(request, checkout_id)
-    if isinstance(found, Response):
-        return found
-    return _shown(request, found)
+    """Show a checkout."""
+    return _checkout(request, checkout_id)
 
 
 @router.post("/pay/{checkout_id}")
 async def pay(request: Request, checkout_id: str) -> Response:
-    """Pay, and go where the caller wanted the browser to go."""
-    world = world_of(request)
+    """Pay a checkout and redirect to its success URL."""
+    state = state_of(request)
     try:
-        with world.lock:
-            paid = world.ledger.pay(checkout_id)
-    except NotFoundError:
-        return _html(checkout_views.unknown(), status=404)
-    except CheckoutClosedError:
-        return await checkout(request, checkout_id)
-    return _see(paid.order.success_url or f"/pay/{paid.id}")
+        with state.lock:
+            paid = state.ledger.pay(checkout_id)
+    except (NotFoundError, CheckoutClosedError):
+        return _checkout(request, checkout_id)
+    return _redirect(paid.order.success_url or f"/pay/{paid.id}")
 
 
 @router.post("/pay/{checkout_id}/cancel")
 async def cancel(request: Request, checkout_id: str) -> Response:
-    """Leave without paying: the API has no call to cancel a checkout, so it stays as it is."""
+    """Leave without paying. The checkout stays payable."""
     found = _find(request, checkout_id)
-    if isinstance(found, Response):
-        return found
-    return _see(found.order.cancel_url or f"/pay/{found.id}/cancelled")
+    if found is None:
+        return _unknown()
+    return _redirect(found.order.cancel_url or f"/pay/{found.id}/cancelled")
 
 
 @router.get("/pay/{checkout_id}/cancelled")
 async def cancelled(request: Request, checkout_id: str) -> Response:
-    """Say what leaving means."""
-    found = _find(request, checkout_id)
-    if isinstance(found, Response):
-        return found
-    return _html(checkout_views.cancelled(found)) if found.status == "pending" else _shown(request, found)
+    """Explain that the checkout stays payable."""
+    return _checkout(request, checkout_id, cancelled=True)
 
 
 @router.get("/invoices/{invoice_id}")
 async def invoice(request: Request, invoice_id: str) -> Response:
-    """Show an invoice, where VideoDB would have a PDF."""
-    world = world_of(request)
-    with world.lock:
-        for found in world.ledger.invoices():
-            if found.id == invoice_id:
-                return _html(checkout_views.invoice(found))
-    return _html(checkout_views.unknown(), status=404)
+    """Show an invoice, for which VideoDB has a PDF."""
+    state = state_of(request)
+    with state.lock:
+        found = [invoice for invoice in state.ledger.invoices() if invoice.id == invoice_id]
+    return _html(views.invoice(found[0])) if found else _unknown()
 
 
-@router.post("/uploads/{upload_id}")
-async def receive_upload(request: Request) -> Response:
-    """Take a local file that the SDK sends to its upload URL, and throw it away."""
-    async for _ in request.stream():
-        pass
-    return Response(status_code=204)
-
-
-def _find(request: Request, checkout_id: str) -> Checkout | Response:
-    world = world_of(request)
+def _find(request: Request, checkout_id: str) -> Checkout | None:
+    state = state_of(request)
     try:
-        with world.lock:
-            return world.ledger.checkout(checkout_id)
+        with state.lock:
+            return state.ledger.checkout(checkout_id)
     except NotFoundError:
-        return _html(checkout_views.unknown(), status=404)
+        return None
 
 
-def _shown(request: Request, found: Checkout) -> Response:
-    world = world_of(request)
-    with world.lock:
-        now = world.clock.now()
-    match found.status:
-        case "completed":
-            return _html(checkout_views.paid(found))
-        case "expired":
-            return _html(checkout_views.expired(found), status=_GONE)
-        case "pending":
-            return _html(checkout_views.pending(found, now))
+def _checkout(request: Request, checkout_id: str, *, cancelled: bool = False) -> Response:
+    found = _find(request, checkout_id)
+    if found is None:
+        return _unknown()
+    state = state_of(request)
+    with state.lock:
+        now = state.clock.now()
+    page = views.checkout(found, now, cancelled=cancelled and found.status == "pending")
+    return _html(page, status=_GONE if found.status == "expired" else 200)
+
+
+def _unknown() -> Response:
+    return _html(views.unknown(), status=404)
 
 
 def _html(content: str, *, status: int = 200) -> Response:
-    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
-    return HTMLResponse(content, status_code=status, headers=headers)
+    return HTMLResponse(content, status_code=status, headers=_HEADERS)
 
 
-def _see(url: str) -> Response:
+def _redirect(url: str) -> Response:
     return RedirectResponse(url, status_code=_SEE_OTHER)

@@ -1,17 +1,18 @@
 """
-Spending limits in US dollars: what they are, what counts towards them, and when a link may be handed out. Pure.
+Checks purchases against spending limits in US dollars.
 
-A purchase is checked twice. Before it is sent, because a checkout cannot be cancelled. And before its link is handed
-out, because two purchases at once both pass the first check, and because a limit may have been lowered meanwhile.
+A purchase is checked twice. The first check comes before the POST, because nobody can cancel a checkout. The second
+one comes before its link is shared, because two purchases at once both pass the first check, and because somebody may
+have lowered a limit meanwhile.
 
-What counts towards a month is what is paid or can still be paid. VideoDB's list says when a checkout was made, not
-when it was paid, so a paid one counts in the month in which it was made. One that can still be paid counts in the
-current month as well. Anything that cannot be read counts, or fails the check.
+A month counts what is paid or can still be paid. VideoDB lists when a checkout was made, not when it was paid. So a
+paid one counts in the month in which it was made, and one that can still be paid also counts in the current month.
+What cannot be read counts, or fails the check.
 """
 
 from __future__ import annotations
 
-import re
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,19 +20,24 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.api.models import CHECKOUT_LIFETIME, Checkout, CheckoutStatus, by_id
 from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
+from airflow_provider_videodb.purchases.rules.candidates import currency_name, describe_checkout, plain_amount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: How long a new checkout may stay out of the list before its link is withheld for good.
-LISTED_WITHIN = timedelta(seconds=60)
-#: How long to wait between two reads of a list that does not show it yet.
-BETWEEN_LOOKS = timedelta(seconds=5)
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
+
+#: A new checkout may be missing from the list for this long before its link is withheld for good.
+MAX_LIST_LAG = timedelta(seconds=60)
+#: Wait this long between two polls of a list that does not show a checkout yet.
+LIST_POLL_INTERVAL = timedelta(seconds=5)
+
+log = logging.getLogger(__name__)
 
 _MOST_NAMED = 5
 _REFUND = (
-    "Next step: ask VideoDB's support for a refund, and remove the stored card from the VideoDB account, so that a "
-    "purchase needs a person's click."
+    "Next step: ask VideoDB's support for a refund. Then remove the stored card from the VideoDB account, so that "
+    "every purchase needs a person's click."
 )
 
 
@@ -54,22 +60,26 @@ class SpendLimits:
 
     @property
     def connection(self) -> str:
-        """The connection, in words."""
+        """The connection, for a text."""
         return "the connection" if self.conn_id is None else f"connection {self.conn_id}"
 
     @property
-    def one_purchase(self) -> tuple[tuple[str, Decimal | int, str], ...]:
-        """The limits of one purchase that are set: name, US dollars, and who sets them."""
+    def one_purchase(self) -> tuple[tuple[str, Decimal | int, str, str], ...]:
+        """The limits of one purchase that are set: name, US dollars, where, and who can raise it."""
         each = (
-            ("max_topup_amount", self.max_topup_amount, self.connection),
-            ("max_amount", self.max_amount, "this task"),
+            ("max_topup_amount", self.max_topup_amount, self.connection, "the owner of the connection"),
+            ("max_amount", self.max_amount, "this task", "the author of the DAG"),
         )
-        return tuple((name, limit, setter) for name, limit, setter in each if limit is not None)
+        return tuple((name, limit, where, who) for name, limit, where, who in each if limit is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Broken:
-    """A limit that a purchase breaks, in words."""
+    """
+    A limit that a purchase breaks.
+
+    :param reason: for a person. It ends with a space or a new line, because a text follows.
+    """
 
     reason: str
     next_step: str
@@ -77,11 +87,11 @@ class _Broken:
 
 def check_per_purchase_limits(amount: int, limits: SpendLimits, *, currency: str | None = None) -> None:
     """
-    Refuse a purchase that breaks a limit by itself, before anything is sent.
+    Refuse a purchase that is too large by itself.
 
     :param amount: US dollars about to be spent.
-    :param currency: the currency that VideoDB is asked for; ``None`` leaves it to VideoDB, whose documents say USD.
-    :raises VideoDBLimitExceededError: naming the limit, and who can change it.
+    :param currency: the currency of the request; ``None`` leaves it to VideoDB, whose documents say USD.
+    :raises VideoDBLimitExceededError: with the limit and who can raise it.
     """
     _refuse(_broken_by_itself(Decimal(amount), limits, currency))
 
@@ -90,14 +100,14 @@ def check_limits(
     amount: int, limits: SpendLimits, *, checkouts: Sequence[Checkout], now: datetime, currency: str | None = None
 ) -> None:
     """
-    Refuse a purchase that would break a limit, before it is sent.
+    Refuse a purchase that would break a limit, before its POST.
 
     :param amount: US dollars about to be spent.
-    :param checkouts: the account's checkouts; only the monthly limit looks at them.
+    :param checkouts: the account's checkouts, for the monthly limit.
     :param now: by our clock.
     :param currency: as for :func:`check_per_purchase_limits`.
-    :raises VideoDBLimitExceededError: naming the limit, what counts towards it and who can change it. Also if a
-        checkout that counts cannot be added up.
+    :raises VideoDBLimitExceededError: with the limit, what counts towards it and who can raise it. Also if a checkout
+        that counts cannot be added up.
     """
     check_per_purchase_limits(amount, limits, currency=currency)
     _refuse(_broken_month(Decimal(amount), limits, checkouts, made_at=now, now=now))
@@ -113,19 +123,19 @@ def check_before_sharing_link(
     currency: str | None = None,
 ) -> None:
     """
-    Refuse to hand out the link of a checkout that breaks a limit.
+    Refuse to share the link of a checkout that breaks a limit.
 
-    Of the checkouts that together break the monthly limit, the later ones do, by VideoDB's dates. So the list must be
-    read late enough to show whatever is earlier. What is paid counts however late it was made.
+    If checkouts break the monthly limit together, the later ones break it, by VideoDB's dates. So read the list late
+    enough to show every earlier checkout. A paid checkout counts however late it was made.
 
-    :param amount: US dollars that were asked for.
+    :param amount: US dollars of the request.
     :param limits: as they are now.
-    :param checkout_id: the checkout; ``None`` if it is not known. Then everything else counts.
-    :param checkouts: the account's checkouts; only the monthly limit needs them.
+    :param checkout_id: the checkout; ``None`` if its id is unknown. Then every listed checkout counts.
+    :param checkouts: the account's checkouts, for the monthly limit.
     :param now: by our clock.
-    :param currency: the currency that VideoDB was asked for.
-    :raises VideoDBLimitExceededError: naming the limit. The link must not leave the process; nobody can pay the
-        checkout then. If VideoDB has charged a stored card, the error says so.
+    :param currency: the currency of the request.
+    :raises VideoDBLimitExceededError: with the limit. The link must not leave the process, so that nobody can pay it.
+        If VideoDB has charged a stored card, the error says so.
     """
     own = by_id(checkouts).get(checkout_id or "")
     if own is not None:
@@ -134,32 +144,58 @@ def check_before_sharing_link(
     broken = _broken_by_itself(spent, limits, currency)
     if broken is None:
         others = [other for other in checkouts if other is not own and _goes_before(other, own)]
-        # The month is that of VideoDB's clock, once it is known.
+        # The month is that of VideoDB's clock, once we know it.
         made_at = now if own is None or own.created_at is None else own.created_at
         broken = _broken_month(spent, limits, others, made_at=made_at, now=now)
     if broken is not None:
         raise VideoDBLimitExceededError(_withheld(broken, amount, checkout_id, own))
 
 
+def check_own_checkout(
+    purchase: Purchase, limits: SpendLimits, *, checkouts: Sequence[Checkout], now: datetime
+) -> None:
+    """Check a purchase's checkout as :func:`check_before_sharing_link` does."""
+    check_before_sharing_link(
+        purchase.amount_paid,
+        limits,
+        checkout_id=purchase.paid[0] if purchase.paid else purchase.checkout_id,
+        checkouts=checkouts,
+        now=now,
+        currency=purchase.currency,
+    )
+
+
+def report_charge_beyond_limit(
+    purchase: Purchase, limits: SpendLimits, *, checkouts: Sequence[Checkout], now: datetime
+) -> None:
+    """Log an error if a stored card was charged beyond a limit, because no link could be withheld."""
+    if purchase.link_shared:
+        return
+    try:
+        check_own_checkout(purchase, limits, checkouts=checkouts, now=now)
+    except VideoDBLimitExceededError as err:
+        log.error("%s", err)  # noqa: TRY400 - a text for a person, not a traceback
+
+
 def _refuse(broken: _Broken | None) -> None:
     if broken is not None:
-        raise VideoDBLimitExceededError(f"{broken.reason} Nothing was bought. Next step: {broken.next_step}")
+        raise VideoDBLimitExceededError(f"{broken.reason}Nothing was bought. Next step: {broken.next_step}")
 
 
 def _broken_by_itself(amount: Decimal, limits: SpendLimits, currency: str | None) -> _Broken | None:
     is_limited = bool(limits.one_purchase) or limits.monthly_topup_limit is not None
     if is_limited and currency is not None and not _is_usd(currency):
         return _Broken(
-            reason=f"{_plain(amount)} {_currency(currency)} cannot be compared with a limit in USD of "
-            f"{limits.connection} or of the task.",
+            reason=f"{plain_amount(amount)} {currency_name(currency)} cannot be compared with a limit in USD of "
+            f"{limits.connection} or of this task. ",
             next_step="leave currency out, or set it to usd.",
         )
-    for name, limit, setter in limits.one_purchase:
+    for name, limit, where, who in limits.one_purchase:
         if amount > limit:
             return _Broken(
-                reason=f"{_plain(amount)} USD is more than {setter} allows in one purchase: {_plain(limit)} USD "
-                f"({name}).",
-                next_step=f"buy less, or ask whoever {_owner(setter)} to raise {name}.",
+                reason=f"{plain_amount(amount)} USD is more than {where} allows for one purchase: "
+                f"{plain_amount(limit)} USD ({name}). ",
+                next_step=f"buy less, or ask {who} to raise {name}.",
             )
     return None
 
@@ -177,27 +213,28 @@ def _broken_month(
     already = sum(spent, Decimal(0))
     if already + amount > limit:
         return _Broken(
-            reason=f"{_plain(amount)} USD more would make {_plain(already + amount)} USD this month ({month}, UTC); "
-            f"{limits.connection} allows {_plain(limit)} USD (monthly_topup_limit). {_in_words(already, len(spent))}",
-            next_step="wait for the next month or until open checkouts have expired (24 hours), or ask whoever owns "
+            reason=f"{plain_amount(amount)} USD more would make {plain_amount(already + amount)} USD this month "
+            f"({month}, UTC); {limits.connection} allows {plain_amount(limit)} USD (monthly_topup_limit). "
+            f"{_counted_already(already, len(spent))} ",
+            next_step="wait for the next month or until open checkouts have expired (24 hours), or ask the owner of "
             "the connection to raise monthly_topup_limit.",
         )
     if unknown:
         return _Broken(
-            reason=f"{_plain(amount)} USD more may break monthly_topup_limit of {limits.connection}: these checkouts "
-            f"of this month ({month}, UTC) cannot be added up in USD: {_named(unknown)}.",
-            next_step="look at them in VideoDB's console. Whoever owns the connection can count by hand and take "
-            "monthly_topup_limit off the connection until they no longer count.",
+            reason=f"{plain_amount(amount)} USD more may break monthly_topup_limit of {limits.connection}, because "
+            f"these checkouts of this month ({month}, UTC) cannot be added up in USD:\n{_by_line(unknown)}\n",
+            next_step="look at them in VideoDB's console. The owner of the connection can add them up by hand, and "
+            "remove monthly_topup_limit until they no longer count.",
         )
     return None
 
 
 def _counts(checkout: Checkout, *, month: str, now: datetime) -> bool:
-    """Count what was paid in the month, and what can still be paid; when in doubt, count."""
+    """Count what was paid in the month or can still be paid; count when in doubt."""
     if checkout.created_at is None or "created_at" in checkout.unreadable:
         return True
     status = None if "status" in checkout.unreadable else checkout.status
-    # VideoDB's list may call a checkout expired that is not: it is believed once the time has passed.
+    # The list may call a payable checkout expired. We believe it once the checkout is old enough.
     is_young = now - checkout.created_at < CHECKOUT_LIFETIME
     if status == CheckoutStatus.EXPIRED and not is_young:
         return False
@@ -209,7 +246,7 @@ def _can_be_added_up(checkout: Checkout) -> bool:
 
 
 def _adds(checkout: Checkout) -> bool:
-    """Say whether an amount adds something: that of a subscription is not listed, and a negative one makes no room."""
+    """Say whether an amount adds up. A subscription lists none, and a negative one makes no room."""
     return checkout.amount is not None and checkout.amount > 0
 
 
@@ -218,27 +255,25 @@ def _is_in_usd(checkout: Checkout) -> bool:
 
 
 def _goes_before(other: Checkout, own: Checkout | None) -> bool:
-    """Say whether another checkout has the older right to the month: all have, to one whose date is not known."""
+    """Say whether another checkout comes first. Each one does if the date of our own is unknown."""
     if own is None or own.created_at is None or other.status == CheckoutStatus.COMPLETED:
         return True
     return other.created_at is None or (other.created_at, other.id or "") < (own.created_at, own.id or "")
 
 
 def _withheld(broken: _Broken, amount: int, checkout_id: str | None, own: Checkout | None) -> str:
-    """Say what becomes of a checkout that was made all the same."""
-    name = "The new checkout" if checkout_id is None else f"Checkout {checkout_id}"
     if own is not None and own.status == CheckoutStatus.COMPLETED:
         return (
-            f"{amount} USD WAS CHARGED to a stored card, although it breaks a limit: checkout {checkout_id}. "
-            f"{broken.reason} {_REFUND}"
+            f"{amount} USD WAS CHARGED to a stored card for checkout {checkout_id}, although it breaks a limit. "
+            f"{broken.reason}Nothing more was bought. {_REFUND}"
         )
+    name = "A new checkout" if checkout_id is None else f"Checkout {checkout_id}"
     charged = ""
     if own is None or own.status != CheckoutStatus.PENDING:
-        charged = " If the VideoDB account charges a stored card, it may have been charged: look in VideoDB's console."
+        charged = " An account with a stored card may have been charged. Check that in VideoDB's console."
     return (
-        f"{broken.reason} {name} over {amount} USD was made, but its link is withheld: it stays unpaid and expires by "
-        f"itself.{charged} "
-        f"Next step: {broken.next_step}"
+        f"{broken.reason}{name} over {amount} USD was made, but its link is withheld. Nobody can pay it, and it "
+        f"expires after 24 hours.{charged} Next step: {broken.next_step}"
     )
 
 
@@ -250,33 +285,13 @@ def _is_usd(currency: str | None) -> bool:
     return currency is not None and currency.lower() == "usd"
 
 
-def _owner(setter: str) -> str:
-    return "wrote the DAG" if setter == "this task" else "owns the connection"
-
-
-def _in_words(already: Decimal, count: int) -> str:
+def _counted_already(already: Decimal, count: int) -> str:
     if not count:
         return "No other checkout counts."
-    return f"{_plain(already)} USD in {count} {'checkout' if count == 1 else 'checkouts'} count already."
+    return f"{plain_amount(already)} USD in {count} {'checkout' if count == 1 else 'checkouts'} count already."
 
 
-def _named(checkouts: Sequence[Checkout]) -> str:
-    named = "; ".join(_name(checkout) for checkout in checkouts[:_MOST_NAMED])
+def _by_line(checkouts: Sequence[Checkout]) -> str:
+    named = [describe_checkout(checkout) for checkout in checkouts[:_MOST_NAMED]]
     more = len(checkouts) - _MOST_NAMED
-    return named if more <= 0 else f"{named}; and {more} more"
-
-
-def _name(checkout: Checkout) -> str:
-    amount = "an unreadable amount" if checkout.amount is None else _plain(checkout.amount)
-    made = "at an unreadable date" if checkout.created_at is None else f"on {checkout.created_at:%Y-%m-%d %H:%M} UTC"
-    return f"{checkout.id or 'without an id'}: {amount} {_currency(checkout.currency)}, made {made}"
-
-
-def _currency(currency: str | None) -> str:
-    """Return a currency for a text. What is no code is not repeated: it comes from outside."""
-    return currency.upper() if currency and re.fullmatch(r"[A-Za-z]{3}", currency) else "of an unknown currency"
-
-
-def _plain(amount: Decimal | int) -> str:
-    """Write dollars as a person does: 50 and 12.5, not 5E+1 or 12.50."""
-    return f"{Decimal(amount).normalize():f}"
+    return "\n".join(named if more <= 0 else [*named, f"and {more} more"])

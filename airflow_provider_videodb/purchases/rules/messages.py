@@ -1,7 +1,8 @@
-"""What a person reads of a purchase that cannot go on. Pure."""
+"""Writes the errors of a purchase that cannot go on."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.exceptions import (
@@ -10,64 +11,77 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPurchaseUnknownError,
     VideoDBResponseError,
 )
-from airflow_provider_videodb.purchases.rules.candidates import can_have_expired, in_words, made_at
+from airflow_provider_videodb.purchases.rules.candidates import (
+    can_have_expired,
+    describe_checkout,
+    describe_moment,
+    made_at,
+)
 from airflow_provider_videodb.purchases.rules.resolution import how_to_resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 
 def missing_error(purchase: Purchase) -> VideoDBCheckoutMissingError:
-    """Return the error for a checkout that the list does not show."""
+    """Return the error for a checkout that is not listed."""
     name = purchase.checkout_id or "that was just made"
-    link_shared = f" Its link may still be payable: {purchase.payment_url}" if purchase.link_shared else ""
+    link = f" Its link may still be payable:\n{purchase.payment_url}\n" if purchase.link_shared else " "
     return VideoDBCheckoutMissingError(
-        f"Checkout {name} over {purchase.price} is not in VideoDB's list, so whether it was paid cannot be told."
-        f"{link_shared} Look for it in VideoDB's console, and check that the connection still leads to the account "
-        "that it was made on. A retry of the task looks again and makes no second one."
+        f"Checkout {name} over {purchase.price} is not in VideoDB's list, so it is unknown whether it was paid. "
+        f"Nothing more was bought.{link}Next step: look for it in VideoDB's console. Check that the connection still "
+        "leads to its account. Then retry the task, which makes no second checkout."
     )
 
 
 def expired_error(purchase: Purchase, listed: Mapping[str, Checkout], *, now: datetime) -> VideoDBCheckoutExpiredError:
-    """Return the error for a checkout that VideoDB calls expired, whether that can be so or not."""
-    name = f"Checkout {purchase.checkout_id} over {purchase.price}"
+    """Return the error for a checkout that VideoDB calls expired."""
+    name = f"{purchase.checkout_id} over {purchase.price}"
     if can_have_expired(purchase, listed, now=now):
         return VideoDBCheckoutExpiredError(
-            f"{name} expired unpaid: its link cannot be paid any more. Retry or clear the task to get a new link."
+            f"Checkout {name} expired unpaid, so nobody can pay its link any more. Nothing more was bought. "
+            "Next step: retry or clear the task to get a new link."
         )
+    since = made_at(purchase, listed)
+    made = "its age is unknown" if since is None else f"it was made {describe_moment(since)}"
     return VideoDBCheckoutExpiredError(
-        f"VideoDB calls {name[0].lower()}{name[1:]} expired. It was made at {made_at(purchase, listed)}, and VideoDB's "
-        "documents say that a checkout lives 24 hours, so its link may still be payable. Nothing more was bought. A "
-        f"retry looks again. {how_to_resolve(purchase)}"
+        f"VideoDB calls checkout {name} expired, but {made} and a checkout lives for 24 hours. So its link may "
+        f"still be payable. Nothing more was bought. {how_to_resolve(purchase)}"
     )
 
 
 def undecided_error(purchase: Purchase, undecided: Sequence[Checkout]) -> VideoDBResponseError:
-    """Return the error for lost answers whose checkouts are in states that nobody knows."""
+    """Return the error for candidates in undocumented states."""
     return VideoDBResponseError(
-        f"A top-up of {purchase.price} was asked for at {purchase.posts[-1]} and its answer was lost. VideoDB "
-        f"lists what may be its checkout in a state that its documents do not know: {in_words(undecided)}. Nothing "
-        "more was bought. A retry of the task looks again."
+        f"{_post_without_outcome(purchase)} VideoDB lists these candidates in a state that its documents do not "
+        f"describe:\n{_by_line(undecided)}\nNothing more was bought. Next step: retry the task later, when VideoDB "
+        "lists another state."
     )
 
 
 def another_account_error(purchase: Purchase) -> VideoDBPurchaseUnknownError:
-    """Return the error for a lost answer of an account that the connection does not lead to any more."""
+    """Return the error for an unknown outcome at another account."""
     return VideoDBPurchaseUnknownError(
-        f"A top-up of {purchase.price} was asked for at {purchase.posts[-1]} and its answer was lost or named no "
-        "checkout. The connection has had another key or address since, so whether the first account was charged "
-        f"cannot be told. Nothing more was bought. {how_to_resolve(purchase)}"
+        f"{_post_without_outcome(purchase)} The connection has another key or address now, so it is unknown whether "
+        f"the first account was charged. Nothing more was bought. {how_to_resolve(purchase)}"
     )
 
 
 def cannot_tell_error(purchase: Purchase, found: Sequence[Checkout]) -> VideoDBPurchaseUnknownError:
-    """Return the error for a purchase that may be one of several checkouts."""
+    """Return the error for a purchase with several candidates."""
     return VideoDBPurchaseUnknownError(
-        f"A top-up of {purchase.price} was asked for at {purchase.posts[-1]} and its answer was lost or named no "
-        f"checkout. Whether it is one of these cannot be told: {in_words(found)}. Nothing more was bought. "
-        f"{how_to_resolve(purchase)}"
+        f"{_post_without_outcome(purchase)} Each of these candidates may be its checkout:\n{_by_line(found)}\n"
+        f"Nothing more was bought. {how_to_resolve(purchase)}"
     )
+
+
+def _post_without_outcome(purchase: Purchase) -> str:
+    sent = describe_moment(datetime.fromisoformat(purchase.posts[-1]))
+    return f"This task asked for {purchase.price} at {sent}, but no response named a checkout."
+
+
+def _by_line(checkouts: Sequence[Checkout]) -> str:
+    return "\n".join(describe_checkout(checkout) for checkout in checkouts)

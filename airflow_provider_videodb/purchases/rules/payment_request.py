@@ -1,4 +1,4 @@
-"""What a person is told who is asked to pay. Pure."""
+"""Holds what notifiers tell the person who pays."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class PaymentRequest:
     """
-    A payment that a task waits for; ``task.payment`` in the templates of a notifier.
+    A payment that a task waits for: ``task.payment`` in a notifier's templates.
 
-    :param url: where it is paid.
+    :param url: the payment link.
     :param amount: US dollars, or whole units of ``currency``.
-    :param currency: as the task sends it; ``usd`` where it sends none.
-    :param checkout_id: VideoDB's id of it; ``None`` where no answer and no list has named one yet.
-    :param credits_missing: credits that the account was short of; ``None`` where the task does not say what it needs.
-    :param expires_at: when the link can be paid no longer (ISO 8601, UTC), by VideoDB's documents.
+    :param currency: the currency that the task sends; ``usd`` if it sends none.
+    :param checkout_id: VideoDB's id of the checkout; ``None`` while neither a response nor the list names it.
+    :param credits_missing: credits that the account lacks; ``None`` if the task does not say what it needs.
+    :param expires_at: when the link stops being payable, by VideoDB's documents (ISO 8601, UTC).
     :param run_url: the page of the task instance in Airflow.
     """
 

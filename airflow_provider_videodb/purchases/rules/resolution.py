@@ -1,4 +1,4 @@
-"""What a person says of a purchase whose outcome could not be told, over plain data."""
+"""Applies a person's resolution of an unknown outcome."""
 
 from __future__ import annotations
 
@@ -13,68 +13,73 @@ from airflow_provider_videodb.purchases.rules.purchase import Purchase, merged
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: A person's word for "none of these is mine, buy".
+#: A person writes this word if none of the checkouts belongs to the task.
 BUY = "buy"
 _KNOWN = tuple(CheckoutStatus)
 
 
-def apply_resolution(purchase: Purchase, answer: str, checkouts: Sequence[Checkout]) -> Purchase:
+def apply_resolution(purchase: Purchase, resolution: str, checkouts: Sequence[Checkout]) -> Purchase:
     """
-    Apply what a person says of a purchase whose outcome could not be told.
+    Return the purchase as a person resolved it.
 
-    :param answer: the id of the checkout that was this task's, or :data:`BUY` if none was.
-    :raises VideoDBPurchaseUnknownError: if the answer cannot be followed.
+    :param resolution: the id of this task's checkout, or :data:`BUY` if there is none.
+    :raises VideoDBPurchaseUnknownError: if the resolution cannot be applied.
     """
     listed = by_id(checkouts)
     if purchase.paid or paid_ids(purchase, listed):
-        # There is nothing left to tell.
+        # The outcome is known.
         return purchase
     expired = status_of(purchase, listed) == CheckoutStatus.EXPIRED
-    if answer != BUY:
-        return _with_named(purchase, answer, checkouts, expired=expired)
+    if resolution != BUY:
+        return _with_named(purchase, resolution, checkouts, expired=expired)
     if purchase.link_shared and not expired:
         raise VideoDBPurchaseUnknownError(
-            f"The answer is {BUY!r}, but a link of this task was handed out and may still be paid: "
-            f"{purchase.payment_url} Nothing was bought. Remove the Airflow Variable {answer_variable(purchase)} and "
-            "clear the task to wait for that payment, or start a new DAG run to buy again."
+            f"The resolution is {BUY!r}, but people have a link of this task that can still be paid:\n"
+            f"{purchase.payment_url}\nNothing was bought. Next step: delete the Airflow Variable "
+            f"{resolution_variable(purchase)} and clear the task to wait for that payment, or start a new DAG run to "
+            "buy again."
         )
-    return _anew(purchase, checkouts)
+    return _restarted(purchase, checkouts)
 
 
-def answer_variable(purchase: Purchase) -> str:
-    """Return the name of the Airflow Variable in which a person answers for this purchase."""
+def resolution_variable(purchase: Purchase) -> str:
+    """Return the name of the Airflow Variable that holds the resolution."""
     return f"videodb_answer_{purchase.key[:16]}"
 
 
 def how_to_resolve(purchase: Purchase) -> str:
-    """Tell a person how to go on."""
-    name = answer_variable(purchase)
+    """Tell a person how to write the resolution, one way per line."""
+    name = resolution_variable(purchase)
     return (
-        f"Look at the checkouts in VideoDB's console, then either run `airflow variables set {name} CHECKOUT_ID` (it "
-        f"was this one) or `airflow variables set {name} {BUY}` (none of them, buy), and clear the task."
+        "Next step: find this task's checkout in VideoDB's console. Set the Variable below to its id, or to "
+        f"{BUY} if there is none. Then clear the task.\n"
+        f"UI: Admin > Variables, set {name} to CHECKOUT_ID\n"
+        f"UI: Admin > Variables, set {name} to {BUY}\n"
+        f"airflow variables set {name} CHECKOUT_ID\n"
+        f"airflow variables set {name} {BUY}"
     )
 
 
-def _with_named(purchase: Purchase, answer: str, checkouts: Sequence[Checkout], *, expired: bool) -> Purchase:
-    named = by_id(checkouts).get(answer)
+def _with_named(purchase: Purchase, resolution: str, checkouts: Sequence[Checkout], *, expired: bool) -> Purchase:
+    named = by_id(checkouts).get(resolution)
     if named is None or named.status not in _KNOWN:
-        state = "in no state that VideoDB's documents know" if named else "the id of no checkout in VideoDB's list"
+        why = "names a checkout in an undocumented state" if named else f"is neither {BUY!r} nor the id of a checkout"
         raise VideoDBPurchaseUnknownError(
-            f"The answer {answer!r} is not {BUY!r}, and {state}. Nothing was bought. {how_to_resolve(purchase)}"
+            f"The resolution {resolution!r} {why}. Nothing was bought. {how_to_resolve(purchase)}"
         )
     if named.status == CheckoutStatus.COMPLETED:
-        return purchase.matched(named).marked_paid([answer])
+        return purchase.matched(named).marked_paid([resolution])
     if expired:
         return purchase
     if purchase.payment_url is not None:
         return purchase.matched(named)
-    # Its link is lost, so it is an orphan: the next step asks for another one.
-    return replace(_anew(purchase, checkouts), orphans=merged(purchase.orphans, [answer]))
+    # Nobody has its link, so it is an orphan. The next decision asks for another checkout.
+    return replace(_restarted(purchase, checkouts), orphans=merged(purchase.orphans, [resolution]))
 
 
-def _anew(purchase: Purchase, checkouts: Sequence[Checkout]) -> Purchase:
-    """Forget what was sent; where some of it may have expired, its key too, which could bring that back."""
-    anew = purchase.restarted()
+def _restarted(purchase: Purchase, checkouts: Sequence[Checkout]) -> Purchase:
+    """Forget what was sent. An expired candidate also needs another key, because VideoDB may return it for this one."""
+    restarted = purchase.restarted()
     if any(checkout.status == CheckoutStatus.EXPIRED for checkout in candidates(purchase, checkouts)):
-        return replace(anew, generation=anew.generation + 1)
-    return anew
+        return replace(restarted, generation=restarted.generation + 1)
+    return restarted

@@ -1,5 +1,6 @@
-"""The same wait in four ways, for `benchmarks.workers`. Each DAG has one task, which waits for credits."""
+"""Four ways to wait for credits."""
 
+import requests
 from airflow.providers.http.sensors.http import HttpSensor
 from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import Connection, dag
@@ -12,13 +13,13 @@ THRESHOLD = 100
 
 @dag(schedule=None)
 def bench_ours() -> None:
-    """Take one worker to start and one to end."""
+    """Start and end the wait in a worker."""
     CreditThresholdSensor(task_id="wait", threshold=THRESHOLD, poke_interval=POKE_INTERVAL)
 
 
 @dag(schedule=None)
 def bench_ours_without_a_worker() -> None:
-    """Take none at all."""
+    """Start and end the wait in the triggerer."""
     CreditThresholdSensor(
         task_id="wait",
         threshold=THRESHOLD,
@@ -30,22 +31,21 @@ def bench_ours_without_a_worker() -> None:
 
 @dag(schedule=None)
 def bench_http() -> None:
-    """Wait for what HttpSensor can wait for, a 404 to end."""
+    """Wait for the end of a 404."""
     HttpSensor(task_id="wait", endpoint="billing/usage", poke_interval=POKE_INTERVAL, deferrable=True)
+
+
+def enough_credits() -> bool:
+    """Read the balance."""
+    account = Connection.get("videodb_default")
+    response = requests.get(f"{account.host}/billing/usage", headers={"x-access-token": account.password}, timeout=30)
+    response.raise_for_status()
+    return bool(response.json()["credit_balance"] >= THRESHOLD)
 
 
 @dag(schedule=None)
 def bench_python() -> None:
-    """Take a worker for every poke."""
-
-    def enough_credits() -> bool:
-        import requests
-
-        account = Connection.get("videodb_default")
-        answer = requests.get(f"{account.host}/billing/usage", headers={"x-access-token": account.password}, timeout=30)
-        answer.raise_for_status()
-        return bool(answer.json()["credit_balance"] >= THRESHOLD)
-
+    """Poke in a worker and free it between pokes."""
     PythonSensor(task_id="wait", python_callable=enough_credits, poke_interval=POKE_INTERVAL, mode="reschedule")
 
 

@@ -1,4 +1,4 @@
-"""The DAG that `make distributed` runs: two hundred gates and twenty top-ups on one account, one of each on another."""
+"""Gates and top-ups on two accounts."""
 
 from datetime import timedelta
 
@@ -12,12 +12,12 @@ from tests.chaos.scale import AMOUNT, GATES, POLL_SECONDS, TOP_UPS, TOTAL
 @dag(
     schedule=None,
     max_active_tasks=TOTAL,
-    # A worker that dies and a VideoDB that is away for half a minute cost a task several tries.
+    # A killed worker and half a minute without VideoDB cost a task several tries.
     default_args={"retries": 12, "retry_delay": timedelta(seconds=3)},
 )
 def two_accounts() -> None:
-    """Buy on both accounts, and wait until the credits are there."""
-    # The top-ups go first: they are what the worker is killed over.
+    """Buy on both accounts and wait for the credits."""
+    # The top-ups start first, because the worker is killed while it runs them.
     TopupOperator.partial(
         task_id="top_up", videodb_conn_id="videodb_one", poll_interval=POLL_SECONDS, priority_weight=10
     ).expand(amount=[AMOUNT] * TOP_UPS)
@@ -28,7 +28,7 @@ def two_accounts() -> None:
         poll_interval=POLL_SECONDS,
         priority_weight=9,
     )
-    # Only the last payment opens them. Half of them take a worker to end, as by default, and half take none.
+    # They open at the last payment. Half of them end in a worker, which is the default, and half in the triggerer.
     CreditThresholdSensor.partial(
         task_id="gate", videodb_conn_id="videodb_one", poke_interval=POLL_SECONDS, threshold=TOP_UPS * AMOUNT
     ).expand(end_from_trigger=[False, True] * (GATES // 2))

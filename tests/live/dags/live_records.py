@@ -1,4 +1,4 @@
-"""The DAG of tests/live/test_unwritable_records.py."""
+"""DAG for tests/live/test_unwritable_records.py."""
 
 from datetime import timedelta
 

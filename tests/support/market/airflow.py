@@ -238,9 +238,9 @@ class Airflow:
         self.noted |= {purchase["checkout_id"], purchase["payment_url"]}
         self.watched[name] |= {purchase["checkout_id"], *purchase["orphans"], *purchase["ended"]}
         if purchase["posts"]:
-            self.begun_with.setdefault(name, process.describe_open_payment)
+            self.begun_with.setdefault(name, process.last_list)
         newest, since = self._newest_of(process)
-        # The exception: a worker stands still for some seconds between the last look at the record and writing it.
+        # The exception: a worker freezes for some seconds between the last read of the record and writing it.
         is_stale = process.read_record > since or self.time.now - process.read_record_at > FRESH
         if process.try_number < newest and is_stale:
             raise BrokenPromiseError(f"Try {process.try_number} of {name} overwrites the record of its try {newest}")

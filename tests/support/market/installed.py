@@ -1,4 +1,4 @@
-"""Putting a market where the code that buys looks for Airflow and for the time."""
+"""Putting a market where the code that buys polls for Airflow and for the time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEEPS = [
 
 
 class Place:
-    """Where the market of the present example stands."""
+    """The place of the market of one example."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._market: Market | None = None

@@ -2,7 +2,7 @@
 What surrounds a purchase, in virtual time: VideoDB, its website, Airflow and its workers, the people who pay.
 
 The purchase itself is the real one: each try of a task runs the real ``PurchaseExecutor``, journal, stores, Variables,
-claims and ``CurrentTry`` in a process that whoever drives the market can stop after every step.
+claims and ``CurrentTry`` in a process that can be stopped after every step.
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import CheckoutStatus, by_id
 from airflow_provider_videodb.exceptions import (
-    PERMANENT_ERRORS,
     VideoDBCheckoutExpiredError,
     VideoDBCheckoutMissingError,
     VideoDBError,
-    VideoDBLimitExceededError,
-    VideoDBPaymentTimeoutError,
     VideoDBPurchaseUnknownError,
-    VideoDBResponseError,
+    is_permanent,
 )
 from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW
-from airflow_provider_videodb.purchases.rules.resolution import BUY, answer_variable
+from airflow_provider_videodb.purchases.rules.resolution import BUY, resolution_variable
 from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
 from tests.support.market.airflow import FRESH, Airflow, Keeps
 from tests.support.market.process import Died, Process, Step, Time
 from tests.support.market.promises import Promises
+from tests.support.market.rest import Rest
 from tests.support.market.tasks import Kind
 from tests.support.market.tries import Ended, Try, paid_in
 from tests.support.market.videodb import ON_ITS_WAY, VideoDB
@@ -41,11 +39,9 @@ if TYPE_CHECKING:
 _NO_TIME = timedelta(0)
 #: Longer than what a try has learnt from Airflow holds.
 _STALE = FRESH + timedelta(seconds=1)
-#: A try can begin from these; a user can bring a task back from the others.
-READY = (None, "restarting", "up_for_retry")
 
 
-class Market:
+class Market(Rest):
     """An account, an Airflow, and the tasks that buy."""
 
     def __init__(
@@ -93,7 +89,7 @@ class Market:
         for old in self.old:
             since = old.about_to_save_since
             if old.task == task.name and since is not None and self.time.now - since < _STALE:
-                # The exception: a worker that stands still while it writes the record in a Variable.
+                # The exception: a worker that freezes while it writes the record in a Variable.
                 self.advance(_STALE)
         row = self.airflow.begin(task.name)
         task.waits_for = task.watch = None
@@ -119,7 +115,7 @@ class Market:
         raise AssertionError(f"{process.task} never ends")
 
     def kill(self, process: Process) -> None:
-        """End a process where it stands; Airflow begins another try if it was the newest."""
+        """End a process at once; Airflow begins another try if it was the newest."""
         if not process.ended:
             process.dies()
             self._has_ended(process)
@@ -195,16 +191,16 @@ class Market:
     def _failed(self, task: Task, err: BaseException) -> None:
         task.error = err if isinstance(err, VideoDBError) else None
         task.watch = task.waits_for = None
-        # A person whose answer cannot be followed has acted all the same.
-        task.asks = self.answer_of(task) is None and (task.asks or isinstance(err, VideoDBPurchaseUnknownError))
-        if isinstance(err, PERMANENT_ERRORS):
+        # A person whose resolution cannot be applied has acted all the same.
+        task.asks = self.resolution_of(task) is None and (task.asks or isinstance(err, VideoDBPurchaseUnknownError))
+        if is_permanent(err):
             self.airflow.mark(task.name, "failed")
         else:
             self.airflow.replace(task.name, "up_for_retry")
 
     # The triggerer
 
-    def look(self, task: Task) -> None:
+    def poll(self, task: Task) -> None:
         """Let a waiting task's trigger poll, and start what follows from it."""
         assert task.waits_for is not None
         assert task.watch is not None
@@ -214,7 +210,7 @@ class Market:
         checkouts = self.videodb.view()
         task.seen_paid = paid_in(checkouts)
         try:
-            seen = task.watch.paid(by_id(checkouts), now=self.time.now)
+            seen = task.watch.check(by_id(checkouts), now=self.time.now)
         except VideoDBError as err:
             self._check_end_of_wait(task, err, checkouts)
             self._failed(task, err)
@@ -224,7 +220,7 @@ class Market:
             return
         paid = {entry.id for entry in self.promises.paid_by(task)}
         left = paid & task.seen_paid & self.airflow.watched[task.name]
-        assert not left, f"{task.name} waits on although {left} of its own is paid"
+        assert not left, f"{task.name} waits on although {left} of its checkouts is paid"
 
     def _go_on(self, task: Task, seen: Any) -> None:
         row = self.airflow.rows[task.name]
@@ -245,19 +241,19 @@ class Market:
 
     # The people
 
-    def answer_of(self, task: Task) -> str | None:
-        """Return what somebody has answered for the purchase of a task."""
+    def resolution_of(self, task: Task) -> str | None:
+        """Return the resolution of a task's purchase."""
         record = self.airflow.record(task.name)
-        return None if record is None else self.airflow.variables.get(answer_variable(record))
+        return None if record is None else self.airflow.variables.get(resolution_variable(record))
 
-    def answer(self, task: Task, answer: str) -> None:
-        """Let a person answer."""
+    def resolve(self, task: Task, resolution: str) -> None:
+        """Let a person resolve."""
         record = self.airflow.record(task.name)
         assert record is not None
-        self.airflow.variables[answer_variable(record)] = answer
+        self.airflow.variables[resolution_variable(record)] = resolution
 
-    def answer_truthfully(self, task: Task) -> None:
-        """Let a person look into the console and say which checkout was this task's."""
+    def resolve_truthfully(self, task: Task) -> None:
+        """Let a person read the console and name which checkout was this task's."""
         self.advance(2 * ON_ITS_WAY)
         own = [
             entry
@@ -266,8 +262,8 @@ class Market:
         ]
         paid = [entry for entry in own if entry.paid_at is not None]
         payable = [entry for entry in own if self.videodb.payable(entry)]
-        self.answer(task, (paid or payable)[-1].id if paid or payable else BUY)
-        task.asks, task.answered = False, True
+        self.resolve(task, (paid or payable)[-1].id if paid or payable else BUY)
+        task.asks, task.resolved = False, True
         self.clear(task)
 
     def knows(self, entry: Entry) -> bool:
@@ -277,62 +273,3 @@ class Market:
         return entry.id in task.reported or (
             record is not None and (entry.id in record.watched or entry.id in record.paid)
         )
-
-    # The end
-
-    def bring_to_rest(self) -> None:
-        """Let nothing go wrong any more, everybody pay and answer, and see that every task ends."""
-        self.videodb.tells_the_truth()
-        self.airflow.trouble = None
-        for process in self.living:
-            process.wall_ahead = _NO_TIME
-            self.go(process)
-        for task in self.tasks.values():
-            if self.state(task) in ("success", "failed") and not task.asks:
-                self.clear(task)
-        for _ in range(10):
-            for task in self.tasks.values():
-                self._bring_on(task)
-                self.promises.hold()
-        restless = [
-            f"{task.name}: {self.state(task)}, {task.error}" for task in self.tasks.values() if not self._may_rest(task)
-        ]
-        assert not restless, restless
-
-    def _bring_on(self, task: Task) -> None:
-        self.advance(timedelta(seconds=3))
-        if self.state(task) in READY:
-            self.begin_try(task)
-        if task.process is not None:
-            self.go(task.process)
-        if self.state(task) == "deferred":
-            for link in task.links:
-                if self.videodb.payable(self.videodb.entries[link]):
-                    self.videodb.pay(self.videodb.entries[link])
-            self.look(task)
-            if task.process is not None:
-                self.go(task.process)
-        if self.state(task) == "deferred" and task.kind is Kind.ENSURE:
-            self._failed(task, VideoDBPaymentTimeoutError("Nobody paid."))
-        if self.state(task) == "failed" and (task.asks or self.answer_of(task)):
-            self.answer_truthfully(task)
-
-    def _may_rest(self, task: Task) -> bool:
-        # What the list shows of others for good, in a state that nobody knows, may be this task's.
-        if self.state(task) == "success" or isinstance(task.error, VideoDBLimitExceededError | VideoDBResponseError):
-            return True
-        record = self.airflow.record(task.name)
-        if task.kind is Kind.ENSURE and record is not None and record.paid:
-            # Others have used up what it bought.
-            return True
-        own = (
-            None
-            if record is None
-            else next((entry for entry in self.videodb.entries.values() if entry.url == record.payment_url), None)
-        )
-        # Only a new DAG run goes on from what another task has taken, VideoDB does not show any more, or has a date
-        # that does not fit the one that was noted.
-        if own is not None and (self.airflow.owner(own.id) not in (None, task.name) or own.misdated):
-            return True
-        entries = self.videodb.entries.values()
-        return any(self.videodb.has_forgotten(entry) for entry in entries if entry.made_by == task.name)

@@ -30,8 +30,8 @@ class Step(StrEnum):
     ASSESSED = "VideoDB has told the balance"
     CONNECTED = "a POST can be written"
     SENT = "a POST is on its way"
-    CARRIED_OUT = "a POST was carried out, its answer is on its way"
-    HANDED_OUT = "a person can see the link"
+    CARRIED_OUT = "a POST was carried out, its response is on its way"
+    LINK_SHARED = "a person can see the link"
     SLEEPS = "some time is to pass"
 
 
@@ -90,12 +90,12 @@ class Process(greenlet):
         #: When it read the record last, and whether there was one.
         self.read_record, self.read_record_at = 0, time.now
         self.has_record = False
-        #: What was missing when it last looked at the balance, and how long it has slept since.
+        #: What was missing when it last read the balance, and how long it has slept since.
         self.missing: int | None = None
         self.slept = 0.0
         #: Airflow has had trouble while it ran.
         self.troubled = False
-        self.describe_open_payment: frozenset[str] = frozenset()
+        self.last_list: frozenset[str] = frozenset()
         self.seen_paid: frozenset[str] = frozenset()
         self._work = work
         self._time = time
@@ -137,7 +137,7 @@ class Process(greenlet):
         return self._left
 
     def dies(self) -> None:
-        """End it where it stands."""
+        """End it at once."""
         if not self.ended:
             # One that has not begun to run cannot catch it.
             with suppress(Died):

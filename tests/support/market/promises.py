@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from greenlet import getcurrent
 
 from airflow_provider_videodb.api.models import CheckoutStatus
-from airflow_provider_videodb.purchases.rules.candidates import SETTLING_TIME
+from airflow_provider_videodb.purchases.rules.candidates import LIST_LAG
 from tests.support.market.airflow import FRESH
 from tests.support.market.process import BrokenPromiseError, Process
 from tests.support.market.tasks import Kind
@@ -37,13 +37,13 @@ class Promises:
         task = self._market.tasks[process.task]
         self._is_to_go_on(process, "buys")
         _require(not task.reported, f"{task.name} has reported {task.reported} as paid, and buys again")
-        _require(not task.asks, f"{task.name} asked a person, and buys without the answer")
+        _require(not task.asks, f"{task.name} asked a person, and buys without the resolution")
         if task.kind is Kind.ENSURE:
             missing = process.missing or 0
             _require(0 < amount <= missing, f"{task.name} asks for {amount} where it has seen {missing} to be missing")
             _require(
-                process.slept < SETTLING_TIME.total_seconds(),
-                f"{task.name} has slept {process.slept} s since it last looked at the balance",
+                process.slept < LIST_LAG.total_seconds(),
+                f"{task.name} has slept {process.slept} s since it last read the balance",
             )
 
     def hands_out(self, process: Process, purchase: Purchase) -> None:
@@ -63,7 +63,7 @@ class Promises:
         task.reported = purchase.paid
         seen = [entry for entry in self.paid_by(task) if entry.id in process.seen_paid and not self._is_untold(entry)]
         unsaid = {entry.id for entry in seen} - set(purchase.paid)
-        _require(task.answered or not unsaid, f"{task.name} has paid {unsaid} as well and does not say so")
+        _require(task.resolved or not unsaid, f"{task.name} has paid {unsaid} as well and does not say so")
         for paid in purchase.paid:
             _require(self._is_completed(paid), f"{task.name} reports {paid}, which is not paid")
             _require(
@@ -103,7 +103,7 @@ class Promises:
     def _one_link(self, task: Task) -> None:
         videodb = self._market.videodb
         payable = [link for link in task.links if videodb.payable(videodb.entries[link])]
-        _require(len(payable) <= 1, f"{task.name} has handed out {payable}, which can all be paid")
+        _require(len(payable) <= 1, f"{task.name} has shared {payable}, which can all be paid")
 
     def _paid_once(self, task: Task) -> None:
         mine = [entry for entry in self.paid_by(task) if not self._is_excepted(entry)]
@@ -114,11 +114,11 @@ class Promises:
         # VideoDB went on saying that it has expired: then it is reported, but cannot be helped.
         if entry.denied or self._is_untold(entry):
             return True
-        # A card that is charged later than the list settles.
+        # A card that is charged later than the list lags.
         return self._market.videodb.card is Card.LATE and self._is_lost(entry)
 
     def _is_untold(self, entry: Entry) -> bool:
-        """Say whether nobody can tell whose it is: its answer was lost, and the time of its POST noted wrongly."""
+        """Say whether nobody can tell whose it is: its response was lost, and the time of its POST noted wrongly."""
         return entry.misdated and self._is_lost(entry)
 
     def _is_lost(self, entry: Entry) -> bool:

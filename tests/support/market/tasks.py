@@ -1,4 +1,4 @@
-"""A task instance that buys, as the people see it who look after it and pay for it."""
+"""A task instance that buys, as the people see it who pay for it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Task:
     watch: PaymentTracker | None = None
     #: What its trigger has seen to be paid.
     seen_paid: frozenset[str] = frozenset()
-    #: It ended with "cannot be told", and nobody has answered since.
+    #: It ended with "cannot be told", and nobody has resolved it since.
     asks: bool = False
-    #: Somebody has answered, and with that written off what else the task may have made.
-    answered: bool = False
+    #: Somebody has responded, and with that written off what else the task may have made.
+    resolved: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -50,7 +50,7 @@ class Try:
         context: Any = {"ti": ti, "task_state_store": StateStore(market.airflow, process)}
         current_try = CurrentTry(ti, is_stopped=lambda: process.told is not None, clock=self._clock)
         limit = market.monthly_limit
-        self._buyer = PurchaseExecutor(
+        self._executor = PurchaseExecutor(
             shop=self._shop,
             journal=Journal(open_store(context), current_try, clock=self._clock),
             claims=TaskClaims(VariableClaims(clock=self._clock), identity(task.name)),
@@ -64,7 +64,7 @@ class Try:
 
     def execute(self) -> Ended:
         """Do what ``execute`` of the operators does."""
-        executor, ensures = self._buyer, self._task.kind is Kind.ENSURE
+        executor, ensures = self._executor, self._task.kind is Kind.ENSURE
         begun = executor.load_existing()
         if begun is not None and begun.paid and not ensures:
             return Ended(begun)
@@ -88,10 +88,10 @@ class Try:
 
     def go_on(self, seen: Purchase) -> Ended:
         """Do what ``execute_complete`` of the operators does."""
-        executor = self._buyer
+        executor = self._executor
         if self._task.kind is Kind.TOPUP:
-            settled = executor.confirm(seen)
-            return Ended(settled, waits=not settled.paid)
+            confirmed = executor.confirm(seen)
+            return Ended(confirmed, waits=not confirmed.paid)
         if not seen.paid and (paid := paid_ids(seen, by_id(self._shop.list_checkouts()))):
             seen = seen.marked_paid(paid)
         if seen.paid:
@@ -105,8 +105,8 @@ class Try:
             return Ended(None)
         try:
             if purchase.paid:
-                return Ended(self._buyer.confirm(purchase))
-            purchase, _ = self._buyer.reconcile(purchase)
+                return Ended(self._executor.confirm(purchase))
+            purchase, _ = self._executor.reconcile(purchase)
         except VideoDBError:
             # The balance is what the job needs.
             pass
@@ -124,10 +124,9 @@ class Try:
 
     def _hand_out(self, purchase: Purchase) -> Purchase:
         self._market.promises.hands_out(self._process, purchase)
-        self._process.has(Step.HANDED_OUT)
+        self._process.has(Step.LINK_SHARED)
         if not purchase.notified:
-            purchase = replace(purchase, notified=("0:Notifier",))
-            self._buyer.journal.save(purchase)
+            return self._executor.record_notified(purchase, "0:Notifier")
         return purchase
 
 
@@ -139,10 +138,10 @@ class _Shop:
 
     def list_checkouts(self) -> list[Checkout]:
         videodb, process = self._market.videodb, self._process
-        if videodb.failing_looks:
-            raise videodb.failing_looks.popleft()("no list")
+        if videodb.failing_polls:
+            raise videodb.failing_polls.popleft()("no list")
         seen = videodb.view(by_a_wrong_clock=process.wall_ahead > CLOCK_SKEW)
-        process.describe_open_payment = frozenset(str(checkout.id) for checkout in seen)
+        process.last_list = frozenset(str(checkout.id) for checkout in seen)
         process.seen_paid = paid_in(seen)
         self._market.airflow.note_taken_over(process)
         process.has(Step.LISTED)
@@ -172,7 +171,7 @@ class _Shop:
         sent_at = market.time.now
         process.has(Step.CARRIED_OUT)
         if market.time.now - sent_at >= TIMEOUT:
-            raise VideoDBOutcomeUnknownError("The answer did not come in time.")
+            raise VideoDBOutcomeUnknownError("The response did not come in time.")
         if outcome in ALL_DONE:
             raise ALL_DONE[outcome](outcome)
         return Checkout(
@@ -186,7 +185,7 @@ class _Shop:
         )
 
     def _loses_on_its_way(self, amount: int, key: str) -> None:
-        """Leave a POST on its way. If the process dies now, it may arrive until its answer would have timed out."""
+        """Leave a POST on its way. If the process dies now, it may arrive until its response would have timed out."""
         market, process = self._market, self._process
         now = market.time.now
         latest = now + TIMEOUT - timedelta(seconds=1)

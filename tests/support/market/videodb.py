@@ -19,7 +19,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBResponseError,
     VideoDBServerError,
 )
-from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, SETTLING_TIME
+from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, LIST_LAG
 
 if TYPE_CHECKING:
     from tests.support.market.process import Time
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 WEBSITE = "website"
 #: What an unpaid checkout lives.
 LIFETIME = timedelta(hours=24)
-#: How long a client waits for the answer of a POST.
+#: How long a client waits for the response to a POST.
 TIMEOUT = timedelta(seconds=40)
 #: How long a request whose sender has given up may still be on its way.
-ON_ITS_WAY = SETTLING_TIME / 2
+ON_ITS_WAY = LIST_LAG / 2
 #: From this age on a checkout that VideoDB calls expired is believed to be, whatever the worker's clock.
 _OLD = LIFETIME - 3 * CLOCK_SKEW
 
@@ -51,11 +51,11 @@ class Outcome(StrEnum):
     NOT_SENT = "it never leaves"
     REFUSED = "VideoDB refuses"
     TOO_MANY = "VideoDB wants fewer calls"
-    LOST = "the answer is lost, nothing was done"
-    LOST_AFTER = "the answer is lost, all was done"
-    LOST_ON_ITS_WAY = "the answer is lost, it will be done"
-    GATEWAY = "a gateway answers, nothing was done"
-    GATEWAY_AFTER = "a gateway answers, all was done"
+    LOST = "the response is lost, nothing was done"
+    LOST_AFTER = "the response is lost, all was done"
+    LOST_ON_ITS_WAY = "the response is lost, it will be done"
+    GATEWAY = "a gateway responds, nothing was done"
+    GATEWAY_AFTER = "a gateway responds, all was done"
     FAULT = "VideoDB has a fault, nothing was done"
     FAULT_AFTER = "VideoDB has a fault, all was done"
 
@@ -81,9 +81,9 @@ class Lie:
     What the list shows of a checkout in place of the truth.
 
     :param word: the state it names; ``None`` if it does not show the checkout at all.
-    :param reads: how many looks see it; ``None`` if all do.
+    :param reads: how many polls show it; ``None`` if all do.
     :param until: when it is over; ``None`` if it never is.
-    :param is_long: whether looks that are apart by the settling time can see it.
+    :param is_long: whether polls that are a list lag apart can see it.
     """
 
     word: str | None
@@ -161,7 +161,7 @@ class VideoDB:
     """
     VideoDB with one account.
 
-    :param names_ids: whether the answer of a POST names the checkout, or is a link alone.
+    :param names_ids: whether the response to a POST names the checkout, or is a link alone.
     """
 
     time: Time
@@ -169,15 +169,15 @@ class VideoDB:
     honours_key: bool
     names_ids: bool
     entries: dict[str, Entry] = field(default_factory=dict)
-    #: What is in the list besides, which no code of ours can have made.
+    #: What else is listed, which our code cannot have made.
     foreign: list[Checkout] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     #: How long the next checkout takes to show, and whether the bank lets its card be charged.
     lag: timedelta = timedelta(0)
     bank_agrees: bool = True
-    #: What the next POSTs and looks come to.
+    #: How the next POSTs and polls end.
     outcomes: deque[Outcome] = field(default_factory=deque)
-    failing_looks: deque[type[VideoDBAPIError]] = field(default_factory=deque)
+    failing_polls: deque[type[VideoDBAPIError]] = field(default_factory=deque)
     #: Credits that others have brought or taken.
     others_credits: int = 0
     #: The list has hidden what counts towards the month.
@@ -235,7 +235,7 @@ class VideoDB:
             VideoDB does not show, nobody can know of.
         """
         until = None if lasts is None else self.time.now + lasts
-        is_long = lasts is None or lasts >= SETTLING_TIME
+        is_long = lasts is None or lasts >= LIST_LAG
         if entry.paid_at is not None and word in (None, *CheckoutStatus) and not known:
             return
         if word == CheckoutStatus.EXPIRED and is_long and (until is None or until >= entry.made_at + _OLD):
@@ -250,7 +250,7 @@ class VideoDB:
         """Let all faults end but what the list has forgotten for good."""
         self.lag, self.bank_agrees = timedelta(0), True
         self.outcomes.clear()
-        self.failing_looks.clear()
+        self.failing_polls.clear()
         for entry in self.entries.values():
             if not self.has_forgotten(entry):
                 entry.lie = None

@@ -18,6 +18,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBGatewayError,
     VideoDBOutcomeUnknownError,
     VideoDBRefusedError,
+    is_permanent,
 )
 from tests.support.api import OK, failure_of, free_port, get, post
 from tests.support.raw_server import RawServer, answer
@@ -146,6 +147,7 @@ def test_gateway_refusal_is_neither_permanent_nor_proof(status):
     assert error is VideoDBGatewayError
     assert issubclass(error, OUTCOME_UNKNOWN_ERRORS)
     assert not issubclass(error, NO_EFFECT_ERRORS)
+    assert not is_permanent(error(next_step))
     assert next_step.startswith("check the proxy")
     assert issubclass(error_for_status("POST", status, from_videodb=True)[0], VideoDBRefusedError)
 

@@ -13,7 +13,7 @@ def emulator():
 
 
 class Api:
-    """A caller of the emulator's API with the right key, that follows no redirect."""
+    """A client of the emulator with the right key. It follows no redirect."""
 
     def __init__(self, emulator):
         self.emulator = emulator
@@ -35,3 +35,13 @@ class Api:
 @pytest.fixture
 def api(emulator):
     return Api(emulator)
+
+
+@pytest.fixture
+def control(emulator):
+    """Call the control API, which needs no key."""
+
+    def call(method, path, json=None):
+        return requests.request(method, f"{emulator.base_url}/_emulator{path}", json=json, timeout=10)
+
+    return call

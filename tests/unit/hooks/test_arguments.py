@@ -1,3 +1,5 @@
+"""Arguments are parsed exactly, or refused with their name, value and rule."""
+
 from __future__ import annotations
 
 import math
@@ -37,7 +39,7 @@ NEVER_A_NUMBER = [None, True, "", " ", "ten", "NaN", math.inf, [], {}, "{{ param
         (arguments.parse_list, (), ()),
     ],
 )
-def test_an_argument_is_read_as_given_or_as_a_template_renders_it(read, value, expected):
+def test_argument_is_parsed_as_given_or_as_rendered(read, value, expected):
     result = read("name", value)
     assert result == expected
     assert type(result) is type(expected)
@@ -61,22 +63,22 @@ def test_an_argument_is_read_as_given_or_as_a_template_renders_it(read, value, e
         *((arguments.parse_list, value) for value in [None, "slack", print, {print}, ["slack"], [print, None]]),
     ],
 )
-def test_a_broken_argument_is_named_with_its_value_and_the_rule(read, value):
+def test_wrong_argument_is_named_with_value_and_rule(read, value):
     with pytest.raises(VideoDBConfigError) as caught:
         read("the_argument", value)
     message = str(caught.value)
     assert message.startswith(f"the_argument is {str(value)[:200]!r}; it must be ")
-    assert "Nothing was sent" in message
+    assert "Nothing was sent. Next step: correct" in message
 
 
-def test_a_long_value_is_quoted_in_part():
+def test_long_value_is_quoted_in_part():
     with pytest.raises(VideoDBConfigError) as caught:
         arguments.parse_credits("threshold", "9" * 10_000)
     assert len(str(caught.value)) < 500
 
 
 class Scalar:
-    """A number as NumPy and others have it: no `int` and no `float`, but registered as a number."""
+    """A number like NumPy's: registered as a number, but neither `int` nor `float`."""
 
     def __init__(self, value: float | str) -> None:
         self.value = value
@@ -102,7 +104,7 @@ class Float32(Scalar):
 
 
 class Bool(Scalar):
-    """NumPy's is registered as no number, and so is the missing value of pandas."""
+    """Neither NumPy's bool nor the missing value of pandas is registered as a number."""
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ class Bool(Scalar):
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_number_of_another_library_is_read_as_printed(read, value, expected):
+def test_number_of_another_library_is_parsed_as_printed(read, value, expected):
     result = read("name", value)
     assert result == expected
     assert type(result) is type(expected)
@@ -129,14 +131,14 @@ def test_number_of_another_library_is_read_as_printed(read, value, expected):
     [Float32("nan"), Float32("inf"), Float32("-inf"), Float32("-1.0"), Int64(-1), Bool(1), Bool(True)],
     ids=repr,
 )
-def test_what_another_library_does_not_call_a_finite_number_is_refused(value):
+def test_number_of_another_library_must_be_finite(value):
     for read in (arguments.parse_credits, arguments.parse_dollars):
         with pytest.raises(VideoDBConfigError, match="name is"):
             read("name", value)
 
 
 class Resolved:
-    """What Airflow replaces before the task runs, as an XComArg."""
+    """Airflow replaces this before the task runs, like an XComArg."""
 
     def resolve(self, context: object) -> object:
         raise NotImplementedError
@@ -151,7 +153,7 @@ class Templated:
     ["{{ params.x }}", "{% if x %}5{% endif %}", "{# none #}", Resolved(), Templated(), lambda context: 5],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_what_is_rendered_later_is_not_looked_at_before(value):
+def test_template_is_not_checked_before_rendering(value):
     for given in (value, [value], {"before": {"enabled": value}}, (1, {value})):
         arguments.check_literal(arguments.parse_credits, "name", given)
 
@@ -159,9 +161,17 @@ def test_what_is_rendered_later_is_not_looked_at_before(value):
 @pytest.mark.parametrize(
     "value", ["five", "", " ", -5, -0.5, math.nan, True, None, [], {}, [1], timedelta(1), object()]
 )
-def test_literal_is_checked_by_the_rule_and_in_the_words_of_the_run(value):
+def test_literal_is_checked_by_the_rule_of_the_run(value):
     with pytest.raises(VideoDBConfigError) as at_run_time:
         arguments.parse_credits("name", value)
     with pytest.raises(VideoDBConfigError) as when_parsed:
         arguments.check_literal(arguments.parse_credits, "name", value)
     assert str(when_parsed.value) == str(at_run_time.value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "0.2 s"), (4, "4 s"), (60, "1 min"), (90, "1 min 30 s"), (86400, "24 h"), (5400.5, "1 h 30 min 0.5 s")],
+)
+def test_duration_is_written_with_its_units(seconds, words):
+    assert arguments.in_words(seconds) == words

@@ -16,9 +16,9 @@ from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 @pytest.fixture
 def short_waits(monkeypatch):
     """Make a list that lags a matter of moments."""
-    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.SETTLING_TIME", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.LIST_LAG", timedelta(seconds=0.05))
     monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.DATE_STEP", timedelta(seconds=0.05))
-    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.BETWEEN_LOOKS", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.LIST_POLL_INTERVAL", timedelta(seconds=0.05))
 
 
 @pytest.fixture

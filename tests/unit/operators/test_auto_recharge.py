@@ -1,4 +1,4 @@
-"""AutoRechargeOperator in real DAG runs: it changes what differs, and nothing else, and believes only what it reads."""
+"""AutoRechargeOperator changes what differs, and reads it back, in real DAG runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATH = "/billing/auto_recharge"
 
 @pytest.fixture(autouse=True)
 def _no_retries_in_the_transport(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried again here is the task."""
+    """The task retries; the transport does not."""
     connection = emulator.connection | {"extra": json.dumps({"max_retries": 0})}
     monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", json.dumps(connection))
 
@@ -66,7 +66,7 @@ def settings(*, enabled: bool, threshold: float | None, amount: float | None) ->
 
 
 @pytest.mark.parametrize("dialect", ["openapi", "sample"])
-def test_it_reads_compares_writes_and_reads_back(emulator, dialect):
+def test_settings_are_read_compared_written_and_read_back(emulator, dialect):
     emulator.change_settings(dialect=dialect)
 
     done = Recharge(threshold=10, amount="50.5")
@@ -91,7 +91,7 @@ def test_it_reads_compares_writes_and_reads_back(emulator, dialect):
     ],
     ids=str,
 )
-def test_it_writes_nothing_where_nothing_differs(emulator, wanted):
+def test_equal_settings_are_not_written(emulator, log, wanted):
     emulator.set_auto_recharge(enabled=True, threshold=10, amount=50)
     as_it_was = settings(enabled=True, threshold=10, amount=50)
 
@@ -99,6 +99,7 @@ def test_it_writes_nothing_where_nothing_differs(emulator, wanted):
 
     assert done.result == {"changed": False, "before": as_it_was, "after": as_it_was}
     assert writes(emulator) == 0
+    assert "Automatic recharge is on (threshold 10, amount 50 credits). Nothing was changed." in log.messages
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_it_writes_nothing_where_nothing_differs(emulator, wanted):
         ((False, 10, 50), {"threshold": 20}, (True, 20, 50)),
     ],
 )
-def test_it_changes_what_is_asked_for_and_keeps_the_rest(emulator, before, wanted, after):
+def test_settings_that_are_not_given_are_kept(emulator, before, wanted, after):
     enabled, threshold, amount = before
     emulator.set_auto_recharge(enabled=enabled, threshold=threshold, amount=amount)
 
@@ -123,14 +124,14 @@ def test_it_changes_what_is_asked_for_and_keeps_the_rest(emulator, before, wante
     assert writes(emulator) == 1
 
 
-def test_disabling_what_was_never_configured_changes_nothing(emulator):
+def test_disabling_an_unconfigured_account_changes_nothing(emulator):
     assert Recharge(enabled=False).result["changed"] is False
     assert writes(emulator) == 0
 
 
 @pytest.mark.parametrize("figure", [None, 0])
 @pytest.mark.parametrize("wanted", [{}, {"threshold": 10}, {"amount": 50}, {"threshold": 10, "amount": 0}], ids=str)
-def test_enabling_without_figures_to_go_by_is_refused_and_nothing_is_written(emulator, wanted, figure):
+def test_enabling_without_figures_is_refused(emulator, wanted, figure):
     never_configured = {"enabled": False, "threshold": figure, "amount": figure}
     emulator.add_fault("html", method="GET", body=json.dumps({"success": True, "data": never_configured}))
 
@@ -153,17 +154,17 @@ def test_enabling_without_figures_to_go_by_is_refused_and_nothing_is_written(emu
     ],
     ids=str,
 )
-def test_a_mistake_that_a_template_hides_is_refused_before_anything_is_sent(emulator, argument, value):
+def test_wrong_rendered_argument_is_refused_before_sending(emulator, argument, value):
     refused = Recharge(retries=2, params={"value": value}, **{argument: "{{ params.value }}"})
 
     assert (refused.state, refused.tries) == ("failed", 1)
-    assert type(refused.errors[0].__cause__).__name__ == "VideoDBConfigError"
+    assert type(refused.errors[0].__context__).__name__ == "VideoDBConfigError"
     assert argument in str(refused.errors[0])
     assert emulator.calls() == []
 
 
-def test_a_connection_that_airflow_does_not_find_is_looked_for_again(emulator):
-    # It says the same when it could not look.
+def test_missing_connection_is_retried(emulator):
+    # Airflow raises the same error if it could not read the connection.
     refused = Recharge(retries=2, videodb_conn_id="nowhere")
 
     assert (refused.state, refused.tries) == ("failed", 3)
@@ -172,7 +173,7 @@ def test_a_connection_that_airflow_does_not_find_is_looked_for_again(emulator):
     assert emulator.calls() == []
 
 
-def test_settings_that_did_not_take_effect_are_an_error_whatever_the_answer_said(emulator):
+def test_settings_without_effect_are_an_error(emulator):
     emulator.add_fault("html", method="POST", times=None, body='{"success": true, "message": "Updated"}')
 
     ignored = Recharge(threshold=10, amount=50)
@@ -183,7 +184,7 @@ def test_settings_that_did_not_take_effect_are_an_error_whatever_the_answer_said
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "truncated"])
-def test_a_lost_answer_to_settings_that_took_effect_is_a_success(emulator, kind):
+def test_lost_response_to_settings_with_effect_is_a_success(emulator, kind):
     emulator.add_fault(kind, method="POST")
 
     done = Recharge(threshold=10, amount=50)
@@ -193,7 +194,7 @@ def test_a_lost_answer_to_settings_that_took_effect_is_a_success(emulator, kind)
     assert writes(emulator) == 1
 
 
-def test_a_lost_answer_to_settings_that_did_not_is_written_again_by_a_retry(emulator):
+def test_settings_without_effect_are_written_again_by_a_retry(emulator):
     emulator.add_fault("drop_before", method="POST")
 
     done = Recharge(threshold=10, amount=50, retries=1)
@@ -205,19 +206,19 @@ def test_a_lost_answer_to_settings_that_did_not_is_written_again_by_a_retry(emul
 
 @pytest.mark.parametrize(("status", "error"), [(401, "VideoDBAuthenticationError"), (403, "VideoDBPermissionError")])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_refused_key_is_not_tried_again(emulator, method, status, error):
+def test_refused_key_is_not_retried(emulator, method, status, error):
     emulator.add_fault("status", method=method, times=None, status=status)
 
     refused = Recharge(threshold=10, amount=50, retries=2)
 
     assert (refused.state, refused.tries) == ("failed", 1)
     assert type(refused.errors[0]).__name__ == "AirflowFailException"
-    assert type(refused.errors[0].__cause__).__name__ == error
+    assert type(refused.errors[0].__context__).__name__ == error
     assert str(status) in str(refused.errors[0])
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 503), ("GET", 429), ("POST", 429), ("POST", 402)])
-def test_what_a_retry_can_mend_is_tried_again(emulator, method, status):
+def test_transient_error_is_retried(emulator, method, status):
     emulator.add_fault("status", method=method, status=status)
 
     done = Recharge(threshold=10, amount=50, retries=2)
@@ -226,7 +227,7 @@ def test_what_a_retry_can_mend_is_tried_again(emulator, method, status):
     assert stored(emulator) == (True, 10, 50)
 
 
-def test_a_retry_after_the_write_writes_nothing_and_still_tells_what_was_there_before(emulator):
+def test_retry_after_the_write_reports_the_first_settings(emulator):
     emulator.add_fault("status", method="GET", path=PATH, skip=1, status=503)
 
     done = Recharge(threshold=10, amount=50, retries=1)
@@ -253,25 +254,6 @@ def test_figures_may_come_from_another_task(emulator):
     assert stored(emulator) == (True, Decimal("10.5"), 50)
 
 
-def test_a_pair_brings_back_what_it_found_even_if_the_job_between_them_fails(emulator):
-    emulator.set_auto_recharge(enabled=False, threshold=5, amount=25)
-    during = []
-    with new_dag("pair") as dag:
-
-        @task
-        def heavy_job() -> None:
-            during.append(stored(emulator))
-            raise RuntimeError("the job failed")
-
-        on = AutoRechargeOperator(task_id="on", threshold=20, amount=100)
-        back = AutoRechargeOperator(task_id="back", restore=on.output)
-        on >> heavy_job() >> back.as_teardown(setups=on)
-
-    assert run(dag).state == "failed"
-    assert during == [(True, 20, 100)]
-    assert stored(emulator) == (False, 5, 25)
-
-
 @pytest.mark.parametrize(
     "restore",
     [
@@ -286,7 +268,7 @@ def test_a_pair_brings_back_what_it_found_even_if_the_job_between_them_fails(emu
     ],
     ids=str,
 )
-def test_what_is_no_result_of_such_a_task_is_not_brought_back(emulator, restore):
+def test_restore_refuses_anything_but_a_result(emulator, restore):
     with new_dag("restored", params={"value": restore}, render_template_as_native_obj=True) as dag:
         AutoRechargeOperator(task_id="set", restore="{{ params.value }}")
 
@@ -294,3 +276,30 @@ def test_what_is_no_result_of_such_a_task_is_not_brought_back(emulator, restore)
     with pytest.raises(VideoDBConfigError, match="restore"):
         AutoRechargeOperator(task_id="set", restore=restore)
     assert emulator.calls() == []
+
+
+def test_zero_amount_cannot_be_enabled(emulator):
+    emulator.set_auto_recharge(enabled=False, threshold=10, amount=50)
+
+    refused = Recharge(threshold=10, amount=0, retries=2)
+
+    assert (refused.state, refused.tries) == ("failed", 1)
+    assert str(refused.errors[0]).startswith("amount is 0 credits, so automatic recharge cannot be enabled")
+    assert emulator.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("others", "names"),
+    [
+        ({"threshold": 5}, "threshold"),
+        ({"amount": "{{ params.amount }}"}, "amount"),
+        ({"enabled": True}, "enabled"),
+        ({"enabled": False, "threshold": 5, "amount": 25}, "enabled, threshold, amount"),
+    ],
+    ids=str,
+)
+def test_restore_excludes_settings_of_the_same_task(others, names):
+    with new_dag("both"):
+        on = AutoRechargeOperator(task_id="on", threshold=20, amount=100)
+        with pytest.raises(VideoDBConfigError, match=f"restore was given together with {names}, .* Next step: remove"):
+            AutoRechargeOperator(task_id="back", restore=on.output, **others)

@@ -1,4 +1,4 @@
-"""What a DAG file learns when it is parsed: which literals are wrong, and which arguments there are."""
+"""The constructors refuse wrong literals when a DAG file is parsed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("operator", "name", "value"), MISTAKES)
-def test_wrong_literal_fails_when_the_dag_is_parsed(operator: type[BaseOperator], name: str, value: Any) -> None:
+def test_wrong_literal_fails_at_parse_time(operator: type[BaseOperator], name: str, value: Any) -> None:
     with pytest.raises(VideoDBConfigError, match=rf"^{name}( was given|: | is .*must be)"), new_dag("parsed"):
         construct(operator, **{name: value})
 
@@ -72,7 +72,7 @@ def test_wrong_literal_fails_when_the_dag_is_parsed(operator: type[BaseOperator]
 @pytest.mark.parametrize(
     ("operator", "name"), [(operator, name) for operator in REQUIRED for name in operator.template_fields]
 )
-def test_template_and_xcom_arg_are_not_looked_at(operator: type[BaseOperator], name: str) -> None:
+def test_templates_and_xcom_args_are_not_checked(operator: type[BaseOperator], name: str) -> None:
     with new_dag("parsed") as dag:
         earlier = AutoRechargeOperator(task_id="earlier")
         assert construct(operator, task_id="text", **{name: "{{ params.x }}"})
@@ -96,16 +96,17 @@ def test_right_literals_are_kept_as_given(operator: type[BaseOperator], argument
 
 
 @OPERATORS
-def test_argument_that_is_not_given_is_stored_as_none(operator: type[BaseOperator]) -> None:
-    """A sentinel in a template field would be serialized with the DAG."""
+def test_template_field_that_is_not_given_is_none(operator: type[BaseOperator]) -> None:
+    """Airflow would serialize a sentinel in a template field with the DAG."""
     task = construct(operator)
-    not_given = {name for name, parameter in parameters(operator).items() if "NOT_GIVEN" in str(parameter.default)}
+    optional = {name for name, parameter in parameters(operator).items() if "NOT_GIVEN" in str(parameter.default)}
+    not_given = optional & set(operator.template_fields)
     assert not_given
     assert {getattr(task, name) for name in not_given} == {None}
 
 
 @OPERATORS
-def test_subclass_may_set_a_template_field_of_its_own_after_our_constructor(operator: type[BaseOperator]) -> None:
+def test_subclass_may_set_its_own_template_field_later(operator: type[BaseOperator]) -> None:
     class Reported(operator):  # type: ignore[misc, valid-type]  # a class is a value here
         template_fields = (*operator.template_fields, "report_to")
 
@@ -119,7 +120,7 @@ def test_subclass_may_set_a_template_field_of_its_own_after_our_constructor(oper
 
 
 @OPERATORS
-def test_documented_arguments_are_those_of_the_signature(operator: type[BaseOperator]) -> None:
+def test_documented_arguments_match_the_signature(operator: type[BaseOperator]) -> None:
     documented = re.findall(r"^ +:param (\w+):", operator.__doc__ or "", flags=re.MULTILINE)
     explicit = parameters(operator)
 
@@ -129,13 +130,13 @@ def test_documented_arguments_are_those_of_the_signature(operator: type[BaseOper
 
 
 @OPERATORS
-def test_templated_arguments_are_documented_as_such(operator: type[BaseOperator]) -> None:
+def test_templated_arguments_are_documented_as_templated(operator: type[BaseOperator]) -> None:
     entries = re.split(r"^ +:param ", operator.__doc__ or "", flags=re.MULTILINE)[1:]
     templated = {entry.split(":")[0] for entry in entries if "(templated)" in entry}
     assert templated == set(operator.template_fields)
 
 
-def test_buyers_share_their_arguments_and_defaults() -> None:
+def test_purchasing_operators_share_arguments_and_defaults() -> None:
     topup, ensure = (parameters(operator) for operator in BUYERS)
     common = topup.keys() & ensure.keys()
     assert len(common) == 8

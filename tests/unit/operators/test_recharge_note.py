@@ -1,4 +1,4 @@
-"""The note of what was found: exact, under a name of its own, and never mistaken for something else."""
+"""A note keeps settings exactly, in one Variable per task instance."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from airflow_provider_videodb.api.models import AutoRecharge
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBRecordUnreadableError
 from airflow_provider_videodb.operators._recharge_note import (
     RechargeNote,
-    delete_note,
-    in_words,
+    describe_settings,
     load_note,
     note_key,
     save_note,
@@ -26,24 +25,19 @@ NOTE = RechargeNote(videodb_conn_id="videodb_default", before=OFF, after=ON)
 
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Airflow's Variables; how they are read and written is tested with their own file."""
+    """Replace Airflow's Variables. Reading and writing them has its own tests."""
     kept: dict[str, str] = {}
     monkeypatch.setattr("airflow_provider_videodb.operators._recharge_note.read_variable", kept.get)
     monkeypatch.setattr("airflow_provider_videodb.operators._recharge_note.write_variable", kept.__setitem__)
-    monkeypatch.setattr(
-        "airflow_provider_videodb.operators._recharge_note.delete_variable", lambda key: kept.pop(key, None)
-    )
     return kept
 
 
 @pytest.mark.usefixtures("variables")
 @pytest.mark.parametrize("note", [NOTE, RechargeNote(videodb_conn_id="other", before=ON, after=OFF)], ids=str)
-def test_note_is_read_as_it_was_written_until_it_is_deleted(note: RechargeNote) -> None:
+def test_note_is_read_as_it_was_written(note: RechargeNote) -> None:
     assert load_note("key") is None
     save_note("key", note)
     assert load_note("key") == note
-    delete_note("key")
-    assert load_note("key") is None
 
 
 def test_note_with_a_field_of_a_newer_version_is_read(variables: dict[str, str]) -> None:
@@ -56,13 +50,13 @@ def test_note_with_a_field_of_a_newer_version_is_read(variables: dict[str, str])
     "text",
     ["", "on", "[]", "{}", "null", '{"videodb_conn_id": "x", "before": {"enabled": 1}, "after": {"enabled": false}}'],
 )
-def test_note_that_somebody_wrote_over_is_an_error_that_says_what_to_do(variables: dict[str, str], text: str) -> None:
+def test_overwritten_note_is_an_error_with_next_step(variables: dict[str, str], text: str) -> None:
     variables["key"] = text
-    with pytest.raises(VideoDBConfigError, match=r"'key'.*may still be on.*delete the Variable"):
+    with pytest.raises(VideoDBConfigError, match=r"'key'.*may still be on.*Next step: .*delete the Variable"):
         load_note("key")
 
 
-def test_note_that_airflow_cannot_read_is_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_note_is_not_taken_for_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses(key: str) -> None:
         raise VideoDBRecordUnreadableError(key)
 
@@ -106,9 +100,12 @@ def test_task_without_a_map_index_has_one_key() -> None:
     ("settings", "words"),
     [
         (OFF, "off"),
-        (AutoRecharge(enabled=True, threshold=Decimal(20), amount=Decimal(100)), "on (threshold 20, amount 100)"),
-        (AutoRecharge(enabled=False, threshold=Decimal(5), amount=Decimal(25)), "off (threshold 5, amount 25)"),
+        (
+            AutoRecharge(enabled=True, threshold=Decimal(20), amount=Decimal(100)),
+            "on (threshold 20, amount 100 credits)",
+        ),
+        (AutoRecharge(enabled=False, threshold=Decimal(5), amount=Decimal(25)), "off (threshold 5, amount 25 credits)"),
     ],
 )
-def test_settings_in_words(settings: AutoRecharge, words: str) -> None:
-    assert in_words(settings) == words
+def test_settings_are_described_in_words(settings: AutoRecharge, words: str) -> None:
+    assert describe_settings(settings) == words

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_SETTLING", 0.01)
+    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_RACE", 0.01)
 
 
 def seen_by_tasks(airflow_db: None, *steps: Any) -> list[Any]:
-    """Let each step run as a task of its own, and return what they saw."""
+    """Let each step run as a task of it, and return what they saw."""
     from airflow.sdk import task
 
     with new_dag("claims") as dag:
@@ -52,7 +52,7 @@ def claims() -> Any:
     return VariableClaims()
 
 
-def test_who_comes_first_has_it(airflow_db: None) -> None:
+def test_first_claim_wins(airflow_db: None) -> None:
     assert seen_by_tasks(
         airflow_db,
         lambda: claims().owner("cs_1"),
@@ -63,19 +63,17 @@ def test_who_comes_first_has_it(airflow_db: None) -> None:
     ) == [None, True, False, True, "a"]
 
 
-def test_what_is_taken_from_the_list_is_claimed_as_well(airflow_db: None, short_waits: None) -> None:
+def test_listed_checkout_is_claimed_as_well(airflow_db: None, short_waits: None) -> None:
     assert seen_by_tasks(
         airflow_db,
-        lambda: claims().take("cs_2", "a"),
-        lambda: claims().take("cs_2", "b"),
-        lambda: claims().take("cs_2", "a"),
+        lambda: claims().claim_from_list("cs_2", "a"),
+        lambda: claims().claim_from_list("cs_2", "b"),
+        lambda: claims().claim_from_list("cs_2", "a"),
         lambda: claims().owner("cs_2"),
     ) == [True, False, True, "a"]
 
 
-def test_of_two_that_take_it_at_once_the_last_to_write_has_it(
-    airflow_db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_later_write_wins_if_two_claim_at_once(airflow_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def both() -> list[bool]:
         from airflow.sdk import Variable
 
@@ -85,16 +83,9 @@ def test_of_two_that_take_it_at_once_the_last_to_write_has_it(
             Variable.set(claim_variable("cs_3"), "b")
 
         monkeypatch.setattr("airflow_provider_videodb.purchases.claims.time", SimpleNamespace(sleep=other_writes))
-        return [bool(claims().take("cs_3", "a")), claims().owner("cs_3") == "b"]
+        return [bool(claims().claim_from_list("cs_3", "a")), claims().owner("cs_3") == "b"]
 
     assert seen_by_tasks(airflow_db, both) == [[False, True]]
-
-
-@pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
-    kept = Variables()
-    kept.install(monkeypatch)
-    return kept
 
 
 @pytest.fixture
@@ -112,7 +103,7 @@ def claimed(variables: Variables, **owners: str) -> None:
 @pytest.mark.parametrize(
     "checkout_id", ["cs_live_a1B2", "x" * 400, "../cs", "cs 1", "cs_\u00e9", "\ud800", "a/b?c=d#e"], ids=ascii
 )
-def test_a_claim_has_a_variable_whatever_the_id(variables: Variables, checkout_id: str) -> None:
+def test_claim_has_a_variable_for_any_id(variables: Variables, checkout_id: str) -> None:
     claims = VariableClaims()
     assert claims.owner(checkout_id) is None
     assert claims.claim(checkout_id, OWNER)
@@ -123,18 +114,16 @@ def test_a_claim_has_a_variable_whatever_the_id(variables: Variables, checkout_i
     assert list(variables.kept) == [claim_variable(checkout_id)]
 
 
-def test_what_is_taken_is_looked_at_again_two_seconds_later(
-    variables: Variables, let_others_claim: list[float]
-) -> None:
-    assert VariableClaims().take("cs_1", OWNER)
+def test_listed_checkout_is_read_again_two_seconds_later(variables: Variables, let_others_claim: list[float]) -> None:
+    assert VariableClaims().claim_from_list("cs_1", OWNER)
     assert let_others_claim == [2]
-    assert not VariableClaims().take("cs_1", OTHER)
+    assert not VariableClaims().claim_from_list("cs_1", OTHER)
     assert let_others_claim == [2]
 
 
 @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
-@pytest.mark.parametrize("act", [VariableClaims.claim, VariableClaims.take])
-def test_a_claim_that_airflow_does_not_keep_is_an_error(variables: Variables, fault: Any, act: Any) -> None:
+@pytest.mark.parametrize("act", [VariableClaims.claim, VariableClaims.claim_from_list])
+def test_claim_that_airflow_does_not_keep_is_an_error(variables: Variables, fault: Any, act: Any) -> None:
     variables.writing = fault
 
     with pytest.raises(VideoDBRecordNotKeptError):
@@ -147,13 +136,11 @@ def test_a_claim_that_airflow_does_not_keep_is_an_error(variables: Variables, fa
     [
         lambda claims: claims.owner("cs_1"),
         lambda claims: claims.claim("cs_1", OWNER),
-        lambda claims: claims.take("cs_1", OWNER),
+        lambda claims: claims.claim_from_list("cs_1", OWNER),
     ],
     ids=["owner", "claim", "take"],
 )
-def test_a_claim_that_airflow_does_not_show_is_not_taken_for_none(
-    variables: Variables, error: ErrorType, act: Any
-) -> None:
+def test_claim_that_airflow_does_not_show_is_not_absent(variables: Variables, error: ErrorType, act: Any) -> None:
     """A task whose claim is overwritten fails for good, and another's checkout is taken for its own."""
     claimed(variables, cs_1=OTHER)
     variables.failing = error
@@ -163,21 +150,20 @@ def test_a_claim_that_airflow_does_not_show_is_not_taken_for_none(
     assert variables.kept == {claim_variable("cs_1"): OTHER}
 
 
-def test_a_claim_that_is_gone_after_it_was_written_is_an_error(
-    variables: Variables, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_claim_that_vanishes_after_the_write_is_an_error(variables: Variables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "airflow_provider_videodb.purchases.claims.time", SimpleNamespace(sleep=lambda _: variables.kept.clear())
     )
     with pytest.raises(VideoDBRecordUnreadableError) as caught:
-        VariableClaims().take("cs_1", OWNER)
+        VariableClaims().claim_from_list("cs_1", OWNER)
     assert str(caught.value) == (
-        "Airflow does not show the Variable 'videodb_checkout__cs_1' that this task has just written, so whose "
-        "checkout it is cannot be told. Nothing more was bought. Retry the task."
+        "Airflow does not show the Variable 'videodb_checkout__cs_1' that this task just wrote. So it is unknown whose "
+        "checkout cs_1 is. Nothing more was bought. Next step: check Airflow's API server and its database, then retry "
+        "the task."
     )
 
 
-class TestTheClaimsOfATask:
+class TestTaskClaims:
     @pytest.mark.parametrize(
         ("entries", "others"),
         [
@@ -187,7 +173,9 @@ class TestTheClaimsOfATask:
             ([listed(None), listed("cs_2")], ["cs_2"]),
         ],
     )
-    def test_tell_what_is_of_others(self, variables: Variables, entries: list[Checkout], others: list[str]) -> None:
+    def test_claims_of_other_tasks_are_found(
+        self, variables: Variables, entries: list[Checkout], others: list[str]
+    ) -> None:
         claimed(variables, cs_1=OWNER, cs_2=OTHER, none=OTHER)
 
         assert TaskClaims(VariableClaims(), IDENTITY).of_others(entries) == others
@@ -195,7 +183,7 @@ class TestTheClaimsOfATask:
     @pytest.mark.parametrize(
         ("purchase", "waits"),
         [
-            # What an answer named nobody else can have, as long as nobody has paid it without a link.
+            # What a response named nobody else can have, as long as nobody has paid it without a link.
             (made(), False),
             (made(link_shared=True), False),
             (made(link_shared=True, paid=("cs_1",)), False),
@@ -205,7 +193,7 @@ class TestTheClaimsOfATask:
             (made(id_source="list", link_shared=True), True),
         ],
     )
-    def test_are_made_known(
+    def test_claim_waits_for_others_only_where_they_can_claim(
         self, variables: Variables, let_others_claim: list[float], purchase: Purchase, waits: bool
     ) -> None:
         claims = TaskClaims(VariableClaims(), IDENTITY)
@@ -214,16 +202,16 @@ class TestTheClaimsOfATask:
         assert variables.kept == {claim_variable("cs_1"): OWNER}
         assert bool(let_others_claim) is waits
 
-    def test_are_none_without_a_checkout(self, variables: Variables) -> None:
+    def test_purchase_without_a_checkout_claims_nothing(self, variables: Variables) -> None:
         claims = TaskClaims(VariableClaims(), IDENTITY)
         claims.claim(asked())
         claims.claim_paid(made())
 
-        assert claims.without_others(made()) == made()
+        assert claims.confirm_paid(made()) == made()
         assert variables.kept == {}
 
-    @pytest.mark.parametrize("claim", [TaskClaims.claim, TaskClaims.claim_paid, TaskClaims.without_others])
-    def test_stop_where_another_task_has_it(
+    @pytest.mark.parametrize("claim", [TaskClaims.claim, TaskClaims.claim_paid, TaskClaims.confirm_paid])
+    def test_claim_of_another_task_stops_the_purchase(
         self, variables: Variables, let_others_claim: list[float], claim: Any
     ) -> None:
         claimed(variables, cs_1=OTHER)
@@ -231,13 +219,11 @@ class TestTheClaimsOfATask:
         with pytest.raises(VideoDBPurchaseUnknownError) as caught:
             claim(TaskClaims(VariableClaims(), IDENTITY), made(paid=("cs_1",)))
         assert str(caught.value) == (
-            "Checkout cs_1 over 50 USD was taken for its own by another task, so which of the two it belongs to cannot "
-            "be told. Nothing more was bought. Start a new DAG run to buy again."
+            "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing "
+            "more was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
         )
 
-    def test_of_what_a_person_says_was_paid_cover_all_of_it(
-        self, variables: Variables, let_others_claim: list[float]
-    ) -> None:
+    def test_claim_covers_all_that_a_person_named(self, variables: Variables, let_others_claim: list[float]) -> None:
         claims = TaskClaims(VariableClaims(), IDENTITY)
         claims.claim_paid(made(paid=("cs_1", "cs_2")))
         assert {variables.kept[claim_variable(name)] for name in ("cs_1", "cs_2")} == {OWNER}
@@ -263,10 +249,10 @@ class SlowClock:
 
 
 @pytest.mark.parametrize(("pauses", "is_claimed"), [((6,), True), ((6, 0, 6), True), ((6, 0, 6, 0, 6), False)])
-def test_claim_is_not_written_on_a_look_that_is_old(
+def test_claim_is_not_written_on_an_old_read(
     monkeypatch: pytest.MonkeyPatch, pauses: tuple[float, ...], is_claimed: bool
 ) -> None:
-    """The worker stood still after it saw that nobody has the checkout."""
+    """The worker froze after it saw that nobody has the checkout."""
     kept = Variables()
     kept.install(monkeypatch)
     claims = VariableClaims(clock=SlowClock(*pauses))  # type: ignore[arg-type]

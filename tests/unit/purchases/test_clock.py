@@ -44,7 +44,7 @@ def try_clock(clocks: TwoClocks, *, in_flight: float = 0) -> TryClock:
     return TryClock(clocks, in_flight=in_flight)  # type: ignore[arg-type]  # it has what a clock has
 
 
-def test_the_clock_is_that_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_is_that_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(module, "time", SimpleNamespace(sleep=slept.append, monotonic=lambda: 12.5))
     clock = Clock()
@@ -59,9 +59,7 @@ def test_the_clock_is_that_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("in_flight", [0, 5, 35, 45.5])
 @pytest.mark.parametrize("wall", [NOON, NOON - timedelta(days=1), NOON + timedelta(days=1)])
-def test_a_post_of_another_try_takes_its_whole_time_whatever_the_walls_say(
-    clocks: TwoClocks, in_flight: float, wall: datetime
-) -> None:
+def test_post_of_another_try_gets_its_whole_time_again(clocks: TwoClocks, in_flight: float, wall: datetime) -> None:
     time = try_clock(clocks, in_flight=in_flight)
     clocks.wall = wall
 
@@ -70,7 +68,7 @@ def test_a_post_of_another_try_takes_its_whole_time_whatever_the_walls_say(
     assert time.quiet_for(1010 + in_flight) == timedelta(seconds=10)
 
 
-def test_the_end_of_its_own_post_is_known(clocks: TwoClocks) -> None:
+def test_end_of_its_own_post_is_known(clocks: TwoClocks) -> None:
     time = try_clock(clocks, in_flight=45)
     clocks.seconds = 1100
     time.note_end_of_post()
@@ -79,9 +77,9 @@ def test_the_end_of_its_own_post_is_known(clocks: TwoClocks) -> None:
     assert time.quiet_for(1104.5) == timedelta(seconds=4.5)
 
 
-class TestForHowLongACheckoutIsCalledExpired:
+class TestExpiredFor:
     @pytest.mark.parametrize(
-        ("looks", "seconds"),
+        ("polls", "seconds"),
         [
             ([(5, [expired()])], 0),
             ([(5, [expired()]), (12, [expired()])], 7),
@@ -94,11 +92,11 @@ class TestForHowLongACheckoutIsCalledExpired:
             ([(5, [expired("cs_2")]), (12, [expired(), expired("cs_2")])], 0),
         ],
     )
-    def test_is_counted_from_the_first_look_of_this_try(
-        self, clocks: TwoClocks, looks: list[tuple[float, list[Checkout]]], seconds: float
+    def test_expiry_is_timed_from_the_first_poll_of_this_try(
+        self, clocks: TwoClocks, polls: list[tuple[float, list[Checkout]]], seconds: float
     ) -> None:
         time = try_clock(clocks)
-        for moment, entries in looks:
+        for moment, entries in polls:
             for_so_long = time.expired_for(made(), entries, moment)
 
         assert for_so_long == timedelta(seconds=seconds)
@@ -114,12 +112,12 @@ class TestForHowLongACheckoutIsCalledExpired:
             (made(), []),
         ],
     )
-    def test_is_nothing_where_it_is_not(
+    def test_expiry_is_not_timed_for_another_state_or_checkout(
         self, clocks: TwoClocks, purchase: Purchase | None, entries: list[Checkout]
     ) -> None:
         assert try_clock(clocks).expired_for(purchase, entries, 1000) is None
 
-    def test_is_counted_for_each_checkout(self, clocks: TwoClocks) -> None:
+    def test_expiry_is_timed_for_each_checkout(self, clocks: TwoClocks) -> None:
         """The next generation's is not believed on what was seen of the one before."""
         time, both = try_clock(clocks), [expired(), expired("cs_2")]
         time.expired_for(made(), both, 1000)
@@ -144,7 +142,7 @@ class TestForHowLongACheckoutIsCalledExpired:
         (86400, 0, 86400),
     ],
 )
-def test_an_age_is_that_of_the_clock_that_went_further(
+def test_age_is_that_of_the_clock_that_went_further(
     clocks: TwoClocks, wall: float, monotonic: float, age: float
 ) -> None:
     age_of = age_from_now(clocks)  # type: ignore[arg-type]  # it has what a clock has

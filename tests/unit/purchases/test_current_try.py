@@ -1,4 +1,4 @@
-"""Whether this try of a task may still act, as Airflow answers that."""
+"""Whether this try of a task may still act, by what Airflow responds."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ from airflow.sdk.execution_time.comms import (
     VariableResult,
 )
 
-from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRecordUnreadableError, VideoDBTryOverError
+from airflow_provider_videodb.exceptions import VideoDBRecordUnreadableError, VideoDBTryOverError
 from airflow_provider_videodb.purchases.current_try import CurrentTry
+from airflow_provider_videodb.purchases.variables import describe_cause
 from tests.support.airflow_faults import REFUSALS, from_dag_test, from_supervisor
-from tests.support.dag_runs import new_dag, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
 TI_ID = UUID("01a2134f-a4b2-7000-8000-000000000001")
+OVER = (
+    "This try bought nothing more and shared no link. Next step: look at the newest try of the task; it continues from "
+    "the record."
+)
 STATE, NEWEST = "GetTaskStates", "ValidateInletsAndOutlets"
 
 
@@ -65,10 +70,10 @@ class Airflow:
         self.asked.append(question)
         kind = type(question).__name__
         self.on.get(kind, lambda: None)()
-        answer = self.state if kind == STATE else self.newest
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = self.state if kind == STATE else self.newest
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def stops(self) -> None:
         self.is_stopped = True
@@ -91,7 +96,7 @@ def installed(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> Airflow:
     return airflow
 
 
-def test_a_try_is_named_by_its_task_instances_id(airflow: Airflow) -> None:
+def test_try_is_named_by_its_task_instance(airflow: Airflow) -> None:
     assert airflow.this_try.id == str(TI_ID)
 
 
@@ -106,7 +111,7 @@ def test_a_try_is_named_by_its_task_instances_id(airflow: Airflow) -> None:
         (1, 1, {"task_0": "failed", "task_1": "running"}),
     ],
 )
-def test_the_newest_try_of_a_running_task_may_act(
+def test_newest_try_of_a_running_task_may_act(
     monkeypatch: pytest.MonkeyPatch, map_index: int | None, asked_for: int | None, shown: dict[str, Any]
 ) -> None:
     airflow = installed(Airflow(map_index=map_index), monkeypatch)
@@ -121,14 +126,13 @@ def test_the_newest_try_of_a_running_task_may_act(
 
 
 @pytest.mark.parametrize("state", ["failed", "success", "restarting", "up_for_retry", "skipped", "deferred", "", None])
-def test_a_task_that_is_not_running_is_over(airflow: Airflow, state: str | None) -> None:
+def test_task_that_is_not_running_is_over(airflow: Airflow, state: str | None) -> None:
     airflow.says(state)
 
     with pytest.raises(VideoDBTryOverError) as caught:
         airflow.this_try.check()
     assert str(caught.value) == (
-        f"Task task is {state!r} in Airflow, not running: somebody has marked or cleared it. This try buys nothing "
-        "more and shows no link."
+        f"Task task is in state {state!r}, not running, because somebody marked or cleared it. {OVER}"
     )
 
 
@@ -137,49 +141,46 @@ def test_a_task_that_is_not_running_is_over(airflow: Airflow, state: str | None)
     [{}, {"run": {}}, {"run": {"task_0": "running"}}, {"other": {"task": "running"}}, {"run": {"other": "running"}}],
     ids=str,
 )
-def test_a_task_of_which_airflow_knows_no_state_is_over(airflow: Airflow, states: dict[str, Any]) -> None:
+def test_task_without_a_known_state_is_over(airflow: Airflow, states: dict[str, Any]) -> None:
     airflow.state = TaskStatesResult(task_states=states)
 
-    with pytest.raises(VideoDBTryOverError, match="is None in Airflow"):
+    with pytest.raises(VideoDBTryOverError, match="is in state None"):
         airflow.this_try.check()
 
 
-def test_a_mapped_task_is_over_where_another_index_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mapped_task_is_over_while_another_index_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     airflow = installed(Airflow(map_index=3), monkeypatch)
     airflow.state = TaskStatesResult(task_states={"run": {"task_2": "running", "task": "running", "task_3": "failed"}})
 
-    with pytest.raises(VideoDBTryOverError, match="is 'failed' in Airflow"):
+    with pytest.raises(VideoDBTryOverError, match="is in state 'failed'"):
         airflow.this_try.check()
 
 
-def test_a_state_may_come_as_an_enum(airflow: Airflow) -> None:
+def test_state_may_come_as_an_enum(airflow: Airflow) -> None:
     from airflow.sdk import TaskInstanceState
 
     airflow.state = TaskStatesResult.model_construct(task_states={"run": {"task": TaskInstanceState.RUNNING}})
     airflow.this_try.check()
 
     airflow.state = TaskStatesResult.model_construct(task_states={"run": {"task": TaskInstanceState.FAILED}})
-    with pytest.raises(VideoDBTryOverError, match="is 'failed' in Airflow"):
+    with pytest.raises(VideoDBTryOverError, match="is in state 'failed'"):
         airflow.this_try.check()
 
 
 @pytest.mark.parametrize("gone", [from_supervisor(404), from_dag_test(404)], ids=repr)
-def test_a_try_whose_id_is_stale_is_over(airflow: Airflow, gone: Exception) -> None:
+def test_try_with_a_stale_id_is_over(airflow: Airflow, gone: Exception) -> None:
     # "running" is then said of the next try.
     airflow.newest = gone
 
     with pytest.raises(VideoDBTryOverError) as caught:
         airflow.this_try.check()
-    assert str(caught.value) == (
-        "A newer try of task task has begun, or the task instance was deleted. This try buys nothing more and shows no "
-        "link."
-    )
+    assert str(caught.value) == (f"A newer try of task task has begun, or its task instance was deleted. {OVER}")
     assert caught.value.__cause__ is gone
 
 
 @pytest.mark.parametrize("question", [STATE, NEWEST])
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         *REFUSALS,
         from_supervisor(401),
@@ -189,25 +190,25 @@ def test_a_try_whose_id_is_stale_is_over(airflow: Airflow, gone: Exception) -> N
         None,
         OKResponse(ok=True),
         ErrorResponse(error=ErrorType.VARIABLE_NOT_FOUND),
-        # On 3.1 a question that crosses with another one may be given the other's answer.
+        # On 3.1 a question that crosses with another one may be given the other's response.
         VariableResult(key="a", value="running"),
     ],
     ids=repr,
 )
-def test_airflow_that_cannot_say_is_not_taken_for_yes(airflow: Airflow, question: str, answer: Any) -> None:
-    setattr(airflow, "state" if question == STATE else "newest", answer)
+def test_failure_of_airflow_is_not_taken_for_yes(airflow: Airflow, question: str, response: Any) -> None:
+    setattr(airflow, "state" if question == STATE else "newest", response)
 
     with pytest.raises(VideoDBRecordUnreadableError) as caught:
         airflow.this_try.check()
     assert str(caught.value) == (
-        f"Airflow could not say whether this try of task task is to go on ({str(answer)[:200]}). Nothing more was "
-        "bought. Check Airflow's API server and its database, then retry the task."
+        f"Airflow could not say whether this try of task task should continue ({describe_cause(response)}). Nothing "
+        "more was bought. Next step: check Airflow's API server and its database, then retry the task."
     )
-    assert caught.value.__cause__ is (answer if isinstance(answer, Exception) else None)
+    assert caught.value.__cause__ is (response if isinstance(response, Exception) else None)
 
 
 @pytest.mark.parametrize("gone", [from_supervisor(404), from_dag_test(404)], ids=repr)
-def test_a_state_that_is_not_found_says_nothing_of_a_newer_try(airflow: Airflow, gone: Exception) -> None:
+def test_missing_state_does_not_mean_a_newer_try(airflow: Airflow, gone: Exception) -> None:
     airflow.state = gone
 
     with pytest.raises(VideoDBRecordUnreadableError, match="could not say"):
@@ -215,7 +216,7 @@ def test_a_state_that_is_not_found_says_nothing_of_a_newer_try(airflow: Airflow,
 
 
 @pytest.mark.parametrize("question", [STATE, NEWEST])
-def test_an_answer_to_the_other_question_is_none(airflow: Airflow, question: str) -> None:
+def test_response_to_the_other_question_does_not_count(airflow: Airflow, question: str) -> None:
     if question == STATE:
         airflow.state = airflow.newest
     else:
@@ -225,7 +226,7 @@ def test_an_answer_to_the_other_question_is_none(airflow: Airflow, question: str
         airflow.this_try.check()
 
 
-def test_what_airflow_says_of_itself_is_cut_short(airflow: Airflow) -> None:
+def test_cause_in_the_error_is_cut_short(airflow: Airflow) -> None:
     airflow.state = RuntimeError("x" * 5000)
 
     with pytest.raises(VideoDBRecordUnreadableError) as caught:
@@ -234,9 +235,7 @@ def test_what_airflow_says_of_itself_is_cut_short(airflow: Airflow) -> None:
 
 
 @pytest.mark.parametrize(("told_at", "asked"), [(None, 0), (STATE, 2), (NEWEST, 2)])
-def test_a_worker_that_is_told_to_stop_is_over_whenever_it_is_told(
-    airflow: Airflow, told_at: str | None, asked: int
-) -> None:
+def test_worker_told_to_stop_is_over_whenever_it_is_told(airflow: Airflow, told_at: str | None, asked: int) -> None:
     if told_at is None:
         airflow.stops()
     else:
@@ -244,72 +243,20 @@ def test_a_worker_that_is_told_to_stop_is_over_whenever_it_is_told(
 
     with pytest.raises(VideoDBTryOverError) as caught:
         airflow.this_try.check()
-    assert str(caught.value) == (
-        "The worker of task task was told to stop. This try buys nothing more and shows no link."
-    )
+    assert str(caught.value) == f"The worker of task task was told to stop. {OVER}"
     assert len(airflow.asked) == asked
 
 
-def test_a_real_airflow_tells_a_try_what_has_become_of_it(airflow_db: None) -> None:
-    """Each thing that can be done to a running task, on its own row of a real database."""
-    said: dict[str, str] = {}
-
-    def check_as(context: Any, what: str, **columns: Any) -> None:
-        from airflow.models.taskinstance import TaskInstance
-        from airflow.utils.session import create_session
-        from sqlalchemy import update
-
-        own = context["ti"]
-        this_try = CurrentTry(own, is_stopped=lambda: False)
-        place = (TaskInstance.run_id == own.run_id, TaskInstance.task_id == own.task_id)
-
-        def change(**values: Any) -> None:
-            with create_session() as session:
-                session.execute(
-                    update(TaskInstance).where(*place, TaskInstance.map_index == own.map_index).values(values)
-                )
-
-        change(**columns)
-        try:
-            this_try.check()
-            said[what] = "go on"
-        except VideoDBError as err:
-            said[what] = type(err).__name__
-        finally:
-            change(id=own.id, state="running")
-
-    def asks(number: int, **context: Any) -> None:
-        check_as(context, f"{number}: running")
-        check_as(context, f"{number}: marked failed", state="failed")
-        check_as(context, f"{number}: marked success", state="success")
-        check_as(context, f"{number}: cleared", state=None)
-        check_as(context, f"{number}: replaced", id=UUID(int=number + 1))
-
-    from airflow.sdk import task
-
-    with new_dag("current_try") as dag:
-        task(task_id="one")(asks)(number=0)
-        task(task_id="mapped")(asks).expand(number=[1, 2])
-    assert run(dag).state == "success"
-
-    over = "VideoDBTryOverError"
-    assert said == {
-        f"{number}: {what}": "go on" if what == "running" else over
-        for number in range(3)
-        for what in ("running", "marked failed", "marked success", "cleared", "replaced")
-    }
-
-
 @pytest.mark.parametrize("pause", [{"seconds": 6}, {"wall": 6}, {"wall": -6}, {"seconds": 3600, "wall": 3600}], ids=str)
-class TestAWorkerThatStandsStillWhileItAsks:
-    def test_asks_again(self, airflow: Airflow, pause: dict[str, float]) -> None:
+class TestFrozenWorker:
+    def test_frozen_worker_asks_again(self, airflow: Airflow, pause: dict[str, float]) -> None:
         pauses = iter([pause])
         airflow.on[NEWEST] = lambda: airflow.stands_still(**next(pauses, {}))
         airflow.this_try.check()
 
         assert len(airflow.asked) == 4
 
-    def test_believes_no_answer_that_is_old(self, airflow: Airflow, pause: dict[str, float]) -> None:
+    def test_frozen_worker_believes_no_old_response(self, airflow: Airflow, pause: dict[str, float]) -> None:
         airflow.on[NEWEST] = lambda: airflow.stands_still(**pause)
         with pytest.raises(VideoDBRecordUnreadableError, match="longer than 5 s"):
             airflow.this_try.check()

@@ -57,9 +57,9 @@ class InStep:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.decide.SETTLING_TIME", timedelta(seconds=0.4))
+    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.decide.LIST_LAG", timedelta(seconds=0.4))
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.decide.DATE_STEP", timedelta(seconds=0.05))
-    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_SETTLING", 0.2)
+    monkeypatch.setattr("airflow_provider_videodb.purchases.claims._CLAIM_RACE", 0.2)
     Variables().install(monkeypatch)
 
 
@@ -108,7 +108,7 @@ def both_buy(emulator: Emulator, *, monthly_topup_limit: int | None = None) -> l
     ],
     ids=str,
 )
-def test_each_comes_to_a_purchase_of_its_own(
+def test_two_tasks_get_a_purchase_each(
     emulator: Emulator, server: dict[str, Any], faults: list[Any], made: int
 ) -> None:
     emulator.change_settings(**server)
@@ -119,7 +119,7 @@ def test_each_comes_to_a_purchase_of_its_own(
     assert len(purchases) == 2
     assert len({purchase.checkout_id for purchase in purchases}) == 2
     assert len(emulator.checkouts()) == made
-    # The orphans of lost answers are nobody's; whatever was charged for is somebody's.
+    # The orphans of lost responses are nobody's; whatever was charged for is somebody's.
     charged = {checkout.id for checkout in emulator.checkouts() if checkout.status == "completed"}
     assert charged <= {purchase.checkout_id for purchase in purchases}
     for purchase in purchases:
@@ -128,7 +128,7 @@ def test_each_comes_to_a_purchase_of_its_own(
         )
 
 
-def test_neither_buys_again_where_both_were_charged_and_nobody_can_tell_whose_is_whose(emulator: Emulator) -> None:
+def test_two_charged_tasks_that_cannot_be_told_apart_stop(emulator: Emulator) -> None:
     emulator.change_settings(charge_stored_card=True)
     emulator.add_fault("drop_after", method="POST", path=TOPUP, times=2)
     one, other = both_buy(emulator)
@@ -140,9 +140,7 @@ def test_neither_buys_again_where_both_were_charged_and_nobody_can_tell_whose_is
 
 
 @pytest.mark.parametrize("server", [{}, {"list_lag": 0.2}], ids=str)
-def test_of_two_that_together_break_the_limit_one_withholds_its_link(
-    emulator: Emulator, server: dict[str, Any]
-) -> None:
+def test_one_of_two_tasks_beyond_the_limit_withholds_its_link(emulator: Emulator, server: dict[str, Any]) -> None:
     emulator.change_settings(**server)
     outcomes = both_buy(emulator, monthly_topup_limit=60)
 

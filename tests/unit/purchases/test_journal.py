@@ -1,11 +1,11 @@
-"""The record of one purchase, and who may write it."""
+"""The record of one purchase: read once, written after a read, kept as a receipt."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import ErrorType
@@ -14,7 +14,6 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPurchaseUnknownError,
     VideoDBRecordNotKeptError,
     VideoDBRecordUnreadableError,
-    VideoDBTryOverError,
 )
 from airflow_provider_videodb.purchases.claims import VariableClaims
 from airflow_provider_videodb.purchases.journal import Journal
@@ -23,9 +22,6 @@ from airflow_provider_videodb.purchases.stores import VariableStore
 from tests.support.airflow_faults import REFUSALS
 from tests.support.tries import StandInTry
 from tests.support.variables import Store, Variables
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PURCHASE = Purchase(
     generation=1,
@@ -47,15 +43,7 @@ PURCHASE = Purchase(
     paid_at="2026-01-01T01:00:00+00:00",
 )
 PENDING = replace(PURCHASE, paid=(), paid_at=None)
-ANSWER = "videodb_answer_0123456789abcdef"
-OVER = VideoDBTryOverError("This try is over.")
-
-
-@pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
-    kept = Variables()
-    kept.install(monkeypatch)
-    return kept
+RESOLUTION = "videodb_answer_0123456789abcdef"
 
 
 @pytest.fixture
@@ -75,7 +63,7 @@ def kept_in(store: Store) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["airflow's own", "variables"])
-def test_what_is_saved_is_loaded_by_the_next_try(variables: Variables, store: Store, kind: str) -> None:
+def test_saved_record_is_loaded_by_the_next_try(variables: Variables, store: Store, kind: str) -> None:
     place: Any = store if kind == "airflow's own" else VariableStore(("dag", "run", "task", "-1"))
     assert Journal(place, StandInTry()).load() is None
 
@@ -83,13 +71,13 @@ def test_what_is_saved_is_loaded_by_the_next_try(variables: Variables, store: St
     assert Journal(place, StandInTry("try-2")).load() == PENDING
 
 
-def test_the_record_names_its_format_and_the_try_that_wrote_it(store: Store) -> None:
+def test_record_names_its_format_and_its_try(store: Store) -> None:
     begun(store, StandInTry("01a2134f")).save(PENDING)
 
     assert kept_in(store) == {"format": 1, "try": "01a2134f", "purchase": PENDING.to_dict()}
 
 
-def test_of_what_is_paid_a_small_receipt_stays(store: Store) -> None:
+def test_receipt_of_a_paid_purchase_stays(store: Store) -> None:
     begun(store).save(replace(PURCHASE, excluded_ids=tuple(f"cs_{number}" for number in range(5000))))
 
     receipt = Journal(store, StandInTry("try-2")).load()
@@ -114,116 +102,57 @@ def test_of_what_is_paid_a_small_receipt_stays(store: Store) -> None:
         {"format": 1, "purchase": PENDING.to_dict()},
         {"format": 1, "try": None, "purchase": PENDING.to_dict()},
         {"format": 1, "try": 7, "purchase": PENDING.to_dict()},
-        {"try": "try-1", "purchase": PENDING.to_dict()},
-        {"format": 2, "try": "try-1", "purchase": PENDING.to_dict()},
         {"format": "1", "try": "try-1", "purchase": PENDING.to_dict()},
         {"format": 1, "try": "try-1"},
         {"format": 1, "try": "try-1", "purchase": None},
         {"format": 1, "try": "try-1", "purchase": {}},
-        {"format": 1, "try": "try-1", "purchase": PENDING.to_dict() | {"of_a_later_version": 1}},
         {"format": 1, "try": "try-1", "purchase": PENDING.to_dict() | {"posts": None}},
     ],
     ids=lambda record: repr(record)[:60],
 )
-def test_a_record_that_cannot_be_read_is_not_taken_for_none(store: Store, record: Any) -> None:
+def test_unreadable_record_is_not_taken_for_none(store: Store, record: Any) -> None:
     store.set("videodb_purchase", record)
 
-    with pytest.raises(VideoDBPurchaseUnknownError, match=r"so what was bought is unknown\. Nothing more was bought"):
+    with pytest.raises(
+        VideoDBPurchaseUnknownError, match=r"So it is unknown what was bought\. Nothing more was bought"
+    ):
         Journal(store, StandInTry()).load()
     assert kept_in(store) == record
 
 
-def test_a_record_of_another_version_says_what_to_do(store: Store) -> None:
-    store.set("videodb_purchase", {"format": 2})
+def test_record_of_somebody_else_says_what_to_do(store: Store) -> None:
+    store.set("videodb_purchase", {"format": 1})
 
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         Journal(store, StandInTry()).load()
     assert str(caught.value) == (
-        "The record of this purchase is not one that this version of the provider wrote, so what was bought is "
-        "unknown. Nothing more was bought. Look at the checkouts in VideoDB's console; then start a new DAG run to buy "
-        "again."
+        "The record of this purchase cannot be read, because this package did not write it. So it is unknown what was "
+        "bought. Nothing more was bought. Next step: look at the checkouts in VideoDB's console, then start a new DAG "
+        "run to buy again."
     )
 
 
-class TestAnotherTry:
-    def test_that_is_newer_takes_the_record_over(self, store: Store) -> None:
-        begun(store).save(PENDING)
-        newer = StandInTry("try-2")
+@pytest.mark.parametrize("wrapper", [{}, {"format": 0}, {"format": 1}, {"format": 2, "of_a_later_version": {"a": 1}}])
+def test_record_of_another_format_is_read_and_kept_whole(store: Store, wrapper: dict[str, Any]) -> None:
+    store.set("videodb_purchase", wrapper | {"try": "try-1", "purchase": PENDING.to_dict()})
+    journal = begun(store, StandInTry("try-2"))
 
-        assert Journal(store, newer).load() == PENDING
-        assert kept_in(store)["try"] == "try-2"
-        assert newer.checks == 1
-
-    def test_that_is_over_does_not_take_the_record_over(self, store: Store) -> None:
-        begun(store, StandInTry("try-2")).save(PENDING)
-        thawed = StandInTry("try-1", error=OVER)
-
-        with pytest.raises(VideoDBTryOverError, match="This try is over"):
-            Journal(store, thawed).load()
-        assert kept_in(store)["try"] == "try-2"
-
-    def test_that_is_the_same_reads_without_writing(self, store: Store) -> None:
-        begun(store).save(PENDING)
-        store.fault = AssertionError("nothing is written")
-        after_a_deferral = StandInTry("try-1")
-
-        assert Journal(store, after_a_deferral).load() == PENDING
-        assert after_a_deferral.checks == 0
-
-    @pytest.mark.parametrize("begun_with", [None, PENDING, PURCHASE])
-    @pytest.mark.parametrize("theirs", [PENDING, PURCHASE, replace(PENDING, generation=2)])
-    @pytest.mark.parametrize(
-        "act",
-        [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()],
-        ids=["save", "check"],
-    )
-    @pytest.mark.parametrize("is_newer", [True, False])
-    def test_that_has_written_meanwhile_stops_this_one(
-        self,
-        store: Store,
-        begun_with: Purchase | None,
-        theirs: Purchase,
-        act: Callable[[Journal], None],
-        is_newer: bool,
-    ) -> None:
-        if begun_with is not None:
-            begun(store).save(begun_with)
-        this_try = StandInTry("try-1")
-        journal = begun(store, this_try)
-        other = {"format": 1, "try": "try-2" if is_newer else "try-0", "purchase": theirs.to_dict()}
-        store.set("videodb_purchase", other)
-        this_try.error = OVER if is_newer else None
-
-        with pytest.raises(VideoDBTryOverError if is_newer else VideoDBRecordUnreadableError) as caught:
-            act(journal)
-        assert kept_in(store) == other
-        if not is_newer:
-            assert str(caught.value) == (
-                "The record of this purchase was changed under this try, by an older try that was thought dead or by a "
-                "person. Nothing more was bought. Retry the task: it goes on from what is recorded now."
-            )
-
-    @pytest.mark.parametrize("act", [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()])
-    def test_or_a_person_that_has_deleted_it_stops_this_one(self, store: Store, act: Callable[[Journal], None]) -> None:
-        begun(store).save(PENDING)
-        journal = begun(store)
-        store.delete("videodb_purchase")
-
-        with pytest.raises(VideoDBRecordUnreadableError, match="was changed under this try"):
-            act(journal)
-        assert kept_in(store) is None
-
-    def test_begins_again_from_what_an_older_one_wrote(self, store: Store) -> None:
-        journal = begun(store)
-        store.set("videodb_purchase", {"format": 1, "try": "try-0", "purchase": PENDING.to_dict()})
-        with pytest.raises(VideoDBRecordUnreadableError):
-            journal.save(PURCHASE)
-
-        assert begun(store, StandInTry("try-2")).load() == PENDING
+    assert journal.load() == PENDING
+    journal.save(PURCHASE)
+    written = {"format": 1, "try": "try-2", "purchase": PURCHASE.receipt().to_dict()}
+    assert kept_in(store) == wrapper | written
 
 
-class TestSaving:
-    def test_is_read_back_before_each_write(self, store: Store) -> None:
+def test_record_is_read_once_by_one_try(store: Store) -> None:
+    journal = begun(store)
+    journal.save(PENDING)
+    store.delete("videodb_purchase")
+
+    assert journal.load() == PENDING
+
+
+class TestSave:
+    def test_record_is_read_back_before_each_write(self, store: Store) -> None:
         journal = begun(store)
         journal.save(PENDING)
         journal.check_unchanged()
@@ -233,7 +162,7 @@ class TestSaving:
         assert kept_in(store)["purchase"] == PURCHASE.receipt().to_dict()
 
     @pytest.mark.parametrize("purchase", [PENDING, PURCHASE])
-    def test_of_what_is_there_reads_and_writes_nothing(self, store: Store, purchase: Purchase) -> None:
+    def test_same_record_is_not_written_again(self, store: Store, purchase: Purchase) -> None:
         begun(store).save(purchase)
         journal = begun(store)
         store.fault = AssertionError("nothing is written")
@@ -243,7 +172,7 @@ class TestSaving:
         with pytest.raises(VideoDBRecordUnreadableError):
             journal.save(purchase)
 
-    def test_that_failed_may_have_succeeded(self, store: Store) -> None:
+    def test_failed_write_may_have_succeeded(self, store: Store) -> None:
         """A 500 does not prove that nothing was written: what is there decides."""
         journal = begun(store)
         store.fault = VideoDBRecordNotKeptError("Airflow could not write it.")
@@ -256,7 +185,7 @@ class TestSaving:
         with pytest.raises(VideoDBRecordUnreadableError):
             journal.check_unchanged()
 
-    def test_that_is_answered_and_lost_is_noticed(self, variables: Variables) -> None:
+    def test_lost_write_is_noticed(self, variables: Variables) -> None:
         journal = begun(VariableStore(("dag", "run", "task", "-1")))
         variables.loses_writes = True
 
@@ -268,7 +197,7 @@ class TestSaving:
             saves_and_looks()
 
     @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
-    def test_that_airflow_refuses_is_an_error(self, variables: Variables, fault: Any) -> None:
+    def test_refused_write_is_an_error(self, variables: Variables, fault: Any) -> None:
         journal = begun(VariableStore(("dag", "run", "task", "-1")))
         variables.writing = fault
 
@@ -277,16 +206,16 @@ class TestSaving:
         assert variables.kept == {}
 
 
-def test_what_airflow_cannot_read_is_not_taken_for_nothing(variables: Variables) -> None:
+def test_failure_of_airflow_is_not_taken_for_nothing(variables: Variables) -> None:
     journal = begun(VariableStore(("dag", "run", "task", "-1")))
     journal.save(PENDING)
     variables.failing = ErrorType.API_SERVER_ERROR
 
     for read in (
-        journal.load,
+        Journal(VariableStore(("dag", "run", "task", "-1")), StandInTry()).load,
         journal.check_unchanged,
         lambda: journal.save(PURCHASE),
-        lambda: journal.answer(PENDING),
+        lambda: journal.resolution(PENDING),
         lambda: VariableClaims().claim("cs_9", "another/task"),
     ):
         with pytest.raises(VideoDBRecordUnreadableError, match=r"could not read.*API_SERVER_ERROR.*retry the task"):
@@ -299,24 +228,24 @@ def test_what_airflow_cannot_read_is_not_taken_for_nothing(variables: Variables)
     [(None, None), ("buy", "buy"), (" cs_1\n", "cs_1"), ("", "")],
     ids=["none", "buy", "id", "empty"],
 )
-def test_an_answer_is_a_variable_that_a_person_sets(
+def test_resolution_is_a_variable_that_a_person_sets(
     variables: Variables, store: Store, written: Any, read: str | None
 ) -> None:
     if written is not None:
-        variables.kept[ANSWER] = written
+        variables.kept[RESOLUTION] = written
 
-    assert begun(store).answer(PURCHASE) == read
+    assert begun(store).resolution(PURCHASE) == read
 
 
-def test_an_answer_that_was_acted_upon_is_removed(variables: Variables, store: Store) -> None:
-    variables.kept = {ANSWER: "buy", "videodb_answer_other": "buy"}
-    begun(store).forget_answer(PURCHASE)
+def test_applied_resolution_is_deleted(variables: Variables, store: Store) -> None:
+    variables.kept = {RESOLUTION: "buy", "videodb_answer_other": "buy"}
+    begun(store).delete_resolution(PURCHASE)
 
     assert list(variables.kept) == ["videodb_answer_other"]
 
 
 class StandsStill:
-    """The clock of a worker that stands still after each of its first looks at the record."""
+    """The clock of a worker that freezes after each of its first polls at the record."""
 
     def __init__(self, times: int) -> None:
         self._pauses = [0.0, 6.0] * times
@@ -331,7 +260,7 @@ class StandsStill:
 
 
 @pytest.mark.parametrize(("times", "is_kept"), [(1, True), (2, True), (3, False)])
-def test_record_is_not_written_on_a_look_that_is_old(times: int, is_kept: bool) -> None:
+def test_record_is_not_written_on_an_old_read(times: int, is_kept: bool) -> None:
     store = Store()
     journal = Journal(store, StandInTry(), clock=StandsStill(times))  # type: ignore[arg-type]
     assert journal.load() is None

@@ -1,9 +1,8 @@
-"""Sending the POST of one try: recorded first, allowed second, and never once it is old."""
+"""The POST of one try: recorded first, allowed second, sent once."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,20 +12,18 @@ from airflow_provider_videodb.exceptions import (
     OUTCOME_UNKNOWN_ERRORS,
     VideoDBAuthenticationError,
     VideoDBError,
-    VideoDBNotSentError,
     VideoDBRecordNotKeptError,
     VideoDBRecordUnreadableError,
     VideoDBTryOverError,
 )
 from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.posting import MAX_INTENT_AGE, PostSender
-from tests.support.checkouts import LINK, NOON, after, answered, asked, made
+from tests.support.checkouts import LINK, NOON, asked, made, responded
 from tests.support.worlds import ACCOUNT, POST_TIMEOUT, NotedStore, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
+
 
 OVER = VideoDBTryOverError("This try is over.")
 UNREADABLE = VideoDBRecordUnreadableError("Airflow could not say.")
@@ -38,7 +35,7 @@ INTENT = asked(account=ACCOUNT, in_flight=MAX_INTENT_AGE + POST_TIMEOUT)
 
 @pytest.fixture
 def world() -> World:
-    return World(answers=[answered()])
+    return World(responses=[responded()])
 
 
 def poster(world: World) -> PostSender:
@@ -59,18 +56,18 @@ def posted(world: World, purchase: Purchase = NEW, there_before: tuple[str, ...]
     return poster(world).post(purchase, "https://back.example", there_before=there_before)
 
 
-def test_an_intent_may_be_as_old_as_the_documents_say() -> None:
+def test_intent_may_be_as_old_as_documented() -> None:
     assert MAX_INTENT_AGE == 5
 
 
-def test_the_intent_is_recorded_then_read_back_then_allowed_then_sent(world: World) -> None:
+def test_intent_is_recorded_read_back_allowed_and_sent(world: World) -> None:
     world.this_try.on_check = lambda: world.done.append("ask Airflow")
     world.before_writing = lambda: world.done.append("connect")
     purchase, error = posted(world)
 
     assert world.done == [
         *("read", "save", "read", "ask Airflow", "connect", "ask Airflow", "post"),
-        # The answer overwrites the record that this try has written, and no other.
+        # The response overwrites the record that this try has written, and no other.
         *("read", "save"),
     ]
     assert error is None
@@ -86,7 +83,7 @@ def test_the_intent_is_recorded_then_read_back_then_allowed_then_sent(world: Wor
     ]
 
 
-def test_while_it_is_under_way_the_record_shows_how_long_it_may_take(world: World) -> None:
+def test_record_shows_how_long_a_post_in_flight_may_take(world: World) -> None:
     recorded: list[Purchase | None] = []
     world.meanwhile = lambda: recorded.append(world.record)
     posted(world, there_before=("cs_9", "cs_8"))
@@ -96,8 +93,8 @@ def test_while_it_is_under_way_the_record_shows_how_long_it_may_take(world: Worl
 
 @pytest.mark.parametrize("error", [kind("It went wrong.") for kind in (*NO_EFFECT_ERRORS, VideoDBAuthenticationError)])
 @pytest.mark.parametrize("before", [NEW, asked()])
-def test_a_post_that_did_nothing_is_taken_back(world: World, error: Exception, before: Purchase) -> None:
-    world.answers = [error]
+def test_post_without_effect_is_taken_back(world: World, error: Exception, before: Purchase) -> None:
+    world.responses = [error]
     with pytest.raises(type(error)) as caught:
         posted(world, before)
 
@@ -106,19 +103,21 @@ def test_a_post_that_did_nothing_is_taken_back(world: World, error: Exception, b
 
 
 @pytest.mark.parametrize("error", [kind("It went wrong.") for kind in OUTCOME_UNKNOWN_ERRORS])
-def test_a_lost_answer_is_handed_back(world: World, error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    world.answers = [error]
+def test_lost_response_is_returned(world: World, error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    world.responses = [error]
     purchase, lost = posted(world)
 
     assert lost is error
     assert purchase == asked(account=ACCOUNT)
-    assert caplog.messages == ["It went wrong. Looking into the list of checkouts for what it has led to."]
-    # Whoever comes next looks as if it were under way still.
+    assert caplog.messages == [
+        "The outcome of the POST is unknown, so the task looks for its checkout in the list. It went wrong."
+    ]
+    # Whoever comes next polls as if it were under way still.
     assert world.record == INTENT
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug"), MemoryError()], ids=repr)
-def test_what_breaks_a_post_leaves_it_for_the_next_try_to_look_into(world: World, error: BaseException) -> None:
+def test_broken_post_is_left_to_the_next_try(world: World, error: BaseException) -> None:
     def breaks() -> None:
         raise error
 
@@ -129,19 +128,21 @@ def test_what_breaks_a_post_leaves_it_for_the_next_try_to_look_into(world: World
     assert world.record == INTENT
 
 
-def test_orphans_are_named_before_it_asks_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_orphans_are_logged_before_the_next_post(world: World, caplog: pytest.LogCaptureFixture) -> None:
     purchase, _ = posted(world, asked(orphans=("cs_7", "cs_8")))
 
     assert purchase.orphans == ("cs_7", "cs_8")
-    assert caplog.messages == [
-        "Lost answers left the unpaid checkouts cs_7, cs_8 behind. Nobody has their links; they expire by themselves."
-    ]
+    [said] = caplog.messages
+    assert said == (
+        "VideoDB made these checkouts, but its responses were lost: cs_7, cs_8. Nobody has their links, so they expire "
+        "unpaid."
+    )
 
 
-class TestATryThatMayNotSend:
+class TestStoppedTry:
     @pytest.mark.parametrize("before", [NEW, asked(), asked(orphans=("cs_7",), ended={"cs_0": 20})])
     @pytest.mark.parametrize("error", [OVER, UNREADABLE])
-    def test_sends_nothing_and_shows_no_post_in_flight(
+    def test_stopped_try_sends_nothing_and_leaves_no_post_in_flight(
         self, world: World, before: Purchase, error: VideoDBError
     ) -> None:
         """Stopped, marked, replaced, or Airflow does not answer: the next try has nothing to wait for."""
@@ -154,7 +155,7 @@ class TestATryThatMayNotSend:
         assert world.record == replace(before, account=ACCOUNT)
 
     @pytest.mark.parametrize("fault", [NOT_KEPT, OVER])
-    def test_says_so_where_that_cannot_be_recorded_either(self, world: World, fault: VideoDBError) -> None:
+    def test_stopped_try_says_so_even_if_that_is_not_recorded(self, world: World, fault: VideoDBError) -> None:
         world.this_try.error = OVER
         world.on_save = lambda: setattr(world.store, "fault", fault)
         with pytest.raises(VideoDBTryOverError) as caught:
@@ -166,7 +167,7 @@ class TestATryThatMayNotSend:
         assert world.record == INTENT
 
     @pytest.mark.parametrize("fault", [NOT_KEPT, RuntimeError("the disk is full")], ids=repr)
-    def test_sends_nothing_where_the_intent_is_not_kept(self, world: World, fault: Exception) -> None:
+    def test_refused_intent_sends_nothing(self, world: World, fault: Exception) -> None:
         world.store.fault = fault
         with pytest.raises(type(fault)):
             posted(world)
@@ -176,7 +177,7 @@ class TestATryThatMayNotSend:
 
     @pytest.mark.parametrize("by", ["try-0", "try-2"])
     @pytest.mark.parametrize("when", ["before the intent", "after the intent"])
-    def test_leaves_what_another_try_has_written(self, world: World, by: str, when: str) -> None:
+    def test_write_of_another_try_stops_this_one(self, world: World, by: str, when: str) -> None:
         theirs, poster_of_this_try = made(link_shared=True), poster(world)
         is_newer = by == "try-2"
         world.this_try.error = OVER if is_newer else None
@@ -190,7 +191,7 @@ class TestATryThatMayNotSend:
         assert world.posts == []
         assert world.store.get("videodb_purchase") == {"format": 1, "try": by, "purchase": theirs.to_dict()}
 
-    def test_may_be_told_at_the_last_moment(self, world: World) -> None:
+    def test_every_post_asks_airflow_again(self, world: World) -> None:
         """Everything is asked again for each POST: what was allowed before says nothing of now."""
         sender = poster(world)
         sender.post(NEW, None, there_before=())
@@ -201,121 +202,8 @@ class TestATryThatMayNotSend:
         assert len(world.posts) == 1
 
 
-class TestAnIntentThatGrowsOld:
-    #: What passes while Airflow keeps the intent and is asked: by the wall, and by seconds that nobody can set back.
-    STALE = pytest.mark.parametrize(
-        ("wall", "monotonic"),
-        [(5.1, 0), (0, 5.1), (5.1, 5.1), (-5.1, 0), (-3600, 0), (3600, 0), (0, 3600), (-3600, 5.1)],
-    )
-    FRESH = pytest.mark.parametrize(("wall", "monotonic"), [(0, 0), (5, 5), (-5, 5), (5, 0), (0, 5)])
-
-    @staticmethod
-    def pass_time(world: World, wall: float, monotonic: float) -> None:
-        world.time += timedelta(seconds=wall)
-        world.seconds += monotonic
-
-    @FRESH
-    @pytest.mark.parametrize("where", ["on_save", "on_check", "before_writing"])
-    def test_is_sent_while_it_is_fresh(self, world: World, where: str, wall: float, monotonic: float) -> None:
-        self.happen_once(world, where, lambda: self.pass_time(world, wall, monotonic))
-        posted(world)
-
-        assert len(world.posts) == 1
-        # Before it connects, and once more when nothing but the write is left.
-        assert world.this_try.checks == 2
-
-    @STALE
-    @pytest.mark.parametrize(("where", "times"), [("on_save", 1), ("on_check", 1), ("on_check", 2)])
-    def test_is_recorded_anew(self, world: World, where: str, times: int, wall: float, monotonic: float) -> None:
-        self.happen_once(world, where, lambda: self.pass_time(world, wall, monotonic), times=times)
-        purchase, _ = posted(world)
-
-        assert world.this_try.checks == times + 2
-        # One POST was sent, at the time of the intent that was not old.
-        assert purchase.posts == (after(times * wall).isoformat(),)
-        assert [post["at"] for post in world.posts] == list(purchase.posts)
-
-    @STALE
-    @pytest.mark.parametrize("before", [NEW, asked()])
-    def test_is_not_sent_where_airflow_takes_too_long_each_time(
-        self, world: World, before: Purchase, wall: float, monotonic: float
-    ) -> None:
-        world.this_try.on_check = lambda: self.pass_time(world, wall, monotonic)
-        with pytest.raises(VideoDBRecordUnreadableError) as caught:
-            posted(world, before)
-
-        assert str(caught.value) == (
-            "Airflow took longer than 5 s to keep what this task is about to buy and to say that it may. Nothing was "
-            "sent. Check Airflow's API server and its database, then retry the task."
-        )
-        assert world.this_try.checks == 3
-        assert world.posts == []
-        assert world.record == replace(before, account=ACCOUNT)
-
-    @pytest.mark.parametrize(("wall", "monotonic"), [(5.1, 5.1), (0, 14.9), (-14.9, 0), (14.9, 14.9)])
-    def test_is_sent_where_it_takes_long_to_connect(self, world: World, wall: float, monotonic: float) -> None:
-        world.before_writing = lambda: self.pass_time(world, wall, monotonic)
-        posted(world)
-
-        assert len(world.posts) == 1
-
-    @pytest.mark.parametrize("error", [OVER, VideoDBRecordUnreadableError("no answer")])
-    def test_is_not_sent_by_a_try_that_was_told_to_stop_while_it_connects(
-        self, world: World, error: VideoDBError
-    ) -> None:
-        world.before_writing = lambda: setattr(world.this_try, "error", error)
-        with pytest.raises(type(error)):
-            posted(world)
-
-        assert world.posts == []
-        assert world.record == replace(NEW, account=ACCOUNT)
-
-    @pytest.mark.parametrize(
-        ("wall", "monotonic"), [(15.1, 0), (0, 15.1), (15.1, 15.1), (-15.1, 0), (-3600, 0), (3600, 0), (0, 3600)]
-    )
-    @pytest.mark.parametrize("before", [NEW, asked()])
-    def test_is_not_sent_by_a_worker_that_stood_still_on_the_way(
-        self, world: World, before: Purchase, wall: float, monotonic: float
-    ) -> None:
-        """Frozen while it connects: another try may have begun, which nobody is asked about any more."""
-        world.before_writing = lambda: self.pass_time(world, wall, monotonic)
-        with pytest.raises(VideoDBNotSentError) as caught:
-            posted(world, before)
-
-        assert str(caught.value) == (
-            f"It took {max(abs(wall), monotonic):.0f} s from recording the purchase until VideoDB could be asked, so "
-            "another try of the task may have taken over. Nothing was sent. Check the network if this happens again; a "
-            "retry begins anew."
-        )
-        assert world.posts == []
-        assert world.record == replace(before, account=ACCOUNT)
-
-    def test_is_not_taken_back_where_a_newer_try_has_taken_over(self, world: World) -> None:
-        theirs = asked(in_flight=45)
-
-        def freezes() -> None:
-            self.pass_time(world, 300, 300)
-            world.keeps(theirs, by="try-2")
-            world.this_try.error = OVER
-
-        world.before_writing = freezes
-        with pytest.raises(VideoDBTryOverError):
-            posted(world)
-
-        assert world.posts == []
-        assert world.record == theirs
-
-    @staticmethod
-    def happen_once(world: World, where: str, act: Callable[[], None], *, times: int = 1) -> None:
-        left = [act] * times
-        owner: Any = world.this_try if where == "on_check" else world
-        setattr(owner, where, lambda: left.pop()() if left else None)
-
-
-class TestAnAnswer:
-    def test_that_comes_to_a_try_that_is_over_is_shown_to_nobody(
-        self, world: World, caplog: pytest.LogCaptureFixture
-    ) -> None:
+class TestResponse:
+    def test_response_to_a_stopped_try_shares_no_link(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         theirs = asked(in_flight=45)
 
         def replaced() -> None:
@@ -329,20 +217,19 @@ class TestAnAnswer:
         assert world.record == theirs
         (said,) = caplog.messages
         assert said == (
-            "Checkout cs_1 over 50 USD was made for a try that is over. Its link is shown to nobody; it expires by "
-            "itself."
+            "VideoDB made checkout cs_1 over 50 USD for a try that is over. Nobody gets its link, so it expires unpaid."
         )
         assert LINK not in caplog.text
 
     @pytest.mark.parametrize("fault", [NOT_KEPT, RuntimeError("the disk is full")], ids=repr)
-    def test_that_is_not_kept_is_looked_for_by_the_next_try(self, world: World, fault: Exception) -> None:
+    def test_response_that_is_not_kept_is_found_by_the_next_try(self, world: World, fault: Exception) -> None:
         world.meanwhile = lambda: setattr(world.store, "fault", fault)
         with pytest.raises(type(fault)):
             posted(world)
 
         assert world.record == INTENT
 
-    def test_that_is_told_to_stop_meanwhile_is_kept(self, world: World) -> None:
+    def test_response_to_a_worker_told_to_stop_is_kept(self, world: World) -> None:
         """What was made was made: only the link stays where it is."""
         world.meanwhile = lambda: setattr(world.this_try, "error", OVER)
         purchase, _ = posted(world)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import ErrorType
@@ -13,12 +13,14 @@ from airflow_provider_videodb.purchases import stores
 from airflow_provider_videodb.purchases.stores import TaskStateStore, VariableStore, open_store, task_identity
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.airflow_faults import FAULTS, REFUSALS, from_supervisor
-from tests.support.variables import Variables
+
+if TYPE_CHECKING:
+    from tests.support.variables import Variables
 
 CONTEXT: Any = {"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)}
 WHAT_TO_DO = (
-    "which may say what was bought before. Nothing more was bought. Check Airflow's API server and its database, then "
-    "retry the task."
+    "It may record what was bought before. Nothing more was bought. Next step: check Airflow's API server and its "
+    "database, then retry the task."
 )
 
 #: Below Airflow 3.3 there is no task state store, and no Variables that can be listed.
@@ -56,20 +58,13 @@ class Accessor:
 
 
 @pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
-    kept = Variables()
-    kept.install(monkeypatch)
-    return kept
-
-
-@pytest.fixture
 def accessor() -> Accessor:
     return Accessor()
 
 
 @pytest.mark.parametrize("kind", [pytest.param("airflow's own", marks=on_3_3), "variables"])
 @pytest.mark.parametrize("value", [{"a": [1]}, {}, [], 0, "", False, "null"], ids=repr)
-def test_a_value_is_kept(variables: Variables, accessor: Accessor, kind: str, value: Any) -> None:
+def test_value_is_kept(variables: Variables, accessor: Accessor, kind: str, value: Any) -> None:
     store = TaskStateStore(accessor) if kind == "airflow's own" else VariableStore(task_identity(CONTEXT))
     assert store.get("name") is None
 
@@ -79,52 +74,52 @@ def test_a_value_is_kept(variables: Variables, accessor: Accessor, kind: str, va
 
 
 @on_3_3
-class TestAirflowsOwn:
-    def test_keeps_a_value_as_long_as_its_run(self, accessor: Accessor) -> None:
+class TestTaskStateStore:
+    def test_state_store_keeps_a_value_as_long_as_its_run(self, accessor: Accessor) -> None:
         from airflow.sdk import NEVER_EXPIRE
 
         TaskStateStore(accessor).set("name", "value")
         assert accessor.retention is NEVER_EXPIRE
 
     @pytest.mark.parametrize("fault", FAULTS, ids=repr)
-    def test_that_cannot_be_read_is_not_taken_for_empty(self, accessor: Accessor, fault: Exception) -> None:
+    def test_state_store_that_cannot_be_read_is_not_empty(self, accessor: Accessor, fault: Exception) -> None:
         accessor.reading = fault
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             TaskStateStore(accessor).get("name")
         assert str(caught.value) == (
-            f"Airflow could not read 'name' in the task's state ({str(fault)[:200]}), {WHAT_TO_DO}"
+            f"Airflow could not read 'name' in the task's state ({str(fault)[:200]}). {WHAT_TO_DO}"
         )
         assert caught.value.__cause__ is fault
 
     @pytest.mark.parametrize("fault", FAULTS, ids=repr)
-    def test_that_cannot_be_written_has_not_kept_it(self, accessor: Accessor, fault: Exception) -> None:
+    def test_state_store_that_cannot_be_written_has_kept_nothing(self, accessor: Accessor, fault: Exception) -> None:
         accessor.kept, accessor.writing = {"name": "before"}, fault
         store = TaskStateStore(accessor)
 
         with pytest.raises(VideoDBRecordNotKeptError) as caught:
             store.set("name", "value")
         assert str(caught.value) == (
-            f"Airflow could not write 'name' in the task's state ({str(fault)[:200]}), {WHAT_TO_DO}"
+            f"Airflow could not write 'name' in the task's state ({str(fault)[:200]}). {WHAT_TO_DO}"
         )
         assert caught.value.__cause__ is fault
         assert accessor.kept == {"name": "before"}
 
-    def test_that_says_much_of_itself_is_cut_short(self, accessor: Accessor) -> None:
+    def test_state_store_failure_is_cut_short(self, accessor: Accessor) -> None:
         accessor.reading = RuntimeError("x" * 5000)
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             TaskStateStore(accessor).get("name")
         assert f"({'x' * 200})" in str(caught.value)
 
-    def test_that_is_read_by_a_stale_try_is_not_taken_for_empty(self, accessor: Accessor) -> None:
+    def test_state_store_read_by_a_stale_try_is_not_empty(self, accessor: Accessor) -> None:
         accessor.kept, accessor.is_stale = {"name": "of the newer try"}, True
 
         with pytest.raises(VideoDBRecordNotKeptError, match="could not write 'videodb_probe'"):
             TaskStateStore(accessor).get("name")
 
     @pytest.mark.parametrize("shown", [None, "of an earlier probe"])
-    def test_that_loses_what_it_has_kept_is_not_taken_for_empty(
+    def test_state_store_that_loses_its_probe_is_not_empty(
         self, accessor: Accessor, monkeypatch: pytest.MonkeyPatch, shown: Any
     ) -> None:
         monkeypatch.setattr(accessor, "get", {"videodb_probe": shown}.get)
@@ -132,10 +127,10 @@ class TestAirflowsOwn:
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             TaskStateStore(accessor).get("name")
         assert str(caught.value) == (
-            f"Airflow could not read what it has just written in the task's state (not found), {WHAT_TO_DO}"
+            f"Airflow could not read what it just wrote in the task's state (not found). {WHAT_TO_DO}"
         )
 
-    def test_is_probed_with_a_new_value_each_time_and_only_for_absence(self, accessor: Accessor) -> None:
+    def test_state_store_is_probed_with_a_new_value_for_absence(self, accessor: Accessor) -> None:
         store = TaskStateStore(accessor)
         store.set("name", "value")
         store.get("name")
@@ -148,15 +143,15 @@ class TestAirflowsOwn:
         assert len(probes) == 3
 
 
-class TestVariables:
-    def test_are_named_after_what_outlives_a_retry(self, variables: Variables) -> None:
+class TestVariableStore:
+    def test_variables_are_named_after_what_outlives_a_retry(self, variables: Variables) -> None:
         assert task_identity(CONTEXT) == ("dag", "run", "task", "3")
         VariableStore(task_identity(CONTEXT)).set("videodb_purchase", {"a": 1})
 
         assert list(variables.kept.values()) == ['{"a": 1}']
         assert str(list(variables.kept)).startswith("['videodb_purchase__dag__run__task__3__")
 
-    def test_are_not_shared_by_task_instances(self, variables: Variables) -> None:
+    def test_variables_are_not_shared_by_task_instances(self, variables: Variables) -> None:
         identities = [
             ("dag", "run", "task", "-1"),
             ("dag", "run", "task", "0"),
@@ -184,7 +179,7 @@ class TestVariables:
             (" null ", "nothing in its Variable 'name__dag' in the task's state ( null )"),
         ],
     )
-    def test_that_hold_no_value_are_not_taken_for_empty(self, variables: Variables, text: str, why: str) -> None:
+    def test_variable_without_a_value_is_not_empty(self, variables: Variables, text: str, why: str) -> None:
         store = VariableStore(("dag",))
         variables.kept["name__dag"] = text
 
@@ -193,7 +188,7 @@ class TestVariables:
         assert str(caught.value).startswith(f"Airflow holds {why}")
         assert str(caught.value).endswith(WHAT_TO_DO)
 
-    def test_that_airflow_does_not_show_are_not_taken_for_empty(self, variables: Variables) -> None:
+    def test_variable_that_airflow_does_not_show_is_not_empty(self, variables: Variables) -> None:
         VariableStore(("dag",)).set("name", "value")
         variables.failing = ErrorType.VARIABLE_NOT_FOUND
 
@@ -201,7 +196,7 @@ class TestVariables:
             VariableStore(("dag",)).get("name")
 
     @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
-    def test_that_airflow_does_not_write_have_not_kept_it(self, variables: Variables, fault: Any) -> None:
+    def test_variable_that_airflow_does_not_write_is_not_kept(self, variables: Variables, fault: Any) -> None:
         variables.writing = fault
         store = VariableStore(("dag",))
 
@@ -209,14 +204,14 @@ class TestVariables:
             store.set("name", "value")
 
 
-class TestTheStoreOfATask:
+class TestOpenStore:
     @pytest.fixture
     def is_kept_over_a_clear(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(stores, "STATE_STORE_OUTLIVES_CLEAR", True)
 
     @on_3_3
     @pytest.mark.parametrize("setting", [None, "False", "false", "0"])
-    def test_is_airflows_own_where_there_is_one(
+    def test_store_of_a_task_is_that_of_airflow_if_there_is_one(
         self, accessor: Accessor, is_kept_over_a_clear: None, monkeypatch: pytest.MonkeyPatch, setting: str | None
     ) -> None:
         if setting is not None:
@@ -228,7 +223,7 @@ class TestTheStoreOfATask:
 
     @on_3_3
     @pytest.mark.parametrize("setting", ["True", "true", "1"])
-    def test_is_a_variable_where_airflow_empties_its_own_on_success(
+    def test_store_is_a_variable_if_success_empties_airflows_own(
         self,
         variables: Variables,
         accessor: Accessor,
@@ -243,10 +238,10 @@ class TestTheStoreOfATask:
 
     @on_3_3
     @pytest.mark.parametrize("rest", [{}, {"task_state_store": None}])
-    def test_is_a_variable_where_the_task_is_given_none(self, is_kept_over_a_clear: None, rest: dict[str, Any]) -> None:
+    def test_store_is_a_variable_if_the_task_gets_none(self, is_kept_over_a_clear: None, rest: dict[str, Any]) -> None:
         assert isinstance(open_store(CONTEXT | rest), VariableStore)
 
-    def test_is_a_variable_where_a_clear_empties_airflows_own(
+    def test_store_is_a_variable_if_a_clear_empties_airflows_own(
         self, variables: Variables, accessor: Accessor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(stores, "STATE_STORE_OUTLIVES_CLEAR", False)
@@ -256,7 +251,7 @@ class TestTheStoreOfATask:
 
     @on_3_3
     @pytest.mark.parametrize("outlives_clear", [True, False])
-    def test_finds_what_an_earlier_try_kept_in_the_other_one(
+    def test_store_finds_what_an_earlier_try_kept_elsewhere(
         self, variables: Variables, accessor: Accessor, monkeypatch: pytest.MonkeyPatch, outlives_clear: bool
     ) -> None:
         """Airflow was upgraded, or configured anew, while a link was out."""
@@ -270,7 +265,7 @@ class TestTheStoreOfATask:
         assert store.get("name") == "after"
         assert store.get("other") is None
 
-    def test_is_that_of_the_task_instance(self, variables: Variables) -> None:
+    def test_store_belongs_to_the_task_instance(self, variables: Variables) -> None:
         open_store(CONTEXT).set("name", "value")
 
         assert VariableStore(("dag", "run", "task", "3")).get("name") == "value"

@@ -1,10 +1,8 @@
-"""A Variable that is not there, one that cannot be read, and a write that Airflow does not keep."""
+"""A Variable that does not exist, one that cannot be read, and a write that Airflow refuses."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +12,22 @@ from airflow.sdk.execution_time.comms import ErrorResponse, InactiveAssetsResult
 
 from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError, VideoDBRecordUnreadableError
 from airflow_provider_videodb.purchases import variables as module
-from airflow_provider_videodb.purchases.variables import delete_variable, read_variable, variable_key, write_variable
+from airflow_provider_videodb.purchases.variables import (
+    delete_variable,
+    describe_cause,
+    read_variable,
+    write_variable,
+)
 from tests.support.airflow_faults import FAULTS, REFUSALS, from_dag_test, from_supervisor
 from tests.support.variables import Variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
 WHAT_TO_DO = (
-    "which may say what was bought before. Nothing more was bought. Check Airflow's API server and its database, then "
-    "retry the task."
+    "It may record what was bought before. Nothing more was bought. Next step: check Airflow's API server and its "
+    "database, then retry the task."
 )
 #: How absence is proven: by a listing where there is one, else by a Variable that is written and read back.
 listing = pytest.param(True, id="3.3", marks=pytest.mark.skipif(not module.VARIABLES_CAN_BE_LISTED, reason="3.3 only"))
@@ -46,7 +50,7 @@ def asked(variables: Variables) -> list[str]:
 
 
 @either_version
-def test_what_is_written_is_read_until_it_is_deleted(variables: Variables) -> None:
+def test_value_is_read_until_it_is_deleted(variables: Variables) -> None:
     assert read_variable("name") is None
     write_variable("name", "value")
     assert read_variable("name") == "value"
@@ -57,7 +61,7 @@ def test_what_is_written_is_read_until_it_is_deleted(variables: Variables) -> No
 
 @either_version
 @pytest.mark.parametrize("value", ["", "null", " ", "0"])
-def test_a_value_that_is_next_to_nothing_is_a_value(variables: Variables, value: str) -> None:
+def test_value_that_looks_empty_is_a_value(variables: Variables, value: str) -> None:
     write_variable("name", value)
 
     assert read_variable("name") == value
@@ -65,7 +69,7 @@ def test_a_value_that_is_next_to_nothing_is_a_value(variables: Variables, value:
 
 class TestAbsence:
     @on_3_3
-    def test_is_proven_by_a_listing(self, variables: Variables) -> None:
+    def test_absence_is_proven_by_a_listing(self, variables: Variables) -> None:
         variables.kept = {"videodb_checkout__cs_10": "a", "videodb_checkout__cs_1_": "b", "other": "c"}
 
         assert read_variable("videodb_checkout__cs_1") is None
@@ -73,7 +77,7 @@ class TestAbsence:
 
     @on_3_3
     @pytest.mark.parametrize("others", [0, 999, 1000, 1001, 2500])
-    def test_is_proven_by_all_pages_of_a_listing(self, variables: Variables, others: int) -> None:
+    def test_absence_is_proven_by_all_pages_of_a_listing(self, variables: Variables, others: int) -> None:
         variables.kept = {f"name{number:05}": "other" for number in range(others)}
 
         assert read_variable("name") is None
@@ -83,20 +87,20 @@ class TestAbsence:
 
     @on_3_3
     @pytest.mark.parametrize("others", [0, 999, 1000, 2500])
-    def test_is_not_believed_where_the_listing_shows_it(self, variables: Variables, others: int) -> None:
+    def test_absence_is_not_believed_if_the_listing_shows_it(self, variables: Variables, others: int) -> None:
         # Whatever order a database has, on whichever page it comes.
         variables.kept = {f"NAME{number:05}": "other" for number in range(others)} | {"name": "value"}
         variables.failing = ErrorType.VARIABLE_NOT_FOUND
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             read_variable("name")
-        assert str(caught.value) == f"Airflow could not read its Variable 'name' (but it is there), {WHAT_TO_DO}"
+        assert str(caught.value) == f"Airflow could not read its Variable 'name' (but it exists). {WHAT_TO_DO}"
 
     @on_3_3
     @pytest.mark.parametrize(
         "fault", [*REFUSALS, OKResponse(ok=True), InactiveAssetsResult(inactive_assets=[])], ids=repr
     )
-    def test_is_not_believed_where_the_listing_fails(self, variables: Variables, fault: Any) -> None:
+    def test_absence_is_not_believed_if_the_listing_fails(self, variables: Variables, fault: Any) -> None:
         variables.listing = fault
 
         with pytest.raises(VideoDBRecordUnreadableError, match="could not list its Variables 'name'") as caught:
@@ -105,7 +109,7 @@ class TestAbsence:
         assert (caught.value.__cause__ is fault) is isinstance(fault, Exception)
 
     @below_3_3
-    def test_is_proven_by_a_variable_read_back_before_and_after(self, variables: Variables) -> None:
+    def test_absence_is_proven_by_two_probes(self, variables: Variables) -> None:
         assert read_variable("name") is None
 
         probe = ["PutVariable", "GetVariable", "DeleteVariable"]
@@ -118,7 +122,7 @@ class TestAbsence:
 
     @below_3_3
     @pytest.mark.parametrize("readable", [0, 1, 2])
-    def test_is_not_believed_where_the_probe_cannot_be_read(
+    def test_absence_is_not_believed_if_a_probe_is_unreadable(
         self, variables: Variables, monkeypatch: pytest.MonkeyPatch, readable: int
     ) -> None:
         # The first read is that of the Variable itself.
@@ -126,33 +130,31 @@ class TestAbsence:
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             read_variable("name")
-        assert str(caught.value) == (
-            f"Airflow could not read a Variable that it has just written (not found), {WHAT_TO_DO}"
-        )
+        assert str(caught.value) == (f"Airflow could not read a Variable that it just wrote (not found). {WHAT_TO_DO}")
         assert variables.kept == {}
 
     @below_3_3
-    def test_is_not_believed_where_a_second_look_finds_it(
+    def test_absence_is_not_believed_if_a_second_read_finds_it(
         self, variables: Variables, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         variables.kept["name"] = "value"
         reads_fail(variables, monkeypatch, lambda nth: nth == 0)
 
-        with pytest.raises(VideoDBRecordUnreadableError, match="but it is there"):
+        with pytest.raises(VideoDBRecordUnreadableError, match="but it exists"):
             read_variable("name")
 
     @below_3_3
-    def test_is_not_believed_where_a_probe_reads_as_another(
+    def test_absence_is_not_believed_if_a_probe_reads_differently(
         self, variables: Variables, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         variables.on_write = lambda key, _: variables.kept.update({key: "of a replica that lags"})
 
-        with pytest.raises(VideoDBRecordUnreadableError, match="has just written"):
+        with pytest.raises(VideoDBRecordUnreadableError, match="just wrote"):
             read_variable("name")
 
     @below_3_3
     @pytest.mark.parametrize("fault", REFUSALS, ids=repr)
-    def test_is_not_believed_where_the_probe_is_not_kept(self, variables: Variables, fault: Any) -> None:
+    def test_absence_is_not_believed_if_a_probe_is_not_kept(self, variables: Variables, fault: Any) -> None:
         variables.writing = fault
 
         with pytest.raises(VideoDBRecordNotKeptError, match="could not write its Variable 'videodb_probe__"):
@@ -170,19 +172,19 @@ def reads_fail(variables: Variables, monkeypatch: pytest.MonkeyPatch, fails: Cal
     monkeypatch.setattr(variables, "_read", reading)
 
 
-class TestARead:
+class TestRead:
     @either_version
     @pytest.mark.parametrize("error", [error for error in ErrorType if error is not ErrorType.VARIABLE_NOT_FOUND])
-    def test_that_airflow_answers_with_an_error_says_what_to_do(self, variables: Variables, error: ErrorType) -> None:
+    def test_read_that_fails_says_what_to_do(self, variables: Variables, error: ErrorType) -> None:
         variables.failing = error
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             read_variable("name")
-        assert str(caught.value) == f"Airflow could not read its Variable 'name' ({error.value}), {WHAT_TO_DO}"
+        assert str(caught.value) == f"Airflow could not read its Variable 'name' ({error.value}). {WHAT_TO_DO}"
 
     @either_version
     @pytest.mark.parametrize("fault", FAULTS, ids=repr)
-    def test_that_airflow_cannot_answer_is_not_taken_for_nothing(self, variables: Variables, fault: Exception) -> None:
+    def test_read_that_raises_is_not_taken_for_nothing(self, variables: Variables, fault: Exception) -> None:
         variables.failing = fault
 
         with pytest.raises(VideoDBRecordUnreadableError, match="could not read its Variable 'name'") as caught:
@@ -194,10 +196,10 @@ class TestARead:
         [None, VariableResult(key="name", value=None), OKResponse(ok=True), InactiveAssetsResult(inactive_assets=[])],
         ids=repr,
     )
-    def test_that_is_answered_without_a_value_is_not_taken_for_nothing(
+    def test_response_without_a_value_is_not_taken_for_nothing(
         self, variables: Variables, answer: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # Airflow cannot decrypt it, or the answer is that to another question.
+        # Airflow cannot decrypt it, or the response is that to another question.
         monkeypatch.setattr(variables, "_read", lambda _: answer)
 
         with pytest.raises(VideoDBRecordUnreadableError, match=r"could not read its Variable 'name' \(no value\)"):
@@ -213,20 +215,33 @@ class TestARead:
     ],
     ids=["write", "delete"],
 )
-def test_a_change_that_airflow_refuses_is_not_kept(
-    variables: Variables, fault: Any, change: Callable[[], None], failure: str
-) -> None:
+def test_refused_change_is_not_kept(variables: Variables, fault: Any, change: Callable[[], None], failure: str) -> None:
     variables.kept = {"name": "before"}
     variables.writing = fault
 
     with pytest.raises(VideoDBRecordNotKeptError) as caught:
         change()
-    assert str(caught.value) == f"Airflow {failure} ({str(fault)[:200]}), {WHAT_TO_DO}"
+    assert str(caught.value) == f"Airflow {failure} ({describe_cause(fault)}). {WHAT_TO_DO}"
     assert (caught.value.__cause__ is fault) is isinstance(fault, Exception)
     assert variables.kept == {"name": "before"}
 
 
-def test_what_airflow_says_of_itself_is_cut_short(variables: Variables) -> None:
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        ("not found", "not found"),
+        (RuntimeError("x" * 5000), "x" * 200),
+        (ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 500}), "API_SERVER_ERROR"),
+        (OKResponse(ok=False), "an unexpected response"),
+        (None, "an unexpected response"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_cause_names_no_class_of_airflow(cause: object, text: str) -> None:
+    assert describe_cause(cause) == text
+
+
+def test_cause_in_the_error_is_cut_short(variables: Variables) -> None:
     variables.writing = RuntimeError("x" * 5000)
 
     with pytest.raises(VideoDBRecordNotKeptError) as caught:
@@ -235,87 +250,10 @@ def test_what_airflow_says_of_itself_is_cut_short(variables: Variables) -> None:
 
 
 @pytest.mark.parametrize("fault", [from_supervisor(500), from_dag_test(500)], ids=repr)
-def test_a_write_goes_by_the_channel_where_a_failure_is_an_error(variables: Variables, fault: Exception) -> None:
+def test_write_uses_the_channel_that_reports_failures(variables: Variables, fault: Exception) -> None:
     """Airflow's own ``Variable.set`` only logs it below 3.3."""
     variables.writing = fault
 
     with pytest.raises(VideoDBRecordNotKeptError):
         write_variable("name", "value")
     assert asked(variables) == ["PutVariable"]
-
-
-class TestTheNameOfAVariable:
-    PLAIN = re.compile(r"[A-Za-z0-9_.:+~-]{1,250}")
-
-    @pytest.mark.parametrize(
-        ("identity", "readable"),
-        [
-            (("cs_live_a1B2",), "prefix__cs_live_a1B2"),
-            (("dag", "run", "task", "-1"), "prefix__dag__run__task__-1__DIGEST"),
-            (
-                ("dag.sub", "manual__2026-01-15T12:00:00.123456+00:00", "group.task", "3"),
-                "prefix__dag.sub__manual__2026-01-15T12:00:00.123456+00:00__group.task__3__DIGEST",
-            ),
-        ],
-    )
-    def test_is_readable_where_airflow_can_take_it(self, identity: tuple[str, ...], readable: str) -> None:
-        # A name that another version made must be found again.
-        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
-
-        assert variable_key("prefix", *identity) == readable.replace("DIGEST", digest)
-
-    @pytest.mark.parametrize(
-        "odd",
-        [
-            "a/b",
-            "../../connections",
-            "a?b=c",
-            "a#b",
-            "a%2Fb",
-            "a b",
-            "a\nb",
-            "a\x00b",
-            "a\x1fb",
-            "é",
-            "\u202e",
-            "\ud800",
-            "'; DROP TABLE variable; --",
-            "x" * 251,
-            "",
-            "é" * 100,
-        ],
-        ids=ascii,
-    )
-    @pytest.mark.parametrize("rest", [(), ("run", "task", "-1")])
-    def test_is_plain_whatever_an_id_holds(self, odd: str, rest: tuple[str, ...]) -> None:
-        name = variable_key("prefix", odd, *rest)
-
-        assert self.PLAIN.fullmatch(name)
-        assert name.startswith("prefix__")
-        assert name == variable_key("prefix", odd, *rest)
-        assert name != variable_key("prefix", f"{odd}_", *rest)
-
-    @pytest.mark.parametrize("length", [100, 242, 243, 244, 250, 251, 1000])
-    def test_is_no_longer_than_airflow_takes(self, length: int) -> None:
-        names = {variable_key("prefix", f"{'x' * (length - 1)}{last}") for last in "abc"}
-
-        assert len(names) == 3
-        assert all(len(name) <= 250 for name in names)
-        assert all(("x" * 50 in name) is (length <= 242) for name in names)
-
-    @pytest.mark.parametrize(
-        "identities",
-        [
-            [("a__b", "c"), ("a", "b__c"), ("a", "b", "c"), ("a__b__c",)],
-            [("a_", "_b"), ("a", "__b"), ("a__", "b"), ("a", "_", "b")],
-            [("d", "r__t", "t", "-1"), ("d", "r", "t__t", "-1"), ("d__r", "t", "t", "-1")],
-            [("a/b", "c"), ("a", "b/c"), ("a/b/c",)],
-            [("a", "b"), ("b", "a")],
-            [("a\x1fb", "c"), ("a", "b\x1fc"), ("a", "b", "c"), ("a\x1fb\x1fc",)],
-            [('a", "b',), ("a", "b"), ("a\\", "b")],
-            [("\ud800", "x"), ("\\ud800", "x"), ("?", "x")],
-            [("a", "1"), ("a", "-1"), ("a", "11")],
-        ],
-    )
-    def test_is_another_one_for_identities_that_read_the_same(self, identities: list[tuple[str, ...]]) -> None:
-        assert len({variable_key("prefix", *identity) for identity in identities}) == len(identities)

@@ -14,4 +14,4 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def quick_to_believe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the two looks that an expired checkout takes be moments apart, not ten seconds."""
-    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.SETTLING_TIME", timedelta(seconds=0.05))
+    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.LIST_LAG", timedelta(seconds=0.05))

@@ -277,7 +277,7 @@ async def test_one_look_that_says_expired_ends_no_wait():
 
 async def test_a_checkout_that_can_no_longer_be_paid_is_an_error(monkeypatch):
     # Two looks some seconds apart; here they may be as close as they are.
-    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.SETTLING_TIME", timedelta(0))
+    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.LIST_LAG", timedelta(0))
     told = await payload(checkout_trigger(), listed("cs_1", "expired"))
 
     assert told["error"] == VideoDBCheckoutExpiredError.__name__
@@ -381,7 +381,7 @@ async def test_an_error_is_raised_in_the_task_in_its_own_class_with_its_words(er
         {"status": "paid", "purchase": {}},
         {"status": ["enough"]},
         {"status": "error"},
-        {"status": "error", "error": "PERMANENT_ERRORS", "message": "m"},
+        {"status": "error", "error": "NO_EFFECT_ERRORS", "message": "m"},
         {"status": "error", "error": "SystemExit", "message": "m"},
     ],
 )

@@ -1,4 +1,4 @@
-"""Waiting for a balance and for the payment of what was bought, with one poll of each kind for all who wait."""
+"""EnsureCreditsTrigger waits for a balance and for the payment of what was bought."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from airflow.sdk.serde import deserialize, serialize
 
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.exceptions import VideoDBPermissionError, VideoDBServerError
+from airflow_provider_videodb.purchases.rules.credit_wait import CreditWait
 from airflow_provider_videodb.triggers import _accounts as accounts
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
@@ -41,8 +42,8 @@ def checkout(emulator: Emulator) -> str:
 
 
 def ensuring(purchase: dict[str, Any] | None, **arguments: Any) -> EnsureCreditsTrigger:
-    state = {"purchase": purchase, "deadline": 1.5, "paid_at": None}
-    usual = WAIT | {"threshold": 53, "deadline": time.time() + 30, "state": state}
+    wait = {"format": 1, "purchase": purchase, "deadline": 1.5}
+    usual = WAIT | {"threshold": 53, "deadline": time.time() + 30, "wait": wait}
     return EnsureCreditsTrigger(**usual | arguments)
 
 
@@ -56,7 +57,7 @@ async def the_event(airflow: Any) -> dict[str, Any]:
     return event.payload
 
 
-async def test_payment_is_told_before_the_balance_shows_it(emulator, checkout):
+async def test_payment_ends_the_wait_before_the_balance_shows_it(emulator, checkout):
     emulator.change_settings(usage_lag=3600)
     trigger = ensuring(purchase_of(checkout))
     async with triggerer() as airflow:
@@ -68,13 +69,15 @@ async def test_payment_is_told_before_the_balance_shows_it(emulator, checkout):
         await airflow.idle()
         assert airflow.polls == 0
 
-    assert told["purchase"].pop("paid_at") is not None
-    expected = purchase_of(checkout) | {"paid": [checkout]}
-    del expected["paid_at"]
-    assert told == {"status": "paid", "purchase": expected, "state": trigger.state}
+    assert told["status"] == "paid"
+    wait = CreditWait.from_dict(told["wait"])
+    assert wait.purchase is not None
+    assert wait.purchase.paid == (checkout,)
+    assert wait.purchase.paid_at is not None
+    assert wait.deadline == 1.5
 
 
-async def test_expired_checkout_is_told_at_the_next_poll(emulator, checkout):
+async def test_expired_checkout_ends_the_wait_at_the_next_poll(emulator, checkout):
     async with triggerer() as airflow:
         await airflow.start(ensuring(purchase_of(checkout)))
         await asked(emulator, CHECKOUTS)
@@ -84,7 +87,7 @@ async def test_expired_checkout_is_told_at_the_next_poll(emulator, checkout):
     assert told["error"] == "VideoDBCheckoutExpiredError"
 
 
-async def test_expired_checkout_is_told_though_the_balance_cannot_be_read(emulator, checkout, monkeypatch):
+async def test_expiry_ends_the_wait_though_the_balance_is_unreadable(emulator, checkout, monkeypatch):
     monkeypatch.setattr(accounts, "LONGEST_PAUSE", 0)
     emulator.add_fault("status", path=USAGE, times=None, status=503)
     emulator.expire(checkout)
@@ -93,7 +96,7 @@ async def test_expired_checkout_is_told_though_the_balance_cannot_be_read(emulat
         assert (await the_event(airflow))["error"] == "VideoDBCheckoutExpiredError"
 
 
-async def test_balance_counts_though_the_checkout_expired_before_it_was_seen(emulator, checkout):
+async def test_balance_counts_though_the_checkout_expired_earlier(emulator, checkout):
     fault = emulator.add_fault("hang", path=USAGE, times=None)
     async with triggerer() as airflow:
         await airflow.start(ensuring(purchase_of(checkout)))
@@ -106,7 +109,7 @@ async def test_balance_counts_though_the_checkout_expired_before_it_was_seen(emu
         assert (await the_event(airflow))["status"] == "enough"
 
 
-async def test_balance_that_suffices_is_told_while_the_checkout_is_unpaid(emulator, checkout):
+async def test_sufficient_balance_ends_the_wait_for_a_payment(emulator, checkout):
     trigger = ensuring(purchase_of(checkout))
     async with triggerer() as airflow:
         await airflow.start(trigger)
@@ -115,11 +118,11 @@ async def test_balance_that_suffices_is_told_while_the_checkout_is_unpaid(emulat
         told = await the_event(airflow)
 
     assert (told["status"], told["usage"]["credit_balance"]) == ("enough", 53)
-    assert told["state"] == trigger.state
+    assert told["wait"] == trigger.wait
 
 
-async def test_checkout_that_the_list_does_not_show_ends_no_wait(emulator, monkeypatch):
-    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MAX_MISSING_LOOKS", 0)
+async def test_unlisted_checkout_does_not_end_the_wait(emulator, monkeypatch):
+    monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MAX_MISSED_POLLS", 0)
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.MISSING_GRACE", timedelta(0))
     async with triggerer() as airflow:
         await airflow.start(ensuring(purchase_of("cs_nowhere")))
@@ -130,7 +133,7 @@ async def test_checkout_that_the_list_does_not_show_ends_no_wait(emulator, monke
 
 
 @pytest.mark.parametrize("purchase", [None, purchase_of("cs_1") | {"paid": ["cs_1"]}], ids=["none", "paid"])
-async def test_list_is_not_read_where_nothing_is_to_be_paid(emulator, purchase):
+async def test_list_is_not_polled_if_nothing_can_be_paid(emulator, purchase):
     async with triggerer() as airflow:
         await airflow.start(ensuring(purchase))
         await asked(emulator, USAGE)
@@ -141,7 +144,7 @@ async def test_list_is_not_read_where_nothing_is_to_be_paid(emulator, purchase):
     assert emulator.calls(path=CHECKOUTS) == []
 
 
-async def test_many_waits_share_one_poll_of_each_kind_with_sensors_and_payments(emulator, checkout):
+async def test_waits_share_their_polls_with_sensors_and_payments(emulator, checkout):
     purchase = purchase_of(checkout)
     async with triggerer() as airflow:
         await airflow.start(
@@ -174,17 +177,17 @@ async def test_deadline_ends_the_wait_once(emulator, checkout):
         assert len(airflow.happened) == 1
 
     assert (told["status"], told["usage"]["credit_balance"]) == ("timeout", 3)
-    assert told["state"] == trigger.state
+    assert told["wait"] == trigger.wait
 
 
-class TestAFailingPoll:
-    """Each of the two polls is counted for itself."""
+class TestFailingPolls:
+    """The failures of the two polls are counted separately."""
 
     @pytest.fixture(autouse=True)
     def _no_back_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(accounts, "LONGEST_PAUSE", 0)
 
-    async def test_of_the_list_leaves_the_balance(self, emulator, checkout):
+    async def test_failing_list_leaves_the_balance(self, emulator, checkout):
         emulator.add_fault("status", path=CHECKOUTS, times=None, status=503)
         async with triggerer() as airflow:
             await airflow.start(ensuring(purchase_of(checkout), max_consecutive_failures=2))
@@ -193,7 +196,7 @@ class TestAFailingPoll:
             emulator.set_balance(53)
             assert (await the_event(airflow))["status"] == "enough"
 
-    async def test_of_the_balance_leaves_the_list(self, emulator, checkout):
+    async def test_failing_balance_leaves_the_list(self, emulator, checkout):
         emulator.add_fault("status", path=USAGE, times=None, status=503)
         async with triggerer() as airflow:
             await airflow.start(ensuring(purchase_of(checkout), max_consecutive_failures=2))
@@ -202,14 +205,14 @@ class TestAFailingPoll:
             emulator.pay(checkout)
             assert (await the_event(airflow))["status"] == "paid"
 
-    async def test_of_the_balance_goes_on_to_be_tried(self, emulator, checkout):
+    async def test_failing_balance_is_polled_again(self, emulator, checkout):
         emulator.add_fault("status", path=USAGE, times=4, status=503)
         emulator.set_balance(53)
         async with triggerer() as airflow:
             await airflow.start(ensuring(purchase_of(checkout), max_consecutive_failures=2))
             assert (await the_event(airflow))["status"] == "enough"
 
-    async def test_and_the_other_one_end_the_wait(self, emulator, checkout):
+    async def test_two_failing_polls_end_the_wait(self, emulator, checkout):
         emulator.add_fault("status", path="/billing/*", times=None, status=503)
         async with triggerer() as airflow:
             await airflow.start(ensuring(purchase_of(checkout), max_consecutive_failures=2))
@@ -217,7 +220,7 @@ class TestAFailingPoll:
         assert {len(emulator.calls(path=path)) >= 2 for path in (USAGE, CHECKOUTS)} == {True}
 
     @pytest.mark.parametrize("path", [USAGE, CHECKOUTS])
-    async def test_whose_key_is_refused_ends_the_wait_at_once(self, emulator, checkout, path):
+    async def test_refused_key_ends_the_wait_at_once(self, emulator, checkout, path):
         emulator.add_fault("status", path=path, times=None, status=403)
         async with triggerer() as airflow:
             await airflow.start(ensuring(purchase_of(checkout)))
@@ -231,3 +234,8 @@ def test_trigger_survives_the_database():
 
     assert stored == kwargs
     assert pkgutil.resolve_name(classpath)(**deserialize(stored)).serialize() == (classpath, kwargs)
+
+
+def test_wait_shares_the_poll_of_the_sensors():
+    sensor = CreditThresholdTrigger(**WAIT, threshold=53)
+    assert ensuring(None).question == sensor.question

@@ -112,8 +112,8 @@ STATES: list[Any] = [
 async def test_no_state_ends_the_process(emulator, state):
     emulator.set_balance(100)
     async with triggerer() as airflow:
-        trigger = EnsureCreditsTrigger(**WAIT, threshold=10, deadline=time.time() + 30, state={})
-        await airflow.start_stored(*_stored(trigger, {"state": state}))
+        trigger = EnsureCreditsTrigger(**WAIT, threshold=10, deadline=time.time() + 30, wait={})
+        await airflow.start_stored(*_stored(trigger, {"wait": state}))
         (event,) = (await airflow.events(1)).values()
 
     with pytest.raises(VideoDBError):
@@ -126,7 +126,7 @@ async def test_last_look_of_a_killed_wait_never_fails(monkeypatch, capsys, purch
 
     await CheckoutTrigger(**WAIT, purchase=purchase).on_kill()
     with contextlib.suppress(AttributeError):
-        await EnsureCreditsTrigger(**WAIT, threshold=1, state={"purchase": purchase}).on_kill()
+        await EnsureCreditsTrigger(**WAIT, threshold=1, wait={"purchase": purchase}).on_kill()
 
     capsys.readouterr().out.encode()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.purchases.rules.candidates import (
     can_have_expired,
     candidates,
-    in_words,
+    describe_checkout,
     made_at,
     paid_ids,
     recent_ids,
@@ -71,18 +72,16 @@ LONG_AGO = NOON - timedelta(days=1)
         (asked(ended={"cs_1": 50}), listed(made_at=LONG_AGO), False),
     ],
 )
-def test_a_candidate_is_of_the_amount_and_the_time_of_a_post_or_a_known_orphan(
-    purchase: Purchase, entry: Checkout, may_be: bool
-) -> None:
+def test_candidate_matches_amount_and_time_or_is_an_orphan(purchase: Purchase, entry: Checkout, may_be: bool) -> None:
     assert candidates(purchase, [entry]) == ([entry] if may_be else [])
 
 
-def test_candidates_are_in_the_order_of_the_list() -> None:
+def test_candidates_keep_the_order_of_the_list() -> None:
     entries = [listed("cs_3"), listed("cs_1", amount=1), listed("cs_2")]
     assert [entry.id for entry in candidates(asked(), entries)] == ["cs_3", "cs_2"]
 
 
-def test_recent_is_what_a_date_does_not_tell_from_a_checkout_of_now() -> None:
+def test_recent_checkouts_are_too_young_to_tell_by_date() -> None:
     ten_minutes_ago = NOON - timedelta(minutes=10)
     entries = [
         listed("cs_now"),
@@ -119,7 +118,7 @@ def test_recent_is_what_a_date_does_not_tell_from_a_checkout_of_now() -> None:
         ),
     ],
 )
-def test_paid_is_what_is_known_to_be_its_own_and_completed(
+def test_paid_checkouts_are_its_own_and_completed(
     purchase: Purchase, entries: list[Checkout], paid: tuple[str, ...]
 ) -> None:
     assert paid_ids(purchase, by_id(entries)) == paid
@@ -139,7 +138,7 @@ def test_paid_is_what_is_known_to_be_its_own_and_completed(
         (made(), [listed(status="")], ""),
     ],
 )
-def test_the_status_is_that_of_its_checkout(purchase: Purchase, entries: list[Checkout], status: str | None) -> None:
+def test_status_is_that_of_its_own_checkout(purchase: Purchase, entries: list[Checkout], status: str | None) -> None:
     assert status_of(purchase, by_id(entries)) == status
 
 
@@ -157,7 +156,7 @@ def test_the_status_is_that_of_its_checkout(purchase: Purchase, entries: list[Ch
         (asked(posts=()), [listed(None, made_at=YESTERDAY)], None),
     ],
 )
-def test_the_age_of_a_checkout_is_videodbs_or_that_of_its_post(
+def test_checkout_is_as_old_as_listed_or_as_its_post(
     purchase: Purchase, entries: list[Checkout], moment: datetime | None
 ) -> None:
     assert made_at(purchase, by_id(entries)) == moment
@@ -177,17 +176,30 @@ def test_the_age_of_a_checkout_is_videodbs_or_that_of_its_post(
         (YESTERDAY, False),
     ],
 )
-def test_what_is_as_old_as_a_checkout_becomes_can_have_expired(now: datetime, can: bool) -> None:
+def test_checkout_of_full_lifetime_can_have_expired(now: datetime, can: bool) -> None:
     assert can_have_expired(made(), by_id([listed()]), now=now) is can
 
 
-def test_what_is_of_unknown_age_cannot_have_expired() -> None:
+def test_checkout_of_unknown_age_cannot_have_expired() -> None:
     entries = by_id([listed(made_at=None)])
     assert can_have_expired(made(posts=()), entries, now=NOON + timedelta(days=30)) is False
     assert can_have_expired(made(), entries, now=NOON + timedelta(days=30)) is True
 
 
-def test_checkouts_are_named_as_a_person_finds_them_in_the_console() -> None:
-    assert in_words([listed(), listed("cs_2", "completed", amount="49.5")]) == (
-        "cs_1: 50 usd, pending, 2026-01-15 12:00:00+00:00; cs_2: 49.5 usd, completed, 2026-01-15 12:00:00+00:00"
-    )
+@pytest.mark.parametrize(
+    ("checkout", "text"),
+    [
+        (listed(), "cs_1: 50 USD, pending, made 2026-01-15 12:00:00 UTC"),
+        (listed("cs_2", "completed", amount="49.50"), "cs_2: 49.5 USD, completed, made 2026-01-15 12:00:00 UTC"),
+        (listed(status="on_hold", made_at=None), "cs_1: 50 USD, on_hold, made on an unreadable date"),
+        (listed(None, ""), "without an id: 50 USD, in an unreadable state, made 2026-01-15 12:00:00 UTC"),
+        (listed(amount=None), "cs_1: an unreadable amount USD, pending, made 2026-01-15 12:00:00 UTC"),
+        # What comes from outside and has an odd form is not repeated.
+        (
+            replace(listed(status="a secret!"), currency="sk-1"),
+            "cs_1: 50 of an unknown currency, in an unreadable state",
+        ),
+    ],
+)
+def test_checkout_is_described_as_the_console_shows_it(checkout: Checkout, text: str) -> None:
+    assert describe_checkout(checkout).startswith(text)

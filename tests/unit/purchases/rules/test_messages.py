@@ -1,4 +1,4 @@
-"""What a person reads of a purchase that cannot go on."""
+"""Errors of a purchase that cannot go on, word by word."""
 
 from __future__ import annotations
 
@@ -24,25 +24,22 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
-LOOK_FOR_IT = (
-    "Look for it in VideoDB's console, and check that the connection still leads to the account that it was made on. A "
-    "retry of the task looks again and makes no second one."
-)
 TWICE = asked(posts=(after().isoformat(), after(30).isoformat()))
 
 
 @pytest.mark.parametrize(
     ("record", "name", "link"),
     [
-        (made(), "cs_1", ""),
-        (made(link_shared=True), "cs_1", f"Its link may still be payable: {LINK} "),
-        (asked(payment_url=LINK), "that was just made", ""),
+        (made(), "cs_1", " "),
+        (made(link_shared=True), "cs_1", f" Its link may still be payable:\n{LINK}\n"),
+        (asked(payment_url=LINK), "that was just made", " "),
     ],
 )
-def test_a_missing_checkout_shows_the_link_only_where_people_have_it(record: Purchase, name: str, link: str) -> None:
+def test_missing_checkout_shows_only_a_shared_link(record: Purchase, name: str, link: str) -> None:
     assert str(missing_error(record)) == (
-        f"Checkout {name} over 50 USD is not in VideoDB's list, so whether it was paid cannot be told. {link}"
-        f"{LOOK_FOR_IT}"
+        f"Checkout {name} over 50 USD is not in VideoDB's list, so it is unknown whether it was paid. Nothing more was "
+        f"bought.{link}Next step: look for it in VideoDB's console. Check that the connection still leads to its "
+        "account. Then retry the task, which makes no second checkout."
     )
 
 
@@ -50,51 +47,73 @@ def test_a_missing_checkout_shows_the_link_only_where_people_have_it(record: Pur
     ("entry", "now"),
     [(expired(), NOON), (expired(), NOON - timedelta(minutes=5)), (listed(status="expired"), after(24 * 3600))],
 )
-def test_what_can_have_expired_gets_a_new_link(entry: Checkout, now: datetime) -> None:
+def test_old_expired_checkout_gets_a_new_link(entry: Checkout, now: datetime) -> None:
     assert str(expired_error(made(), by_id([entry]), now=now)) == (
-        "Checkout cs_1 over 50 USD expired unpaid: its link cannot be paid any more. Retry or clear the task to get a "
-        "new link."
+        "Checkout cs_1 over 50 USD expired unpaid, so nobody can pay its link any more. Nothing more was bought. Next "
+        "step: retry or clear the task to get a new link."
     )
 
 
 @pytest.mark.parametrize(
     ("record", "entry", "made_at"),
     [
-        (made(), listed(status="expired", made_at=after(-1)), "2026-01-15 11:59:59+00:00"),
-        (made(), listed(status="expired", made_at=None), "2026-01-15 12:00:00+00:00"),
-        (made(posts=()), listed(status="expired", made_at=None), "None"),
+        (made(), listed(status="expired", made_at=after(-1)), "it was made 2026-01-15 11:59:59 UTC"),
+        (made(), listed(status="expired", made_at=None), "it was made 2026-01-15 12:00:00 UTC"),
+        (made(posts=()), listed(status="expired", made_at=None), "its age is unknown"),
     ],
 )
-def test_what_cannot_have_expired_may_still_be_payable(record: Purchase, entry: Checkout, made_at: str) -> None:
+def test_young_expired_checkout_may_still_be_payable(record: Purchase, entry: Checkout, made_at: str) -> None:
     assert str(expired_error(record, by_id([entry]), now=after(3600))) == (
-        f"VideoDB calls checkout cs_1 over 50 USD expired. It was made at {made_at}, and VideoDB's documents say that "
-        "a checkout lives 24 hours, so its link may still be payable. Nothing more was bought. A retry looks again. "
-        f"{how_to_resolve(record)}"
+        f"VideoDB calls checkout cs_1 over 50 USD expired, but {made_at} and a checkout lives for 24 hours. So its "
+        f"link may still be payable. Nothing more was bought. {how_to_resolve(record)}"
     )
 
 
-def test_an_undecided_checkout_is_named_and_looked_at_again() -> None:
+def test_undecided_checkouts_are_named_one_per_line() -> None:
     assert str(undecided_error(TWICE, [listed(status="processing"), listed("cs_2", "")])) == (
-        "A top-up of 50 USD was asked for at 2026-01-15T12:00:30+00:00 and its answer was lost. VideoDB lists what may "
-        "be its checkout in a state that its documents do not know: cs_1: 50 usd, processing, 2026-01-15 "
-        "12:00:00+00:00; cs_2: 50 usd, , 2026-01-15 12:00:00+00:00. Nothing more was bought. A retry of the task looks "
-        "again."
+        "This task asked for 50 USD at 2026-01-15 12:00:30 UTC, but no response named a checkout. VideoDB lists these "
+        "candidates in a state that its documents do not describe:\n"
+        "cs_1: 50 USD, processing, made 2026-01-15 12:00:00 UTC\n"
+        "cs_2: 50 USD, in an unreadable state, made 2026-01-15 12:00:00 UTC\n"
+        "Nothing more was bought. Next step: retry the task later, when VideoDB lists another state."
     )
 
 
-def test_a_lost_answer_of_another_account_is_left_to_a_person() -> None:
+def test_unknown_outcome_at_another_account_is_left_to_a_person() -> None:
     assert str(another_account_error(TWICE)) == (
-        "A top-up of 50 USD was asked for at 2026-01-15T12:00:30+00:00 and its answer was lost or named no checkout. "
-        "The connection has had another key or address since, so whether the first account was charged cannot "
-        f"be told. Nothing more was bought. {how_to_resolve(TWICE)}"
+        "This task asked for 50 USD at 2026-01-15 12:00:30 UTC, but no response named a checkout. The connection has "
+        "another key or address now, so it is unknown whether the first account was charged. Nothing more was bought. "
+        f"{how_to_resolve(TWICE)}"
     )
 
 
-def test_what_cannot_be_told_apart_is_named() -> None:
+def test_unknown_outcome_names_candidates_and_ways_out_by_line() -> None:
     assert str(cannot_tell_error(TWICE, [listed(), listed("cs_2", "completed")])) == (
-        "A top-up of 50 USD was asked for at 2026-01-15T12:00:30+00:00 and its answer was lost or named no checkout. "
-        "Whether it is one of these cannot be told: cs_1: 50 usd, pending, 2026-01-15 12:00:00+00:00; cs_2: 50 usd, "
-        "completed, 2026-01-15 12:00:00+00:00. Nothing more was bought. Look at the checkouts in VideoDB's console, "
-        "then either run `airflow variables set videodb_answer_0123456789abcdef CHECKOUT_ID` (it was this one) or "
-        "`airflow variables set videodb_answer_0123456789abcdef buy` (none of them, buy), and clear the task."
+        "This task asked for 50 USD at 2026-01-15 12:00:30 UTC, but no response named a checkout. Each of these "
+        "candidates may be its checkout:\n"
+        "cs_1: 50 USD, pending, made 2026-01-15 12:00:00 UTC\n"
+        "cs_2: 50 USD, completed, made 2026-01-15 12:00:00 UTC\n"
+        "Nothing more was bought. Next step: find this task's checkout in VideoDB's console. Set the Variable below to "
+        "its id, or to buy if there is none. Then clear the task.\n"
+        "UI: Admin > Variables, set videodb_answer_0123456789abcdef to CHECKOUT_ID\n"
+        "UI: Admin > Variables, set videodb_answer_0123456789abcdef to buy\n"
+        "airflow variables set videodb_answer_0123456789abcdef CHECKOUT_ID\n"
+        "airflow variables set videodb_answer_0123456789abcdef buy"
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        missing_error(made(link_shared=True)),
+        expired_error(made(), by_id([expired()]), now=NOON),
+        expired_error(made(), by_id([listed(status="expired")]), now=NOON),
+        undecided_error(made(), [listed(status="processing")]),
+        another_account_error(made()),
+        cannot_tell_error(made(), [listed()]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_every_error_says_state_and_one_next_step(error: Exception) -> None:
+    assert str(error).count("Next step: ") == 1
+    assert str(error).count("Nothing more was bought.") == 1

@@ -39,11 +39,11 @@ REQUEST: dict[str, Any] = {
         (made(payment_url=None), {"url": ""}),
     ],
 )
-def test_a_request_says_all_that_there_is_to_say(purchase: Purchase, differs: dict[str, Any]) -> None:
+def test_request_carries_what_notifiers_need(purchase: Purchase, differs: dict[str, Any]) -> None:
     request = PaymentRequest.of(purchase, credits_missing=47.5, run_url=RUN_PAGE)
 
     assert request == PaymentRequest(**REQUEST | differs)
 
 
-def test_a_request_without_a_need_names_no_missing_credits() -> None:
+def test_request_without_a_need_names_no_missing_credits() -> None:
     assert PaymentRequest.of(made(), credits_missing=None, run_url=RUN_PAGE).credits_missing is None

@@ -7,22 +7,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
-from airflow_provider_videodb.purchases.rules.resolution import BUY, answer_variable, apply_resolution, how_to_resolve
-from tests.support.checkouts import LINK, after, asked, expired, listed, made
+from airflow_provider_videodb.purchases.rules.resolution import (
+    BUY,
+    apply_resolution,
+    how_to_resolve,
+    resolution_variable,
+)
+from tests.support.checkouts import LINK, LINK_ALONE, after, asked, expired, listed, made
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
-LINK_ALONE = asked(payment_url=LINK)
 HOW_TO_RESOLVE = (
-    "Look at the checkouts in VideoDB's console, then either run `airflow variables set "
-    "videodb_answer_0123456789abcdef CHECKOUT_ID` (it was this one) or `airflow variables set "
-    "videodb_answer_0123456789abcdef buy` (none of them, buy), and clear the task."
+    "Next step: find this task's checkout in VideoDB's console. Set the Variable below to its id, or to buy if there "
+    "is none. Then clear the task.\n"
+    "UI: Admin > Variables, set videodb_answer_0123456789abcdef to CHECKOUT_ID\n"
+    "UI: Admin > Variables, set videodb_answer_0123456789abcdef to buy\n"
+    "airflow variables set videodb_answer_0123456789abcdef CHECKOUT_ID\n"
+    "airflow variables set videodb_answer_0123456789abcdef buy"
 )
 
 
-@pytest.mark.parametrize("answer", [BUY, "cs_1", "cs_2", "cs_of_nobody"])
+@pytest.mark.parametrize("resolution", [BUY, "cs_1", "cs_2", "cs_of_nobody"])
 @pytest.mark.parametrize(
     ("purchase", "entries"),
     [
@@ -32,12 +39,14 @@ HOW_TO_RESOLVE = (
         (made(checkout_id="cs_3", ended={"cs_1": 20}), [listed(status="completed"), expired("cs_3")]),
     ],
 )
-def test_no_answer_changes_what_is_known_to_be_paid(purchase: Purchase, entries: list[Checkout], answer: str) -> None:
-    assert apply_resolution(purchase, answer, entries) == purchase
+def test_resolution_changes_nothing_that_is_known_to_be_paid(
+    purchase: Purchase, entries: list[Checkout], resolution: str
+) -> None:
+    assert apply_resolution(purchase, resolution, entries) == purchase
 
 
 @pytest.mark.parametrize(
-    ("purchase", "entries", "answer", "then"),
+    ("purchase", "entries", "resolution", "then"),
     [
         # "buy" forgets all that was sent, ...
         (asked(orphans=("cs_1",)), [listed()], BUY, asked(posts=())),
@@ -82,31 +91,29 @@ def test_no_answer_changes_what_is_known_to_be_paid(purchase: Purchase, entries:
         (asked(), [listed(status="expired")], "cs_1", asked(posts=(), orphans=("cs_1",), generation=1)),
     ],
 )
-def test_an_answer_is_followed(purchase: Purchase, entries: list[Checkout], answer: str, then: Purchase) -> None:
-    assert apply_resolution(purchase, answer, entries) == then
+def test_resolution_is_applied(purchase: Purchase, entries: list[Checkout], resolution: str, then: Purchase) -> None:
+    assert apply_resolution(purchase, resolution, entries) == then
 
 
 @pytest.mark.parametrize(
-    ("entries", "answer", "why"),
+    ("entries", "resolution", "why"),
     [
-        ([], "cs_1", "'cs_1' is not 'buy', and the id of no checkout in VideoDB's list"),
-        ([listed()], "Buy", "'Buy' is not 'buy', and the id of no checkout in VideoDB's list"),
-        ([listed()], "", "'' is not 'buy', and the id of no checkout in VideoDB's list"),
+        ([], "cs_1", "'cs_1' is neither 'buy' nor the id of a checkout"),
+        ([listed()], "Buy", "'Buy' is neither 'buy' nor the id of a checkout"),
+        ([listed()], "", "'' is neither 'buy' nor the id of a checkout"),
         (
             [listed(status="disputed")],
             "cs_1",
-            "'cs_1' is not 'buy', and in no state that VideoDB's documents know",
+            "'cs_1' names a checkout in an undocumented state",
         ),
-        ([listed(status="")], "cs_1", "'cs_1' is not 'buy', and in no state that VideoDB's documents know"),
-        ([listed(None)], "None", "'None' is not 'buy', and the id of no checkout in VideoDB's list"),
+        ([listed(status="")], "cs_1", "'cs_1' names a checkout in an undocumented state"),
+        ([listed(None)], "None", "'None' is neither 'buy' nor the id of a checkout"),
     ],
 )
-def test_an_answer_that_cannot_be_followed_buys_nothing_and_says_why(
-    entries: list[Checkout], answer: str, why: str
-) -> None:
+def test_resolution_that_cannot_be_applied_buys_nothing(entries: list[Checkout], resolution: str, why: str) -> None:
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
-        apply_resolution(asked(), answer, entries)
-    assert str(caught.value) == f"The answer {why}. Nothing was bought. {HOW_TO_RESOLVE}"
+        apply_resolution(asked(), resolution, entries)
+    assert str(caught.value) == f"The resolution {why}. Nothing was bought. {HOW_TO_RESOLVE}"
 
 
 @pytest.mark.parametrize(
@@ -120,28 +127,28 @@ def test_an_answer_that_cannot_be_followed_buys_nothing_and_says_why(
         [listed(), listed("cs_2", "expired")],
     ],
 )
-def test_buy_is_refused_while_a_link_is_out_that_may_be_paid(entries: list[Checkout]) -> None:
+def test_buy_is_refused_while_a_shared_link_is_payable(entries: list[Checkout]) -> None:
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         apply_resolution(made(link_shared=True), BUY, entries)
     assert str(caught.value) == (
-        f"The answer is 'buy', but a link of this task was handed out and may still be paid: {LINK} Nothing was "
-        "bought. Remove the Airflow Variable videodb_answer_0123456789abcdef and clear the task to wait for that "
-        "payment, or start a new DAG run to buy again."
+        f"The resolution is 'buy', but people have a link of this task that can still be paid:\n{LINK}\nNothing was "
+        "bought. Next step: delete the Airflow Variable videodb_answer_0123456789abcdef and clear the task to wait for "
+        "that payment, or start a new DAG run to buy again."
     )
 
 
 @pytest.mark.parametrize("state", ["pending", "processing", ""])
-def test_what_buy_writes_off_is_watched_on(state: str) -> None:
+def test_checkout_written_off_by_buy_stays_watched(state: str) -> None:
     assert "cs_1" in apply_resolution(made(), BUY, [listed(status=state)]).watched
 
 
-def test_the_answer_has_a_variable_for_each_purchase() -> None:
+def test_resolution_has_a_variable_for_each_purchase() -> None:
     purchases: list[Any] = [asked(key=key * 64) for key in "ab"]
-    assert [answer_variable(purchase) for purchase in purchases] == [
+    assert [resolution_variable(purchase) for purchase in purchases] == [
         "videodb_answer_aaaaaaaaaaaaaaaa",
         "videodb_answer_bbbbbbbbbbbbbbbb",
     ]
 
 
-def test_a_person_is_told_what_to_type() -> None:
+def test_person_is_told_what_to_type() -> None:
     assert how_to_resolve(asked()) == HOW_TO_RESOLVE

@@ -26,12 +26,12 @@ EXPIRED, YOUNG = [expired()], [listed(status="expired")]
 UNKNOWN_STATES = ["processing", "disputed", "Completed", ""]
 
 
-def looks_at(watch: PaymentTracker, *looks: tuple[float, list[Checkout]]) -> Purchase | None:
-    """Look at these lists at these seconds after noon; return what the last look tells."""
-    *early, (last, entries) = looks
+def poll_all(tracker: PaymentTracker, *polls: tuple[float, list[Checkout]]) -> Purchase | None:
+    """Poll these lists at these seconds after noon; return the result of the last poll."""
+    *early, (last, entries) = polls
     for seconds, seen in early:
-        assert watch.paid(by_id(seen), now=after(seconds)) is None
-    return watch.paid(by_id(entries), now=after(last))
+        assert tracker.check(by_id(seen), now=after(seconds)) is None
+    return tracker.check(by_id(entries), now=after(last))
 
 
 @pytest.mark.parametrize(
@@ -53,15 +53,15 @@ def looks_at(watch: PaymentTracker, *looks: tuple[float, list[Checkout]]) -> Pur
         ([listed("cs_0", "completed")], ("cs_0",)),
     ],
 )
-def test_a_look_tells_what_is_paid(entries: list[Checkout], paid: tuple[str, ...] | None) -> None:
-    seen = PaymentTracker(PURCHASE).paid(by_id(entries), now=after())
+def test_poll_shows_what_is_paid(entries: list[Checkout], paid: tuple[str, ...] | None) -> None:
+    seen = PaymentTracker(PURCHASE).check(by_id(entries), now=after())
     assert seen == (None if paid is None else replace(PURCHASE, paid=paid, paid_at=after().isoformat()))
 
 
 @pytest.mark.parametrize(
-    ("looks", "ends"),
+    ("polls", "ends"),
     [
-        # One look proves nothing, however late,
+        # One poll proves nothing, however late,
         ([(0, EXPIRED)], False),
         ([(0, SEEN), (3600, EXPIRED)], False),
         # nor do two that are close together.
@@ -80,67 +80,67 @@ def test_a_look_tells_what_is_paid(entries: list[Checkout], paid: tuple[str, ...
         ([(0, EXPIRED), (-250, EXPIRED), (-240, EXPIRED)], True),
     ],
 )
-def test_what_expired_unpaid_ends_the_wait_at_the_second_look(
-    looks: list[tuple[float, list[Checkout]]], ends: bool
+def test_expired_checkout_ends_the_wait_at_the_second_poll(
+    polls: list[tuple[float, list[Checkout]]], ends: bool
 ) -> None:
-    watch = PaymentTracker(PURCHASE)
+    tracker = PaymentTracker(PURCHASE)
     if not ends:
-        assert looks_at(watch, *looks) is None
+        assert poll_all(tracker, *polls) is None
         return
     with pytest.raises(VideoDBCheckoutExpiredError) as caught:
-        looks_at(watch, *looks)
+        poll_all(tracker, *polls)
     assert str(caught.value) == str(expired_error(PURCHASE, by_id(EXPIRED), now=after()))
     assert "expired unpaid" in str(caught.value)
 
 
-def test_what_expired_too_young_ends_the_wait_for_a_person_to_look() -> None:
+def test_young_expired_checkout_is_left_to_a_person() -> None:
     with pytest.raises(VideoDBCheckoutExpiredError, match="may still be payable") as caught:
-        looks_at(PaymentTracker(PURCHASE), (0, YOUNG), (3600, YOUNG))
+        poll_all(PaymentTracker(PURCHASE), (0, YOUNG), (3600, YOUNG))
     assert str(caught.value) == str(expired_error(PURCHASE, by_id(YOUNG), now=after(3600)))
 
 
 @pytest.mark.parametrize("then", [listed(status="completed"), listed("cs_2", "completed"), listed("cs_0", "completed")])
-def test_a_payment_counts_after_all_that_was_said_before(then: Checkout) -> None:
-    seen = looks_at(PaymentTracker(PURCHASE), (0, EXPIRED), (9, UNSEEN), (60, EXPIRED), (3600, [then]))
+def test_payment_counts_after_every_other_state(then: Checkout) -> None:
+    seen = poll_all(PaymentTracker(PURCHASE), (0, EXPIRED), (9, UNSEEN), (60, EXPIRED), (3600, [then]))
 
     assert seen == PURCHASE.marked_paid([str(then.id)], at=after(3600))
 
 
 @pytest.mark.parametrize("state", UNKNOWN_STATES)
-def test_a_state_of_no_known_word_is_waited_through_and_said_once(state: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_undocumented_state_is_waited_through_and_logged_once(state: str, caplog: pytest.LogCaptureFixture) -> None:
     unknown, paid = [listed(status=state)], [listed(status="completed")]
-    looks = [(0, SEEN), (30, unknown), (60, SEEN), (90, unknown), (3600, unknown), (86400, unknown), (86430, paid)]
-    seen = looks_at(PaymentTracker(PURCHASE), *looks)
+    polls = [(0, SEEN), (30, unknown), (60, SEEN), (90, unknown), (3600, unknown), (86400, unknown), (86430, paid)]
+    seen = poll_all(PaymentTracker(PURCHASE), *polls)
 
     assert seen == PURCHASE.marked_paid(["cs_1"], at=after(86430))
     (said,) = caplog.messages
     assert said == (
-        f"VideoDB shows checkout cs_1 in the state {state!r}, which its documents do not know. Waiting for its payment "
-        "goes on."
+        f"VideoDB lists checkout cs_1 in state {state!r}, which its documents do not describe. The wait for its "
+        "payment continues."
     )
 
 
-def test_each_word_that_nobody_knows_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_undocumented_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     words = ["processing", "disputed", "processing", "disputed"]
-    looks_at(PaymentTracker(PURCHASE), *[(number, [listed(status=word)]) for number, word in enumerate(words)])
+    poll_all(PaymentTracker(PURCHASE), *[(number, [listed(status=word)]) for number, word in enumerate(words)])
 
     assert [record.args for record in caplog.records] == [("cs_1", "processing"), ("cs_1", "disputed")]
 
 
-def test_a_checkout_in_a_state_of_no_known_word_is_not_missing() -> None:
+def test_checkout_in_an_undocumented_state_is_not_missing() -> None:
     unknown = [listed(status="processing")]
-    assert looks_at(PaymentTracker(PURCHASE), (0, SEEN), (1, UNSEEN), (2, UNSEEN), (3, unknown), (4, UNSEEN)) is None
+    assert poll_all(PaymentTracker(PURCHASE), (0, SEEN), (1, UNSEEN), (2, UNSEEN), (3, unknown), (4, UNSEEN)) is None
 
 
 @pytest.mark.parametrize(
-    ("looks", "gives_up"),
+    ("polls", "gives_up"),
     [
         # One that was never seen may take a minute to show.
         ([(0, UNSEEN), (59.9, UNSEEN)], False),
         ([(0, UNSEEN), (60, UNSEEN)], True),
         ([(0, UNSEEN), (1, UNSEEN), (2, UNSEEN), (3, UNSEEN), (4, UNSEEN)], False),
         ([(0, UNSEEN), (30, UNSEEN), (60, UNSEEN)], True),
-        # One that was seen may miss two looks in a row,
+        # One that was seen may miss two polls in a row,
         ([(0, SEEN), (1, UNSEEN), (2, UNSEEN)], False),
         ([(0, SEEN), (1, UNSEEN), (2, UNSEEN), (3, UNSEEN)], True),
         # or a minute.
@@ -157,67 +157,67 @@ def test_a_checkout_in_a_state_of_no_known_word_is_not_missing() -> None:
         ([(0, UNSEEN), (-3600, UNSEEN), (-3540, UNSEEN)], True),
     ],
 )
-def test_a_checkout_may_be_missing_as_long_as_lag_explains(
-    looks: list[tuple[float, list[Checkout]]], gives_up: bool
+def test_checkout_may_be_missing_while_lag_explains_it(
+    polls: list[tuple[float, list[Checkout]]], gives_up: bool
 ) -> None:
-    watch = PaymentTracker(PURCHASE)
+    tracker = PaymentTracker(PURCHASE)
     if not gives_up:
-        assert looks_at(watch, *looks) is None
+        assert poll_all(tracker, *polls) is None
         return
     with pytest.raises(VideoDBCheckoutMissingError) as caught:
-        looks_at(watch, *looks)
+        poll_all(tracker, *polls)
     assert str(caught.value) == str(missing_error(PURCHASE))
 
 
 @pytest.mark.parametrize(
     ("purchase", "entries", "words"),
     [
-        (made(), SEEN, "Nobody has been shown a link to pay the 50 USD that were asked for."),
+        (made(), SEEN, "Nobody has a link to pay the 50 USD that this task asked for."),
         (
             PURCHASE,
             [listed(status="completed")],
-            "Checkout cs_1 over 50 USD was paid: its credits are on the account.",
+            "Checkout cs_1 over 50 USD was paid. Its credits are on the account.",
         ),
         (
             PURCHASE,
             [listed(status="completed"), listed("cs_2", "completed")],
-            "Checkout cs_1, cs_2 over 50 USD was paid: its credits are on the account.",
+            "Checkout cs_1, cs_2 over 50 USD was paid. Its credits are on the account.",
         ),
         (
             PURCHASE,
             [listed(), listed("cs_2", "completed")],
-            "Checkout cs_2 over 50 USD was paid: its credits are on the account. Do not pay the link of cs_1 as well: "
+            "Checkout cs_2 over 50 USD was paid. Its credits are on the account. Do not also pay checkout cs_1: "
             + LINK,
         ),
         (
             PURCHASE,
             [listed(), listed("cs_0", "completed")],
-            "Checkout cs_0 over 20 USD was paid: its credits are on the account. Do not pay the link of cs_1 as well: "
+            "Checkout cs_0 over 20 USD was paid. Its credits are on the account. Do not also pay checkout cs_1: "
             + LINK,
         ),
-        (PURCHASE, EXPIRED, "Checkout cs_1 over 50 USD expired unpaid: nothing can be paid any more."),
+        (PURCHASE, EXPIRED, "Checkout cs_1 over 50 USD expired unpaid, so nobody can pay it any more."),
         # What is too young to have expired may be payable.
         (
             PURCHASE,
             YOUNG,
-            "Checkout cs_1 over 50 USD stays payable until it expires, and there is no call to cancel it: " + LINK,
+            "Checkout cs_1 over 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
         ),
         (
             PURCHASE,
             [listed(status="processing")],
-            "Checkout cs_1 over 50 USD stays payable until it expires, and there is no call to cancel it: " + LINK,
+            "Checkout cs_1 over 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
         ),
         (
             PURCHASE,
             SEEN,
-            "Checkout cs_1 over 50 USD stays payable until it expires, and there is no call to cancel it: " + LINK,
+            "Checkout cs_1 over 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
         ),
         (
             PURCHASE,
             UNSEEN,
-            "Checkout cs_1 over 50 USD stays payable until it expires, and there is no call to cancel it: " + LINK,
+            "Checkout cs_1 over 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
         ),
     ],
 )
-def test_the_last_look_says_what_remains(purchase: Purchase, entries: list[Checkout], words: str) -> None:
+def test_open_payment_says_what_people_can_still_pay(purchase: Purchase, entries: list[Checkout], words: str) -> None:
     assert describe_open_payment(purchase, by_id(entries), now=after(60)) == words

@@ -1,0 +1,208 @@
+"""
+What a worker does for an operator that buys credits.
+
+The operators import this module when they run, so that parsing a DAG file does not load it.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow_provider_videodb.api.models import by_id
+from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError
+from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
+from airflow_provider_videodb.purchases.current_try import CurrentTry
+from airflow_provider_videodb.purchases.executor import Need, PurchaseExecutor
+from airflow_provider_videodb.purchases.journal import Journal
+from airflow_provider_videodb.purchases.rules.payment_request import PaymentRequest
+from airflow_provider_videodb.purchases.rules.tracking import describe_open_payment
+from airflow_provider_videodb.purchases.stores import open_store, task_identity
+from airflow_provider_videodb.triggers.events import checked_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow.providers.common.compat.sdk import BaseNotifier, Context
+
+    from airflow_provider_videodb.api.models import Usage
+    from airflow_provider_videodb.operators._purchasing import PurchasingOperator
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
+    from airflow_provider_videodb.triggers._base import BillingTrigger
+    from airflow_provider_videodb.triggers.events import EventStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurchaseRequest:
+    """
+    The parsed arguments that all purchasing operators have.
+
+    :param max_amount: US dollars.
+    :param payment_timeout: seconds.
+    :param poll_interval: seconds.
+    """
+
+    currency: str | None
+    redirect_url: str | None
+    max_amount: int | None
+    payment_timeout: float
+    poll_interval: float
+    notifiers: Sequence[BaseNotifier]
+    deferrable: bool
+    videodb_conn_id: str
+
+
+RequestT = TypeVar("RequestT", bound=PurchaseRequest)
+
+
+class PurchaseRun(Generic[RequestT]):
+    """
+    What the runs of all purchasing operators share.
+
+    A run lasts until the task waits, or from the event of its trigger on. It reads the connection once.
+
+    :param request: the parsed arguments.
+    """
+
+    def __init__(self, task: PurchasingOperator, context: Context, request: RequestT) -> None:
+        self.task = task
+        self.context = context
+        self.request = request
+        self.hook = VideoDBBillingHook(request.videodb_conn_id)
+
+    @cached_property
+    def executor(self) -> PurchaseExecutor:
+        """The executor of this task instance's one purchase."""
+        settings = self.hook.settings
+        current_try = CurrentTry(self.context["ti"], is_stopped=lambda: self.task.is_stopped)
+        identity = task_identity(self.context)
+        return PurchaseExecutor(
+            shop=self.hook.get_unlimited_client(),
+            journal=Journal(open_store(self.context), current_try),
+            claims=TaskClaims(VariableClaims(), identity),
+            current_try=current_try,
+            limits=replace(settings.limits, max_amount=self.request.max_amount),
+            identity=identity,
+            account=settings.fingerprint,
+            post_timeout=settings.post_timeout,
+        )
+
+    def checked_event(self, event: object, *expected: EventStatus) -> dict[str, Any]:
+        """Return the trigger's event, or raise its error. An expired checkout hides the button."""
+        try:
+            return checked_event(event, *expected)
+        except VideoDBCheckoutExpiredError:
+            self.task.has_open_checkout = False
+            raise
+
+    def obtain_checkout(
+        self, existing: Purchase | None, usage: Usage, dollars_for: Callable[[Usage], int], *, reprices: bool
+    ) -> Purchase | None:
+        """
+        Return the purchase of this task instance, paid or with a link.
+
+        :param existing: what earlier tries bought.
+        :param usage: what was just read. The executor asks again before each further POST.
+        :param dollars_for: the US dollars that an account with this usage needs; 0 if none.
+        :return: ``None`` if nothing is needed any more.
+        """
+        just_read = [usage]
+
+        def assess() -> Need:
+            seen = just_read.pop() if just_read else self.hook.get_usage()
+            return Need(amount=dollars_for(seen), balance=to_json_number(seen.credit_balance))
+
+        return self.executor.obtain_checkout(
+            existing,
+            assess,
+            currency=self.request.currency,
+            redirect_url=self.request.redirect_url,
+            reprices=reprices,
+        )
+
+    def share_link(self, purchase: Purchase, *, credits_missing: float | None) -> Purchase:
+        """Show the link, and call the notifiers that have not been called for it yet."""
+        self.task.push_link(self.context, purchase.payment_url)
+        # The link is logged first and on a short line, because a log page cuts off long ones.
+        self.task.log.info("Pay %s here: %s", purchase.price, purchase.payment_url)
+        self.task.log.info(
+            "The link belongs to checkout %s (id from the %s).", purchase.checkout_id, purchase.id_source
+        )
+        self.task.payment = PaymentRequest.of(
+            purchase, credits_missing=credits_missing, run_url=self.context["ti"].log_url
+        )
+        for place, notifier in enumerate(self.request.notifiers):
+            name = f"{place}:{type(notifier).__name__}"
+            if name not in purchase.notified and self._notify(notifier):
+                purchase = self.executor.record_notified(purchase, name)
+        return purchase
+
+    def wait(self, trigger: BillingTrigger, purchase: Purchase | None) -> dict[str, Any]:
+        """Wait for the trigger, and return the result of the task."""
+        describe_open = None if purchase is None else self._prepare_description(purchase)
+        return self.task.wait(trigger, self.context, deferrable=self.request.deferrable, describe_open=describe_open)
+
+    def log_payment(self, purchase: Purchase) -> None:
+        """Log what was paid, and warn if it is not what the link was for."""
+        self.task.has_open_checkout = False
+        self.task.log.info("Checkout %s over %s is paid.", purchase.paid[0], purchase.price_paid)
+        if len(purchase.paid) > 1:
+            self.task.log.error(
+                "%s checkouts of this task were paid: %s. Another task may report one of them as its own. Next step: "
+                "ask VideoDB's support to refund the others.",
+                len(purchase.paid),
+                ", ".join(purchase.paid),
+            )
+        elif purchase.link_shared and purchase.paid[0] != purchase.checkout_id:
+            self.task.log.warning(
+                "An earlier checkout of this task was paid. Next step: do not pay the link of %s as well: %s",
+                purchase.checkout_id,
+                purchase.payment_url,
+            )
+
+    def _notify(self, notifier: BaseNotifier) -> bool:
+        try:
+            # Rendering changes a notifier, and several tasks may share it. So each call gets a copy.
+            copy.copy(notifier)(self.context)
+        except Exception:
+            # The link is on the task's page as well, so the task need not fail.
+            self.task.log.exception(
+                "Notifier %s failed, so it has not announced the link. The task goes on. A retry of the task calls the "
+                "notifier again.",
+                type(notifier).__name__,
+            )
+            return False
+        return True
+
+    def _prepare_description(self, purchase: Purchase) -> Callable[[], str]:
+        """Return a function that describes the open payment and asks only VideoDB."""
+        # This client does not retry, because Airflow kills the process within seconds.
+        client = self.hook.get_poll_client()
+        return lambda: describe_open_payment(purchase, by_id(client.list_checkouts()), now=datetime.now(UTC))
+
+
+def task_result(
+    purchase: Purchase | None = None,
+    *,
+    status: str,
+    balance_before: float | None = None,
+    balance_after: float | None = None,
+) -> dict[str, Any]:
+    """Return the result of a purchasing task; its keys are always the same."""
+    if purchase is None:
+        bought: dict[str, Any] = dict.fromkeys(("checkout_id", "amount", "currency", "payment_url"))
+    else:
+        balance_before = purchase.balance_before
+        bought = {
+            "checkout_id": purchase.paid[0] if purchase.paid else purchase.checkout_id,
+            "amount": purchase.amount_paid,
+            "currency": purchase.currency,
+            # A limit may have kept the link from being shared. Then it must not leave the task here either.
+            "payment_url": purchase.payment_url if purchase.link_shared or purchase.paid else None,
+        }
+    return {**bought, "status": status, "balance_before": balance_before, "balance_after": balance_after}

@@ -1,0 +1,217 @@
+"""The steps of an ``AutoRechargeOperator`` in a worker."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError, VideoDBTryOverError
+from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from airflow_provider_videodb.operators import _recharge_note as notes
+from airflow_provider_videodb.operators._recharge_note import RechargeNote, describe_settings
+from airflow_provider_videodb.purchases.current_try import CurrentTry
+from airflow_provider_videodb.purchases.variables import delete_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from decimal import Decimal
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_videodb.api.client import BillingClient
+    from airflow_provider_videodb.api.models import AutoRecharge
+    from airflow_provider_videodb.operators._arguments import RejectsEmptyTemplates
+
+
+_NEXT_STEP = "Next step: clear this task, or set automatic recharge in VideoDB's console."
+
+
+@dataclass(frozen=True, kw_only=True)
+class RechargeRequest:
+    """
+    The parsed arguments of an ``AutoRechargeOperator``.
+
+    :param threshold: credits.
+    :param amount: credits.
+    :param restore: the settings to restore.
+    """
+
+    enabled: bool
+    threshold: Decimal | None
+    amount: Decimal | None
+    restore: Mapping[str, Any] | None
+    videodb_conn_id: str
+
+    def __post_init__(self) -> None:
+        """
+        Refuse an amount that no account can be enabled with.
+
+        :raises VideoDBConfigError: naming the argument.
+        """
+        if self.enabled and self.amount == 0:
+            raise VideoDBConfigError(
+                "amount is 0 credits, so automatic recharge cannot be enabled with it. Nothing was sent. Next step: "
+                "give an amount above 0 credits, or leave it out to keep the stored one."
+            )
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What to set; ``None`` keeps a stored figure."""
+        if self.restore is not None:
+            return _settings_of(self.restore)
+        return {"enabled": self.enabled, "threshold": self.threshold, "amount": self.amount}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RechargeRun:
+    """
+    Changes the settings once, or restores them.
+
+    :param is_restored_later: whether another task restores what this one finds.
+    :param is_stopped: says whether the worker was told to stop.
+    """
+
+    task: RejectsEmptyTemplates
+    context: Context
+    is_restored_later: bool
+    is_stopped: Callable[[], bool]
+
+    @cached_property
+    def request(self) -> RechargeRequest:
+        """The arguments, parsed once."""
+        return RechargeRequest(**self.task.parsed())
+
+    @cached_property
+    def client(self) -> BillingClient:
+        """The client of the connection."""
+        return VideoDBBillingHook(self.request.videodb_conn_id).get_conn()
+
+    def change(self) -> dict[str, Any]:
+        """Read the settings, compare, write what differs, and read back."""
+        changes, ti = self.request.changes, self.context["ti"]
+        key = notes.note_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+        note = notes.load_note(key)
+        self._reject_another_connection(note)
+        with self._explaining(note):
+            current = self.client.get_auto_recharge()
+            if note is not None and current not in (note.before, note.after):
+                self.task.log.warning(
+                    "Somebody else has turned automatic recharge %s in the meantime.", describe_settings(current)
+                )
+            wanted = current.changed_to(**changes)
+        before = current if note is None else note.before
+        if wanted != current:
+            note = RechargeNote(videodb_conn_id=self.request.videodb_conn_id, before=before, after=wanted)
+            notes.save_note(key, note)
+            with self._explaining(note):
+                current = self._write(wanted)
+                if self.is_restored_later and notes.load_note(key) is None:
+                    self._undo(before)
+        if note is not None and not self.is_restored_later:
+            delete_variable(key)
+        return self._result(before, current)
+
+    def bring_back(self, setup_task_id: str) -> dict[str, Any]:
+        """Restore the settings that the setup task found."""
+        with self._adding_to_error(f"Automatic recharge may still be as task {setup_task_id} set it."):
+            ti = self.context["ti"]
+            key, note = notes.load_note_of_pair(ti.dag_id, ti.run_id, setup_task_id, ti.map_index)
+            self._reject_another_connection(note)
+        if note is None:
+            current = self.client.get_auto_recharge()
+            self.task.log.info(
+                "Nothing to restore: task %s changed nothing in this DAG run, or its change is undone already.",
+                setup_task_id,
+            )
+            return self._result(current, current)
+        with self._adding_to_error(f"Automatic recharge may still be {describe_settings(note.after)}.", _found(note)):
+            current = self.client.get_auto_recharge()
+            if current not in (note.before, note.after):
+                self.task.log.warning(
+                    "Somebody else has turned automatic recharge %s in the meantime. The task overwrites that.",
+                    describe_settings(current),
+                )
+            wanted = current.changed_to(**_settings_of(asdict(note.before)))
+            restored = current if wanted == current else self._write(wanted)
+        delete_variable(key)
+        return self._result(current, restored)
+
+    def _write(self, settings: AutoRecharge) -> AutoRecharge:
+        """Write the settings, if this try may still act."""
+        CurrentTry(self.context["ti"], is_stopped=self.is_stopped).check()
+        return self._set(settings)
+
+    def _undo(self, before: AutoRecharge) -> None:
+        """Restore the settings, because the restoring task ran before this try wrote."""
+        # This try may no longer act, but its write took effect and nobody else will undo it.
+        self._set(self.client.get_auto_recharge().changed_to(**_settings_of(asdict(before))))
+        raise VideoDBTryOverError(
+            "Another task of this DAG run restored automatic recharge before this task wrote its settings, because "
+            "somebody has marked or cleared this task. The settings of this task were undone. Next step: clear this "
+            "task to set them again."
+        )
+
+    def _set(self, settings: AutoRecharge) -> AutoRecharge:
+        return self.client.set_auto_recharge(
+            enabled=settings.enabled, threshold=settings.threshold, amount=settings.amount
+        )
+
+    def _reject_another_connection(self, note: RechargeNote | None) -> None:
+        conn_id = self.request.videodb_conn_id
+        if note is not None and note.videodb_conn_id != conn_id:
+            raise VideoDBConfigError(
+                f"videodb_conn_id is {conn_id!r}, but this DAG run changed the settings of connection "
+                f"{note.videodb_conn_id!r}. Nothing was sent. Next step: give both tasks of the pair that connection."
+            )
+
+    def _explaining(self, note: RechargeNote | None) -> AbstractContextManager[None]:
+        if note is None:
+            return nullcontext()
+        return self._adding_to_error(f"Automatic recharge may be {describe_settings(note.after)}.", _found(note))
+
+    @contextmanager
+    def _adding_to_error(self, *facts: str) -> Iterator[None]:
+        """
+        Say what automatic recharge may be now if something fails inside.
+
+        The operator logs our own errors line by line. Any other exception leaves the facts in the log only.
+        """
+        try:
+            yield
+        except VideoDBError as err:
+            err.args = ("\n".join([*facts, _with_next_step(str(err))]),)
+            raise
+        except BaseException:
+            for line in (*facts, _NEXT_STEP):
+                self.task.log.error(line)  # noqa: TRY400 - Airflow logs the traceback
+            raise
+
+    def _result(self, before: AutoRecharge, after: AutoRecharge) -> dict[str, Any]:
+        if before == after:
+            self.task.log.info("Automatic recharge is %s. Nothing was changed.", describe_settings(after))
+        else:
+            self.task.log.info(
+                "Automatic recharge was %s. It is now %s.", describe_settings(before), describe_settings(after)
+            )
+        return {"changed": before != after, "before": before.to_dict(), "after": after.to_dict()}
+
+
+def _settings_of(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to set, so that the settings are as before."""
+    if not before["amount"]:
+        # The account had no figures. VideoDB has no call that deletes figures, so they stay while it is disabled.
+        return {"enabled": before["enabled"], "threshold": None, "amount": None}
+    return dict(before)
+
+
+def _found(note: RechargeNote) -> str:
+    return f"This DAG run found it {describe_settings(note.before)}."
+
+
+def _with_next_step(text: str) -> str:
+    if "Next step: " in text:
+        return f"{text} Then clear this task, or set automatic recharge in VideoDB's console."
+    return f"{text} {_NEXT_STEP}"

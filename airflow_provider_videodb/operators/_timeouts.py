@@ -1,0 +1,44 @@
+"""Writes the errors of a wait that ran out. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_videodb.exceptions import VideoDBCreditsMissingError, VideoDBPaymentTimeoutError
+from airflow_provider_videodb.hooks.arguments import in_words
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from airflow_provider_videodb.api.models import Usage
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
+
+
+def payment_timeout_error(purchase: Purchase, *, payment_timeout: float) -> VideoDBPaymentTimeoutError:
+    """Return the error for a payment that did not come."""
+    return VideoDBPaymentTimeoutError(
+        f"Nobody paid checkout {purchase.checkout_id} over {purchase.price} within {in_words(payment_timeout)} "
+        "(payment_timeout). Nothing more was bought. Next step: pay the link, then clear this task. A retry waits for "
+        f"the same checkout again. The link can be paid until it expires:\n{purchase.payment_url}"
+    )
+
+
+def not_filled_error(usage: Usage, credits: Decimal, *, payment_timeout: float) -> VideoDBCreditsMissingError:
+    """Return the error for an account that nobody filled."""
+    return VideoDBCreditsMissingError(
+        f"The balance is {usage.credit_balance} of {credits} credits after {in_words(payment_timeout)} "
+        "(payment_timeout). Nothing was bought. Next step: top up the account, then clear this task."
+    )
+
+
+def not_shown_error(
+    purchase: Purchase, usage: Usage, credits: Decimal, *, settle_timeout: float
+) -> VideoDBCreditsMissingError:
+    """Return the error for paid credits that the balance lacks."""
+    return VideoDBCreditsMissingError(
+        f"The balance is {usage.credit_balance} of {credits} credits, more than {in_words(settle_timeout)} "
+        f"(settle_timeout) after this task's payment of {purchase.price_paid}. Its credits are used up, or VideoDB "
+        "does not show them yet. Nothing more was bought, and a retry buys nothing more. Next step: find the payment "
+        "in VideoDB's console. If it is not booked yet, clear this task. If its credits are used up, start a new DAG "
+        "run to buy again."
+    )

@@ -1,0 +1,100 @@
+"""The steps of a ``TopupOperator`` in a worker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.exceptions import VideoDBError
+from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, task_result
+from airflow_provider_videodb.operators._timeouts import payment_timeout_error
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
+from airflow_provider_videodb.triggers.events import EventStatus
+
+if TYPE_CHECKING:
+    from airflow_provider_videodb.api.models import Usage
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopupRequest(PurchaseRequest):
+    """
+    The parsed arguments of a ``TopupOperator``.
+
+    :param amount: US dollars.
+    :param only_if_below: credits.
+    """
+
+    amount: int
+    only_if_below: Decimal | None
+    wait_for_payment: bool
+
+    def dollars_for(self, usage: Usage) -> int:
+        """Return what to buy at this balance: the amount, or nothing."""
+        is_enough = self.only_if_below is not None and usage.covers(self.only_if_below)
+        return 0 if is_enough else self.amount
+
+
+class TopupRun(PurchaseRun[TopupRequest]):
+    """Buys once, and waits for the payment."""
+
+    def start(self) -> dict[str, Any]:
+        """Buy unless an earlier try did, and wait for the payment."""
+        request, existing = self.request, self.executor.load_existing()
+        if existing is not None and existing.paid:
+            return self._finish(existing)
+        if existing is None or not existing.has_effect:
+            self.executor.check_per_purchase_limits(request.amount, currency=request.currency)
+        usage = self.hook.get_usage()
+        purchase = self.obtain_checkout(existing, usage, request.dollars_for, reprices=False)
+        if purchase is None:
+            return self._finish_without_purchase(usage)
+        if purchase.paid:
+            return self._finish(purchase)
+        purchase = self.share_link(purchase, credits_missing=self._credits_missing(usage))
+        if not request.wait_for_payment:
+            return task_result(purchase, status="pending")
+        return self._wait(purchase, time.time() + request.payment_timeout)
+
+    def resume(self, event: object) -> dict[str, Any]:
+        """Go on after the event of the trigger."""
+        checked = self.checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
+        purchase = Purchase.from_dict(checked["purchase"])
+        if checked["status"] == EventStatus.TIMEOUT:
+            raise payment_timeout_error(purchase, payment_timeout=self.request.payment_timeout)
+        confirmed = self.executor.confirm(purchase)
+        # What the trigger saw paid may be another task's checkout.
+        return self._finish(confirmed) if confirmed.paid else self._wait(confirmed, checked["deadline"])
+
+    def _wait(self, purchase: Purchase, deadline: float) -> dict[str, Any]:
+        trigger = CheckoutTrigger(
+            purchase=purchase.to_dict(),
+            videodb_conn_id=self.request.videodb_conn_id,
+            poll_interval=self.request.poll_interval,
+            deadline=deadline,
+        )
+        return self.wait(trigger, purchase)
+
+    def _finish(self, purchase: Purchase) -> dict[str, Any]:
+        self.log_payment(purchase)
+        try:
+            balance = to_json_number(self.hook.get_usage().credit_balance)
+        except VideoDBError as err:
+            # The payment is made, so the task must not fail now.
+            self.task.log.warning("The balance after the payment could not be read. %s", err)
+            balance = None
+        return task_result(purchase, status="completed", balance_after=balance)
+
+    def _finish_without_purchase(self, usage: Usage) -> dict[str, Any]:
+        self.task.log.info(
+            "Nothing was bought, because the account has %s credits or more.", self.request.only_if_below
+        )
+        balance = to_json_number(usage.credit_balance)
+        return task_result(status="not_needed", balance_before=balance, balance_after=balance)
+
+    def _credits_missing(self, usage: Usage) -> float | None:
+        below = self.request.only_if_below
+        return None if below is None else to_json_number(max(below - usage.credit_balance, Decimal(0)))

@@ -1,0 +1,107 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from airflow_provider_videodb.emulator.__main__ import main
+
+COMMAND = [sys.executable, "-m", "airflow_provider_videodb.emulator"]
+
+
+@pytest.fixture
+def command():
+    """Start the command and return the process with its greeting."""
+    running = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        running.append(process)
+        printed = ""
+        while "export" not in printed:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            printed += line
+        return process, printed
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def test_command_prints_address_and_connection(command):
+    _, printed = command("--credits", "7.5", "--api-key", "sk-it's mine", "--dialect", "sample")
+    (line,) = [line for line in printed.splitlines() if "export" in line]
+    name, value = shlex.split(line)[1].split("=", 1)
+    connection = json.loads(value)
+    assert name == "AIRFLOW_CONN_VIDEODB_DEFAULT"
+    assert connection["conn_type"] == "videodb"
+    assert connection["password"] == "sk-it's mine"
+    assert f"Pay here    {connection['host']}/" in printed
+    usage = requests.get(f"{connection['host']}/billing/usage", headers={"x-access-token": "sk-it's mine"}, timeout=10)
+    assert usage.json()["credits_remaining"] == 7.5
+    assert requests.get(f"{connection['host']}/", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_command_stops_cleanly_while_a_call_hangs(command, number):
+    process, printed = command()
+    base_url = re.search(r"http://127\.0\.0\.1:\d+", printed).group()
+    requests.post(f"{base_url}/_emulator/faults", json={"kind": "hang"}, timeout=10)
+    held = socket.create_connection(("127.0.0.1", int(base_url.rsplit(":", 1)[1])))
+    held.sendall(b"GET /billing/usage HTTP/1.1\r\nHost: emulator\r\n\r\n")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert errors == ""
+    held.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--credits", "many"], "credits must be a number, got 'many'. Nothing was started. Next step: correct"),
+        (["--credits", "-1"], "credits must be between 0"),
+        (["--checkout-ttl", "0"], "checkout_ttl must be greater than 0"),
+        (["--dialect", "french"], "invalid choice: 'french'"),
+        (["--host", "0.0.0.0"], "unrecognized arguments: --host 0.0.0.0"),
+        (["--port", "99999"], "--port must be between 0 and 65535, got 99999. Nothing was started. Next step: "),
+        (["--on-shortage", "wait"], "invalid choice: 'wait'"),
+        (["--port", "x"], "invalid int value"),
+        (["--api-key", ""], "api_key must be a non-empty string"),
+    ],
+)
+def test_wrong_option_is_named_with_the_next_step(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_taken_port_is_named_with_the_next_step(emulator):
+    failed = subprocess.run([*COMMAND, "--port", str(emulator.port)], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        f"Cannot listen on 127.0.0.1:{emulator.port}: Address already in use. Nothing was started.\n"
+        "Next step: choose another --port, or use --port 0 for a free one.\n"
+    )
+
+
+def test_help_warns_of_a_checkout_ttl_below_one_day(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "below one day the operators fail, as VideoDB expires no link so early (default: 86400)" in text

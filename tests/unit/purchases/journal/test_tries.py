@@ -1,0 +1,137 @@
+"""The record of a purchase when two tries write it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_videodb.exceptions import (
+    VideoDBRecordUnreadableError,
+    VideoDBTryOverError,
+)
+from airflow_provider_videodb.purchases.journal import Journal
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from tests.support.tries import StandInTry
+from tests.support.variables import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+PURCHASE = Purchase(
+    generation=1,
+    amount=50,
+    currency=None,
+    key="0123456789abcdef-and-more",
+    balance_before=3.5,
+    posts=("2026-01-01T00:00:00+00:00",),
+    in_flight=35.0,
+    excluded_ids=("cs_1",),
+    orphans=("cs_2", "cs_3"),
+    ended={"cs_0": 20},
+    checkout_id="cs_4",
+    id_source="url",
+    payment_url="https://pay.example/cs_4",
+    link_shared=True,
+    notified=("0:SlackNotifier",),
+    paid=("cs_4",),
+    paid_at="2026-01-01T01:00:00+00:00",
+)
+PENDING = replace(PURCHASE, paid=(), paid_at=None)
+OVER = VideoDBTryOverError("This try is over.")
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def begun(store: Any, this_try: StandInTry | None = None) -> Journal:
+    """Return the journal of a try that has read the record."""
+    journal = Journal(store, this_try or StandInTry())
+    journal.load()
+    return journal
+
+
+def kept_in(store: Store) -> Any:
+    return store.get("videodb_purchase")
+
+
+class TestAnotherTry:
+    def test_newer_try_takes_the_record_over(self, store: Store) -> None:
+        begun(store).save(PENDING)
+        newer = StandInTry("try-2")
+
+        assert Journal(store, newer).load() == PENDING
+        assert kept_in(store)["try"] == "try-2"
+        assert newer.checks == 1
+
+    def test_stopped_try_does_not_take_the_record_over(self, store: Store) -> None:
+        begun(store, StandInTry("try-2")).save(PENDING)
+        thawed = StandInTry("try-1", error=OVER)
+
+        with pytest.raises(VideoDBTryOverError, match="This try is over"):
+            Journal(store, thawed).load()
+        assert kept_in(store)["try"] == "try-2"
+
+    def test_same_try_reads_without_writing(self, store: Store) -> None:
+        begun(store).save(PENDING)
+        store.fault = AssertionError("nothing is written")
+        after_a_deferral = StandInTry("try-1")
+
+        assert Journal(store, after_a_deferral).load() == PENDING
+        assert after_a_deferral.checks == 0
+
+    @pytest.mark.parametrize("begun_with", [None, PENDING, PURCHASE])
+    @pytest.mark.parametrize("theirs", [PENDING, PURCHASE, replace(PENDING, generation=2)])
+    @pytest.mark.parametrize(
+        "act",
+        [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()],
+        ids=["save", "check"],
+    )
+    @pytest.mark.parametrize("is_newer", [True, False])
+    def test_write_of_another_try_stops_this_one(
+        self,
+        store: Store,
+        begun_with: Purchase | None,
+        theirs: Purchase,
+        act: Callable[[Journal], None],
+        is_newer: bool,
+    ) -> None:
+        if begun_with is not None:
+            begun(store).save(begun_with)
+        this_try = StandInTry("try-1")
+        journal = begun(store, this_try)
+        other = {"format": 1, "try": "try-2" if is_newer else "try-0", "purchase": theirs.to_dict()}
+        store.set("videodb_purchase", other)
+        this_try.error = OVER if is_newer else None
+
+        with pytest.raises(VideoDBTryOverError if is_newer else VideoDBRecordUnreadableError) as caught:
+            act(journal)
+        assert kept_in(store) == other
+        if not is_newer:
+            assert str(caught.value) == (
+                "The record of this purchase changed during this try. An older try that Airflow believed dead may have "
+                "written it, or a person. Nothing more was bought. Next step: retry the task, which continues from the "
+                "record as it is now."
+            )
+
+    @pytest.mark.parametrize("act", [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()])
+    def test_deletion_by_a_person_stops_this_try(self, store: Store, act: Callable[[Journal], None]) -> None:
+        begun(store).save(PENDING)
+        journal = begun(store)
+        store.delete("videodb_purchase")
+
+        with pytest.raises(VideoDBRecordUnreadableError, match="changed during this try"):
+            act(journal)
+        assert kept_in(store) is None
+
+    def test_next_try_starts_from_what_an_older_one_wrote(self, store: Store) -> None:
+        journal = begun(store)
+        store.set("videodb_purchase", {"format": 1, "try": "try-0", "purchase": PENDING.to_dict()})
+        with pytest.raises(VideoDBRecordUnreadableError):
+            journal.save(PURCHASE)
+
+        assert begun(store, StandInTry("try-2")).load() == PENDING

@@ -1,0 +1,155 @@
+"""A wait for credits ends with enough of them, a payment or a reason."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from airflow_provider_videodb.api.models import Usage
+from airflow_provider_videodb.exceptions import VideoDBPurchaseError
+from airflow_provider_videodb.purchases.rules.credit_wait import (
+    Buy,
+    CreditWait,
+    NotFilled,
+    NotPaid,
+    NotShown,
+    Proceed,
+    Step,
+    WaitUntil,
+    decide_credit_wait,
+)
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from tests.support.records import purchase_of
+
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC).timestamp()
+DEADLINE = NOW + 86400
+SETTLE = 1800.0
+PENDING = Purchase.from_dict(purchase_of("cs_1"))
+
+
+def paid(at: float | None) -> Purchase:
+    """Return a purchase that was paid at a moment, in seconds since 1970."""
+    return PENDING.marked_paid(["cs_1"], at=None if at is None else datetime.fromtimestamp(at, UTC))
+
+
+def decide(purchase: Purchase | None, balance: str, *, may_buy: bool = False, now: float = NOW) -> Step:
+    return decide_credit_wait(
+        CreditWait(purchase=purchase, deadline=DEADLINE),
+        Usage(credit_balance=Decimal(balance), usage_this_month=Decimal(0), breakdown={}),
+        credits=Decimal("53.5"),
+        may_buy=may_buy,
+        settle_timeout=SETTLE,
+        now=now,
+    )
+
+
+JUST_PAID, LONG_PAID = paid(NOW), paid(NOW - SETTLE)
+
+
+@pytest.mark.parametrize("purchase", [None, PENDING, JUST_PAID, LONG_PAID], ids=["none", "pending", "paid", "old"])
+@pytest.mark.parametrize("balance", ["53.5", "53.500000000000000001", "1000"])
+@pytest.mark.parametrize("may_buy", [True, False])
+@pytest.mark.parametrize("now", [NOW, DEADLINE + 1])
+def test_sufficient_balance_proceeds_in_every_state(
+    purchase: Purchase | None, balance: str, may_buy: bool, now: float
+) -> None:
+    assert decide(purchase, balance, may_buy=may_buy, now=now) == Proceed()
+
+
+@pytest.mark.parametrize("purchase", [None, PENDING], ids=["none", "pending"])
+@pytest.mark.parametrize(("balance", "missing"), [("3", "50.5"), ("53.499999999999999999", "1E-18"), ("-4", "57.5")])
+def test_shortage_is_bought_exactly(purchase: Purchase | None, balance: str, missing: str) -> None:
+    assert decide(purchase, balance, may_buy=True) == Buy(missing=Decimal(missing))
+
+
+@pytest.mark.parametrize("balance", ["0", "53"])
+def test_paid_purchase_is_never_followed_by_another(balance: str) -> None:
+    assert decide(JUST_PAID, balance, may_buy=True) == WaitUntil(deadline=NOW + SETTLE)
+    assert decide(LONG_PAID, balance, may_buy=True) == NotShown(purchase=LONG_PAID)
+
+
+@pytest.mark.parametrize(
+    ("purchase", "now", "step"),
+    [
+        (None, NOW, WaitUntil(deadline=DEADLINE)),
+        (None, DEADLINE - 0.001, WaitUntil(deadline=DEADLINE)),
+        (None, DEADLINE, NotFilled()),
+        (PENDING, DEADLINE - 0.001, WaitUntil(deadline=DEADLINE)),
+        (PENDING, DEADLINE, NotPaid(purchase=PENDING)),
+        (JUST_PAID, NOW + SETTLE - 0.001, WaitUntil(deadline=NOW + SETTLE)),
+        (JUST_PAID, NOW + SETTLE, NotShown(purchase=JUST_PAID)),
+        # The balance has settle_timeout to show a late payment, whatever the deadline of the payment was.
+        (paid(DEADLINE), DEADLINE + 1, WaitUntil(deadline=DEADLINE + SETTLE)),
+    ],
+    ids=str,
+)
+def test_wait_ends_at_its_deadline(purchase: Purchase | None, now: float, step: Step) -> None:
+    assert decide(purchase, "3", now=now) == step
+
+
+def test_payment_without_a_moment_counts_as_old() -> None:
+    assert decide(paid(None), "3") == NotShown(purchase=paid(None))
+
+
+def test_payment_in_the_future_counts_as_just_made() -> None:
+    assert decide(paid(NOW + 3600), "3") == WaitUntil(deadline=NOW + SETTLE)
+
+
+@pytest.mark.parametrize(
+    ("purchase", "awaits"), [(None, False), (PENDING, True), (JUST_PAID, False)], ids=["none", "pending", "paid"]
+)
+def test_unpaid_purchase_awaits_its_payment(purchase: Purchase | None, awaits: bool) -> None:
+    assert CreditWait(purchase=purchase, deadline=DEADLINE).awaits_payment is awaits
+
+
+@pytest.mark.parametrize("purchase", [None, PENDING, JUST_PAID], ids=["none", "pending", "paid"])
+def test_wait_survives_its_json_form(purchase: Purchase | None) -> None:
+    wait = CreditWait(purchase=purchase, deadline=DEADLINE)
+    state = json.loads(json.dumps(wait.to_dict()))
+
+    assert state["format"] == 1
+    assert CreditWait.from_dict(state) == wait
+
+
+def test_fields_of_a_newer_format_are_ignored() -> None:
+    wait = CreditWait(purchase=PENDING, deadline=DEADLINE)
+    assert CreditWait.from_dict(wait.to_dict() | {"format": 2, "added": [1]}) == wait
+
+
+def test_state_without_a_format_is_read() -> None:
+    assert CreditWait.from_dict({"purchase": None, "deadline": 5}) == CreditWait(purchase=None, deadline=5.0)
+
+
+GOOD: dict[str, Any] = CreditWait(purchase=PENDING, deadline=DEADLINE).to_dict()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        5,
+        [],
+        {},
+        {"purchase": None},
+        {"deadline": 5},
+        GOOD | {"deadline": None},
+        GOOD | {"deadline": "soon"},
+        GOOD | {"purchase": 5},
+        GOOD | {"purchase": {}},
+    ],
+    ids=lambda state: str(state)[:40],
+)
+def test_unreadable_state_is_an_error_with_next_step(state: object) -> None:
+    with pytest.raises(VideoDBPurchaseError, match="cannot be read"):
+        CreditWait.from_dict(state)
+
+
+def test_unreadable_state_may_be_retried() -> None:
+    """The retry reads the record of the purchase, which is another one."""
+    with pytest.raises(VideoDBPurchaseError, match="Next step: retry") as caught:
+        CreditWait.from_dict([])
+    assert type(caught.value) is VideoDBPurchaseError
