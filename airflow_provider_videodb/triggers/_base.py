@@ -1,28 +1,25 @@
-"""What all waits of this package share: their time, their failures, and that whatever ends them reaches the task."""
+"""The trigger that all waits of this package extend: deadline, failures, one event."""
 
 from __future__ import annotations
 
 import math
 import time
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Required, TypedDict
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_videodb.exceptions import (
-    VideoDBConfigError,
-    VideoDBRateLimitError,
-    is_permanent,
-)
+from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.hooks.arguments import parse_count
 from airflow_provider_videodb.triggers._accounts import read_in_triggerer, read_in_worker
+from airflow_provider_videodb.triggers._failures import MAX_CONSECUTIVE_FAILURES, FailureBudget, is_final
 from airflow_provider_videodb.triggers._pauses import Pause
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
-from airflow_provider_videodb.triggers._shared_poll import Question, verdict
-from airflow_provider_videodb.triggers.events import EventStatus, error_event, sendable
+from airflow_provider_videodb.triggers._shared_poll import PollKey, wait_for_event
+from airflow_provider_videodb.triggers.events import FORMAT, EventStatus, error_event, sendable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,50 +29,56 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.api.client import BillingClient
 
-#: Failed polls in a row that end a wait, unless the task says otherwise.
-MAX_CONSECUTIVE_FAILURES = 5
+
+class WaitArguments(TypedDict, total=False):
+    """The arguments that every trigger of this package takes, see :class:`BillingTrigger`."""
+
+    videodb_conn_id: Required[str]
+    poll_interval: Required[float]
+    deadline: float | None
+    timeout: float | None
+    max_consecutive_failures: int
+    pause: dict[str, Any] | None
 
 
 @dataclass(slots=True)
 class Watch:
     """
-    What one wait makes of one poll.
+    One poll, as one trigger uses it.
 
-    :param look: asks VideoDB; the same function for all who are to share the poll.
-    :param judge: returns the event that ends the wait, ``None`` while it goes on; raises what fails it.
-    :param begin: makes ready, and again when the connection names another account, of which nothing is known yet.
-    :param failures: how many looks have failed in a row.
-    :param account: the number of the account that was looked at.
+    :param fetch: sends the request. Triggers that pass the same function share the poll.
+    :param on_value: returns the event that ends the wait, or ``None``; raises the error that ends it.
+    :param start: prepares for the first value of an account. It runs again when the connection names another one.
+    :param budget: failures in a row that are still allowed.
+    :param account: number of the account that the latest result is about.
     """
 
-    look: Callable[[BillingClient], Any]
-    judge: Callable[[Any], dict[str, Any] | None]
-    begin: Callable[[], None]
-    failures: int = 0
+    fetch: Callable[[BillingClient], Any]
+    on_value: Callable[[Any], dict[str, Any] | None]
+    start: Callable[[], None]
+    budget: FailureBudget = field(init=False)
     account: int | None = None
 
 
 class BillingTrigger(BaseTrigger):
     """
-    Polls one account and fires once, when what the task waits for is there or can no longer come.
+    Polls one account and fires once.
 
-    Whatever goes wrong is an event too, which raises the error in the task: a trigger that fails would end as a skip
-    under ``soft_fail``. For the same reason arguments are read in :meth:`begin`; besides, an exception of
-    ``__init__`` would end the whole triggerer, and so would an event that cannot be encoded.
+    Every error becomes an event, which raises it in the task, because ``soft_fail`` would turn a failed trigger into a
+    skip. Arguments are checked in :meth:`start`, because an exception in ``__init__`` would end the triggerer. Unknown
+    arguments are ignored, because another version may have stored them (see :mod:`.events`).
 
-    The time: a deadline outlives restarts, so it is a date. Within one process the wait ends by the process's own
-    clock, which nobody sets: a date that jumps forward ends no wait, and one that jumps back prolongs none. A process
-    that starts reckons the rest from the date, and allows no more than was asked for in the first place.
+    The deadline is a date, so that it survives a restart of the triggerer. Within one process, the monotonic clock
+    measures the wait, because a date may jump: forward would end the wait early, backward would prolong it.
 
-    :param videodb_conn_id: the connection; the API key stays in it.
-    :param poll_interval: seconds between polls.
-    :param deadline: when the wait is over, in seconds since 1970, so that a restart of the triggerer does not
-        prolong it. It is looked at once per interval.
-    :param timeout: seconds that the wait may take, from when the trigger begins where there is no ``deadline``; left
-        out, they are reckoned from it when the trigger is first made.
-    :param max_consecutive_failures: failed polls in a row that end the wait; where there are two polls, each of them
-        has to fail as often.
-    :param pause: how long VideoDB asked to wait, in its JSON form.
+    :param videodb_conn_id: id of the Airflow connection, which keeps the API key.
+    :param poll_interval: seconds between polls. The deadline is checked once per interval.
+    :param deadline: end of the wait, in seconds since 1970.
+    :param timeout: longest wait, in seconds. It counts from the start of the trigger if there is no ``deadline``. It
+        defaults to the time that is left until the ``deadline`` when the trigger is made.
+    :param max_consecutive_failures: failed polls in a row that end the wait. A trigger with two polls goes on until
+        both have failed that often.
+    :param pause: how long VideoDB asked to wait, in JSON form.
     """
 
     def __init__(
@@ -87,25 +90,27 @@ class BillingTrigger(BaseTrigger):
         timeout: float | None = None,
         max_consecutive_failures: int = MAX_CONSECUTIVE_FAILURES,
         pause: dict[str, Any] | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's base class is not annotated
         self.videodb_conn_id = videodb_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
-        self.timeout = _asked_for(deadline) if timeout is None else timeout
+        self.timeout = _time_left(deadline) if timeout is None else timeout
         self.max_consecutive_failures = max_consecutive_failures
         self.pause = pause
+        self._unknown = sorted(unknown.keys() - {"format"})
         self._watches: Sequence[Watch] = ()
-        self._allowed_failures = 0
         self._began = self._ends = 0.0
         self._began_at = datetime.fromtimestamp(0, UTC)
-        self._unrendered: Exception | None = None
+        self._template_error: Exception | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
+                "format": FORMAT,
                 "videodb_conn_id": self.videodb_conn_id,
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
@@ -116,109 +121,102 @@ class BillingTrigger(BaseTrigger):
         )
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
-        """Render as Airflow does; what cannot be rendered is an error of the task, not of the trigger."""
+        """Render the templates; keep an error for the task."""
         try:
             super().render_template_fields(context, jinja_env)
-        except Exception as err:  # noqa: BLE001 - see the class: whatever it is, the task is told
-            self._unrendered = err
-
-    @property
-    def question(self) -> Question:
-        """What is polled for this wait: everybody who asks the same account the same as often shares the poll."""
-        return self._question(self.watches()[0].look)
+        except Exception as err:  # noqa: BLE001 - see the class: the task is told of every error
+            self._template_error = err
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield the one event that ends this wait."""
+        """Yield the event that ends this wait."""
         try:
-            self.begin()
-            event = await verdict(
-                *((self._question(watch.look), partial(self.weigh, watch)) for watch in self._watches),
+            self.start()
+            event = await wait_for_event(
+                *((self._poll_key(watch), partial(self.on_poll_result, watch)) for watch in self._watches),
                 pause=None if self.pause is None else Pause.from_dict(self.pause),
             )
-        except Exception as err:  # noqa: BLE001 - see the class: whatever it is, the task is told
+        except Exception as err:  # noqa: BLE001 - see the class: the task is told of every error
             event = error_event(err)
-        yield self.end_with(sendable(event))
+        yield self.to_trigger_event(sendable(event))
 
-    def weigh(self, watch: Watch, snapshot: PollResult) -> dict[str, Any] | None:
-        """Return the event that ends the wait, if this tick of the poll does."""
-        event = self._judged(watch, snapshot)
-        # The first watch keeps the time, so that its last look still counts.
-        if event is None and watch is self._watches[0] and time.monotonic() >= self._ends:
-            return {"status": EventStatus.TIMEOUT, **self.result()}
-        return event
-
-    def begin(self) -> None:
-        """Read the arguments once, when waiting begins and templates are rendered; raise what is wrong with them."""
-        if self._unrendered is not None:
-            raise self._unrendered
-        self._allowed_failures = parse_count("max_consecutive_failures", self.max_consecutive_failures)
+    def start(self) -> None:
+        """Check the rendered arguments and start the clock."""
+        if self._template_error is not None:
+            raise self._template_error
+        allowed = parse_count("max_consecutive_failures", self.max_consecutive_failures)
         _check_seconds("poll_interval", self.poll_interval)
         for name in ("deadline", "timeout"):
             if getattr(self, name) is not None:
                 _check_seconds(name, getattr(self, name))
+        if self._unknown:
+            self.log.warning("The trigger ignores arguments of another version: %s.", ", ".join(self._unknown))
         now, self._began = time.time(), time.monotonic()
         self._began_at = datetime.fromtimestamp(now, UTC)
         self._ends = self._began + seconds_left(self.deadline, self.timeout, now=now)
         self._watches = self.watches()
         for watch in self._watches:
-            watch.begin()
+            watch.budget = FailureBudget(allowed=allowed)
+            watch.start()
+
+    def on_poll_result(self, watch: Watch, result: PollResult) -> dict[str, Any] | None:
+        """Return the event that ends the wait, if this tick of the poll does."""
+        event = None if result is NO_RESULT else self._event_after(watch, result)
+        # The deadline comes second and on the first poll only, so a value that arrives at the deadline still counts.
+        if event is None and watch is self._watches[0] and time.monotonic() >= self._ends:
+            return {"status": EventStatus.TIMEOUT, **self.event_payload()}
+        return event
 
     @abstractmethod
     def watches(self) -> Sequence[Watch]:
-        """Return what is polled and judged for this wait."""
+        """Return the polls of this wait; the first one checks the deadline."""
 
     @abstractmethod
-    def result(self) -> dict[str, Any]:
+    def event_payload(self) -> dict[str, Any]:
         """Return what the event of a timeout tells the task."""
 
-    def end_with(self, event: dict[str, Any]) -> TriggerEvent:
+    def to_trigger_event(self, event: dict[str, Any]) -> TriggerEvent:
         """Return the event for Airflow."""
         return TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's class is not annotated
 
     def now(self) -> datetime:
-        """Return the time, by the clock of the process since the wait began."""
+        """Return the time of day, measured from the start of the wait on the monotonic clock."""
         return self._began_at + timedelta(seconds=time.monotonic() - self._began)
 
     def deadline_now(self) -> float | None:
-        """Return the deadline as a date of the clock as it is set now, for whoever goes on waiting."""
+        """Return the deadline as a date of today's clock, for a task that waits again."""
         return None if math.isinf(self._ends) else time.time() + self._ends - time.monotonic()
 
-    def _question(self, look: Callable[[BillingClient], Any]) -> Question:
-        # Airflow gives an id to what its triggerer runs.
-        read = read_in_worker if self.trigger_id is None else read_in_triggerer
-        return Question(look, self.videodb_conn_id, self.poll_interval, read)
+    def _poll_key(self, watch: Watch) -> PollKey:
+        # Airflow sets the id in a triggerer only.
+        read_settings = read_in_worker if self.trigger_id is None else read_in_triggerer
+        return PollKey(watch.fetch, self.videodb_conn_id, self.poll_interval, read_settings)
 
-    def _judged(self, watch: Watch, snapshot: PollResult) -> dict[str, Any] | None:
-        if snapshot is NO_RESULT:
-            return None
-        if snapshot.account is not None and snapshot.account != watch.account:
+    def _event_after(self, watch: Watch, result: PollResult) -> dict[str, Any] | None:
+        if result.account is not None and result.account != watch.account:
             if watch.account is not None:
-                watch.failures = 0
-                watch.begin()
-            watch.account = snapshot.account
-        if snapshot.error is None:
-            watch.failures = 0
-            return watch.judge(snapshot.seen)
-        # Being asked to slow down is no failure: the poll waits as asked.
-        watch.failures += not isinstance(snapshot.error, VideoDBRateLimitError)
-        if is_permanent(snapshot.error) or all(other.failures >= self._allowed_failures for other in self._watches):
-            # Not raised: all waiters have the same exception in hand, and each would add to its traceback.
-            return error_event(snapshot.error)
-        return None
+                watch.budget = watch.budget.after(None)
+                watch.start()
+            watch.account = result.account
+        watch.budget = watch.budget.after(result.error)
+        if result.error is None:
+            return watch.on_value(result.value)
+        # Not raised, because all triggers share this exception, and each raise would add to its traceback.
+        ends = is_final(result.error, connection_was_read=True) or all(one.budget.is_spent for one in self._watches)
+        return error_event(result.error) if ends else None
 
 
 def seconds_left(deadline: float | None, timeout: float | None, *, now: float) -> float:
     """
-    Return how long a wait may still take when a process begins or takes over to wait. Pure.
+    Return how long a process may still wait, in seconds. Pure.
 
-    A clock that was set back does not prolong it beyond the ``timeout`` that was asked for.
+    A clock that was set back cannot make this longer than the ``timeout``.
     """
     longest = math.inf if timeout is None else timeout
     return longest if deadline is None else min(deadline - now, longest)
 
 
-def _asked_for(deadline: object) -> float | None:
-    # In a constructor nothing is refused: what is wrong with the deadline is said when the wait begins.
+def _time_left(deadline: object) -> float | None:
+    # A constructor must not raise; start() checks the deadline.
     return max(0.0, deadline - time.time()) if isinstance(deadline, int | float) else None
 
 
@@ -226,5 +224,6 @@ def _check_seconds(name: str, value: object) -> None:
     # A NaN would break the timers of the event loop, which all triggers share.
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise VideoDBConfigError(
-            f"{name} is {str(value)[:200]!r}; it must be a number of seconds, zero or more. Correct the task."
+            f"{name} is {str(value)[:200]!r}; it must be a number of seconds, zero or more. Nothing was sent. "
+            "Next step: correct the argument of the task."
         )

@@ -1,4 +1,4 @@
-"""What VideoDB asked to be left in peace for, as it travels from one process to the next. Pure."""
+"""How long VideoDB asked an account to wait. Pure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ _SALT_DIGITS = 16
 @dataclass(frozen=True, kw_only=True)
 class Pause:
     """
-    How long VideoDB asked one account to wait.
+    The wait that VideoDB asked of one account.
 
-    :param until: when VideoDB may be asked again, in seconds since 1970.
-    :param asked: for how many seconds it asked. No clock that was set makes a pause longer than that.
-    :param account: which account it asked, see :func:`mark_of`; it does not silence another.
+    It travels from the worker to the trigger, and from one poke to the next.
+
+    :param until: end of the wait, in seconds since 1970.
+    :param asked: length of the wait in seconds. A clock that is set back does not make it longer.
+    :param account: mark of the account, see :func:`mark_of`. Other accounts do not wait.
     """
 
     until: float
@@ -32,10 +34,11 @@ class Pause:
         """
         Read the JSON form.
 
-        :raises TypeError: if it is not one.
-        :raises ValueError: if a figure of it is not a number.
+        :raises TypeError: if ``stored`` is not a mapping.
+        :raises KeyError: if a field is missing.
+        :raises ValueError: if a time is not a number.
         """
-        fields: dict[str, Any] = dict(stored)  # type: ignore[call-overload]  # what is no mapping raises
+        fields: dict[str, Any] = dict(stored)  # type: ignore[call-overload]  # raises TypeError where it must
         return cls(until=float(fields["until"]), asked=float(fields["asked"]), account=str(fields["account"]))
 
     def to_dict(self) -> dict[str, Any]:
@@ -43,15 +46,17 @@ class Pause:
         return asdict(self)
 
     def left(self, now: float) -> float:
-        """Return how many seconds of it are left; a clock that was set back does not prolong it."""
+        """Return how many seconds are left, at most those that were asked for."""
         return max(0.0, min(self.until - now, self.asked))
 
 
 def mark_of(settings: ConnectionSettings, *, like: str = "") -> str:
     """
-    Return a mark that tells two accounts apart without saying anything of either.
+    Return a mark that tells two accounts apart without revealing either.
 
-    It is salted: two marks of one account differ, unless the second is made like the first.
+    The mark is salted, so two marks of one account differ.
+
+    :param like: an earlier mark, whose salt is used. The marks are then equal if the accounts are.
     """
     salt = like[:_SALT_DIGITS] or secrets.token_hex(_SALT_DIGITS // 2)
     account = f"{salt}\n{settings.base_url}\n{settings.api_key}".encode(errors="replace")

@@ -1,4 +1,4 @@
-"""Looking again and again at the account that a connection names. Knows nothing of tasks, nor of who else waits."""
+"""Polls the account that one connection names. It knows neither tasks nor triggers."""
 
 from __future__ import annotations
 
@@ -25,179 +25,177 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Airflow's sensors may poke without a pause; the event loop of all triggers must not spin for it.
+#: Shortest interval in seconds. An Airflow sensor may poke without a pause, which would block the shared event loop.
 SHORTEST_INTERVAL = 0.05
-#: Seconds over which the first looks of many polls are spread, as when a triggerer starts with a hundred accounts.
+#: Seconds over which the first polls are spread, for example when a triggerer starts with a hundred accounts.
 SPREAD = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PollResult:
     """
-    What one look saw: the answer, or the error that came instead of it.
+    What one poll read, or the error that it raised.
 
-    :param began: when the look began, by the clock of the process; whoever came later must not judge by it.
-    :param account: the number of the account that was looked at; ``None`` where the connection could not be read.
+    :param value: what was read.
+    :param began: when the poll began, on the monotonic clock. It does not count for triggers that came later.
+    :param account: number of the account that was polled; ``None`` if the connection could not be read.
     """
 
-    seen: Any = None
+    value: Any = None
     error: BaseException | None = None
     began: float = field(default=math.inf, compare=False)
     account: int | None = field(default=None, compare=False)
 
 
-#: A tick without a look: one is still under way, or VideoDB asked to wait. It is there to be reminded of the time.
+#: A tick without a result, because a poll is still running or VideoDB asked to wait.
 NO_RESULT = PollResult()
 
 
-async def snapshots(
+async def poll(
     conn_id: str,
-    look: Callable[[BillingClient], Any],
+    fetch: Callable[[BillingClient], Any],
     *,
     interval: float,
     pause: Pause | None = None,
-    read: Callable[[str], Awaitable[ConnectionSettings]] = read_in_triggerer,
+    read_settings: Callable[[str], Awaitable[ConnectionSettings]] = read_in_triggerer,
 ) -> AsyncGenerator[PollResult, None]:
     """
-    Look at most once per ``interval`` and yield at every tick, whatever happens, until the caller stops it.
+    Poll at most once per interval, until the caller stops it.
 
-    The first look is delayed by a random part of the interval. While looks fail, each pause is twice as long as the
-    one before; being asked to wait is obeyed. A poll that yielded nothing meanwhile would keep the waiters from
-    noticing that their time is up.
+    The first poll is delayed by a random fraction of the interval. Each consecutive failure doubles the delay;
+    Retry-After is honoured. It yields on every tick, so that waiting triggers can check their deadlines.
 
-    The connection is read before each look, and again before its answer is shown. So a connection that is pointed at
-    another account takes effect at once: no answer of the old one is shown after that, and neither its failures nor
-    its pauses count for the new one.
+    The connection is read before each request, and again before the response counts. So a change of the connection
+    takes effect at once: responses, failures and delays of the old account do not count for the new one.
 
-    :param pause: how long VideoDB asked a worker to wait, just before.
-    :param read: reads the connection in the kind of process that this is.
+    :param conn_id: id of the Airflow connection.
+    :param fetch: sends the request; called in a thread.
+    :param interval: seconds between polls.
+    :param pause: how long VideoDB asked the worker to wait, shortly before.
+    :param read_settings: reads the connection in this kind of process.
     """
     interval = max(interval, SHORTEST_INTERVAL)
-    poll = _Poll(conn_id, look, interval, pause=pause, read=read)
+    account_poll = _Poll(conn_id=conn_id, fetch=fetch, interval=interval, pause=pause, read_settings=read_settings)
     try:
-        await asyncio.sleep(random.uniform(0, min(interval, SPREAD)))  # noqa: S311 - no secret hangs on it
+        await asyncio.sleep(random.uniform(0, min(interval, SPREAD)))  # noqa: S311 - not a secret
         while True:
             next_tick = time.monotonic() + interval
-            yield await poll.tick(within=interval)
+            yield await account_poll.tick(within=interval)
             await asyncio.sleep(next_tick - time.monotonic())
     finally:
-        poll.stop()
+        account_poll.stop()
 
 
+@dataclass(kw_only=True)
 class _Poll:
-    """One look at a time, at the account that the connection names."""
+    """Runs one request at a time."""
 
-    def __init__(
-        self,
-        conn_id: str,
-        look: Callable[[BillingClient], Any],
-        interval: float,
-        *,
-        pause: Pause | None,
-        read: Callable[[str], Awaitable[ConnectionSettings]],
-    ) -> None:
-        self._conn_id = conn_id
-        self._look = look
-        self._interval = interval
-        self._pause = pause
-        self._read = read
+    conn_id: str
+    fetch: Callable[[BillingClient], Any]
+    interval: float
+    pause: Pause | None
+    read_settings: Callable[[str], Awaitable[ConnectionSettings]]
+
+    def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
         self._account: Account | None = None
-        self._reading = Backoff(interval)
-        self._under_way: asyncio.Task[PollResult] | None = None
+        self._connection_backoff = Backoff(self.interval)
+        self._running: asyncio.Task[PollResult] | None = None
         self._fails = False
 
     async def tick(self, *, within: float) -> PollResult:
-        """Return what a look saw, if one came to an end within so many seconds."""
-        if self._under_way is None:
+        """Return the result of a poll that ends within that many seconds."""
+        if self._running is None:
             began = time.monotonic()
-            if began < self._reading.not_before:
+            if began < self._connection_backoff.not_before:
                 return NO_RESULT
-            self._under_way = asyncio.create_task(self._snapshot(began))
-        await asyncio.wait({self._under_way}, timeout=within)
-        if not self._under_way.done():
+            self._running = asyncio.create_task(self._poll_once(began))
+        await asyncio.wait({self._running}, timeout=within)
+        if not self._running.done():
             return NO_RESULT
-        ended, self._under_way = self._under_way, None
+        ended, self._running = self._running, None
         if ended.cancelled():
-            # Not by us: whatever reads the connection gave up.
-            return PollResult(error=VideoDBError("Reading the connection was cancelled."))
-        snapshot = ended.result()
-        if snapshot is not NO_RESULT:
-            self._log_change(snapshot.error)
-        return snapshot
+            # This poll cancels only in stop(), so the code that reads the connection did.
+            return PollResult(error=VideoDBError("Reading the connection was cancelled. Next step: retry the task."))
+        result = ended.result()
+        if result is not NO_RESULT:
+            self._log_change(result.error)
+        return result
 
     def stop(self) -> None:
-        """Stop without waiting for a look that is under way: this runs in the event loop."""
-        if self._under_way is not None:
-            self._under_way.cancel()
+        """Stop without waiting for a running request, because this is called on the event loop."""
+        if self._running is not None:
+            self._running.cancel()
         if self._account is not None:
             self._account.stop()
 
-    async def _snapshot(self, began: float) -> PollResult:
+    async def _poll_once(self, began: float) -> PollResult:
         try:
-            account = await self._named()
+            account = await self._current_account()
             if began < account.backoff.not_before:
                 return NO_RESULT
-            return await self._ask(account, began)
-        except (Exception, SystemExit) as err:  # noqa: BLE001 - whatever it is, the waiters are told
-            # The connection could not be read: neither the account that it named before nor any other is asked.
-            self._reading.failed(err, began=began)
+            return await self._fetch_from(account, began)
+        except (Exception, SystemExit) as err:  # noqa: BLE001 - the waiting triggers are told of every error
+            # Without the connection, no account may be polled, not even the one that it named before.
+            self._connection_backoff.failed(err, began=began)
             return PollResult(error=err, began=began)
 
-    async def _ask(self, account: Account, began: float) -> PollResult:
-        """Look at the account; what it answers counts only if the connection still names it by then."""
-        looking = self._begin_to_look(account)
+    async def _fetch_from(self, account: Account, began: float) -> PollResult:
+        """Poll the account, and start over if the connection names another one meanwhile."""
+        request = self._send(account)
         try:
             while True:
-                await asyncio.wait({looking}, timeout=self._interval)
-                named = await self._named()
-                if named is not account:
-                    _give_up(looking)
-                    account, looking = named, self._begin_to_look(named)
-                elif looking.done():
-                    return _outcome(looking, account, began)
+                await asyncio.wait({request}, timeout=self.interval)
+                current = await self._current_account()
+                if current is not account:
+                    _abandon(request)
+                    account, request = current, self._send(current)
+                elif request.done():
+                    return _result_of(request, account, began)
         finally:
-            _give_up(looking)
+            _abandon(request)
 
-    def _begin_to_look(self, account: Account) -> asyncio.Future[Any]:
-        return asyncio.get_running_loop().run_in_executor(account.thread, self._look, account.client)
+    def _send(self, account: Account) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().run_in_executor(account.thread, self.fetch, account.client)
 
-    async def _named(self) -> Account:
-        """Return the account that the connection names now."""
-        settings = await self._read(self._conn_id)
-        self._reading.worked()
+    async def _current_account(self) -> Account:
+        settings = await self.read_settings(self.conn_id)
+        self._connection_backoff.succeeded()
         if self._account is None or not self._account.is_named_by(settings):
-            found = Account(next(self._numbers), settings, conn_id=self._conn_id, interval=self._interval)
+            found = Account(next(self._numbers), settings, conn_id=self.conn_id, interval=self.interval)
             if self._account is not None:
-                log.info("Connection %s was changed; polling goes on with what it says now.", clean(str(self._conn_id)))
+                log.info("Connection %s was changed. Polling continues with the new settings.", self._safe_conn_id)
                 self._account.stop()
                 self._fails = False
-            elif self._pause is not None and mark_of(settings, like=self._pause.account) == self._pause.account:
-                found.backoff.pause(self._pause.left(time.time()))
+            elif self.pause is not None and mark_of(settings, like=self.pause.account) == self.pause.account:
+                found.backoff.pause(self.pause.left(time.time()))
             self._account = found
         return self._account
 
+    @property
+    def _safe_conn_id(self) -> str:
+        return clean(str(self.conn_id))
+
     def _log_change(self, error: BaseException | None) -> None:
-        """Say when looking begins to fail and when it works again, not at every look."""
-        conn_id = clean(str(self._conn_id))
+        """Log the first failure and the recovery, not every poll."""
         if error is not None and not self._fails:
-            log.warning("Polling VideoDB for connection %s fails; waiting goes on: %s", conn_id, describe(error))
+            log.warning("Polling VideoDB fails (connection %s). Tasks wait on. %s", self._safe_conn_id, describe(error))
         elif error is None and self._fails:
-            log.info("Polling VideoDB for connection %s works again.", conn_id)
+            log.info("Polling VideoDB works again (connection %s).", self._safe_conn_id)
         self._fails = error is not None
 
 
-def _give_up(looking: asyncio.Future[Any]) -> None:
-    if not looking.cancel() and not looking.cancelled():
-        # Asked for, so that asyncio does not log it as an exception that nobody asked for.
-        looking.exception()
+def _abandon(request: asyncio.Future[Any]) -> None:
+    if not request.cancel() and not request.cancelled():
+        # asyncio logs an exception that nobody has retrieved.
+        request.exception()
 
 
-def _outcome(looked: asyncio.Future[Any], account: Account, began: float) -> PollResult:
-    # Asked for and not awaited: a SystemExit that is raised here would end the event loop.
-    error = looked.exception()
+def _result_of(request: asyncio.Future[Any], account: Account, began: float) -> PollResult:
+    # Awaiting the request would raise its SystemExit here, which would end the event loop.
+    error = request.exception()
     if error is None:
-        account.backoff.worked()
-        return PollResult(seen=looked.result(), began=began, account=account.number)
+        account.backoff.succeeded()
+        return PollResult(value=request.result(), began=began, account=account.number)
     account.backoff.failed(error, began=began)
     return PollResult(error=error, began=began, account=account.number)

@@ -1,9 +1,8 @@
 """
-One poll for all who wait in one event loop, which is that of a triggerer.
+Shares one poll among all triggers of an event loop.
 
-Airflow's own shared streams, from 3.3 on, wake every waiter at every tick, all in one step of the event loop. Here
-nobody is woken before the wait is over: the poll shows each snapshot to one function per waiter, a hundred at a step,
-and any Airflow has it.
+Airflow's own shared streams (3.3 and later) wake every waiting trigger on every tick, all in one step of the event
+loop. Here the poll calls one function per trigger, a hundred per step, and wakes a trigger only when its wait is over.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.triggers._accounts import read_in_triggerer
 from airflow_provider_videodb.triggers._encoding import describe
-from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, snapshots
+from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -28,155 +27,140 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
     from airflow_provider_videodb.triggers._pauses import Pause
 
-    Judge = Callable[[PollResult], dict[str, Any] | None]
+    #: Returns the event that ends the wait, or ``None``.
+    OnPollResult = Callable[[PollResult], dict[str, Any] | None]
 
-#: Waiters that are shown a snapshot, and may be woken by it, in one step of the event loop.
+#: Triggers that are shown a result, and may wake up, in one step of the event loop.
 _WAITERS_PER_STEP = 100
-#: Steps of the event loop that a waiter takes from being woken to having Airflow log its event.
+#: Steps of the event loop between the moment a trigger wakes up and the moment Airflow logs its event.
 _STEPS_TO_LOG = 3
 _LONGEST_WAIT_FOR_LOGS = 1.0
 
 
-class Question(NamedTuple):
+class PollKey(NamedTuple):
     """
-    What is polled: equal questions share one poll.
+    Identifies a poll: triggers with equal keys share one.
 
-    :param look: asks VideoDB.
-    :param conn_id: the connection. Which account it names is read at each look.
-    :param interval: seconds between looks.
-    :param read: reads the connection, see :func:`~airflow_provider_videodb.triggers._poll.snapshots`.
+    :param fetch: sends the request.
+    :param conn_id: id of the Airflow connection. Each poll reads anew which account it names.
+    :param interval: seconds between polls.
+    :param read_settings: reads the connection, see :func:`~airflow_provider_videodb.triggers._poll.poll`.
     """
 
-    look: Callable[[BillingClient], Any]
+    fetch: Callable[[BillingClient], Any]
     conn_id: str
     interval: float
-    read: Callable[[str], Awaitable[ConnectionSettings]] = read_in_triggerer
+    read_settings: Callable[[str], Awaitable[ConnectionSettings]] = read_in_triggerer
 
 
-async def verdict(*watches: tuple[Question, Judge], pause: Pause | None = None) -> dict[str, Any]:
+async def wait_for_event(*watches: tuple[PollKey, OnPollResult], pause: Pause | None = None) -> dict[str, Any]:
     """
-    Wait until one of the ``watches`` has an answer to what the poll of its question sees, and return it.
+    Wait until a poll result ends the wait, and return its event.
 
-    Each judges only what began to be looked at after this call: an answer under way is older than the question.
+    Only polls that began after this call count, because an older one may have read an older state.
 
-    :param watches: a question and what judges each snapshot of its poll in turn; ``None`` waits on, and what it
-        raises ends the wait.
-    :param pause: how long VideoDB has asked to wait; a poll that runs knows by itself.
+    :param watches: polls, each with the function that is called on every tick. If that function raises, the error ends
+        the wait.
+    :param pause: how long VideoDB has asked to wait. A running poll knows this already.
     """
-    polls = _polls.setdefault(asyncio.get_running_loop(), {})
-    waiter: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    polls = _polls.setdefault(loop, {})
+    waiter: asyncio.Future[dict[str, Any]] = loop.create_future()
     joined: list[_SharedPoll] = []
     try:
-        for question, judge in watches:
-            poll = polls.get(question)
-            if poll is None or poll.is_over:
-                poll = polls[question] = _SharedPoll(question, pause)
-            poll.join(waiter, judge)
-            joined.append(poll)
+        for key, on_poll_result in watches:
+            shared = polls.get(key)
+            if shared is None or shared.task.done():
+                shared = polls[key] = _SharedPoll(key, pause)
+            shared.waiters[waiter] = _Waiter(on_poll_result, time.monotonic())
+            joined.append(shared)
         return await waiter
     finally:
-        for poll in joined:
-            poll.leave(waiter)
-            if poll.is_deserted:
-                poll.stop()
-                if polls.get(poll.question) is poll:
-                    del polls[poll.question]
+        for shared in joined:
+            del shared.waiters[waiter]
+            if not shared.waiters:
+                shared.task.cancel()
+                if polls.get(shared.key) is shared:
+                    del polls[shared.key]
 
 
 def polls_here() -> int:
-    """Return how many polls run in this event loop."""
+    """Return how many polls run on this event loop."""
     return len(_polls.get(asyncio.get_running_loop(), {}))
 
 
-class _Seat(NamedTuple):
-    judge: Judge
+class _Waiter(NamedTuple):
+    on_poll_result: OnPollResult
     since: float
 
 
 class _SharedPoll:
-    def __init__(self, question: Question, pause: Pause | None) -> None:
-        self.question = question
+    def __init__(self, key: PollKey, pause: Pause | None) -> None:
+        self.key = key
         self._pause = pause
-        self._waiters: dict[asyncio.Future[dict[str, Any]], _Seat] = {}
-        # A context of its own: what the poll logs is nobody's task log, least of all that of who came first.
-        self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
-        self._task.add_done_callback(self._release)
-
-    @property
-    def is_deserted(self) -> bool:
-        return not self._waiters
-
-    @property
-    def is_over(self) -> bool:
-        return self._task.done()
-
-    def join(self, waiter: asyncio.Future[dict[str, Any]], judge: Judge) -> None:
-        self._waiters[waiter] = _Seat(judge, time.monotonic())
-
-    def leave(self, waiter: asyncio.Future[dict[str, Any]]) -> None:
-        del self._waiters[waiter]
-
-    def stop(self) -> None:
-        self._task.cancel()
+        self.waiters: dict[asyncio.Future[dict[str, Any]], _Waiter] = {}
+        # An empty context keeps what the poll logs out of the log of the task that came first.
+        self.task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+        self.task.add_done_callback(self._fail_all)
 
     async def _run(self) -> None:
-        look, conn_id, interval, read = self.question
-        stream = snapshots(conn_id, look, interval=interval, pause=self._pause, read=read)
-        async with aclosing(stream):
-            async for snapshot in stream:
-                await self._show(snapshot)
+        fetch, conn_id, interval, read_settings = self.key
+        results = poll(conn_id, fetch, interval=interval, pause=self._pause, read_settings=read_settings)
+        async with aclosing(results):
+            async for result in results:
+                await self._show(result)
 
-    def _release(self, task: asyncio.Task[None]) -> None:
-        """Leave nobody waiting for a poll that is over, however it came to its end."""
-        broke = None if task.cancelled() else task.exception()
-        for waiter in self._waiters:
-            _fail(waiter, broke or VideoDBError("The poll of VideoDB ended under a task that waits. Retry the task."))
+    def _fail_all(self, task: asyncio.Task[None]) -> None:
+        """Fail the waiting triggers of a poll that has ended, because nothing would wake them any more."""
+        error = None if task.cancelled() else task.exception()
+        for waiter in self.waiters:
+            _fail(waiter, error or VideoDBError("The poll of VideoDB ended early. Next step: retry the task."))
 
-    async def _show(self, snapshot: PollResult) -> None:
-        waiters = list(self._waiters.items())
-        with _collector_at_rest() if len(waiters) > _WAITERS_PER_STEP else nullcontext():
+    async def _show(self, result: PollResult) -> None:
+        waiters = list(self.waiters.items())
+        with _without_collector() if len(waiters) > _WAITERS_PER_STEP else nullcontext():
             for start in range(0, len(waiters), _WAITERS_PER_STEP):
-                woken = [_wake(waiter, seat, snapshot) for waiter, seat in waiters[start : start + _WAITERS_PER_STEP]]
+                woken = [_wake(future, waiter, result) for future, waiter in waiters[start : start + _WAITERS_PER_STEP]]
                 await asyncio.sleep(0)
                 if any(woken):
                     await _until_logged()
 
 
-def _wake(waiter: asyncio.Future[dict[str, Any]], seat: _Seat, snapshot: PollResult) -> bool:
-    """Show a waiter the snapshot, and say whether that ends its wait."""
-    if waiter.done():
+def _wake(future: asyncio.Future[dict[str, Any]], waiter: _Waiter, result: PollResult) -> bool:
+    """Show one trigger the result, and say whether that ends its wait."""
+    if future.done():
         return False
     try:
-        answer = seat.judge(snapshot if snapshot.began > seat.since else NO_RESULT)
-    except (Exception, asyncio.CancelledError) as err:  # noqa: BLE001 - it is this waiter's alone
-        _fail(waiter, err)
+        event = waiter.on_poll_result(result if result.began > waiter.since else NO_RESULT)
+    except (Exception, asyncio.CancelledError) as err:  # noqa: BLE001 - the error concerns this trigger only
+        _fail(future, err)
         return True
-    if answer is not None:
-        waiter.set_result(answer)
-    return answer is not None
+    if event is not None:
+        future.set_result(event)
+    return event is not None
 
 
 async def _until_logged() -> None:
     """
-    Wait until Airflow has logged the events of those who were just woken.
+    Wait until Airflow has logged the events of the triggers that just woke up.
 
-    It does so in the threads of the loop's own executor, one call after the other. Thousands of calls that wait there
-    slow each other down, and would be many more objects for the collector to visit.
+    Airflow logs in the threads of the loop's default executor. Thousands of calls in its queue would slow each other
+    down and keep many objects alive.
     """
     for _ in range(_STEPS_TO_LOG):
         await asyncio.sleep(0)
-    # Whoever else fills these threads must not keep the others from being woken, nor must one that cannot be started.
+    # Other code may fill these threads, or the executor may be shut down. Neither may delay the other triggers.
     with suppress(RuntimeError):
         await asyncio.wait({asyncio.get_running_loop().run_in_executor(None, int)}, timeout=_LONGEST_WAIT_FOR_LOGS)
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
+def _without_collector() -> Iterator[None]:
     """
-    Keep Python's collector out of the steps in which many waiters are woken.
+    Keep Python's garbage collector off while many triggers wake up.
 
-    It would visit all that Airflow holds for each of them, in one step that takes longer than all the others.
-    Afterwards most of that is gone.
+    Waking 10,000 triggers would start a full collection, which visits all objects of the triggerer and blocks the
+    event loop for 0.36 s. With the collector off, the longest collection takes 0.05 s (docs/benchmarks.md).
     """
     if not gc.isenabled():
         yield
@@ -188,12 +172,12 @@ def _collector_at_rest() -> Iterator[None]:
         gc.enable()
 
 
-def _fail(waiter: asyncio.Future[dict[str, Any]], err: BaseException) -> None:
+def _fail(future: asyncio.Future[dict[str, Any]], err: BaseException) -> None:
     if isinstance(err, StopIteration | asyncio.CancelledError):
-        # A future takes the one for an end and refuses the other: neither would reach the task.
+        # A future rejects a StopIteration, and a CancelledError would look like the end of the task.
         err = RuntimeError(describe(err))
-    if not waiter.done():
-        waiter.set_exception(err)
+    if not future.done():
+        future.set_exception(err)
 
 
-_polls: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Question, _SharedPoll]] = WeakKeyDictionary()
+_polls: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[PollKey, _SharedPoll]] = WeakKeyDictionary()

@@ -1,4 +1,4 @@
-"""Waiting for the payment of a checkout, without a worker."""
+"""Waits for the payment of a checkout, without a worker."""
 
 from __future__ import annotations
 
@@ -7,76 +7,63 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import by_id
+from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker, describe_open_payment
-from airflow_provider_videodb.triggers._base import MAX_CONSECUTIVE_FAILURES, BillingTrigger, Watch
+from airflow_provider_videodb.triggers._base import BillingTrigger, Watch
 from airflow_provider_videodb.triggers._encoding import clean, describe
 from airflow_provider_videodb.triggers.events import EventStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Unpack
 
     from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.triggers._base import WaitArguments
 
 
-def read_checkouts(client: BillingClient) -> Mapping[str, Checkout]:
-    """Read the list, the only view of a checkout there is."""
+def fetch_checkouts(client: BillingClient) -> Mapping[str, Checkout]:
+    """Read the list, because VideoDB has no call for a single checkout."""
     return by_id(client.poll_checkouts())
 
 
 async def payment_left_open(purchase: object, *, conn_id: str) -> str:
     """
-    Say what remains payable of a purchase that nobody waits for any more; never fails.
+    Say what remains payable after a wait; never fails.
 
-    Whether it is paid meanwhile is looked up; where that cannot be told, what is recorded has to do.
+    It reads the list once more. If that fails, it says what is recorded.
+
+    :param purchase: the purchase in JSON form.
     """
-    from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
-
     now = datetime.now(UTC)
     try:
         recorded = Purchase.from_dict(purchase)
-    except Exception as err:  # noqa: BLE001 - whatever it is, it is told
-        return f"What was bought cannot be told: {describe(err)}"
+    except Exception as err:  # noqa: BLE001 - the log is told of every error
+        return f"The record of the purchase cannot be read: {describe(err)}"
     try:
         client = await VideoDBBillingHook(conn_id).aget_poll_client()
         return clean(describe_open_payment(recorded, by_id(await asyncio.to_thread(client.list_checkouts)), now=now))
-    except Exception as err:  # noqa: BLE001 - as above
+    except Exception as err:  # noqa: BLE001 - the log is told of every error
         return clean(
-            f"{describe_open_payment(recorded, {}, now=now)} Whether it is paid could not be looked up: {describe(err)}"
+            f"{describe_open_payment(recorded, {}, now=now)} VideoDB could not be asked whether it was paid: "
+            f"{describe(err)}"
         )
 
 
 class CheckoutTrigger(BillingTrigger):
     """
-    Fires when a checkout is paid, or can no longer be.
-
-    :param purchase: the purchase that is waited for, in its JSON form.
+    Fires when a checkout is paid or can no longer be paid.
 
     The other parameters are those of :class:`BillingTrigger`.
+
+    :param purchase: the purchase in JSON form.
     """
 
     _payment: PaymentTracker
 
-    def __init__(
-        self,
-        *,
-        purchase: dict[str, Any],
-        videodb_conn_id: str,
-        poll_interval: float,
-        deadline: float | None = None,
-        timeout: float | None = None,
-        max_consecutive_failures: int = MAX_CONSECUTIVE_FAILURES,
-        pause: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(
-            videodb_conn_id=videodb_conn_id,
-            poll_interval=poll_interval,
-            deadline=deadline,
-            timeout=timeout,
-            max_consecutive_failures=max_consecutive_failures,
-            pause=pause,
-        )
+    def __init__(self, *, purchase: dict[str, Any], **wait: Unpack[WaitArguments]) -> None:
+        super().__init__(**wait)
         self.purchase = purchase
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -85,23 +72,23 @@ class CheckoutTrigger(BillingTrigger):
         return path, kwargs | {"purchase": self.purchase}
 
     def watches(self) -> Sequence[Watch]:
-        """Watch the list of checkouts."""
-        return [Watch(read_checkouts, self.judge, self._begin_to_watch)]
+        """Poll the list of checkouts."""
+        return [Watch(fetch_checkouts, self.on_checkouts, self._start_tracking)]
 
-    def judge(self, seen: Mapping[str, Checkout]) -> dict[str, Any] | None:
-        """Look for the purchase in the list: ten thousand of these make one step of the event loop."""
-        settled = self._payment.check(seen, now=self.now())
-        if settled is None:
+    def on_checkouts(self, listed: Mapping[str, Checkout]) -> dict[str, Any] | None:
+        """Return the event of a payment, if the list shows one."""
+        paid = self._payment.check(listed, now=self.now())
+        if paid is None:
             return None
-        return {"status": EventStatus.PAID, "purchase": settled.to_dict(), "deadline": self.deadline_now()}
+        return {"status": EventStatus.PAID, "purchase": paid.to_dict(), "deadline": self.deadline_now()}
 
     async def on_kill(self) -> None:
-        """Have a last look when a user ends the wait, and say in the task's log what remains payable."""
+        """Log what remains payable when a user ends the wait."""
         self.log.warning(await payment_left_open(self.purchase, conn_id=self.videodb_conn_id))
 
-    def result(self) -> dict[str, Any]:
-        """Return the purchase that was waited for."""
+    def event_payload(self) -> dict[str, Any]:
+        """Return the purchase that is still unpaid."""
         return {"purchase": self.purchase, "deadline": self.deadline_now()}
 
-    def _begin_to_watch(self) -> None:
+    def _start_tracking(self) -> None:
         self._payment = PaymentTracker(Purchase.from_dict(self.purchase))

@@ -1,9 +1,4 @@
-"""
-Waiting without a worker: one poll of an account serves every task that waits on it.
-
-All triggers that ask the same of one connection as often share one poll in their triggerer; each judges what the poll
-sees for itself and keeps its own deadline.
-"""
+"""Waits for credits, without a worker."""
 
 from __future__ import annotations
 
@@ -14,68 +9,61 @@ from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEve
 
 from airflow_provider_videodb.exceptions import VideoDBResponseError
 from airflow_provider_videodb.hooks.arguments import parse_credits
-from airflow_provider_videodb.triggers._base import MAX_CONSECUTIVE_FAILURES, BillingTrigger, Watch
+from airflow_provider_videodb.triggers._base import BillingTrigger, Watch
 from airflow_provider_videodb.triggers.events import EventStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
     from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.api.models import Usage
+    from airflow_provider_videodb.triggers._base import WaitArguments
 
-#: Bytes of what one look at the usage may see: every waiter's event holds a copy.
+#: Largest usage, in bytes. Each of ten thousand events holds a copy.
 MAX_USAGE_BYTES = 64 * 1024
 
 
-def read_usage(client: BillingClient) -> Usage:
+def fetch_usage(client: BillingClient) -> Usage:
     """
-    Read balance and consumption.
+    Read balance and usage.
 
-    :raises VideoDBResponseError: if there is more of it than the events of ten thousand waiters can carry.
+    :raises VideoDBResponseError: if the usage is too large for an event.
     """
     usage = client.get_usage()
     size = len(json.dumps(usage.to_dict()))
     if size > MAX_USAGE_BYTES:
-        raise VideoDBResponseError(f"VideoDB's breakdown of the usage has {size} bytes, more than {MAX_USAGE_BYTES}.")
+        raise VideoDBResponseError(
+            f"VideoDB's breakdown of the usage has {size} bytes, and an event has room for {MAX_USAGE_BYTES} bytes. "
+            "The balance was not compared. Next step: report the response to VideoDB's support."
+        )
     return usage
 
 
 class CreditThresholdTrigger(BillingTrigger):
     """
-    Fires when the credit balance reaches a threshold.
-
-    :param threshold: credits, as a number or a string that spells one (templates render to strings).
-    :param end_from_trigger: end the task here instead of handing it to a worker.
-    :param soft_fail: with ``end_from_trigger``: skip the task when the time is up.
+    Fires when the balance reaches a number of credits.
 
     The other parameters are those of :class:`BillingTrigger`.
+
+    :param threshold: credits, a number or a string that spells one, because templates render to strings.
+    :param end_from_trigger: end the task in the triggerer instead of in a worker.
+    :param soft_fail: with ``end_from_trigger``, skip the task at the deadline.
     """
 
     def __init__(
         self,
         *,
         threshold: float | str,
-        videodb_conn_id: str,
-        poll_interval: float,
-        deadline: float | None = None,
-        timeout: float | None = None,
-        max_consecutive_failures: int = MAX_CONSECUTIVE_FAILURES,
-        pause: dict[str, Any] | None = None,
         end_from_trigger: bool = False,
         soft_fail: bool = False,
+        **wait: Unpack[WaitArguments],
     ) -> None:
-        super().__init__(
-            videodb_conn_id=videodb_conn_id,
-            poll_interval=poll_interval,
-            deadline=deadline,
-            timeout=timeout,
-            max_consecutive_failures=max_consecutive_failures,
-            pause=pause,
-        )
+        super().__init__(**wait)
         self.threshold = threshold
         self.end_from_trigger = end_from_trigger
         self.soft_fail = soft_fail
-        self._last_seen: Usage | None = None
+        self._latest: Usage | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
@@ -87,26 +75,26 @@ class CreditThresholdTrigger(BillingTrigger):
         }
 
     def watches(self) -> Sequence[Watch]:
-        """Watch the balance."""
-        return [Watch(read_usage, self.judge, self._begin_to_watch)]
+        """Poll the balance and compare it with the threshold."""
+        needed = parse_credits("threshold", self.threshold)
 
-    def judge(self, seen: Usage) -> dict[str, Any] | None:
-        """Compare the balance with the threshold: ten thousand of these make one step of the event loop."""
-        self._last_seen = seen
-        return {"status": EventStatus.ENOUGH, **self.result()} if seen.covers(self._needed) else None
+        def on_usage(usage: Usage) -> dict[str, Any] | None:
+            self._latest = usage
+            return {"status": EventStatus.ENOUGH, **self.event_payload()} if usage.covers(needed) else None
 
-    def result(self) -> dict[str, Any]:
-        """Return the usage seen last."""
-        return {"usage": None if self._last_seen is None else self._last_seen.to_dict()}
+        return [Watch(fetch_usage, on_usage, self._forget_usage)]
 
-    def end_with(self, event: dict[str, Any]) -> TriggerEvent:
-        """End the task from here where that is wished and needs no worker to raise anything."""
+    def event_payload(self) -> dict[str, Any]:
+        """Return the latest usage of the account."""
+        return {"usage": None if self._latest is None else self._latest.to_dict()}
+
+    def to_trigger_event(self, event: dict[str, Any]) -> TriggerEvent:
+        """End the task here if the author asked for it and no error has to be raised."""
         if self.end_from_trigger and event["status"] == EventStatus.ENOUGH:
             return TaskSuccessEvent(xcoms={"return_value": event["usage"]})
         if self.end_from_trigger and self.soft_fail and event["status"] == EventStatus.TIMEOUT:
             return TaskSkippedEvent()
-        return super().end_with(event)
+        return super().to_trigger_event(event)
 
-    def _begin_to_watch(self) -> None:
-        self._needed = parse_credits("threshold", self.threshold)
-        self._last_seen = None
+    def _forget_usage(self) -> None:
+        self._latest = None

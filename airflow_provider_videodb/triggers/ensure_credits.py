@@ -10,8 +10,8 @@ from airflow_provider_videodb.purchases.rules.credit_wait import CreditWait
 from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
 from airflow_provider_videodb.triggers._base import Watch
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
-from airflow_provider_videodb.triggers.checkout import payment_left_open, read_checkouts
-from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger, read_usage
+from airflow_provider_videodb.triggers.checkout import fetch_checkouts, payment_left_open
+from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger, fetch_usage
 from airflow_provider_videodb.triggers.events import EventStatus, error_event
 
 if TYPE_CHECKING:
@@ -60,33 +60,33 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         balance = super().watches()
         if not self._wait.awaits_payment:
             return balance
-        return [*balance, Watch(read_checkouts, self._judge_checkouts, self._begin_to_watch_checkouts)]
+        return [*balance, Watch(fetch_checkouts, self._on_checkouts, self._start_tracking)]
 
-    def weigh(self, watch: Watch, snapshot: PollResult) -> dict[str, Any] | None:
+    def on_poll_result(self, watch: Watch, result: PollResult) -> dict[str, Any] | None:
         """Return the event that ends the wait, if this result does."""
-        event = super().weigh(watch, snapshot)
-        if event is not None or watch.look is not read_usage or snapshot is NO_RESULT:
+        event = super().on_poll_result(watch, result)
+        if event is not None or watch.fetch is not fetch_usage or result is NO_RESULT:
             return event
-        is_certain = snapshot.error is None or watch.failures >= self._allowed_failures
+        is_certain = result.error is None or watch.budget.is_spent
         return self._expired if is_certain else None
 
-    def result(self) -> dict[str, Any]:
+    def event_payload(self) -> dict[str, Any]:
         """Return the usage that was read last, and the wait."""
-        return super().result() | {"wait": self.wait}
+        return super().event_payload() | {"wait": self.wait}
 
     async def on_kill(self) -> None:
         """Log what can still be paid, if a user ends the wait."""
         if self.wait["purchase"] is not None:
             self.log.warning(await payment_left_open(self.wait["purchase"], conn_id=self.videodb_conn_id))
 
-    def _begin_to_watch_checkouts(self) -> None:
+    def _start_tracking(self) -> None:
         if self._wait.purchase is not None:
             self._payment = PaymentTracker(self._wait.purchase)
         self._expired = None
 
-    def _judge_checkouts(self, seen: Mapping[str, Checkout]) -> dict[str, Any] | None:
+    def _on_checkouts(self, listed: Mapping[str, Checkout]) -> dict[str, Any] | None:
         try:
-            paid = self._payment.check(seen, now=self.now())
+            paid = self._payment.check(listed, now=self.now())
         except VideoDBCheckoutExpiredError as err:
             self._expired = error_event(err)
             return None

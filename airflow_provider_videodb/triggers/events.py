@@ -1,4 +1,10 @@
-"""What a trigger tells its task, and what the task makes of it. Unknown is an error."""
+"""
+The event that a trigger sends to its task.
+
+The database keeps trigger arguments and events while a task waits, so another version of this package may read them.
+Both carry the number of their format. A newer format only adds optional fields, and every version ignores fields that
+it does not know. A field whose meaning changes gets a new name.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +15,9 @@ from typing import Any
 from airflow_provider_videodb import exceptions
 from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.triggers._encoding import clean, describe, plain
+
+#: Format of trigger arguments and events.
+FORMAT = 1
 
 
 class EventStatus(StrEnum):
@@ -22,46 +31,51 @@ class EventStatus(StrEnum):
 
 def checked_event(event: object, *expected: EventStatus) -> dict[str, Any]:
     """
-    Return the event a trigger sent to its task.
+    Return the event that a trigger sent to its task.
 
-    :param expected: how the wait may have ended, errors apart.
-    :raises VideoDBError: the error that the trigger met, in its own class; or that the event is not one of ours,
-        since what is not understood must not pass for success.
+    :param expected: how the wait may have ended; an error is always expected.
+    :raises VideoDBError: if the trigger met an error, in the class of that error; also if this version does not know
+        the event, because an unknown event must not pass for success.
     """
     if isinstance(event, Mapping):
-        if event.get("status") in expected:
+        status = event.get("status")
+        # A task must not succeed without the balance that was enough.
+        if status in expected and (status != EventStatus.ENOUGH or "usage" in event):
             return dict(event)
-        if event.get("status") == EventStatus.ERROR:
+        if status == EventStatus.ERROR:
             raise _error_class(event.get("error"))(event.get("message"))
-    raise VideoDBError(f"The trigger sent {str(event)[:200]!r}, which is no event of this package. Retry the task.")
+    raise VideoDBError(
+        f"The trigger sent {str(event)[:200]!r}, which is not an event that this task expects. The task did not go on. "
+        "Next step: install the same version of this package on workers and triggerers, then retry the task."
+    )
 
 
 def error_event(err: BaseException) -> dict[str, Any]:
     """
-    Return the event that raises ``err`` in the task, in its words.
+    Return the event that raises ``err`` in the task.
 
-    Its class is the nearest that the task knows: a private subclass arrives as what it is a kind of.
+    The task raises the nearest public class, so a private subclass arrives as its public base.
     """
-    ours = (cls.__name__ for cls in type(err).__mro__ if getattr(exceptions, cls.__name__, None) is cls)
+    public = (cls.__name__ for cls in type(err).__mro__ if getattr(exceptions, cls.__name__, None) is cls)
     return {
         "status": EventStatus.ERROR,
-        "error": next(ours, clean(type(err).__name__)),
+        "error": next(public, clean(type(err).__name__)),
         "message": describe(err),
     }
 
 
 def sendable(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the event as Airflow can encode it, or the error event that says why it cannot."""
+    """Return the event with its format, as Airflow can encode it."""
     try:
-        return dict(plain(event))
-    except Exception as err:  # noqa: BLE001 - whatever it holds, the task is told
-        return dict(plain(error_event(_not_sendable(event, err))))
+        return dict(plain({"format": FORMAT, **event}))
+    except Exception as err:  # noqa: BLE001 - the task is told of every error
+        return dict(plain({"format": FORMAT, **error_event(_not_sendable(event, err))}))
 
 
 def _not_sendable(event: dict[str, Any], err: Exception) -> VideoDBError:
     return exceptions.VideoDBResponseError(
-        f"The wait ended ({event.get('status')}), but what it saw cannot be handed to the task: {describe(err)}. "
-        "Retry the task; if this happens again, ask VideoDB's support about the answers of this account."
+        f"The wait ended ({event.get('status')}), but Airflow cannot encode what VideoDB sent: {describe(err)}. "
+        "The task did not go on. Next step: retry the task; if it fails again, report it to VideoDB's support."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a person sees: Airflow's pages and the checkout page in a Chromium without a window."""
+"""Opens Airflow's pages in a headless Chromium."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from dev.airflow.api import DagRun
     from dev.airflow.instance import AirflowInstance
 
-# "Pay 20 USD" for a literal amount, "Pay for credits" for others.
+#: The button is called "Pay 20 USD" if the amount is a literal, and "Pay for credits" if not.
 BUTTON = re.compile("^Pay ")
 
-# Nothing of the browser's own calls home, and root, as which CI runs, may start it.
+# The browser sends no requests of its own. CI runs as root, which needs --no-sandbox.
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -35,13 +35,13 @@ _ARGUMENTS = [
 
 
 def find_chromium() -> str | None:
-    """Return where this machine has a Chromium: the package manager's, since downloads of one's own fail in CI."""
+    """Return the path of the installed Chromium, because CI cannot download one."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @contextmanager
 def open_page(chromium: str) -> Iterator[Page]:
-    """Open one page."""
+    """Start the browser and open an empty page."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         try:
@@ -51,39 +51,39 @@ def open_page(chromium: str) -> Iterator[Page]:
 
 
 def show_connection_form(page: Page, airflow: AirflowInstance, conn_id: str) -> None:
-    """Open the form of a new connection of type VideoDB."""
+    """Open the form for a new VideoDB connection."""
     page.goto(f"{airflow.url}/connections")
     page.get_by_role("button", name="Add Connection").first.click()
     page.locator("input[name=connection_id]").fill(conn_id)
     page.get_by_role("combobox").last.click()
     page.get_by_role("option", name="VideoDB", exact=True).click()
     page.locator("input[name=password]").wait_for()
-    come_to_rest(page)
+    wait_for_animations(page)
 
 
 def show_extra_fields(page: Page) -> None:
-    """Unfold the part of the open form that holds this provider's own fields."""
+    """Unfold the fields of this provider in the open form."""
     page.get_by_role("button", name="Extra Fields", exact=True).click()
     page.locator("input[name=element_monthly_topup_limit]").wait_for()
-    come_to_rest(page)
+    wait_for_animations(page)
 
 
 def show_pay_button(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> Locator:
-    """Open the page of a waiting task where the button is, and return the button."""
+    """Open the details of a waiting task and return its button."""
     open_details(page, airflow, run, task_id)
     return page.get_by_role("link", name=BUTTON)
 
 
 def open_details(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> None:
-    """Open the page of a task that has its buttons, if it has any."""
+    """Open the details of a task and wait for its buttons."""
     with page.expect_response(lambda response: urlsplit(response.url).path.endswith(f"/{task_id}/links")):
         page.goto(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}/details")
     page.get_by_text("Extra Links").wait_for()
-    come_to_rest(page)
+    wait_for_animations(page)
 
 
-def come_to_rest(page: Page) -> None:
-    """Wait for the end of what moves on the page, but for what moves for ever."""
+def wait_for_animations(page: Page) -> None:
+    """Wait until every animation that ends has ended."""
     page.evaluate("""Promise.all(
         document.getAnimations()
             .filter(animation => animation.effect.getComputedTiming().endTime !== Infinity)
@@ -96,7 +96,7 @@ class LogLine:
     """
     One line of the log page.
 
-    :param hidden_pixels: how much of the line lies to the right of what the page shows without scrolling.
+    :param hidden_pixels: how far the line extends beyond the visible part of the page.
     """
 
     text: str
@@ -105,18 +105,18 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogPage:
-    """What the log page shows of a failure: the lines logged as errors, and the exceptions below them."""
+    """A failure on the log page: logged errors, then exceptions."""
 
     errors: list[LogLine]
     exceptions: list[str]
 
 
 def read_log_page(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> LogPage:
-    """Open the log of a task that failed, unscrolled, and read it as it is rendered."""
+    """Open the log of a failed task and read the rendered lines."""
     page.goto(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}")
     log = page.get_by_test_id("virtual-scroll-container")
     log.get_by_text("Task failed with exception").first.wait_for()
-    come_to_rest(page)
+    wait_for_animations(page)
     errors = log.locator('[data-testid^="virtualized-item"]').evaluate_all("""lines => lines
         .filter(line => line.querySelector("code")?.textContent === "ERROR" && !line.querySelector("details"))
         .map(line => {

@@ -148,9 +148,8 @@ def worker_seconds_during(waits: list[Stretch], all_stretches: list[Stretch]) ->
 
 def describe_calls(emulator: Emulator) -> str:
     """Count calls by endpoint: `5 x GET /billing/usage`."""
-    counts = Counter(
-        f"{call.method} {re.sub('^/(video|async-response)/[^/]+', r'/\1/*', call.path)}" for call in emulator.calls()
-    )
+    calls = [(call.method, re.sub(r"^/(video|async-response)/[^/]+", r"/\1/*", call.path)) for call in emulator.calls()]
+    counts = Counter(f"{method} {path}" for method, path in calls)
     return ", ".join(f"{times} x {endpoint}" for endpoint, times in counts.items())
 
 

@@ -36,7 +36,7 @@ STEPS = {
     "after the link": Point("operators._purchasing.PurchasingOperator", "push_link", nth=2, after=True),
     "after the notifier": Point("purchases.journal.Journal", "save", nth=4),
     "before the wait": Point("operators._purchasing.PurchasingOperator", "wait"),
-    "while a worker waits": Point("triggers.checkout.CheckoutTrigger", "judge"),
+    "while a worker waits": Point("triggers.checkout.CheckoutTrigger", "on_checkouts"),
     "on resume": Point("operators.topup.TopupOperator", "execute_complete"),
     "before it is marked paid": Point("purchases.journal.Journal", "save", nth=5),
     "before the result": Point("operators._topup_run.TopupRun", "_finish"),

@@ -50,6 +50,7 @@ def failed(live_airflow, page):
         keep_picture(page, run.dag_id)
         assert not [line.text for line in log.errors if line.hidden_pixels > 0]
         assert len(log.exceptions) == 1
+        assert len([line for line in log.errors if line.text.startswith("Next step: ")]) <= 1
         return [line.text for line in log.errors]
 
     return failed
@@ -75,7 +76,7 @@ def test_limit_names_amount_and_owner(live_airflow, connect, failed):
     connect("videodb_limited", max_topup_amount=10)
     lines = failed(live_airflow.api.trigger("live_limit"))
 
-    assert "20 USD" in lines[0]
+    assert "20 USD" in " ".join(lines)
     assert "max_topup_amount" in " ".join(lines[one_line(lines, "Next step: ") :])
     assert lines[-1] == "Connection: videodb_limited"
 
@@ -91,7 +92,7 @@ def test_unknown_outcome_shows_candidates_and_ways_out(live_airflow, emulator, c
     requests.post(f"{emulator.base_url}/billing/topup", json={"amount": 20}, headers=headers, timeout=3)
     lines = failed(run)
 
-    assert "20 USD" in lines[0]
+    assert "20 USD" in " ".join(lines)
     for checkout in emulator.checkouts():
         assert checkout.id in " ".join(lines)
     for word in ("CHECKOUT_ID", "buy"):
@@ -103,7 +104,7 @@ def test_payment_timeout_shows_the_link_that_is_open(live_airflow, emulator, fai
     lines = failed(live_airflow.api.trigger("live_payment_timeout"))
 
     [checkout] = emulator.checkouts()
-    assert checkout.id in lines[0]
+    assert "within 1 s" in " ".join(lines)
     assert emulator.payment_url(checkout.id) in lines
     assert lines[-1] == "Connection: videodb_default"
 

@@ -27,7 +27,7 @@ def page():
         yield page
 
 
-def test_the_connection_form_has_our_fields_and_saves_what_the_hook_can_read(live_airflow, page):
+def test_connection_form_saves_what_the_hook_reads(live_airflow, page):
     show_connection_form(page, live_airflow, "videodb_from_the_form")
     for label in ("Base URL", "API key"):
         assert page.get_by_text(label, exact=True).is_visible()
@@ -38,7 +38,7 @@ def test_the_connection_form_has_our_fields_and_saves_what_the_hook_can_read(liv
     for label in ("Timeout (seconds)", "Retries", "Limit per top-up (USD)", "Monthly limit (USD)"):
         assert page.get_by_text(label, exact=True).is_visible()
     page.locator("input[name=element_max_topup_amount]").fill("50")
-    # What was a number and is emptied again is not set: an empty text would be refused.
+    # An emptied number must not be saved as an empty text, because the hook refuses that.
     for emptied in ("monthly_topup_limit", "timeout", "max_retries"):
         for typed in ("7", ""):
             page.locator(f"input[name=element_{emptied}]").fill(typed)

@@ -83,19 +83,19 @@ def watched_by(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
     from airflow_provider_videodb.triggers._base import BillingTrigger
 
-    push_link, begin = PurchasingOperator.push_link, BillingTrigger.begin
+    push_link, start = PurchasingOperator.push_link, BillingTrigger.start
 
     def pushed(self: PurchasingOperator, context: Any, url: str | None) -> None:
         push_link(self, context, url)
         if url is not None:
             person.sees(url)
 
-    def begun(self: BillingTrigger) -> None:
-        begin(self)
+    def started(self: BillingTrigger) -> None:
+        start(self)
         person.while_waiting()
 
     monkeypatch.setattr(PurchasingOperator, "push_link", pushed)
-    monkeypatch.setattr(BillingTrigger, "begin", begun)
+    monkeypatch.setattr(BillingTrigger, "start", started)
 
 
 @dataclass(frozen=True)

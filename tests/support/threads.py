@@ -1,4 +1,4 @@
-"""A TCP server on this machine, with a thread for each connection, that ends with its block."""
+"""A TCP server on loopback, with one thread per connection."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Self
 
 
 class Listener:
-    """Gives every connection to `serve`; an error there, or its end, closes the connection."""
+    """Passes every connection to `serve` and closes it when `serve` ends."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self._threads: list[threading.Thread] = []
         self.connections = 0
-        #: Set when the server stops: what a held connection waits for.
+        #: Set when the server stops. A connection that is held waits for it.
         self.stopping = threading.Event()
 
     def serve(self, connection: socket.socket) -> None:
@@ -30,9 +30,9 @@ class Listener:
         self.stop()
 
     def stop(self) -> None:
-        """Take no more connections, and wait until those that there are have been served."""
+        """Accept no more connections, and wait until the open ones are served."""
         self.stopping.set()
-        # Closing alone would leave the thread in accept().
+        # Closing the socket does not wake the thread in accept().
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -1,4 +1,4 @@
-"""Airflow's own triggerer inside the test process: the real `TriggerRunner`, without its supervisor."""
+"""Airflow's own `TriggerRunner` in the test process, without its supervisor."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+    from airflow_provider_videodb.emulator.server import Emulator
+
 
 class Triggerer:
-    """What a test does to a running triggerer, and what comes out of it."""
+    """A running triggerer: starts triggers and collects their events."""
 
     def __init__(self) -> None:
         self.runner = TriggerRunner()
@@ -29,7 +31,7 @@ class Triggerer:
         self._ids = iter(range(1, 1_000_000))
 
     async def start(self, *triggers: BaseTrigger) -> list[int]:
-        """Start triggers the way they arrive from the database: as class path and encrypted arguments."""
+        """Start triggers as the database hands them over: class path and encrypted arguments."""
         return [await self.start_stored(*trigger.serialize()) for trigger in triggers]
 
     async def start_stored(self, classpath: str, kwargs: dict[str, Any], **workload: Any) -> int:
@@ -46,31 +48,41 @@ class Triggerer:
         await self.runner.cancel_triggers()
 
     async def events(self, count: int, *, within: float = 10) -> dict[int, TriggerEvent]:
-        """Return all events so far, by trigger, once there are so many; nothing may have failed instead."""
+        """Return all events by trigger id, once there are that many; no trigger may have failed."""
         await self.until(lambda: len(self.happened) >= count, within=within)
         assert not self.failed
         return self.happened
 
+    async def payload(self, *, within: float = 10) -> Any:
+        """Return the payload of the only event."""
+        (event,) = (await self.events(1, within=within)).values()
+        return event.payload
+
     async def idle(self, *, within: float = 10) -> None:
-        """Wait until no trigger runs any more."""
+        """Wait until all triggers have ended."""
         await self.until(lambda: not self.runner.triggers, within=within)
 
     async def until(self, condition: Callable[[], object], *, within: float = 10) -> None:
-        """Go on as the triggerer's main loop does until something is so."""
+        """Run the triggerer's main loop until the condition holds."""
         async with asyncio.timeout(within):
             while not condition():
                 await self._collect()
                 await asyncio.sleep(0.01)
 
+    async def waits_on(self) -> None:
+        """Collect what has happened, and check that no event is among it."""
+        await self._collect()
+        assert not self.happened
+
     @property
     def polls(self) -> int:
-        """How many shared polls are running."""
+        """The number of shared polls."""
         return polls_here()
 
     async def _collect(self) -> None:
         finished = await self.runner.cleanup_finished_triggers()
         changes = self.runner.process_trigger_events(finished)
-        # As it goes to the supervisor: what cannot be encoded ends the process.
+        # The supervisor receives it in this form. What cannot be encoded ends a real triggerer.
         _RequestFrame(id=1, body=changes.model_dump()).as_bytes()
         self.happened |= {entry.trigger_id: entry.event for entry in changes.events or ()}
         self.failed |= dict(changes.failures or ())
@@ -86,3 +98,10 @@ async def triggerer() -> AsyncIterator[Triggerer]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def polled(account: Emulator, times: int = 1, *, path: str = "/billing/usage", answered: bool = True) -> None:
+    """Wait for that many more requests at an account."""
+    so_far = len(account.calls(path=path))
+    until = (lambda call: call.done) if answered else None
+    await asyncio.to_thread(account.wait_for_calls, so_far + times, path=path, until=until)

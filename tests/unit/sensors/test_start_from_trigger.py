@@ -1,8 +1,7 @@
-"""Starting in the triggerer: from the serialized DAG to the trigger with its templates rendered, as Airflow does it."""
+"""The way from the serialized DAG to a trigger with rendered templates, as Airflow goes it."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from decimal import Decimal
@@ -25,14 +24,12 @@ from airflow.serialization.serialized_objects import BaseSerialization, DagSeria
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
 from tests.support.dag_runs import Run, new_dag, run
-from tests.support.triggerer import triggerer
+from tests.support.triggerer import polled, triggerer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow.sdk import DAG
-
-    from airflow_provider_videodb.emulator.server import Emulator
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +39,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def test_the_serialized_dag_keeps_what_starts_the_task():
+def test_serialized_dag_keeps_the_arguments_of_the_trigger():
     with new_dag("starts") as dag:
         CreditThresholdSensor(
             task_id="gate",
@@ -62,6 +59,7 @@ def test_the_serialized_dag_keeps_what_starts_the_task():
     assert stored.start_trigger_args.next_method == "execute_complete"
     assert stored.start_trigger_args.timeout.total_seconds() > 65
     assert BaseSerialization.deserialize(stored.start_trigger_args.trigger_kwargs) == {
+        "format": 1,
         "threshold": "100.1",
         "videodb_conn_id": "account",
         "poll_interval": 5.0,
@@ -73,7 +71,7 @@ def test_the_serialized_dag_keeps_what_starts_the_task():
 
 
 @pytest.mark.parametrize("threshold", [100.1, "{{ params.needed }}", "{{ ti.xcom_pull('estimate') }}", "XComArg"])
-async def test_a_threshold_arrives_however_it_is_given(airflow_db, emulator, threshold):
+async def test_threshold_arrives_however_it_is_given(airflow_db, emulator, threshold):
     emulator.set_balance("100.1")
     with new_dag("rendered", params={"needed": 100.1}) as dag:
 
@@ -91,14 +89,14 @@ async def test_a_threshold_arrives_however_it_is_given(airflow_db, emulator, thr
             start_from_trigger=True,
         )
         needed >> gate
-    # It leaves behind what the triggerer finds: a run with the task's XComs.
+    # The triggerer then finds a run with the XComs of the task.
     finished = run(dag)
     emulator.set_balance("100.0")
 
     with _comms_of(finished, dag):
         async with triggerer() as airflow:
             trigger_id = await airflow.start_stored(**_as_the_scheduler_starts(dag, finished))
-            await _polled_twice(emulator)
+            await polled(emulator, 2)
             assert not airflow.happened
             emulator.set_balance("100.1")
             event = (await airflow.events(1))[trigger_id]
@@ -106,7 +104,7 @@ async def test_a_threshold_arrives_however_it_is_given(airflow_db, emulator, thr
     assert event.payload["usage"]["credit_balance"] == 100.1
 
 
-async def test_a_template_that_renders_to_no_number_fails_the_task(airflow_db, emulator):
+async def test_template_that_renders_to_no_number_fails_the_task(airflow_db, emulator):
     with new_dag("unrendered", params={"needed": 3}) as dag:
         CreditThresholdSensor(task_id="gate", threshold="{{ params.needed }}", soft_fail=True, start_from_trigger=True)
     finished = run(dag)
@@ -116,13 +114,13 @@ async def test_a_template_that_renders_to_no_number_fails_the_task(airflow_db, e
     with _comms_of(finished, dag):
         async with triggerer() as airflow:
             await airflow.start_stored(**_as_the_scheduler_starts(dag, finished))
-            (event,) = (await airflow.events(1)).values()
+            told = await airflow.payload()
 
-    assert event.payload["error"] == "VideoDBConfigError"
-    assert "lots" in event.payload["message"]
+    assert told["error"] == "VideoDBConfigError"
+    assert "lots" in told["message"]
 
 
-async def test_the_time_begins_in_the_triggerer(airflow_db, emulator):
+async def test_timeout_begins_in_the_triggerer(airflow_db, emulator):
     with new_dag("in_time") as dag:
         CreditThresholdSensor(task_id="gate", threshold=3, poke_interval=0.1, timeout=0.5, start_from_trigger=True)
     finished = run(dag)
@@ -132,13 +130,13 @@ async def test_the_time_begins_in_the_triggerer(airflow_db, emulator):
         async with triggerer() as airflow:
             began = time.monotonic()
             await airflow.start_stored(**_as_the_scheduler_starts(dag, finished))
-            (event,) = (await airflow.events(1)).values()
+            told = await airflow.payload()
 
-    assert event.payload["status"] == "timeout"
+    assert told["status"] == "timeout"
     assert 0.5 <= time.monotonic() - began < 5
 
 
-async def test_a_mapped_task_starts_in_a_worker_and_waits_like_any_other(airflow_db, emulator):
+async def test_mapped_task_starts_in_a_worker(airflow_db, emulator):
     with new_dag("mapped") as dag:
         CreditThresholdSensor.partial(task_id="gate", poke_interval=0.1, timeout=30, start_from_trigger=True).expand(
             threshold=[1, "2", 3]
@@ -148,15 +146,14 @@ async def test_a_mapped_task_starts_in_a_worker_and_waits_like_any_other(airflow
     assert finished.state == "success"
     assert _stored(dag).get_task("gate").start_trigger_args is None
 
-    # Airflow builds a template context for it in the triggerer all the same.
+    # Airflow builds a template context in the triggerer for a mapped task too.
     classpath, kwargs = CreditThresholdTrigger(
         threshold="3", videodb_conn_id="videodb_default", poll_interval=0.1, deadline=time.time() + 30
     ).serialize()
     with _comms_of(finished, dag):
         async with triggerer() as airflow:
             await airflow.start_stored(classpath, kwargs, **_of_the_run(dag, finished))
-            (event,) = (await airflow.events(1)).values()
-    assert event.payload["status"] == "enough"
+            assert (await airflow.payload())["status"] == "enough"
 
 
 def needed() -> Any:
@@ -167,7 +164,7 @@ def needed() -> Any:
     return estimate()
 
 
-#: Every way to give an argument, and whether a trigger that no worker made can be told of it.
+#: Ways to give an argument, and whether Airflow can pass it to a trigger without a worker.
 ARGUMENTS: dict[str, tuple[Callable[[], Any], bool]] = {
     "a number": (lambda: 3, True),
     "a decimal": (lambda: Decimal(3), True),
@@ -186,7 +183,7 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], bool]] = {
 
 @pytest.mark.parametrize("name", ["threshold", "videodb_conn_id"])
 @pytest.mark.parametrize(("give", "is_told"), ARGUMENTS.values(), ids=ARGUMENTS)
-def test_argument_that_cannot_be_spelled_starts_in_a_worker(name, give, is_told):
+def test_argument_without_a_template_starts_in_a_worker(name, give, is_told):
     with new_dag("given", params={"needed": 3}) as dag:
         gate = CreditThresholdSensor(task_id="gate", **{"threshold": 3, name: give()}, start_from_trigger=True)
 
@@ -229,7 +226,7 @@ def test_task_of_a_mapped_group_starts_in_a_worker(airflow_db, emulator, thresho
     assert [ti.state for ti in gates] == ["success"] * 3
 
 
-def test_result_that_is_changed_on_the_way_is_waited_for(airflow_db, emulator):
+def test_mapped_output_is_waited_for(airflow_db, emulator):
     with new_dag("changed") as dag:
 
         @task
@@ -272,8 +269,3 @@ def _comms_of(finished: Run, dag: DAG) -> Any:
     )
     supervisor.comms = InProcessSupervisorComms(supervisor=supervisor)
     return set_supervisor_comms(supervisor.comms)
-
-
-async def _polled_twice(emulator: Emulator) -> None:
-    so_far = len(emulator.calls())
-    await asyncio.to_thread(emulator.wait_for_calls, so_far + 2, until=lambda call: call.done)

@@ -7,11 +7,11 @@ import pytest
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Triggers run in asyncio, and there alone."""
+    """Triggers run on asyncio only."""
     return "asyncio"
 
 
 @pytest.fixture(autouse=True)
-def quick_to_believe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the two looks that an expired checkout takes be moments apart, not ten seconds."""
+def expires_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Believe an expired checkout after two polls that are moments apart, not ten seconds."""
     monkeypatch.setattr("airflow_provider_videodb.purchases.rules.tracking.LIST_LAG", timedelta(seconds=0.05))

@@ -234,8 +234,3 @@ def test_trigger_survives_the_database():
 
     assert stored == kwargs
     assert pkgutil.resolve_name(classpath)(**deserialize(stored)).serialize() == (classpath, kwargs)
-
-
-def test_wait_shares_the_poll_of_the_sensors():
-    sensor = CreditThresholdTrigger(**WAIT, threshold=53)
-    assert ensuring(None).question == sensor.question

@@ -1,0 +1,87 @@
+"""The work of the sensor in a worker, loaded when a task runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import PokeReturnValue
+
+from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRateLimitError
+from airflow_provider_videodb.hooks.arguments import parse_count, parse_credits
+from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from airflow_provider_videodb.sensors._pokes import Pokes
+from airflow_provider_videodb.triggers._failures import FailureBudget, is_final
+from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+
+_POKES_KEY = "videodb_pokes"
+
+
+class CreditCheck:
+    """
+    Compares balance and threshold, as often as the sensor pokes.
+
+    :param sensor: the task, with its templates rendered.
+    :raises VideoDBConfigError: naming the argument, its value and the rule.
+    """
+
+    def __init__(self, sensor: CreditThresholdSensor, context: Context) -> None:
+        self.try_number = context["ti"].try_number
+        self._threshold = parse_credits("threshold", sensor.threshold)
+        self._allowed = parse_count("max_consecutive_failures", sensor.max_consecutive_failures)
+        self._conn_id = str(sensor.videodb_conn_id)
+        self._log = sensor.log
+        # In reschedule mode each poke is a process, and only the task state store of Airflow 3.3 outlives it.
+        self._store: Any = context.get("task_state_store") if sensor.reschedule and not sensor.deferrable else None
+        self._pokes = Pokes.from_dict(
+            None if self._store is None else self._store.get(_POKES_KEY), try_number=self.try_number
+        )
+
+    def poke(self) -> PokeReturnValue:
+        """Read the balance; a failure means "not yet" until too many follow each other."""
+        pokes = self._pokes
+        try:
+            # Read for each poke, because the connection may name another account meanwhile.
+            hook = VideoDBBillingHook(self._conn_id)
+            pokes = pokes.of(hook.settings).by_the_clock(time.time())
+            if pokes.pause is not None:
+                return self._not_yet(pokes, f"VideoDB asked to wait {pokes.pause.asked:g} s. This poke sends nothing.")
+            usage = hook.get_poll_client().get_usage()
+        except VideoDBError as err:
+            return self._after_failure(pokes, err)
+        self._remember(replace(pokes, failures=0))
+        self._log.info("The balance is %s credits; the threshold is %s credits.", usage.credit_balance, self._threshold)
+        return PokeReturnValue(is_done=usage.covers(self._threshold), xcom_value=usage.to_dict())
+
+    def trigger(self, arguments: dict[str, Any], *, deadline: float) -> CreditThresholdTrigger:
+        """Return the trigger that goes on after the poke."""
+        pause = None if self._pokes.pause is None else self._pokes.pause.to_dict()
+        return CreditThresholdTrigger(**arguments, deadline=deadline, pause=pause)
+
+    def _after_failure(self, pokes: Pokes, err: VideoDBError) -> PokeReturnValue:
+        budget = FailureBudget(allowed=self._allowed, failures=pokes.failures).after(err)
+        if budget.is_spent or is_final(err, connection_was_read=pokes.account is not None):
+            raise err
+        if isinstance(err, VideoDBRateLimitError):
+            pokes = pokes.asked_to_wait(err.retry_after or 0, now=time.time())
+        counted = f"{budget.failures} of {self._allowed} allowed failures in a row"
+        return self._not_yet(
+            replace(pokes, failures=budget.failures),
+            f"The balance could not be read ({counted}). The task waits on. {err}",
+        )
+
+    def _not_yet(self, pokes: Pokes, why: str) -> PokeReturnValue:
+        self._remember(pokes)
+        self._log.warning("%s", why)
+        return PokeReturnValue(is_done=False)
+
+    def _remember(self, pokes: Pokes) -> None:
+        if self._store is not None and pokes != self._pokes:
+            self._store.set(_POKES_KEY, pokes.to_dict())
+        self._pokes = pokes

@@ -1,0 +1,127 @@
+"""
+Events that a trigger of a released version sent, read by the tasks of this one.
+
+Each file of ``events`` is what the database keeps between trigger and task. A file is never changed, because tasks
+resume while somebody upgrades or downgrades.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.triggers.base import TriggerEvent
+
+from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError, VideoDBServerError
+from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+from airflow_provider_videodb.triggers._base import BillingTrigger
+from tests.integration.conftest import short_waits  # noqa: F401 - a fixture
+from tests.support.purchases import Shopping
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from airflow_provider_videodb.emulator.server import Emulator
+    from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
+    from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
+
+EVENTS = Path(__file__).parent / "events"
+#: What each event comes to in its task: the result or the error.
+OF_THE_SENSOR = {
+    "credits_enough": {"credit_balance": 120, "usage_this_month": 30.5, "breakdown": {"indexing": 30.5}},
+    "credits_timeout": AirflowSensorTimeout,
+    "credits_timeout_unread": AirflowSensorTimeout,
+    "error": VideoDBServerError,
+}
+OF_A_PURCHASE = {
+    ("TopupOperator", "checkout_paid"): "completed",
+    ("TopupOperator", "checkout_timeout"): VideoDBPaymentTimeoutError,
+    ("TopupOperator", "error"): VideoDBServerError,
+    ("EnsureCreditsOperator", "ensure_credits_enough"): "pending",
+    ("EnsureCreditsOperator", "ensure_credits_paid"): "completed",
+    ("EnsureCreditsOperator", "ensure_credits_timeout"): VideoDBPaymentTimeoutError,
+}
+ARGUMENTS = {"TopupOperator": {"amount": 50}, "EnsureCreditsOperator": {"credits": 53}}
+#: The fields of a purchase that differ from run to run.
+OF_THE_RUN = ("key", "account", "posts", "excluded_ids", "checkout_id", "payment_url", "notified", "balance_before")
+
+
+def golden(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
+
+
+def as_written(event: dict[str, Any]) -> dict[str, Any]:
+    return event
+
+
+def as_format_2_writes(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event as the next format may send it: with fields that this version does not know."""
+    newer = {"format": 2, "polls": 17, "triggerer": {"host": "triggerer-1"}}
+    if "purchase" in event:
+        newer["purchase"] = event["purchase"] | {"format": 2, "approved_by": ["a person"]}
+    if "wait" in event:
+        newer["wait"] = event["wait"] | {"format": 2, "asked_for": "120"}
+    return event | newer
+
+
+def as_format_0_wrote(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event as it was before it had a format, without a field that holds nothing."""
+    return {name: value for name, value in event.items() if name != "format" and value is not None}
+
+
+each_format = pytest.mark.parametrize("sent", [as_format_0_wrote, as_written, as_format_2_writes])
+
+
+def test_every_golden_file_is_read():
+    assert {path.stem for path in EVENTS.glob("*.json")} == OF_THE_SENSOR.keys() | {name for _, name in OF_A_PURCHASE}
+
+
+@pytest.mark.parametrize(("name", "end"), OF_THE_SENSOR.items(), ids=OF_THE_SENSOR)
+@each_format
+def test_sensor_reads_the_event(sent: Callable[[Any], Any], name: str, end: Any):
+    gate = CreditThresholdSensor(task_id="gate", threshold=100)
+    context: Any = {"ti": SimpleNamespace(try_number=1)}
+    if isinstance(end, type):
+        with pytest.raises(end):
+            gate.execute_complete(context, sent(golden(name)))
+    else:
+        assert gate.execute_complete(context, sent(golden(name))) == end
+
+
+@pytest.mark.parametrize(("operator", "name", "end"), [(*which, end) for which, end in OF_A_PURCHASE.items()])
+@each_format
+@pytest.mark.usefixtures("airflow_db", "short_waits")
+def test_purchase_reads_the_event(
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: Callable[[Any], Any],
+    operator: str,
+    name: str,
+    end: Any,
+):
+    async def run(self: CheckoutTrigger | EnsureCreditsTrigger) -> AsyncIterator[TriggerEvent]:
+        event = golden(name)
+        stored = self.serialize()[1]
+        given, told = (stored["wait"], event["wait"]) if "wait" in event else (stored, event)
+        if "purchase" in told:
+            told["purchase"] |= {field: given["purchase"][field] for field in OF_THE_RUN}
+        if event["status"] == "paid":
+            told["purchase"]["paid"] = [given["purchase"]["checkout_id"]]
+            emulator.pay(given["purchase"]["checkout_id"])
+        if event["status"] == "enough":
+            emulator.set_balance(120)
+        yield TriggerEvent(sent(event))
+
+    monkeypatch.setattr(BillingTrigger, "run", run)
+    bought = Shopping(operator, **ARGUMENTS[operator]).run()
+
+    assert len(emulator.checkouts()) == 1
+    if isinstance(end, type):
+        assert [type(error) for error in bought.errors] == [end]
+    else:
+        assert (bought.state, bought.result["status"]) == ("success", end)
