@@ -33,7 +33,7 @@ def late_failure(message):
 
 
 def index(hook):
-    hook.get_sdk().post("video/m-1/index/", {"index_type": "spoken_word"})
+    hook.get_sdk().post("video/m-1/index", {"index_type": "spoken_word"})
 
 
 def test_sdk_is_connected_to_the_account_of_the_connection(emulator):
