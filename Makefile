@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints/airflow-3.3.txt
 ADD_GROUP := sh dev/quietly.sh $(PYTHON_IN_VENV) -m pip install --constraint $(CONSTRAINTS) --group
 # Two processes mostly wait for a running Airflow, and the third keeps the cores busy. See tests/conftest.py.
-IN_PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
+IN_PARALLEL := -n 3
 # The tests of the money code without the random searches.
 MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors_at_once.py \
 	--ignore=tests/unit/purchases/test_purchase_machine.py

@@ -4,6 +4,49 @@ Describes this provider to Airflow.
 Airflow calls it in every process, so it imports nothing.
 """
 
+_CONNECTION_FIELDS = {
+    "timeout": {
+        "label": "Timeout (seconds)",
+        "description": "How long a complete response of VideoDB may take. Default: 30.",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 3600},
+    },
+    "max_retries": {
+        "label": "Retries",
+        "description": ("How often to retry a failed read. Purchases are never retried automatically. Default: 3."),
+        "schema": {"type": ["integer", "null"], "minimum": 0, "maximum": 10},
+    },
+    "max_topup_amount": {
+        "label": "Limit per top-up (USD)",
+        "description": (
+            "Maximum price of one purchase. A task that would exceed it fails without buying. Leave empty for no limit."
+        ),
+        "schema": {"type": ["number", "null"], "minimum": 0},
+    },
+    "monthly_topup_limit": {
+        "label": "Monthly limit (USD)",
+        "description": (
+            "Maximum total of paid and still-payable checkouts per calendar month (UTC). A task that "
+            "would exceed it fails without buying. Leave empty for no limit."
+        ),
+        "schema": {"type": ["number", "null"], "minimum": 0},
+    },
+}
+
+_CONNECTION_TYPE = {
+    "connection-type": "videodb",
+    "hook-class-name": "airflow_provider_videodb.hooks.videodb.VideoDBHook",
+    "hook-name": "VideoDB",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "login", "port"],
+        "relabeling": {"password": "API key", "host": "Base URL"},
+        "placeholders": {
+            "password": "sk-…",
+            "host": "https://api.videodb.io (the default)",
+        },
+    },
+    "conn-fields": _CONNECTION_FIELDS,
+}
+
 
 def get_provider_info() -> dict[str, object]:
     """Return the provider info, in the form of Airflow's ``provider_info.schema.json``."""
@@ -18,85 +61,17 @@ def get_provider_info() -> dict[str, object]:
                 "tags": ["service"],
             }
         ],
-        "hooks": [
-            {
-                "integration-name": "VideoDB",
-                "python-modules": [
-                    "airflow_provider_videodb.hooks.billing",
-                    "airflow_provider_videodb.hooks.videodb",
-                ],
-            }
-        ],
-        "operators": [
-            {
-                "integration-name": "VideoDB",
-                "python-modules": [
-                    "airflow_provider_videodb.operators.auto_recharge",
-                    "airflow_provider_videodb.operators.ensure_credits",
-                    "airflow_provider_videodb.operators.topup",
-                ],
-            }
-        ],
-        "sensors": [
-            {
-                "integration-name": "VideoDB",
-                "python-modules": ["airflow_provider_videodb.sensors.credits"],
-            }
-        ],
-        "triggers": [
-            {
-                "integration-name": "VideoDB",
-                "python-modules": [
-                    "airflow_provider_videodb.triggers.checkout",
-                    "airflow_provider_videodb.triggers.credits",
-                    "airflow_provider_videodb.triggers.ensure_credits",
-                ],
-            }
-        ],
+        "hooks": [_modules("hooks", "billing", "videodb")],
+        "operators": [_modules("operators", "auto_recharge", "ensure_credits", "topup")],
+        "sensors": [_modules("sensors", "credits")],
+        "triggers": [_modules("triggers", "checkout", "credits", "ensure_credits")],
         "extra-links": ["airflow_provider_videodb.links.checkout.CheckoutLink"],
-        "connection-types": [
-            {
-                "connection-type": "videodb",
-                "hook-class-name": "airflow_provider_videodb.hooks.videodb.VideoDBHook",
-                "hook-name": "VideoDB",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "login", "port"],
-                    "relabeling": {"password": "API key", "host": "Base URL"},
-                    "placeholders": {
-                        "password": "sk-…",
-                        "host": "https://api.videodb.io (the default)",
-                    },
-                },
-                "conn-fields": {
-                    "timeout": {
-                        "label": "Timeout (seconds)",
-                        "description": "How long a complete response of VideoDB may take. Default: 30.",
-                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 3600},
-                    },
-                    "max_retries": {
-                        "label": "Retries",
-                        "description": (
-                            "How often to retry a failed read. Purchases are never retried automatically. Default: 3."
-                        ),
-                        "schema": {"type": ["integer", "null"], "minimum": 0, "maximum": 10},
-                    },
-                    "max_topup_amount": {
-                        "label": "Limit per top-up (USD)",
-                        "description": (
-                            "Maximum price of one purchase. A task that would exceed it fails without buying. "
-                            "Leave empty for no limit."
-                        ),
-                        "schema": {"type": ["number", "null"], "minimum": 0},
-                    },
-                    "monthly_topup_limit": {
-                        "label": "Monthly limit (USD)",
-                        "description": (
-                            "Maximum total of paid and still-payable checkouts per calendar month (UTC). A task that "
-                            "would exceed it fails without buying. Leave empty for no limit."
-                        ),
-                        "schema": {"type": ["number", "null"], "minimum": 0},
-                    },
-                },
-            }
-        ],
+        "connection-types": [_CONNECTION_TYPE],
+    }
+
+
+def _modules(room: str, *names: str) -> dict[str, object]:
+    return {
+        "integration-name": "VideoDB",
+        "python-modules": [f"airflow_provider_videodb.{room}.{name}" for name in names],
     }

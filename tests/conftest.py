@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,32 +30,39 @@ os.environ |= {
 }
 
 # The longest tests start first, because a long one at the end would leave the other processes idle.
-_FIRST_ROOMS = ("live", "integration")
+_FIRST_FOLDERS = ("tests/live/", "tests/integration/")
+# These live tests share the second Airflow, `fenced_airflow`. All others share `live_airflow`.
+_FENCED_FILES = ("tests/live/test_fence.py", "tests/live/test_unwritable_records.py")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deal out the tests to the processes of `pytest -n`."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    items.sort(key=_start_order)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+def pytest_unconfigure() -> None:
+    """Remove the AIRFLOW_HOME of this process."""
+    shutil.rmtree(_HOME, ignore_errors=True)
 
 
-def _start_order(item: pytest.Item) -> int:
-    room = _room(item)
-    return _FIRST_ROOMS.index(room) if room in _FIRST_ROOMS else len(_FIRST_ROOMS)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests, those that take long first."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(folder) for folder in _FIRST_FOLDERS])
 
 
-def _group(item: pytest.Item) -> str:
-    """Keep a file in one process, and all live tests that share one Airflow."""
-    if _room(item) != "live":
-        return str(item.path)
-    return "fenced" if "fenced_airflow" in getattr(item, "fixturenames", ()) else "live"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """
+    Give each process of `pytest -n` whole files, and one process all tests of an Airflow.
 
+    The marker `xdist_group` would do the same, but xdist 3.8 ignores it with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
 
-def _room(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            if not file.startswith("tests/live/"):
+                return file
+            return "fenced" if file in _FENCED_FILES else "live"
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

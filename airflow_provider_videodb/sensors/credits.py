@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
-from airflow_provider_videodb.hooks.arguments import check_literal, in_words, parse_count, parse_credits, parse_flag
+from airflow_provider_videodb.hooks.arguments import (
+    Reader,
+    check_literal,
+    in_words,
+    parse_count,
+    parse_credits,
+    parse_flag,
+)
 from airflow_provider_videodb.hooks.log_page import log_error
 from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException, TaskDeferralError
 
@@ -20,11 +27,20 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import XComArg
+    from airflow.triggers.base import StartTriggerArgs
 
     from airflow_provider_videodb.sensors._credit_check import CreditCheck
 
 #: Seconds after the task's own deadline at which Airflow ends the deferral, in case no triggerer runs.
 _BACKSTOP = 60
+#: Arguments that are checked while the DAG file is parsed, unless they are templates.
+_LITERALS: Mapping[str, Reader] = {
+    "threshold": parse_credits,
+    "max_consecutive_failures": parse_count,
+    "deferrable": parse_flag,
+    "start_from_trigger": parse_flag,
+    "end_from_trigger": parse_flag,
+}
 
 
 class CreditThresholdSensor(BaseSensorOperator):
@@ -107,29 +123,18 @@ class CreditThresholdSensor(BaseSensorOperator):
             never_fail=never_fail,
             **kwargs,
         )
-        check_literal(parse_credits, "threshold", threshold)
-        check_literal(parse_count, "max_consecutive_failures", max_consecutive_failures)
-        check_literal(parse_flag, "deferrable", deferrable)
-        check_literal(parse_flag, "start_from_trigger", start_from_trigger)
-        check_literal(parse_flag, "end_from_trigger", end_from_trigger)
         self.threshold = threshold
         self.videodb_conn_id = videodb_conn_id
         self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
-        self.start_from_trigger = deferrable and start_from_trigger and self._can_start_in_triggerer()
+        self.start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
+        for name, read in _LITERALS.items():
+            check_literal(read, name, getattr(self, name))
+        self.start_from_trigger = deferrable and start_from_trigger and self._can_start_in_triggerer()
         self._check: CreditCheck | None = None
         if self.start_from_trigger:
-            from airflow.triggers.base import StartTriggerArgs
-
-            from airflow_provider_videodb.triggers.events import FORMAT
-
-            self.start_trigger_args = StartTriggerArgs(
-                trigger_cls="airflow_provider_videodb.triggers.credits.CreditThresholdTrigger",
-                trigger_kwargs={"format": FORMAT, **self._trigger_kwargs()},
-                next_method="execute_complete",
-                timeout=self._backstop(),
-            )
+            self.start_trigger_args = self._start_arguments()
 
     def execute(self, context: Context) -> Any:
         """Poll once, then wait in the chosen way."""
@@ -213,6 +218,18 @@ class CreditThresholdSensor(BaseSensorOperator):
         return self.get_closest_mapped_task_group() is None and all(
             isinstance(value, str | Number) or _is_plain_output(value)
             for value in (self.threshold, self.videodb_conn_id)
+        )
+
+    def _start_arguments(self) -> StartTriggerArgs:
+        from airflow.triggers.base import StartTriggerArgs
+
+        from airflow_provider_videodb.triggers.events import FORMAT
+
+        return StartTriggerArgs(
+            trigger_cls="airflow_provider_videodb.triggers.credits.CreditThresholdTrigger",
+            trigger_kwargs={"format": FORMAT, **self._trigger_kwargs()},
+            next_method="execute_complete",
+            timeout=self._backstop(),
         )
 
     def _trigger_kwargs(self) -> dict[str, Any]:

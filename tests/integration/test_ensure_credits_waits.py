@@ -186,7 +186,8 @@ def test_long_wait_in_a_worker_does_not_grow_the_stack(
 def test_wait_for_paid_credits_logs_its_end(
     person: Person, emulator: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    emulator.change_settings(usage_lag=0.3)
+    emulator.change_settings(usage_lag=3600)
+    person.while_waiting = in_turn(person.pays, lambda: emulator.advance(3600))
     assert ensuring(credits=53).run().state == "success"
 
     assert "50 USD are paid. The task waits until 20" in capsys.readouterr().out

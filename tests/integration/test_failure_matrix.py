@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 from airflow_provider_videodb.emulator.faults.call_faults import FaultKind
-from tests.support.purchases import RECORD_STORES, Died, Point, journal_of
+from tests.support.purchases import BEFORE_THE_WAIT, RECORD_STORES, Died, Point, journal_of
 from tests.support.stories import Forgets, Row, Server, end_of, play
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ STEPS = {
     "before the link": Point("purchases.journal.Journal", "save", nth=3, after=True),
     "after the link": Point("operators._purchasing.PurchasingOperator", "push_link", nth=2, after=True),
     "after the notifier": Point("purchases.journal.Journal", "save", nth=4),
-    "before the wait": Point("operators._purchasing.PurchasingOperator", "wait"),
+    "before the wait": BEFORE_THE_WAIT,
     "while a worker waits": Point("triggers.checkout.CheckoutTrigger", "on_checkouts"),
     "on resume": Point("operators.topup.TopupOperator", "execute_complete"),
     "before it is marked paid": Point("purchases.journal.Journal", "save", nth=5),

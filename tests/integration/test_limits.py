@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
 from airflow_provider_videodb.purchases.executor import Clock
-from tests.support.purchases import TASK, TOPUP, Shopping, in_turn
+from tests.support.purchases import BEFORE_THE_WAIT, TASK, TOPUP, Died, Shopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,9 +109,11 @@ class TestMonthlyLimit:
 
         assert Shopping(amount=100).run().state == "success"
 
-    def test_does_not_count_the_checkout_of_the_task_itself(self, person: Person, emulator: Emulator) -> None:
-        person.while_waiting = in_turn(lambda: None, person.pays)
-        bought = Shopping(amount=50, payment_timeout=0.3, retries=1).run()
+    def test_does_not_count_the_checkout_of_the_task_itself(
+        self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        BEFORE_THE_WAIT.breaks(Died(), monkeypatch)
+        bought = Shopping(amount=50, retries=1).run()
 
         assert (bought.state, bought.tries) == ("success", 2)
         assert len(emulator.calls("POST", TOPUP)) == 1

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
 from tests.integration.test_limits import assert_refused
-from tests.support.purchases import TASK, Point, Shopping, in_turn
+from tests.support.purchases import BEFORE_THE_WAIT, TASK, Died, Point, Shopping, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,11 +130,12 @@ def test_limit_lowered_before_the_link_is_out_withholds_it(
 
 @pytest.mark.parametrize("limit", ["max_topup_amount", "monthly_topup_limit"])
 def test_limit_lowered_after_the_link_is_out_changes_nothing(
-    person: Person, emulator: Emulator, connect: Callable[..., None], limit: str
+    person: Person, emulator: Emulator, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     connect(**{limit: 50})
-    person.while_waiting = in_turn(lambda: connect(**{limit: 49}), person.pays)
-    bought = Shopping(amount=50, payment_timeout=0.3, retries=1).run()
+    person.on_sight = lambda: connect(**{limit: 49})
+    BEFORE_THE_WAIT.breaks(Died(), monkeypatch)
+    bought = Shopping(amount=50, retries=1).run()
 
     assert (bought.state, bought.tries) == ("success", 2)
     assert len(emulator.checkouts()) == 1

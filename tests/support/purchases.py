@@ -138,6 +138,9 @@ class Point:
         return met
 
 
+BEFORE_THE_WAIT = Point("operators._purchasing.PurchasingOperator", "wait")
+
+
 @dataclass
 class Bought:
     """A finished run of one task that buys."""

@@ -42,6 +42,7 @@ def literals(notifier: BaseNotifier) -> None:
     EnsureCreditsOperator(
         task_id="c", credits=Decimal("100.5"), usd_per_credit="0.015", min_amount=10, topup=True, settle_timeout=60.0
     )
+    EnsureCreditsOperator(task_id="f", credits=5, poll_interval=timedelta(seconds=30))
     AutoRechargeOperator(task_id="d", enabled=False, threshold=5, amount=Decimal(50))
     AutoRechargeOperator(task_id="e", restore={"before": {"enabled": False, "threshold": 5, "amount": 25}})
 
