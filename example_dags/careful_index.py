@@ -40,7 +40,7 @@ def careful_index() -> None:
 
         hook = VideoDBHook()
         with hook.credit_shortage_as_error():
-            job = hook.get_sdk().post(f"video/{video_id}/index/", {"index_type": "spoken_word"}, wait=False)
+            job = hook.get_sdk().post(f"video/{video_id}/index", {"index_type": "spoken_word"}, wait=False)
         return str(job["id"])
 
     @task.sensor(mode="reschedule", poke_interval=5, timeout=6 * 3600, retries=3)

@@ -129,8 +129,19 @@ def test_careful_index_submits_once_and_polls_by_id(monkeypatch):
 
     assert finished.state == "success"
     assert finished.result("submit") == finished.result("indexed") == "job-1"
-    assert [request.path for request in server.requests].count("/video/m-1/index/") == 1
+    assert [request.path for request in server.requests].count("/video/m-1/index") == 1
     assert [request.path for request in server.requests].count("/async-response/job-1") == 3
+
+
+def test_careful_index_runs_against_the_emulator(paid_soon):
+    paid_soon.set_balance(9)
+
+    finished = run(example("careful_index"))
+
+    assert finished.state == "success"
+    assert len(paid_soon.calls("POST", "/video/*/index", accepted=True)) == 1
+    assert paid_soon.calls("GET", f"/async-response/{finished.result('submit')}")
+    assert paid_soon.balance == 9 - 4
 
 
 @pytest.mark.parametrize(

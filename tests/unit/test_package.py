@@ -135,7 +135,8 @@ def test_imported_packages_are_required(metadata):
     for file in (ROOT / "airflow_provider_videodb").rglob("*.py"):
         if "emulator" not in file.parts:
             imported |= {module.split(".")[0] for module in imports_of(file)}
-    assert imported - allowed == set()
+    # The extra [sdk] has it. `VideoDBHook.get_sdk()` says how to install it.
+    assert imported - allowed == {"videodb"}
 
 
 def test_entry_points_are_those_of_airflow_and_pytest(wheel):

@@ -33,7 +33,7 @@ def late_failure(message):
 
 
 def index(hook):
-    hook.get_sdk().post("video/m-1/index/", {"index_type": "spoken_word"})
+    hook.get_sdk().post("video/m-1/index", {"index_type": "spoken_word"})
 
 
 def test_sdk_is_connected_to_the_account_of_the_connection(emulator):
@@ -67,9 +67,10 @@ def test_broken_sdk_is_not_taken_for_a_missing_one(emulator, monkeypatch):
         VideoDBHook().get_sdk()
 
 
-def test_emulators_refusal_is_a_shortage(connect):
+@pytest.mark.parametrize("on_shortage", ["refuse", "fail_job"])
+def test_shortage_in_the_emulator_is_recognised(connect, on_shortage):
     with Emulator(credits=0, api_key=API_KEY) as emulator:
-        emulator.change_settings(price_index=4)
+        emulator.change_settings(price_index=4, index_duration=0, on_shortage=on_shortage)
         hook = connect(host=emulator.base_url)
         with pytest.raises(VideoDBInsufficientCreditsError), hook.credit_shortage_as_error():
             hook.get_sdk().get_collection().upload(url=VIDEO).index_spoken_words()
