@@ -80,7 +80,7 @@ BUY = [
 def test_purchase_over_the_limit_is_never_sent(emulator, limited, buy):
     hook = limited(max_topup_amount=20)
     buy(hook, 20)
-    with pytest.raises(VideoDBLimitExceededError, match=r"connection videodb_default allows in one purchase: 20 USD"):
+    with pytest.raises(VideoDBLimitExceededError, match=r"connection videodb_default allows for one purchase: 20 USD"):
         buy(hook, 21)
     assert len(emulator.calls("POST")) == 1
 
