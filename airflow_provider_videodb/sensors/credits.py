@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
+from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.hooks.arguments import (
     Reader,
     check_literal,
@@ -183,8 +184,6 @@ class CreditThresholdSensor(BaseSensorOperator):
     @contextmanager
     def _show_failure(self) -> Iterator[None]:
         """Log an error that ends the task where a person finds the next step."""
-        from airflow_provider_videodb.exceptions import VideoDBError
-
         try:
             yield
         except (VideoDBError, AirflowSensorTimeout, TaskDeferralError) as err:

@@ -83,7 +83,7 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
     thread = threading.Thread(target=acting)
     thread.start()
     yield
-    thread.join(60)
+    thread.join(300)
     assert not thread.is_alive()
     assert not errors
 
@@ -106,7 +106,7 @@ def test_gate_opens_when_the_credits_arrive(emulator, mode):
     emulator.set_balance("100.0")
 
     def credits_arrive() -> None:
-        emulator.wait_for_calls(2, timeout=60)
+        emulator.wait_for_calls(2, timeout=300)
         emulator.set_balance("100.1")
 
     with meanwhile(credits_arrive):

@@ -33,8 +33,9 @@ def test_pokes_of_another_try_do_not_count(stored):
     assert Pokes.from_dict(stored, try_number=1) == Pokes(try_number=1)
 
 
-def test_pokes_of_an_older_format_count():
-    assert Pokes.from_dict({"try_number": 1, "failures": 2}, try_number=1) == Pokes(try_number=1, failures=2)
+@pytest.mark.parametrize("failures", [{}, {"failures": 2}])
+def test_pokes_of_an_older_format_count(failures):
+    assert Pokes.from_dict({"try_number": 1} | failures, try_number=1) == Pokes(try_number=1, **failures)
 
 
 def test_another_account_begins_without_failures_and_pause():
