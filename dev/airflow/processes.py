@@ -157,7 +157,7 @@ def until(check: Callable[[], T | None], *, timeout: float, what: str, interval:
         if result:
             return result
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Waited {timeout:.0f} s in vain for {what}.")
+            raise TimeoutError(f"Gave up waiting for {what} after {timeout:.0f} s.")
         time.sleep(interval)
 
 

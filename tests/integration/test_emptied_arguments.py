@@ -34,7 +34,8 @@ def ensure(**arguments):
 
 
 def recharge(**arguments):
-    return AutoRechargeOperator(**{"threshold": 20, "amount": 100} | arguments)
+    settings = {} if "restore" in arguments else {"threshold": 20, "amount": 100}
+    return AutoRechargeOperator(**settings | arguments)
 
 
 #: Limits, floors and settings to restore, which have no default.

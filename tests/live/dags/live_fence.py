@@ -2,12 +2,12 @@
 
 import os
 import signal
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag
 
+from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.hooks import connection
 from airflow_provider_videodb.operators.topup import TopupOperator
 
@@ -20,22 +20,20 @@ RETRIES = {"retries": 30, "retry_delay": timedelta(seconds=1)}
 class FrozenTopup(TopupOperator):
     """Freezes the first try and its supervisor between intent and POST."""
 
-    def purchase_executor(self, context: Any) -> Any:
-        executor = super().purchase_executor(context)
-        return replace(executor, shop=_FrozenShop(executor.shop)) if context["ti"].try_number == 1 else executor
+    def execute(self, context: Any) -> Any:
+        if context["ti"].try_number == 1:
+            # Each try has its own process, so this reaches no other try.
+            BillingClient.topup = _frozen_topup
+        return super().execute(context)
 
 
-class _FrozenShop:
-    def __init__(self, shop: Any) -> None:
-        self._shop = shop
+_topup = BillingClient.topup
 
-    def topup(self, amount: int, **kwargs: Any) -> Any:
-        for pid in (os.getppid(), os.getpid()):
-            os.kill(pid, signal.SIGSTOP)
-        return self._shop.topup(amount, **kwargs)
 
-    def list_checkouts(self) -> Any:
-        return self._shop.list_checkouts()
+def _frozen_topup(self: BillingClient, amount: int, **kwargs: Any) -> Any:
+    for pid in (os.getppid(), os.getpid()):
+        os.kill(pid, signal.SIGSTOP)
+    return _topup(self, amount, **kwargs)
 
 
 @dag(schedule=None)
