@@ -286,20 +286,3 @@ def test_zero_amount_cannot_be_enabled(emulator):
     assert (refused.state, refused.tries) == ("failed", 1)
     assert str(refused.errors[0]).startswith("amount is 0 credits, so automatic recharge cannot be enabled")
     assert emulator.calls() == []
-
-
-@pytest.mark.parametrize(
-    ("others", "names"),
-    [
-        ({"threshold": 5}, "threshold"),
-        ({"amount": "{{ params.amount }}"}, "amount"),
-        ({"enabled": True}, "enabled"),
-        ({"enabled": False, "threshold": 5, "amount": 25}, "enabled, threshold, amount"),
-    ],
-    ids=str,
-)
-def test_restore_excludes_settings_of_the_same_task(others, names):
-    with new_dag("both"):
-        on = AutoRechargeOperator(task_id="on", threshold=20, amount=100)
-        with pytest.raises(VideoDBConfigError, match=f"restore was given together with {names}, .* Next step: remove"):
-            AutoRechargeOperator(task_id="back", restore=on.output, **others)

@@ -150,3 +150,20 @@ def parameters(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
     return {
         parameter.name: parameter for parameter in found if parameter.kind not in variadic and parameter.name != "self"
     }
+
+
+@pytest.mark.parametrize(
+    ("others", "names"),
+    [
+        ({"threshold": 5}, "threshold"),
+        ({"amount": "{{ params.amount }}"}, "amount"),
+        ({"enabled": True}, "enabled"),
+        ({"enabled": False, "threshold": 5, "amount": 25}, "enabled, threshold, amount"),
+    ],
+    ids=str,
+)
+def test_restore_excludes_settings_of_the_same_task(others: dict[str, Any], names: str) -> None:
+    with new_dag("both"):
+        on = AutoRechargeOperator(task_id="on", threshold=20, amount=100)
+        with pytest.raises(VideoDBConfigError, match=f"restore was given together with {names}, .* Next step: remove"):
+            AutoRechargeOperator(task_id="back", restore=on.output, **others)
