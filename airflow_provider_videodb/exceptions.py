@@ -97,7 +97,7 @@ class VideoDBRefusedError(VideoDBAPIError):
     """
     VideoDB refused the request and did nothing.
 
-    VideoDB itself wrote the response: a JSON object with ``success: false`` or an ``error_code``. Its HTTP status is
+    VideoDB itself wrote the response: a JSON object with ``success: false``. Its HTTP status is
     an error or 200.
     """
 
@@ -204,3 +204,8 @@ _PERMANENT_ERRORS = (
 def is_permanent(error: BaseException) -> bool:
     """Tell whether a person has to act before a retry can succeed."""
     return isinstance(error, _PERMANENT_ERRORS) and not isinstance(error, VideoDBNoConnectionError)
+
+
+def without_next_step(text: str) -> str:
+    """Return the text of an error without its next step, for a task that goes on by itself."""
+    return text.partition("Next step: ")[0].rstrip()

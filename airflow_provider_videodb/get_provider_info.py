@@ -70,8 +70,8 @@ def get_provider_info() -> dict[str, object]:
     }
 
 
-def _modules(room: str, *names: str) -> dict[str, object]:
+def _modules(package: str, *names: str) -> dict[str, object]:
     return {
         "integration-name": "VideoDB",
-        "python-modules": [f"airflow_provider_videodb.{room}.{name}" for name in names],
+        "python-modules": [f"airflow_provider_videodb.{package}.{name}" for name in names],
     }

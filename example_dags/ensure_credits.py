@@ -1,5 +1,5 @@
 """
-Make sure of 120 credits before a heavy job, in one task.
+Make sure that the account has 120 credits before a heavy job, in one task.
 
 `ensure_credits` continues at once if the balance is at least 120 credits. Otherwise it buys the missing credits, at one
 US dollar a credit and for at least 10 US dollars. It shows the payment link on its page and waits, without a worker,

@@ -228,9 +228,9 @@ class BillingClient:
         differing = [name for name, value in wanted.items() if found.to_dict()[name] != value]
         if differing:
             raise VideoDBSettingsNotAppliedError(
-                f"Of automatic recharge, {', '.join(differing)} did not take effect. The task sent {wanted}. VideoDB "
-                f"now has {found.to_dict()}. Next step: check the account's payment method in VideoDB's console, then "
-                "try again."
+                f"VideoDB did not apply these settings of automatic recharge: {', '.join(differing)}. Sent: {wanted}. "
+                f"VideoDB now has: {found.to_dict()}. Next step: check the account's payment method in VideoDB's "
+                "console, then try again."
             ) from response_lost
         return found
 

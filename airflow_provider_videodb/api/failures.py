@@ -105,9 +105,9 @@ def describe_exception(err: BaseException, *, seconds: float) -> str:
     """
     Say in words why a connection failed.
 
-    The words are ours. A library's text names its private classes and may quote what a server sent.
+    We write our own text, because a library's text names its private classes and may quote a server.
 
-    :param seconds: the timeout that was running.
+    :param seconds: the timeout that applied.
     """
     causes = list(_causes(err))
     for error, words in _WORDS:

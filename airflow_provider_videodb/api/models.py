@@ -52,7 +52,7 @@ class CheckoutStatus(StrEnum):
 class IdSource(StrEnum):
     """Where the id of a checkout was found: the response to the POST, its link, or the list."""
 
-    ANSWER = "answer"
+    RESPONSE = "response"
     URL = "url"
     LIST = "list"
 
@@ -146,7 +146,7 @@ class Checkout:
         url = link(data, "url", "payment_url", "checkout_url")
         checkout_id, source = None, None
         if any(data.get(name) is not None for name in ("session_id", "id")):
-            checkout_id, source = text(data, "session_id", "id"), IdSource.ANSWER
+            checkout_id, source = text(data, "session_id", "id"), IdSource.RESPONSE
         elif found := _SESSION_ID_IN_URL.search(url):
             checkout_id, source = found.group(1), IdSource.URL
         return cls(

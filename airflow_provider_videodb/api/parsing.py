@@ -34,7 +34,7 @@ def to_decimal(value: object) -> Decimal:
 
     A string that spells a number is accepted, and so are the numbers of other libraries, such as NumPy.
 
-    :raises ValueError: for a boolean, ``None``, NaN, infinity, a word, or a number from 2**53 up.
+    :raises ValueError: for a boolean, ``None``, NaN, infinity, a word, or a number of 2**53 or more.
     """
     if isinstance(value, bool) or not isinstance(value, Real | str | Decimal):
         raise ValueError(f"{value!r} is not a number")
@@ -65,7 +65,7 @@ def unreadable(field: str, value: object, wanted: str) -> VideoDBResponseError:
     It quotes what a server sent. The transport removes the key from the quote.
     """
     shown = "is missing" if value is None else f"is {repr(value)[:80]}"
-    return VideoDBResponseError(f"VideoDB's response cannot be read, because {field} {shown}, expected {wanted}.")
+    return VideoDBResponseError(f"VideoDB's response cannot be read, because {field} {shown}. It must be {wanted}.")
 
 
 def _first(data: Mapping[str, Any], names: tuple[str, ...]) -> Any:

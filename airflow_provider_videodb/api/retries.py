@@ -57,7 +57,7 @@ def call_with_retries(call: Callable[[], _Result], *, max_retries: int) -> _Resu
 
 def read_retry_after(header: str | None, *, date: str | None) -> float | None:
     """
-    Return the seconds that ``Retry-After`` asks to wait.
+    Return the pause that ``Retry-After`` asks for, in seconds.
 
     The header has seconds, fractions of a second, or a date. The result is ``None`` if it has none of these.
 
@@ -82,7 +82,7 @@ def describe_retry_after(seconds: float) -> str:
         until = datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):
         until = "a date beyond the calendar"
-    return f"VideoDB asks to wait {seconds:g} s, until {until}."
+    return f"VideoDB asks for a pause of {seconds:g} s, until {until}."
 
 
 def _is_worth_retrying(err: BaseException) -> bool:

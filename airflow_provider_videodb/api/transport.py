@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 #: Seconds in which the host has to accept a connection. A slow host accepts it quickly and responds late.
 CONNECT_TIMEOUT = 10.0
 
-#: A text that we quote hides a run of 8 characters that it shares with the key. A field hides 16, because fields carry
-#: ids and links, which may share a shorter run with the key by chance.
+#: In quoted text, 8 characters in a row that also occur in the key are hidden. In fields it takes 16, because ids and
+#: links may share a shorter run by chance.
 _QUOTED_RUN = 8
 _FIELD_RUN = 16
 _MAX_QUOTE = 300

@@ -25,7 +25,7 @@ _VALUES: dict[str, tuple[str | tuple[str, ...], str]] = {
     "pay_after": ("SECONDS", "time until the emulator pays a checkout itself (default: never)"),
     "checkout_ttl": (
         "SECONDS",
-        "time until an unpaid checkout expires; below one day the operators fail, as VideoDB expires no link so early",
+        "time until an unpaid checkout expires; below one day the operators fail, because VideoDB never does that",
     ),
     "usage_lag": ("SECONDS", "time until a change appears in the usage figures"),
     "list_lag": ("SECONDS", "time until a new checkout appears in the list"),

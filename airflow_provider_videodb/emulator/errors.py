@@ -37,7 +37,7 @@ class InsufficientCreditsError(EmulatorError):
 class CheckoutClosedError(EmulatorError):
     """The checkout can no longer be paid or expired."""
 
-    next_step = "order a new checkout"
+    next_step = "make a new checkout"
 
 
 class IdempotencyConflictError(EmulatorError):

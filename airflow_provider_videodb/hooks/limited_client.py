@@ -145,7 +145,7 @@ class LimitedBillingClient(BillingClient):
                 return made.known_as(possible[0]), checkouts
             if len(possible) > 1:
                 named = "\n".join(describe_checkout(one) for one in possible)
-                raise VideoDBLimitExceededError(made.withheld(f"It may be each of these:\n{named}\n"))
+                raise VideoDBLimitExceededError(made.withheld(f"It may be any of these:\n{named}\n"))
             if time.monotonic() >= give_up:
                 raise VideoDBLimitExceededError(made.withheld("VideoDB's list does not show it. "))
             time.sleep(LIST_POLL_INTERVAL.total_seconds())
@@ -184,7 +184,7 @@ class _Made:
         """Return the error for a link that is withheld; ``why`` ends with a space or a new line."""
         name = "A new checkout" if self.checkout.id is None else f"Checkout {self.checkout.id}"
         return (
-            f"{name} over {self.amount} USD was made, but monthly_topup_limit could not be checked again. {why}Its "
+            f"{name} for {self.amount} USD was made, but monthly_topup_limit could not be checked again. {why}Its "
             "link is withheld. Nobody can pay it, and it expires after 24 hours. An account with a stored card may "
             "have been charged. Next step: look for the checkout in VideoDB's console, then buy again."
         )

@@ -34,7 +34,7 @@ _SHORTAGE = re.compile(r"\b(insufficient|not enough) (\w+ )?credits?\b", re.IGNO
 
 class VideoDBHook(BaseHook):
     """
-    VideoDB on an Airflow connection.
+    Connects to VideoDB through an Airflow connection.
 
     :param videodb_conn_id: a connection of the type ``videodb``. Its password is the API key, its host the base URL
         (empty for production). Its extra may have ``timeout`` (seconds), ``max_retries``, ``max_topup_amount`` and
@@ -118,7 +118,7 @@ class VideoDBHook(BaseHook):
     @contextmanager
     def credit_shortage_as_error(self) -> Iterator[None]:
         """
-        Raise a shortage of credits in the SDK as :class:`VideoDBInsufficientCreditsError`.
+        Turn the SDK's error about missing credits into :class:`VideoDBInsufficientCreditsError`.
 
         VideoDB may refuse a job at once with HTTP status 402. It may also accept a job that later fails, and then only
         the text of the SDK's error tells why. Both become the same error. Every other error passes through unchanged.

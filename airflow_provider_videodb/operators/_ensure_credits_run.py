@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
 from airflow_provider_videodb.api.parsing import to_json_number
-from airflow_provider_videodb.exceptions import VideoDBError
+from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
 from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, task_result
 from airflow_provider_videodb.operators._timeouts import (
     not_filled_error,
@@ -160,10 +160,10 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
                 purchase, left_open = self.executor.reconcile(purchase)
         except VideoDBError as err:
             # The job needs the balance only, so it must not wait until the payment can be checked.
-            left_open = str(err)
+            left_open = without_next_step(str(err))
         if purchase.paid:
             self.log_payment(purchase)
             return task_result(purchase, status="completed", balance_after=balance)
         self.task.has_open_checkout = False
-        self.task.log.warning("The account has enough credits without a payment of this task. %s", left_open)
+        self.task.log.warning("The account has enough credits, although this task's checkout is unpaid. %s", left_open)
         return task_result(purchase, status="pending", balance_after=balance)

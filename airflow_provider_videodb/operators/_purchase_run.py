@@ -82,7 +82,7 @@ class PurchaseRun(Generic[RequestT]):
         current_try = CurrentTry(self.context["ti"], is_stopped=lambda: self.task.is_stopped)
         identity = task_identity(self.context)
         return PurchaseExecutor(
-            shop=self.hook.get_unlimited_client(),
+            api=self.hook.get_unlimited_client(),
             journal=Journal(open_store(self.context), current_try),
             claims=TaskClaims(VariableClaims(), identity),
             current_try=current_try,
@@ -150,17 +150,18 @@ class PurchaseRun(Generic[RequestT]):
     def log_payment(self, purchase: Purchase) -> None:
         """Log what was paid, and warn if it is not what the link was for."""
         self.task.has_open_checkout = False
-        self.task.log.info("Checkout %s over %s is paid.", purchase.paid[0], purchase.price_paid)
+        self.task.log.info("Checkout %s for %s is paid.", purchase.paid[0], purchase.price_paid)
         if len(purchase.paid) > 1:
             self.task.log.error(
                 "%s checkouts of this task were paid: %s. Another task may report one of them as its own. Next step: "
-                "ask VideoDB's support to refund the others.",
+                "check in VideoDB's console which of them this DAG run needs, then ask VideoDB's support to refund the "
+                "rest.",
                 len(purchase.paid),
                 ", ".join(purchase.paid),
             )
         elif purchase.link_shared and purchase.paid[0] != purchase.checkout_id:
             self.task.log.warning(
-                "An earlier checkout of this task was paid. Next step: do not pay the link of %s as well: %s",
+                "An earlier checkout of this task was paid. Next step: do not also pay checkout %s: %s",
                 purchase.checkout_id,
                 purchase.payment_url,
             )

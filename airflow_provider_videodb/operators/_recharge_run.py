@@ -99,7 +99,7 @@ class RechargeRun:
             current = self.client.get_auto_recharge()
             if note is not None and current not in (note.before, note.after):
                 self.task.log.warning(
-                    "Somebody else has turned automatic recharge %s in the meantime.", describe_settings(current)
+                    "Somebody else changed automatic recharge meanwhile. It is now %s.", describe_settings(current)
                 )
             wanted = current.changed_to(**changes)
         before = current if note is None else note.before
@@ -131,7 +131,7 @@ class RechargeRun:
             current = self.client.get_auto_recharge()
             if current not in (note.before, note.after):
                 self.task.log.warning(
-                    "Somebody else has turned automatic recharge %s in the meantime. The task overwrites that.",
+                    "Somebody else changed automatic recharge meanwhile. It is now %s. The task overwrites that.",
                     describe_settings(current),
                 )
             wanted = current.changed_to(**_settings_of(asdict(note.before)))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def payment_timeout_error(purchase: Purchase, *, payment_timeout: float) -> VideoDBPaymentTimeoutError:
     """Return the error for a payment that did not come."""
     return VideoDBPaymentTimeoutError(
-        f"Nobody paid checkout {purchase.checkout_id} over {purchase.price} within {in_words(payment_timeout)} "
-        "(payment_timeout). Nothing more was bought. Next step: pay the link, then clear this task. A retry waits for "
-        f"the same checkout again. The link can be paid until it expires:\n{purchase.payment_url}"
+        f"Nobody paid checkout {purchase.checkout_id} for {purchase.price} within {in_words(payment_timeout)} "
+        "(payment_timeout). Nothing more was bought. Next step: pay at the link below, then clear this task, "
+        f"which waits for the same checkout.\n{purchase.payment_url}"
     )
 
 

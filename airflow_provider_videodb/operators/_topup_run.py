@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
-from airflow_provider_videodb.exceptions import VideoDBError
+from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
 from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, task_result
 from airflow_provider_videodb.operators._timeouts import payment_timeout_error
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
@@ -84,7 +84,7 @@ class TopupRun(PurchaseRun[TopupRequest]):
             balance = to_json_number(self.hook.get_usage().credit_balance)
         except VideoDBError as err:
             # The payment is made, so the task must not fail now.
-            self.task.log.warning("The balance after the payment could not be read. %s", err)
+            self.task.log.warning("The balance after the payment could not be read. %s", without_next_step(str(err)))
             balance = None
         return task_result(purchase, status="completed", balance_after=balance)
 

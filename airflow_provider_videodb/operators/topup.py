@@ -24,8 +24,8 @@ class TopupOperator(PurchasingOperator):
     Buy credits once, and wait for the payment.
 
     The task asks VideoDB for a checkout, shows its payment link, and waits until somebody pays it. The link is in the
-    log and in XCom ``payment_url``. On the task's page, it is behind the button *Pay 50 USD*, or *Pay for credits* if
-    the amount is templated.
+    log and in XCom ``payment_url``. On the task's page, it is behind the button *Pay 50 USD*. The button says *Pay for
+    credits* unless the amount is a literal number and the currency is ``usd`` or not given.
 
     One task instance makes one purchase. The task records what it is about to buy before it sends the request, so a
     retry waits for the existing checkout. Only a checkout that is known to have expired is replaced. Nothing is sent

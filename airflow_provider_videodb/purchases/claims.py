@@ -129,7 +129,7 @@ class TaskClaims:
 
     def claim_paid(self, purchase: Purchase) -> None:
         """
-        Claim what a person named as paid for a purchase.
+        Claim the paid checkouts that a person named.
 
         :raises VideoDBPurchaseUnknownError: if another task has it.
         """
@@ -171,7 +171,7 @@ def claim_variable(checkout_id: str) -> str:
 
 def _claimed_by_another(purchase: Purchase) -> VideoDBPurchaseUnknownError:
     return VideoDBPurchaseUnknownError(
-        f"Another task has claimed checkout {purchase.checkout_id} over {purchase.price}, so it is unknown which task "
+        f"Another task has claimed checkout {purchase.checkout_id} for {purchase.price}, so it is unknown which task "
         "it belongs to. Nothing more was bought. Next step: look for it in VideoDB's console, then start a new DAG run "
         "to buy again."
     )

@@ -114,8 +114,8 @@ class CurrentTry:
 
 def _try_over(why: str) -> VideoDBTryOverError:
     return VideoDBTryOverError(
-        f"{why} This try bought nothing more and shared no link. Next step: look at the newest try of the task; it "
-        "continues from the record."
+        f"{why} This try sends nothing more to VideoDB and shares no further link. Next step: open the newest try of "
+        "the task, which continues from the record."
     )
 
 

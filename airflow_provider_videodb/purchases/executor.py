@@ -74,7 +74,7 @@ class PurchaseExecutor:
     :param post_timeout: seconds after which a POST has ended one way or the other.
     """
 
-    shop: CheckoutApi
+    api: CheckoutApi
     journal: Journal
     claims: TaskClaims
     current_try: Try
@@ -211,7 +211,7 @@ class PurchaseExecutor:
 
     def _resolve(self, unresolved: Purchase) -> Purchase | None:
         resolver = Resolver(
-            shop=self.shop, journal=self.journal, claims=self.claims, identity=self.identity, clock=self.clock
+            api=self.api, journal=self.journal, claims=self.claims, identity=self.identity, clock=self.clock
         )
         return resolver.resolve(unresolved, self.limits)
 
@@ -219,7 +219,7 @@ class PurchaseExecutor:
         self, purchase: Purchase | None, limits: SpendLimits, *, currency: str | None = None, reprices: bool = False
     ) -> Observer:
         return Observer(
-            shop=self.shop,
+            api=self.api,
             claims=self.claims,
             clock=self.clock,
             try_clock=TryClock(self.clock, in_flight=0 if purchase is None else purchase.in_flight),
@@ -242,7 +242,7 @@ class PurchaseExecutor:
         self, purchase: Purchase, redirect_url: str | None, observation: Observation, lost: list[VideoDBAPIError]
     ) -> Purchase:
         sender = PostSender(
-            shop=self.shop,
+            api=self.api,
             journal=self.journal,
             current_try=self.current_try,
             account=self.account,

@@ -94,8 +94,8 @@ class Journal:
             return
         self._try.check()
         raise VideoDBRecordUnreadableError(
-            "The record of this purchase changed during this try. An older try that Airflow believed dead may have "
-            "written it, or a person. Nothing more was bought. Next step: retry the task, which continues from the "
+            "The record of this purchase changed during this try. An older try that Airflow believed dead, or a "
+            "person, may have written it. Nothing more was bought. Next step: retry the task, which continues from the "
             "record as it is now."
         )
 

@@ -36,7 +36,7 @@ class Observer:
     :param reprices: whether another amount may follow a POST that led to nothing.
     """
 
-    shop: CheckoutApi
+    api: CheckoutApi
     claims: TaskClaims
     clock: Clock
     try_clock: TryClock
@@ -53,7 +53,7 @@ class Observer:
         """
         # The list is at least as new as these times. So a decision never waits too short for list lag.
         now, monotonic = self.clock.now(), self.clock.monotonic()
-        checkouts = self.shop.list_checkouts()
+        checkouts = self.api.list_checkouts()
         times = self.try_clock
         if purchase is not None and purchase.checkout_id is None:
             times.seen = remembered(times.seen, candidates(purchase, checkouts))

@@ -21,6 +21,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBNotSentError,
     VideoDBRecordUnreadableError,
     VideoDBTryOverError,
+    without_next_step,
 )
 from airflow_provider_videodb.purchases.clock import Clock, age_from_now
 from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW
@@ -71,7 +72,7 @@ class PostSender:
     :param timeout: seconds after which a POST has ended one way or the other.
     """
 
-    shop: CheckoutApi
+    api: CheckoutApi
     journal: Journal
     current_try: Try
     account: str | None
@@ -95,7 +96,7 @@ class PostSender:
             )
         purchase, age = self._record_intent(purchase, there_before)
         try:
-            checkout = self.shop.topup(
+            checkout = self.api.topup(
                 purchase.amount,
                 currency=purchase.currency,
                 redirect_url=redirect_url,
@@ -103,7 +104,10 @@ class PostSender:
                 before_send=lambda: self._last_check(age),
             )
         except OUTCOME_UNKNOWN_ERRORS as err:
-            log.warning("The outcome of the POST is unknown, so the task looks for its checkout in the list. %s", err)
+            log.warning(
+                "The outcome of the POST is unknown. The task searches VideoDB's list for its checkout. %s",
+                without_next_step(str(err)),
+            )
             return purchase.post_outcome_unknown(), err
         except NO_EFFECT_ERRORS:
             self.journal.save(purchase.post_rejected())
@@ -133,7 +137,7 @@ class PostSender:
             self.journal.save(purchase)
         except VideoDBTryOverError:
             log.warning(
-                "VideoDB made checkout %s over %s for a try that is over. Nobody gets its link, so it expires unpaid.",
+                "VideoDB made checkout %s for %s for a try that is over. Nobody gets its link, so it expires unpaid.",
                 purchase.checkout_id,
                 purchase.price,
             )

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class Resolver:
     """Applies the resolutions of one task instance; ``identity`` names it in all its tries."""
 
-    shop: CheckoutApi
+    api: CheckoutApi
     journal: Journal
     claims: TaskClaims
     identity: tuple[str, ...]
@@ -55,14 +55,14 @@ class Resolver:
         self.journal.save(purchase)
         # The name of the Variable follows from the old key, which the person was told.
         self.journal.delete_resolution(unresolved)
-        log.info("The task continues with the resolution %r of a person.", resolution)
+        log.info("The task continues with the resolution %r that a person set.", resolution)
         return purchase
 
     def _checkouts(self, unresolved: Purchase) -> list[Checkout]:
-        checkouts = self.shop.list_checkouts()
+        checkouts = self.api.list_checkouts()
         status = status_of(unresolved, by_id(checkouts))
         if unresolved.checkout_id is None or status not in (None, CheckoutStatus.EXPIRED):
             return checkouts
         # One poll proves neither that a checkout is gone nor that it has expired.
         wait_for_list(self.clock, LIST_LAG.total_seconds())
-        return self.shop.list_checkouts()
+        return self.api.list_checkouts()

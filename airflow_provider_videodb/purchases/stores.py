@@ -129,9 +129,9 @@ class VariableStore:
         try:
             value = json.loads(kept)
         except ValueError as err:
-            raise VideoDBRecordUnreadableError(_failure(f"holds no JSON in its Variable {key!r}", err)) from err
+            raise _edited(key, str(err)) from err
         if value is None:
-            raise VideoDBRecordUnreadableError(_failure(f"holds nothing in its Variable {key!r}", kept))
+            raise _edited(key, kept)
         return value
 
     def set(self, name: str, value: Any) -> None:
@@ -152,3 +152,10 @@ def _is_emptied_on_success() -> bool:
 
 def _failure(what: str, cause: object) -> str:
     return store_failure(f"{what} in the task's state", cause)
+
+
+def _edited(key: str, found: str) -> VideoDBRecordUnreadableError:
+    return VideoDBRecordUnreadableError(
+        f"The Airflow Variable {key!r} does not hold what the task stored ({found[:200]}), so somebody changed it. "
+        "Nothing more was bought. Next step: restore the Variable's value, or start a new DAG run to buy again."
+    )

@@ -112,7 +112,7 @@ def _prove_absent(key: str) -> None:
         exists = _found(key) is not None
         _prove_readable()
     if exists:
-        raise _unreadable(f"could not read its Variable {key!r}", "but it exists")
+        raise _unreadable(f"could not read its Variable {key!r}", "it exists, but Airflow returned no value")
 
 
 def _listed(prefix: str) -> Iterator[str]:
@@ -174,8 +174,8 @@ def describe_cause(cause: object) -> str:
 def store_failure(what: str, cause: object) -> str:
     """Return the text for a store that failed; ``what`` says how."""
     return (
-        f"Airflow {what} ({describe_cause(cause)}). It may record what was bought before. Nothing more was bought. "
-        f"{CHECK_AIRFLOW}"
+        f"Airflow {what} ({describe_cause(cause)}). What the task did before may be recorded there, so it sent nothing "
+        f"more to VideoDB. {CHECK_AIRFLOW}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import PokeReturnValue
 
-from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRateLimitError
+from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRateLimitError, without_next_step
 from airflow_provider_videodb.hooks.arguments import parse_count, parse_credits
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.sensors._pokes import Pokes
@@ -25,7 +25,7 @@ _POKES_KEY = "videodb_pokes"
 
 class CreditCheck:
     """
-    Compares balance and threshold, as often as the sensor pokes.
+    Compares balance and threshold once per poke.
 
     :param sensor: the task, with its templates rendered.
     :raises VideoDBConfigError: naming the argument, its value and the rule.
@@ -51,7 +51,9 @@ class CreditCheck:
             hook = VideoDBBillingHook(self._conn_id)
             pokes = pokes.of(hook.settings).by_the_clock(time.time())
             if pokes.pause is not None:
-                return self._not_yet(pokes, f"VideoDB asked to wait {pokes.pause.asked:g} s. This poke sends nothing.")
+                return self._not_yet(
+                    pokes, f"VideoDB asked for a pause of {pokes.pause.asked:g} s, so this poke sends nothing."
+                )
             usage = hook.get_poll_client().get_usage()
         except VideoDBError as err:
             return self._after_failure(pokes, err)
@@ -73,7 +75,7 @@ class CreditCheck:
         counted = f"{budget.failures} of {self._allowed} allowed failures in a row"
         return self._not_yet(
             replace(pokes, failures=budget.failures),
-            f"The balance could not be read ({counted}). The task waits on. {err}",
+            f"The balance could not be read ({counted}). The task keeps waiting. {without_next_step(str(err))}",
         )
 
     def _not_yet(self, pokes: Pokes, why: str) -> PokeReturnValue:

@@ -81,7 +81,7 @@ class Account:
     When the connection names another account, a new object replaces this one. So neither failures nor responses of one
     account count for another.
 
-    :param number: tells this account from the earlier ones of the same poll.
+    :param number: distinguishes this account from earlier ones of the same poll.
     """
 
     def __init__(self, number: int, settings: ConnectionSettings, *, conn_id: str, interval: float) -> None:

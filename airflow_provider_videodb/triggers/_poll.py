@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.exceptions import VideoDBError
+from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
 from airflow_provider_videodb.triggers._accounts import Account, Backoff, read_in_triggerer
 from airflow_provider_videodb.triggers._encoding import clean, describe
 from airflow_provider_videodb.triggers._pauses import mark_of
@@ -179,9 +179,10 @@ class _Poll:
     def _log_change(self, error: BaseException | None) -> None:
         """Log the first failure and the recovery, not every poll."""
         if error is not None and not self._fails:
-            log.warning("Polling VideoDB fails (connection %s). Tasks wait on. %s", self._safe_conn_id, describe(error))
+            why = without_next_step(describe(error))
+            log.warning("VideoDB cannot be polled (connection %s). Tasks keep waiting. %s", self._safe_conn_id, why)
         elif error is None and self._fails:
-            log.info("Polling VideoDB works again (connection %s).", self._safe_conn_id)
+            log.info("VideoDB can be polled again (connection %s).", self._safe_conn_id)
         self._fails = error is not None
 
 

@@ -40,7 +40,7 @@ async def payment_left_open(purchase: object, *, conn_id: str) -> str:
     try:
         recorded = Purchase.from_dict(purchase)
     except Exception as err:  # noqa: BLE001 - the log is told of every error
-        return f"The record of the purchase cannot be read: {describe(err)}"
+        return describe(err)
     try:
         client = await VideoDBBillingHook(conn_id).aget_poll_client()
         return clean(describe_open_payment(recorded, by_id(await asyncio.to_thread(client.list_checkouts)), now=now))

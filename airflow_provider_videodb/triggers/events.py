@@ -75,7 +75,8 @@ def sendable(event: dict[str, Any]) -> dict[str, Any]:
 def _not_sendable(event: dict[str, Any], err: Exception) -> VideoDBError:
     return exceptions.VideoDBResponseError(
         f"The wait ended ({event.get('status')}), but Airflow cannot encode what VideoDB sent: {describe(err)}. "
-        "The task did not go on. Next step: retry the task; if it fails again, report it to VideoDB's support."
+        "The task did not go on. Next step: retry the task. If it fails again, report it to the maintainers of "
+        "airflow-provider-videodb."
     )
 
 

@@ -27,7 +27,7 @@ class Check:
     One check of the finished run.
 
     :param what: what must hold.
-    :param seen: what was seen instead of it or because of it.
+    :param seen: what was found.
     """
 
     passed: bool

@@ -20,7 +20,7 @@ from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError, Vide
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers._base import BillingTrigger
 from tests.integration.conftest import short_waits  # noqa: F401 - a fixture
-from tests.support.purchases import Shopping
+from tests.support.purchases import PurchaseRuns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -118,7 +118,7 @@ def test_purchase_reads_the_event(
         yield TriggerEvent(sent(event))
 
     monkeypatch.setattr(BillingTrigger, "run", run)
-    bought = Shopping(operator, **ARGUMENTS[operator]).run()
+    bought = PurchaseRuns(operator, **ARGUMENTS[operator]).run()
 
     assert len(emulator.checkouts()) == 1
     if isinstance(end, type):

@@ -43,7 +43,7 @@ A_POST = {
 }
 A_CHECKOUT = A_POST | {
     "checkout_id": "cs_1",
-    "id_source": "answer",
+    "id_source": "response",
     "payment_url": LINK,
     "excluded_ids": ("cs_9",),
 }
@@ -214,4 +214,4 @@ def test_claims_keep_name_and_value(world: World) -> None:
 
 def test_resolution_keeps_the_name_that_people_were_told() -> None:
     purchase = Purchase(**MEANINGS["intent_sent"])  # type: ignore[arg-type]
-    assert resolution_variable(purchase) == "videodb_answer_0123456789abcdef"
+    assert resolution_variable(purchase) == "videodb_resolution_0123456789abcdef"

@@ -18,7 +18,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRefusedError,
 )
 from tests.conftest import API_KEY
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 DOCUMENT = yaml.safe_load(Path(__file__).with_name("videodb-billing.openapi.yaml").read_text())
 EXAMPLES = {
@@ -76,7 +76,7 @@ def test_purchase_runs_from_order_to_invoice(emulator, client, buy):
     ordered = buy(client)
     (pending,) = client.list_checkouts()
     assert ordered.id == pending.id
-    assert ordered.id_source == (IdSource.ANSWER if emulator.settings.dialect == "sample" else IdSource.URL)
+    assert ordered.id_source == (IdSource.RESPONSE if emulator.settings.dialect == "sample" else IdSource.URL)
     assert ordered.url == emulator.payment_url(ordered.id)
     assert (pending.amount, pending.currency, pending.status) == (50, "usd", "pending")
     assert abs((pending.created_at - emulator.now()).total_seconds()) < 5
@@ -187,7 +187,7 @@ def operation_of(call):
 
 def generated(request):
     content = schema_of(operation_of(f"{request.method} {request.path}")["responses"]["200"])["content"]
-    return answer(example_of(content["application/json"]["schema"]))
+    return raw_response(example_of(content["application/json"]["schema"]))
 
 
 @pytest.mark.parametrize("call", CALLS)

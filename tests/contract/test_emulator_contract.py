@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import schemathesis
 import yaml
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings, strategies
 from openapi_spec_validator import validate
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -47,6 +48,7 @@ def emulator():
 # The test adds the right key to every request. A generated key would count as a wrong parameter.
 CONFIG = schemathesis.Config.from_dict({"generation": {"with-security-parameters": False}})
 schema = schemathesis.openapi.from_path(DOCUMENT, config=CONFIG)
+OPERATIONS = {operation.ok().label: operation.ok() for operation in schema.get_all_operations()}
 
 
 def test_document_is_valid_openapi():
@@ -54,8 +56,7 @@ def test_document_is_valid_openapi():
 
 
 def test_document_has_every_billing_call():
-    calls = {f"{operation.ok().method.upper()} {operation.ok().path}" for operation in schema.get_all_operations()}
-    assert calls == {
+    assert set(OPERATIONS) == {
         "GET /billing/usage",
         "POST /billing/topup",
         "POST /billing/checkout",
@@ -66,19 +67,25 @@ def test_document_has_every_billing_call():
     }
 
 
-@schema.parametrize()
-@settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_emulator_obeys_the_document(case, emulator):
-    case.call_and_validate(
-        base_url=emulator.base_url, headers={"x-access-token": emulator.api_key}, checks=CHECKS, timeout=10
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_emulator_obeys_the_document(operation, emulator):
+    """With its own parametrization, schemathesis gives all operations one test id, and pytest-xdist runs only one."""
+
+    @given(case=strategies.one_of(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
+    @settings(
+        max_examples=40,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
+    def obeys(case):
+        case.call_and_validate(
+            base_url=emulator.base_url, headers={"x-access-token": emulator.api_key}, checks=CHECKS, timeout=10
+        )
+
+    obeys()
 
 
 def test_generated_requests_had_good_and_bad_input(emulator):
@@ -89,6 +96,5 @@ def test_generated_requests_had_good_and_bad_input(emulator):
     if not statuses:
         pytest.skip("needs the calls of test_emulator_obeys_the_document")
     without_input = {"GET /billing/usage", "GET /billing/auto_recharge"}
-    for operation in schema.get_all_operations():
-        label = operation.ok().label
+    for label in OPERATIONS:
         assert {200, 401} | (set() if label in without_input else {400}) <= statuses[label], label

@@ -66,6 +66,6 @@ def connect(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
 
 @pytest.fixture
-def other_buyer(emulator: Emulator) -> BillingClient:
+def other_client(emulator: Emulator) -> BillingClient:
     """Return a client of the same account outside Airflow."""
     return BillingClient(emulator.api_key, base_url=emulator.base_url)

@@ -14,7 +14,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBLimitExceededError,
 )
 from tests.support.dag_runs import new_dag, run
-from tests.support.purchases import TASK, TOPUP, USAGE, Shopping, in_turn
+from tests.support.purchases import TASK, TOPUP, USAGE, PurchaseRuns, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 #: The balance must show a payment within this time, so that a test ends.
-ensuring = partial(Shopping, "EnsureCreditsOperator", settle_timeout=5)
+ensuring = partial(PurchaseRuns, "EnsureCreditsOperator", settle_timeout=5)
 
 
 def dollars(emulator: Emulator) -> list[int]:
@@ -131,11 +131,11 @@ def test_template_fields_take_templates_and_results(person: Person, emulator: Em
 @pytest.mark.parametrize("spent", [0, 2], ids=["as it was", "more is missing"])
 def test_refused_purchase_is_calculated_again(person: Person, emulator: Emulator, spent: int) -> None:
     emulator.add_fault("status", method="POST", path=TOPUP, status=429)
-    shopping = ensuring(credits=53)
-    refused = shopping.run()
+    purchasing = ensuring(credits=53)
+    refused = purchasing.run()
     emulator.charge(spent)
 
-    assert shopping.clear(refused).result["amount"] == 50 + spent
+    assert purchasing.clear(refused).result["amount"] == 50 + spent
     assert dollars(emulator) == [50 + spent]
 
 

@@ -12,7 +12,7 @@ from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.exceptions import (
     VideoDBCreditsMissingError,
 )
-from tests.support.purchases import TOPUP, Died, Point, Shopping, id_of
+from tests.support.purchases import TOPUP, Died, Point, PurchaseRuns, id_of
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.server import Emulator
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 #: The balance must show a payment within this time, so that a test ends.
-ensuring = partial(Shopping, "EnsureCreditsOperator", settle_timeout=5)
+ensuring = partial(PurchaseRuns, "EnsureCreditsOperator", settle_timeout=5)
 
 
 STEPS = {
     "before the intent": Point("purchases.journal.Journal", "save"),
     "before the POST": Point("api.client.BillingClient", "topup"),
-    "after the answer": Point("api.client.BillingClient", "topup", after=True),
+    "after the response": Point("api.client.BillingClient", "topup", after=True),
     "after the claim": Point("purchases.claims.VariableClaims", "claim", after=True),
     "after the link": Point("operators._purchasing.PurchasingOperator", "push_link", nth=2, after=True),
     "before the wait": Point("operators._purchasing.PurchasingOperator", "wait"),
@@ -69,7 +69,7 @@ def test_charge_with_a_lost_response_counts(
     person: Person, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.change_settings(charge_stored_card=True)
-    STEPS["after the answer"].breaks(Died(), monkeypatch)
+    STEPS["after the response"].breaks(Died(), monkeypatch)
     bought = ensuring(credits=53, retries=1).run()
 
     [checkout] = emulator.checkouts()
@@ -85,7 +85,7 @@ def test_unknown_purchase_is_logged_if_the_balance_suffices(
     monkeypatch.setattr(
         BillingClient, "topup", lambda self, amount, **kwargs: (topup(self, amount), topup(self, amount, **kwargs))[1]
     )
-    STEPS["after the answer"].breaks(Died(), monkeypatch)
+    STEPS["after the response"].breaks(Died(), monkeypatch)
     bought = ensuring(credits=53, retries=1).run()
 
     assert (bought.state, bought.result["checkout_id"]) == ("success", None)
@@ -95,10 +95,10 @@ def test_unknown_purchase_is_logged_if_the_balance_suffices(
 
 
 def test_clear_of_a_paid_task_buys_nothing_more(person: Person, emulator: Emulator) -> None:
-    shopping = ensuring(credits=53, settle_timeout=0.2)
-    bought = shopping.run()
+    purchasing = ensuring(credits=53, settle_timeout=0.2)
+    bought = purchasing.run()
     emulator.set_balance(1)
-    again = shopping.clear(bought)
+    again = purchasing.clear(bought)
 
     assert isinstance(again.errors[-1], VideoDBCreditsMissingError)
     assert "new DAG run" in str(again.errors[-1])
@@ -108,12 +108,12 @@ def test_clear_of_a_paid_task_buys_nothing_more(person: Person, emulator: Emulat
 @pytest.mark.parametrize("left", [0, 1, 52.5])
 def test_clear_after_the_credits_are_used_up_fails_at_once(person: Person, emulator: Emulator, left: float) -> None:
     """The payment is older than `settle_timeout`, so the task has nothing to wait for."""
-    shopping = ensuring(credits=53, settle_timeout=0.01)
-    bought = shopping.run()
+    purchasing = ensuring(credits=53, settle_timeout=0.01)
+    bought = purchasing.run()
     emulator.set_balance(left)
     waits: list[None] = []
     person.while_waiting = lambda: waits.append(None)
-    again = shopping.clear(bought)
+    again = purchasing.clear(bought)
 
     error = again.errors[-1]
     assert isinstance(error, VideoDBCreditsMissingError)

@@ -14,7 +14,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBCreditsMissingError,
     VideoDBPaymentTimeoutError,
 )
-from tests.support.purchases import LIST, TASK, TOPUP, Shopping, in_turn
+from tests.support.purchases import LIST, TASK, TOPUP, PurchaseRuns, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 #: The balance must show a payment within this time, so that a test ends.
-ensuring = partial(Shopping, "EnsureCreditsOperator", settle_timeout=5)
+ensuring = partial(PurchaseRuns, "EnsureCreditsOperator", settle_timeout=5)
 
 
 def dollars(emulator: Emulator) -> list[int]:
@@ -46,8 +46,8 @@ class TestWait:
         self, person: Person, emulator: Emulator, *, deferrable: bool
     ) -> None:
         emulator.change_settings(usage_lag=3600)
-        shopping = ensuring(credits=53, deferrable=deferrable, settle_timeout=0.2, retries=1)
-        bought = shopping.run()
+        purchasing = ensuring(credits=53, deferrable=deferrable, settle_timeout=0.2, retries=1)
+        bought = purchasing.run()
 
         assert (bought.state, bought.tries) == ("failed", 2)
         for error in bought.errors:
@@ -57,7 +57,7 @@ class TestWait:
         assert dollars(emulator) == [50]
 
         emulator.advance(3600)
-        assert shopping.clear(bought).result["status"] == "completed"
+        assert purchasing.clear(bought).result["status"] == "completed"
         assert dollars(emulator) == [50]
 
     def test_account_filled_by_others_ends_the_wait(

@@ -15,7 +15,7 @@ import example_dags
 from airflow_provider_videodb.exceptions import VideoDBInsufficientCreditsError
 from tests.conftest import API_KEY
 from tests.support.dag_runs import run
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -103,10 +103,10 @@ def job_server(*states):
         }
         if request.path.startswith("/video/"):
             data = {"id": "job-1", "output_url": "https://elsewhere.example/async-response/job-1"}
-            return answer({"success": True, "status": "processing", "request_type": "sync", "data": data})
+            return raw_response({"success": True, "status": "processing", "request_type": "sync", "data": data})
         if request.path == "/async-response/job-1":
-            return answer(next(pending))
-        return answer({"success": True, "data": replies[request.path]})
+            return raw_response(next(pending))
+        return raw_response({"success": True, "data": replies[request.path]})
 
     return RawServer(reply)
 

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
 from airflow_provider_videodb.purchases.executor import Clock
-from tests.support.purchases import BEFORE_THE_WAIT, TASK, TOPUP, Died, Shopping
+from tests.support.purchases import BEFORE_THE_WAIT, TASK, TOPUP, Died, PurchaseRuns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def test_amount_over_a_limit_is_not_posted(
 ) -> None:
     connect(**extra)
     guard = {} if max_amount is None else {"max_amount": max_amount}
-    assert_refused(Shopping(amount=50, retries=2, **guard).run(), limit)
+    assert_refused(PurchaseRuns(amount=50, retries=2, **guard).run(), limit)
 
     assert emulator.calls("POST") == []
 
@@ -68,23 +68,23 @@ def test_amount_over_a_limit_is_not_posted(
 def test_amount_equal_to_the_limits_is_bought(person: Person, connect: Callable[..., None]) -> None:
     connect(max_topup_amount=50, monthly_topup_limit=50)
 
-    assert Shopping(amount=50, max_amount="50").run().state == "success"
+    assert PurchaseRuns(amount=50, max_amount="50").run().state == "success"
 
 
 class TestMonthlyLimit:
     @pytest.fixture(autouse=True)
     def earlier_purchases(
-        self, person: Person, emulator: Emulator, other_buyer: BillingClient, connect: Callable[..., None]
+        self, person: Person, emulator: Emulator, other_client: BillingClient, connect: Callable[..., None]
     ) -> None:
         """Make three checkouts: 30 USD paid, 20 USD payable, 40 USD expired."""
-        paid, _pending, expired = (other_buyer.topup(amount) for amount in (30, 20, 40))
+        paid, _pending, expired = (other_client.topup(amount) for amount in (30, 20, 40))
         emulator.pay(str(paid.id))
         emulator.expire(str(expired.id))
         emulator.clear_calls()
         connect(monthly_topup_limit=100)
 
     def test_counts_paid_and_payable_checkouts(self, emulator: Emulator) -> None:
-        refused = Shopping(amount=51, retries=2).run()
+        refused = PurchaseRuns(amount=51, retries=2).run()
 
         assert_refused(refused, "monthly_topup_limit")
         assert "51 USD more would make 101 USD this month" in str(refused.cause)
@@ -92,14 +92,14 @@ class TestMonthlyLimit:
         assert emulator.calls("POST") == []
 
     def test_does_not_count_expired_checkouts(self) -> None:
-        assert Shopping(amount=50).run().state == "success"
+        assert PurchaseRuns(amount=50).run().state == "success"
 
-    def test_counts_a_checkout_that_expired_too_early(self, emulator: Emulator, other_buyer: BillingClient) -> None:
-        payable = other_buyer.topup(1)
+    def test_counts_a_checkout_that_expired_too_early(self, emulator: Emulator, other_client: BillingClient) -> None:
+        payable = other_client.topup(1)
         emulator.show_checkout_as(str(payable.id), status="expired")
         emulator.clear_calls()
 
-        assert_refused(Shopping(amount=50, retries=2).run(), "monthly_topup_limit")
+        assert_refused(PurchaseRuns(amount=50, retries=2).run(), "monthly_topup_limit")
         assert emulator.calls("POST") == []
 
     def test_starts_again_with_the_calendar_month(self, monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> None:
@@ -107,13 +107,13 @@ class TestMonthlyLimit:
         monkeypatch.setattr(Clock, "now", lambda self: now(self) + timedelta(days=32))
         emulator.advance(timedelta(days=32).total_seconds())
 
-        assert Shopping(amount=100).run().state == "success"
+        assert PurchaseRuns(amount=100).run().state == "success"
 
     def test_does_not_count_the_checkout_of_the_task_itself(
         self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         BEFORE_THE_WAIT.breaks(Died(), monkeypatch)
-        bought = Shopping(amount=50, retries=1).run()
+        bought = PurchaseRuns(amount=50, retries=1).run()
 
         assert (bought.state, bought.tries) == ("success", 2)
         assert len(emulator.calls("POST", TOPUP)) == 1
@@ -121,7 +121,7 @@ class TestMonthlyLimit:
     def test_counts_the_orphan_of_a_lost_response(self, emulator: Emulator) -> None:
         """VideoDB may still charge a card for a checkout without a link."""
         emulator.add_fault("drop_after", method="POST", path=TOPUP)
-        assert_refused(Shopping(amount=50, retries=2).run(), "monthly_topup_limit")
+        assert_refused(PurchaseRuns(amount=50, retries=2).run(), "monthly_topup_limit")
 
         assert len(emulator.calls("POST", TOPUP)) == 1
 
@@ -139,7 +139,7 @@ def test_other_currency_is_not_posted_under_a_limit(
 ) -> None:
     connect(**{} if limit == "max_amount" else {limit: 9999})
     limits = {"max_amount": 9999} if limit == "max_amount" else {}
-    refused = Shopping(**operator, **limits, currency=currency, retries=2).run()
+    refused = PurchaseRuns(**operator, **limits, currency=currency, retries=2).run()
 
     assert (refused.state, refused.tries) == ("failed", 1)
     assert isinstance(refused.cause, VideoDBLimitExceededError)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError, VideoDBTryOverError
-from tests.support.purchases import RECORD_STORES, TASK, TOPUP, Point, Shopping
+from tests.support.purchases import RECORD_STORES, TASK, TOPUP, Point, PurchaseRuns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,9 @@ def _set_state(state: str) -> None:
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        session.query(TaskInstance).filter_by(dag_id="shopping", task_id=TASK, state="running").update({"state": state})
+        session.query(TaskInstance).filter_by(dag_id="purchasing", task_id=TASK, state="running").update(
+            {"state": state}
+        )
 
 
 def _replace_by_newer_try() -> None:
@@ -45,7 +47,7 @@ def _replace_by_newer_try() -> None:
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        ti = session.query(TaskInstance).filter_by(dag_id="shopping", task_id=TASK, state="running").one()
+        ti = session.query(TaskInstance).filter_by(dag_id="purchasing", task_id=TASK, state="running").one()
         # The scheduler does this to a task without a heartbeat, and a clear does it to a running task.
         ti.prepare_db_for_next_try(session)
 
@@ -73,7 +75,7 @@ def errors_of(point: Point, change: Callable[[], object], person: Person, monkey
 
     monkeypatch.setattr(task_runner, "run", watched)
     try:
-        Shopping(amount=50).run()
+        PurchaseRuns(amount=50).run()
     except Exception:  # noqa: BLE001 - Airflow fails as well, because it has replaced the task instance
         assert errors
     assert met
@@ -133,11 +135,11 @@ def test_killed_task_goes_no_further(step: str, person: Person, monkeypatch: pyt
 
 @in_each_store
 def test_cleared_task_goes_on_with_its_checkout(record: str, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    shopping = Shopping(amount=50)
+    purchasing = PurchaseRuns(amount=50)
     AFTER_THE_POST["before the claim"].does(CHANGES["marked failed"], monkeypatch)
-    failed: Bought = shopping.run()
+    failed: Bought = purchasing.run()
     assert person.links == []
 
-    bought = shopping.clear(failed)
+    bought = purchasing.clear(failed)
     assert (bought.state, len(person.links)) == ("success", 1)
     assert len(person.emulator.checkouts()) == 1

@@ -19,7 +19,7 @@ from tests.support.purchases import (
     USAGE,
     Died,
     Point,
-    Shopping,
+    PurchaseRuns,
     in_turn,
     kept_in_xcom,
 )
@@ -46,7 +46,7 @@ def test_person_pays_the_link_while_the_task_waits(
 
     person.while_waiting = looks_and_pays
     notifier = Notifier()
-    bought = Shopping(amount=50, notifiers=[notifier], deferrable=deferrable).run()
+    bought = PurchaseRuns(amount=50, notifiers=[notifier], deferrable=deferrable).run()
 
     [checkout] = emulator.checkouts()
     link = emulator.payment_url(checkout.id)
@@ -79,7 +79,7 @@ def test_expired_link_is_replaced_only_if_still_needed(
         emulator.set_balance(filled)
 
     person.while_waiting = in_turn(expires_while_somebody_fills, person.pays)
-    bought = Shopping(amount=50, only_if_below=12, retries=1).run()
+    bought = PurchaseRuns(amount=50, only_if_below=12, retries=1).run()
 
     assert (bought.state, bought.result["status"]) == ("success", status)
     assert len(posted(emulator)) == posts
@@ -90,14 +90,14 @@ def test_expired_link_is_replaced_only_if_still_needed(
     [(3, "not_needed"), ("3", "not_needed"), (2.5, "not_needed"), ("3.01", "completed"), (0, "not_needed")],
 )
 def test_only_if_below_buys_only_below(person: Person, emulator: Emulator, only_if_below: Any, status: str) -> None:
-    bought = Shopping(amount=50, only_if_below=only_if_below).run()
+    bought = PurchaseRuns(amount=50, only_if_below=only_if_below).run()
 
     assert bought.result["status"] == status
     assert len(posted(emulator)) == (status == "completed")
 
 
 def test_result_without_purchase_has_the_usual_keys(person: Person) -> None:
-    assert Shopping(amount=50, only_if_below=1).run().result == {
+    assert PurchaseRuns(amount=50, only_if_below=1).run().result == {
         "checkout_id": None,
         "amount": None,
         "currency": None,
@@ -113,7 +113,7 @@ def test_only_if_below_does_not_cancel_an_existing_purchase(
 ) -> None:
     person.on_sight = person.pays
     AFTER_THE_LINK.breaks(Died(), monkeypatch)
-    bought = Shopping(amount=50, only_if_below=10, retries=1).run()
+    bought = PurchaseRuns(amount=50, only_if_below=10, retries=1).run()
 
     assert bought.result["status"] == "completed"
     assert len(posted(emulator)) == 1
@@ -123,19 +123,19 @@ def test_only_if_below_is_checked_again_after_a_refusal(
     person: Person, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.add_fault("status", method="POST", path=TOPUP, status=429)
-    shopping = Shopping(amount=50, only_if_below=10)
-    refused = shopping.run()
+    purchasing = PurchaseRuns(amount=50, only_if_below=10)
+    refused = purchasing.run()
     assert refused.state == "failed"
     emulator.set_balance(10)
 
-    assert shopping.clear(refused).result["status"] == "not_needed"
+    assert purchasing.clear(refused).result["status"] == "not_needed"
     assert posted(emulator) == []
 
 
 def test_task_without_waiting_ends_with_the_link(person: Person, emulator: Emulator) -> None:
     person.while_waiting = lambda: pytest.fail("it waits")
     notifier = Notifier()
-    bought = Shopping(amount=50, wait_for_payment=False, notifiers=[notifier]).run()
+    bought = PurchaseRuns(amount=50, wait_for_payment=False, notifiers=[notifier]).run()
 
     [checkout] = emulator.checkouts()
     assert checkout.status == "pending"
@@ -146,9 +146,9 @@ def test_task_without_waiting_ends_with_the_link(person: Person, emulator: Emula
 
 
 def test_clear_without_waiting_shows_the_same_link(person: Person, emulator: Emulator) -> None:
-    shopping = Shopping(amount=50, wait_for_payment=False)
-    first = shopping.run()
-    again = shopping.clear(first)
+    purchasing = PurchaseRuns(amount=50, wait_for_payment=False)
+    first = purchasing.run()
+    again = purchasing.clear(first)
 
     assert again.result == first.result
     assert len(posted(emulator)) == 1
@@ -205,7 +205,7 @@ def test_mapped_tasks_buy_once_each(person: Person, emulator: Emulator) -> None:
 
 @pytest.mark.parametrize("amount", ["50", " 50 ", "50.0", 50.0])
 def test_amount_may_be_text(person: Person, emulator: Emulator, amount: Any) -> None:
-    assert Shopping(amount=amount).run().result["amount"] == 50
+    assert PurchaseRuns(amount=amount).run().result["amount"] == 50
     assert [order["amount"] for order in posted(emulator)] == [50]
 
 
@@ -217,7 +217,7 @@ def test_refused_key_is_not_retried(
     person: Person, emulator: Emulator, path: str, status: int, error: type[Exception]
 ) -> None:
     emulator.add_fault("status", path=path, status=status, times=None)
-    bought = Shopping(amount=50, retries=2).run()
+    bought = PurchaseRuns(amount=50, retries=2).run()
 
     assert (bought.state, bought.tries) == ("failed", 1)
     assert isinstance(bought.cause, error)
@@ -226,7 +226,7 @@ def test_refused_key_is_not_retried(
 
 def test_missing_connection_is_retried(person: Person) -> None:
     # Airflow raises the same error if it could not read the connection.
-    bought = Shopping(amount=50, retries=2, videodb_conn_id="nowhere").run()
+    bought = PurchaseRuns(amount=50, retries=2, videodb_conn_id="nowhere").run()
 
     assert (bought.state, bought.tries) == ("failed", 3)
     assert "nowhere" in str(bought.errors[-1])
@@ -238,7 +238,7 @@ def test_unreadable_balance_does_not_fail_a_paid_task(person: Person, emulator: 
         emulator.add_fault("status", path=USAGE, times=None, status=400)
 
     person.while_waiting = pays_and_breaks
-    bought = Shopping(amount=50, retries=1).run()
+    bought = PurchaseRuns(amount=50, retries=1).run()
 
     assert (bought.state, bought.tries) == ("success", 1)
     assert bought.result["balance_after"] is None

@@ -11,7 +11,7 @@ from tests.support.purchases import (
     TASK,
     Died,
     Point,
-    Shopping,
+    PurchaseRuns,
     in_turn,
 )
 
@@ -27,7 +27,7 @@ def test_notifier_is_called_once_over_several_tries(
 ) -> None:
     Point("operators._purchasing.PurchasingOperator", "wait").breaks(Died(), monkeypatch)
     notifier = Notifier()
-    bought = Shopping(amount=50, notifiers=[notifier], retries=1).run()
+    bought = PurchaseRuns(amount=50, notifiers=[notifier], retries=1).run()
 
     assert bought.tries == 2
     assert notifier.told == person.links
@@ -37,7 +37,7 @@ def test_notifier_is_called_once_over_several_tries(
 def test_notifier_is_called_for_each_new_link(person: Person, emulator: Emulator) -> None:
     person.while_waiting = in_turn(person.expires, person.pays)
     notifier = Notifier()
-    bought = Shopping(amount=50, notifiers=[notifier], retries=1).run()
+    bought = PurchaseRuns(amount=50, notifiers=[notifier], retries=1).run()
 
     assert bought.state == "success"
     assert notifier.told == person.links
@@ -46,7 +46,7 @@ def test_notifier_is_called_for_each_new_link(person: Person, emulator: Emulator
 
 def test_failing_notifier_leaves_the_task_and_the_next_one(person: Person) -> None:
     broken, working = Notifier(lambda: RuntimeError("no such channel")), Notifier()
-    bought = Shopping(amount=50, notifiers=[broken, working]).run()
+    bought = PurchaseRuns(amount=50, notifiers=[broken, working]).run()
 
     assert (bought.state, bought.tries) == ("success", 1)
     assert broken.told == working.told == person.links
@@ -65,9 +65,9 @@ def test_notifier_template_knows_the_link(person: Person, tmp_path: Any) -> None
         def notify(self, context: Any) -> None:
             (tmp_path / "mail").write_text(self.text)
 
-    Shopping(amount=50, notifiers=[Mail("Pay {{ task.payment_url }} for {{ dag.dag_id }}")]).run()
+    PurchaseRuns(amount=50, notifiers=[Mail("Pay {{ task.payment_url }} for {{ dag.dag_id }}")]).run()
 
-    assert (tmp_path / "mail").read_text() == f"Pay {person.links[0]} for shopping"
+    assert (tmp_path / "mail").read_text() == f"Pay {person.links[0]} for purchasing"
 
 
 def test_failed_notifier_is_called_again_on_retry(
@@ -78,7 +78,7 @@ def test_failed_notifier_is_called_again_on_retry(
     person.while_waiting = in_turn(lambda: None, person.pays)
     errors = iter([RuntimeError("no such channel"), RuntimeError("gone"), None])
     broken, working = Notifier(lambda: next(errors)), Notifier()
-    bought = Shopping(amount=50, notifiers=[broken, working], payment_timeout=1, retries=3).run()
+    bought = PurchaseRuns(amount=50, notifiers=[broken, working], payment_timeout=1, retries=3).run()
 
     assert (bought.state, bought.tries) == ("success", 3)
     assert broken.told == person.links * 3
@@ -100,7 +100,7 @@ def test_notifier_template_knows_the_whole_payment(person: Person, emulator: Emu
 
     fields = ("url", "amount", "currency", "checkout_id", "credits_missing", "expires_at", "run_url")
     text = "\n".join(f"{{{{ task.payment.{name} }}}}" for name in fields)
-    bought = Shopping(amount=50, only_if_below=12.5, currency="usd", notifiers=[Mail(text)]).run()
+    bought = PurchaseRuns(amount=50, only_if_below=12.5, currency="usd", notifiers=[Mail(text)]).run()
 
     told = dict(zip(fields, (tmp_path / "mail").read_text().splitlines(), strict=True))
     [checkout] = emulator.checkouts()
@@ -108,4 +108,4 @@ def test_notifier_template_knows_the_whole_payment(person: Person, emulator: Emu
     assert (told["checkout_id"], told["credits_missing"]) == (checkout.id, "9.5")
     expires_at = datetime.fromisoformat(told["expires_at"])
     assert abs(expires_at - checkout.expires_at) < timedelta(seconds=5)
-    assert f"/dags/shopping/runs/{quote(bought.run.dag_run.run_id)}/tasks/{TASK}" in told["run_url"]
+    assert f"/dags/purchasing/runs/{quote(bought.run.dag_run.run_id)}/tasks/{TASK}" in told["run_url"]

@@ -17,7 +17,7 @@ from tests.support.purchases import (
     TOPUP,
     Died,
     Point,
-    Shopping,
+    PurchaseRuns,
     id_of,
     in_turn,
 )
@@ -48,7 +48,7 @@ def test_unreadable_variable_is_not_taken_for_a_missing_one(
         return read(self, key)
 
     monkeypatch.setattr(VariableOperations, "get", get)
-    bought = Shopping(amount=50, retries=3).run()
+    bought = PurchaseRuns(amount=50, retries=3).run()
 
     assert (bought.state, bought.tries) == ("success", 3)
     assert isinstance(bought.errors[-1], VideoDBRecordUnreadableError)
@@ -59,9 +59,9 @@ class TestUnknownOutcome:
     """The response is lost while somebody else buys for the same amount; a stored card is charged for both."""
 
     @pytest.fixture
-    def shopping(
+    def purchasing(
         self, person: Person, emulator: Emulator, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-    ) -> Shopping:
+    ) -> PurchaseRuns:
         emulator.change_settings(charge_stored_card=True)
         emulator.add_fault("drop_after", method="POST", path=TOPUP, skip=1)
         connect(max_retries=0)
@@ -73,11 +73,11 @@ class TestUnknownOutcome:
             return topup(self, amount, **kwargs)
 
         monkeypatch.setattr(BillingClient, "topup", both)
-        return Shopping(amount=50, retries=2)
+        return PurchaseRuns(amount=50, retries=2)
 
     @pytest.fixture
-    def stopped(self, shopping: Shopping) -> Bought:
-        return shopping.run()
+    def stopped(self, purchasing: PurchaseRuns) -> Bought:
+        return purchasing.run()
 
     def test_task_stops_and_lists_its_candidates(self, stopped: Bought, emulator: Emulator) -> None:
         assert (stopped.state, stopped.tries) == ("failed", 1)
@@ -87,18 +87,20 @@ class TestUnknownOutcome:
         assert f"airflow variables set {resolution_variable(stopped)} " in str(stopped.cause)
 
     def test_clear_without_resolution_stops_again(
-        self, stopped: Bought, shopping: Shopping, emulator: Emulator
+        self, stopped: Bought, purchasing: PurchaseRuns, emulator: Emulator
     ) -> None:
-        again = shopping.clear(stopped)
+        again = purchasing.clear(stopped)
 
         assert again.state == "failed"
         assert isinstance(again.cause, VideoDBPurchaseUnknownError)
         assert len(emulator.checkouts()) == 2
 
-    def test_resolution_may_name_a_checkout(self, stopped: Bought, shopping: Shopping, emulator: Emulator) -> None:
+    def test_resolution_may_name_a_checkout(
+        self, stopped: Bought, purchasing: PurchaseRuns, emulator: Emulator
+    ) -> None:
         own = emulator.checkouts()[0]
         resolve(stopped, own.id)
-        again = shopping.clear(stopped)
+        again = purchasing.clear(stopped)
 
         assert again.state == "success"
         assert (again.result["checkout_id"], again.result["status"]) == (own.id, "completed")
@@ -106,24 +108,24 @@ class TestUnknownOutcome:
         assert resolution_of(stopped) is None
 
     def test_resolution_may_be_to_buy(
-        self, stopped: Bought, shopping: Shopping, emulator: Emulator, person: Person
+        self, stopped: Bought, purchasing: PurchaseRuns, emulator: Emulator, person: Person
     ) -> None:
         emulator.change_settings(charge_stored_card=False)
         resolve(stopped, " buy ")
-        again = shopping.clear(stopped)
+        again = purchasing.clear(stopped)
 
         assert again.state == "success"
         assert len(emulator.checkouts()) == 3
         assert again.result["payment_url"] == person.links[0]
         assert resolution_of(stopped) is None
         # A resolution is for one purchase.
-        assert shopping.clear(again).result["checkout_id"] == again.result["checkout_id"]
+        assert purchasing.clear(again).result["checkout_id"] == again.result["checkout_id"]
 
     def test_wrong_resolution_stops_again_and_stays(
-        self, stopped: Bought, shopping: Shopping, emulator: Emulator
+        self, stopped: Bought, purchasing: PurchaseRuns, emulator: Emulator
     ) -> None:
         resolve(stopped, "cs_test_nowhere")
-        again = shopping.clear(stopped)
+        again = purchasing.clear(stopped)
 
         assert again.state == "failed"
         assert isinstance(again.cause, VideoDBPurchaseUnknownError)
@@ -167,7 +169,7 @@ def test_checkout_of_another_task_is_not_shared(
         return checkout
 
     monkeypatch.setattr(BillingClient, "topup", taken_at_once)
-    bought = Shopping(amount=50, retries=2).run()
+    bought = PurchaseRuns(amount=50, retries=2).run()
 
     assert (bought.state, bought.tries) == ("failed", 1)
     assert isinstance(bought.cause, VideoDBPurchaseUnknownError)
@@ -197,7 +199,7 @@ class TestPaidOrphan:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         person.while_waiting = orphan_paid
-        bought = Shopping(amount=50).run()
+        bought = PurchaseRuns(amount=50).run()
 
         assert bought.state == "success"
         assert bought.result["checkout_id"] != id_of(person.links[0])
@@ -217,7 +219,7 @@ class TestPaidOrphan:
             claim_for_another_task(orphan)
 
         person.while_waiting = in_turn(another_task_has_it, person.pays)
-        bought = Shopping(amount=50).run()
+        bought = PurchaseRuns(amount=50).run()
 
         assert (bought.state, bought.tries) == ("success", 1)
         assert bought.result["checkout_id"] == id_of(person.links[0])
@@ -236,7 +238,7 @@ class TestPaidOrphan:
             person.pays()
 
         person.while_waiting = pays_both
-        bought = Shopping(amount=50).run()
+        bought = PurchaseRuns(amount=50).run()
 
         assert bought.state == "success"
         [loud] = [line for line in capsys.readouterr().out.splitlines() if "2 checkouts of this task were paid" in line]

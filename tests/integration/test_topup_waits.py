@@ -17,7 +17,7 @@ from tests.support.orders import Notifier, posted
 from tests.support.purchases import (
     LIST,
     TASK,
-    Shopping,
+    PurchaseRuns,
     in_turn,
     journal_of,
 )
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class TestFailingWait:
     def test_expired_checkout_fails_the_task(self, person: Person, *, deferrable: bool) -> None:
         person.while_waiting = person.expires
-        bought = Shopping(amount=50, deferrable=deferrable).run()
+        bought = PurchaseRuns(amount=50, deferrable=deferrable).run()
 
         assert bought.state == "failed"
         [error] = bought.errors
@@ -45,7 +45,7 @@ class TestFailingWait:
 
     def test_unpaid_checkout_fails_the_task(self, person: Person, emulator: Emulator, *, deferrable: bool) -> None:
         person.while_waiting = lambda: None
-        bought = Shopping(amount=50, payment_timeout=timedelta(seconds=0.2), deferrable=deferrable).run()
+        bought = PurchaseRuns(amount=50, payment_timeout=timedelta(seconds=0.2), deferrable=deferrable).run()
 
         [error] = bought.errors
         assert isinstance(error, VideoDBPaymentTimeoutError)
@@ -54,7 +54,7 @@ class TestFailingWait:
 
     def test_vanished_checkout_fails_the_task(self, person: Person, emulator: Emulator, *, deferrable: bool) -> None:
         person.while_waiting = emulator.reset
-        bought = Shopping(amount=50, deferrable=deferrable).run()
+        bought = PurchaseRuns(amount=50, deferrable=deferrable).run()
 
         [error] = bought.errors
         assert isinstance(error, VideoDBCheckoutMissingError)
@@ -63,14 +63,16 @@ class TestFailingWait:
     def test_retry_waits_for_the_same_checkout(self, person: Person, emulator: Emulator, *, deferrable: bool) -> None:
         person.while_waiting = in_turn(lambda: None, person.pays)
         notifier = Notifier()
-        bought = Shopping(amount=50, payment_timeout=1, deferrable=deferrable, retries=2, notifiers=[notifier]).run()
+        bought = PurchaseRuns(
+            amount=50, payment_timeout=1, deferrable=deferrable, retries=2, notifiers=[notifier]
+        ).run()
 
         assert (bought.state, bought.tries) == ("success", 2)
         assert len(posted(emulator)) == len(person.links) == len(notifier.told) == 1
 
     def test_retry_replaces_an_expired_checkout(self, person: Person, emulator: Emulator, *, deferrable: bool) -> None:
         person.while_waiting = in_turn(person.expires, person.pays)
-        bought = Shopping(amount=50, deferrable=deferrable, retries=2).run()
+        bought = PurchaseRuns(amount=50, deferrable=deferrable, retries=2).run()
 
         assert (bought.state, bought.tries) == ("success", 2)
         assert sorted(checkout.status for checkout in emulator.checkouts()) == ["completed", "expired"]
@@ -84,7 +86,7 @@ class TestFailingWait:
             person.pays()
 
         person.while_waiting = fails_for_a_while
-        assert Shopping(amount=50, deferrable=deferrable).run().state == "success"
+        assert PurchaseRuns(amount=50, deferrable=deferrable).run().state == "success"
 
 
 def test_another_triggerer_takes_over_a_wait(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +109,7 @@ def test_another_triggerer_takes_over_a_wait(person: Person, monkeypatch: pytest
                 yield event
 
     monkeypatch.setattr(CheckoutTrigger, "run", run_twice)
-    assert Shopping(amount=50).run().result["status"] == "completed"
+    assert PurchaseRuns(amount=50).run().result["status"] == "completed"
 
 
 WAIT: dict[str, Any] = {"videodb_conn_id": "videodb_default", "poll_interval": 1}
@@ -138,7 +140,7 @@ class TestKill:
             person.pays()
 
         person.while_waiting = kills
-        Shopping(amount=50, deferrable=False).run()
+        PurchaseRuns(amount=50, deferrable=False).run()
 
         assert f"can be paid until it expires, because VideoDB cannot cancel one: {person.links[0]}" in (
             capsys.readouterr().out
@@ -162,7 +164,7 @@ class TestKill:
         meanwhile: str,
         words: str,
     ) -> None:
-        purchase = journal_of(Shopping(amount=50, wait_for_payment=False).run())
+        purchase = journal_of(PurchaseRuns(amount=50, wait_for_payment=False).run())
         getattr(person, meanwhile, lambda: None)()
         asyncio.run(trigger(purchase).on_kill())
 
@@ -176,6 +178,6 @@ class TestKill:
         assert "payable" not in capsys.readouterr().out
 
     def test_kill_before_the_link_logs_no_payment(self, airflow_db: None, capsys: pytest.CaptureFixture[str]) -> None:
-        Shopping(amount=50).task.on_kill()
+        PurchaseRuns(amount=50).task.on_kill()
 
         assert "payable" not in capsys.readouterr().out

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
 from tests.integration.test_limits import assert_refused
-from tests.support.purchases import BEFORE_THE_WAIT, TASK, Died, Point, Shopping, in_turn
+from tests.support.purchases import BEFORE_THE_WAIT, TASK, Died, Point, PurchaseRuns, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def other_buyer_is_first(
     person: Person,
     emulator: Emulator,
-    other_buyer: BillingClient,
+    other_client: BillingClient,
     connect: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -36,7 +36,7 @@ def other_buyer_is_first(
     topup = BillingClient.topup
 
     def buys_first() -> None:
-        topup(other_buyer, 20)
+        topup(other_client, 20)
         # The dates of the list have whole seconds.
         emulator.advance(1)
 
@@ -53,12 +53,12 @@ def other_buyer_is_first(
 @pytest.mark.parametrize("server", [{}, {"list_lag": 0.12}], ids=str)
 class TestTwoBuyersAtOnce:
     @pytest.fixture
-    def shopping(self, emulator: Emulator, server: dict[str, Any]) -> Shopping:
+    def purchasing(self, emulator: Emulator, server: dict[str, Any]) -> PurchaseRuns:
         emulator.change_settings(**server)
-        return Shopping(amount=50, retries=2)
+        return PurchaseRuns(amount=50, retries=2)
 
-    def test_later_buyer_withholds_its_link(self, shopping: Shopping, person: Person, emulator: Emulator) -> None:
-        refused = shopping.run()
+    def test_later_buyer_withholds_its_link(self, purchasing: PurchaseRuns, person: Person, emulator: Emulator) -> None:
+        refused = purchasing.run()
 
         assert_refused(refused, "monthly_topup_limit")
         own = emulator.checkouts()[0]
@@ -68,19 +68,19 @@ class TestTwoBuyersAtOnce:
         assert emulator.payment_url(own.id) not in str(refused.cause)
         assert person.links == []
 
-    def test_clear_withholds_it_again(self, shopping: Shopping, person: Person, emulator: Emulator) -> None:
-        again = shopping.clear(shopping.run())
+    def test_clear_withholds_it_again(self, purchasing: PurchaseRuns, person: Person, emulator: Emulator) -> None:
+        again = purchasing.clear(purchasing.run())
 
         assert again.state == "failed"
         assert person.links == []
         assert len(emulator.checkouts()) == 2
 
     def test_clear_shows_it_once_the_limit_is_raised(
-        self, shopping: Shopping, person: Person, emulator: Emulator, connect: Callable[..., None]
+        self, purchasing: PurchaseRuns, person: Person, emulator: Emulator, connect: Callable[..., None]
     ) -> None:
-        refused = shopping.run()
+        refused = purchasing.run()
         connect(monthly_topup_limit=70)
-        again = shopping.clear(refused)
+        again = purchasing.clear(refused)
 
         assert again.state == "success"
         assert person.links == [emulator.payment_url(emulator.checkouts()[0].id)]
@@ -116,15 +116,15 @@ def test_limit_lowered_before_the_link_is_out_withholds_it(
 ) -> None:
     connect(**{limit: 50})
     before_the_link(lambda: connect(**{limit: 49}))
-    shopping = Shopping(amount=50, retries=2)
-    refused = shopping.run()
+    purchasing = PurchaseRuns(amount=50, retries=2)
+    refused = purchasing.run()
 
     assert (refused.state, refused.tries) == ("failed", 2)
     assert "its link is withheld" in str(refused.cause)
     assert person.links == []
 
     connect(**{limit: 50})
-    assert shopping.clear(refused).state == "success"
+    assert purchasing.clear(refused).state == "success"
     assert len(person.links) == len(emulator.checkouts()) == 1
 
 
@@ -135,7 +135,7 @@ def test_limit_lowered_after_the_link_is_out_changes_nothing(
     connect(**{limit: 50})
     person.on_sight = lambda: connect(**{limit: 49})
     BEFORE_THE_WAIT.breaks(Died(), monkeypatch)
-    bought = Shopping(amount=50, retries=1).run()
+    bought = PurchaseRuns(amount=50, retries=1).run()
 
     assert (bought.state, bought.tries) == ("success", 2)
     assert len(emulator.checkouts()) == 1
@@ -143,11 +143,11 @@ def test_limit_lowered_after_the_link_is_out_changes_nothing(
 
 @pytest.mark.usefixtures("other_buyer_is_first")
 def test_withheld_link_is_not_in_the_result(person: Person, emulator: Emulator) -> None:
-    shopping = Shopping("EnsureCreditsOperator", credits=53)
-    refused = shopping.run()
+    purchasing = PurchaseRuns("EnsureCreditsOperator", credits=53)
+    refused = purchasing.run()
     assert_refused(refused, "monthly_topup_limit")
     emulator.set_balance(60)
-    again = shopping.clear(refused)
+    again = purchasing.clear(refused)
 
     assert (again.state, again.result["balance_after"], again.result["payment_url"]) == ("success", 60, None)
     assert not again.run.result(TASK, "payment_url")
@@ -171,13 +171,13 @@ def test_earlier_buyer_shows_its_link(
         return checkout
 
     monkeypatch.setattr(BillingClient, "topup", comes_first)
-    assert Shopping(amount=50).run().state == "success"
+    assert PurchaseRuns(amount=50).run().state == "success"
 
 
 @pytest.mark.usefixtures("other_buyer_is_first")
 def test_retry_checks_the_month_before_it_shows_the_link(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     Point("purchases.claims.VariableClaims", "claim").breaks(ConnectionError(), monkeypatch)
-    bought = Shopping(amount=50, retries=2).run()
+    bought = PurchaseRuns(amount=50, retries=2).run()
 
     assert (bought.state, bought.tries) == ("failed", 2)
     assert isinstance(bought.cause, VideoDBLimitExceededError)

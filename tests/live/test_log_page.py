@@ -96,7 +96,7 @@ def test_unknown_outcome_shows_candidates_and_ways_out(live_airflow, emulator, c
     for checkout in emulator.checkouts():
         assert checkout.id in " ".join(lines)
     for word in ("CHECKOUT_ID", "buy"):
-        one_line(lines, rf"airflow variables set videodb_answer_\w+ {word}$")
+        one_line(lines, rf"airflow variables set videodb_resolution_\w+ {word}$")
     assert lines[-1] == "Connection: videodb_impatient"
 
 

@@ -51,7 +51,7 @@ def test_connection_form_saves_what_the_hook_reads(live_airflow, page):
 
     from airflow.sdk import Connection
 
-    from airflow_provider_videodb.hooks.billing import ConnectionSettings
+    from airflow_provider_videodb.hooks.connection import ConnectionSettings
 
     connection = Connection(
         conn_id=saved["connection_id"],

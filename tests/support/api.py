@@ -10,10 +10,10 @@ from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.transport import Transport
 from airflow_provider_videodb.exceptions import VideoDBAPIError
 from tests.conftest import API_KEY
-from tests.support.raw_server import answer
+from tests.support.raw_server import raw_response
 
-LINK = answer({"success": True, "data": {"url": "https://pay.example/cs_1"}})
-OK = answer({"success": True, "data": {}})
+LINK = raw_response({"success": True, "data": {"url": "https://pay.example/cs_1"}})
+OK = raw_response({"success": True, "data": {}})
 
 
 def transport(url, *, timeout=5.0, max_retries=0, api_key=API_KEY):

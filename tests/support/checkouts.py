@@ -55,7 +55,7 @@ def responded(checkout_id: str | None = "cs_1", *, url: str = LINK, amount: int 
         currency=None,
         status="pending",
         created_at=None,
-        id_source=None if checkout_id is None else IdSource.ANSWER,
+        id_source=None if checkout_id is None else IdSource.RESPONSE,
     )
 
 
@@ -74,7 +74,7 @@ def asked(**fields: Any) -> Purchase:
 
 def made(**fields: Any) -> Purchase:
     """Return a purchase whose response named ``cs_1`` and its link."""
-    return asked(**{"checkout_id": "cs_1", "id_source": "answer", "payment_url": LINK} | fields)
+    return asked(**{"checkout_id": "cs_1", "id_source": "response", "payment_url": LINK} | fields)
 
 
 #: A purchase whose link a person may have seen.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.support.raw_server import answer
+from tests.support.raw_server import raw_response
 
 
 def entry(number, status="pending"):
@@ -34,7 +34,7 @@ class Ledger:
         self.pages_read += 1
         limit, offset = self.window(request)
         ordered = self.entries[::-1] if self.newest_first else self.entries
-        return answer({"success": True, "data": ordered[offset:][: min(limit, self.cap)]})
+        return raw_response({"success": True, "data": ordered[offset:][: min(limit, self.cap)]})
 
 
 class IgnoresOffset(Ledger):

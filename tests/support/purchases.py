@@ -166,7 +166,7 @@ class Bought:
         return self.errors[-1].__context__
 
 
-class Shopping:
+class PurchaseRuns:
     """A DAG with one task that buys; it keeps the errors of the task."""
 
     def __init__(self, operator: str = "TopupOperator", *, retries: int = 0, **arguments: Any) -> None:
@@ -177,7 +177,7 @@ class Shopping:
         arguments = {"notifiers": [_told_nobody()]} | arguments
         # A busy machine may need half a minute for one DAG run.
         wait = {"poll_interval": 0.05, "payment_timeout": 60}
-        with new_dag("shopping") as self.dag:
+        with new_dag("purchasing") as self.dag:
             self.task = {one.__name__: one for one in (EnsureCreditsOperator, TopupOperator)}[operator](
                 task_id=TASK,
                 retries=retries,
@@ -240,7 +240,7 @@ def kept_in_xcom() -> dict[str, Any]:
     with create_session() as session:
         rows = session.execute(
             select(XComModel.key, XComModel.value)
-            .where(XComModel.dag_id == "shopping", XComModel.task_id == TASK)
+            .where(XComModel.dag_id == "purchasing", XComModel.task_id == TASK)
             .order_by(XComModel.dag_run_id)
         )
         return {row.key: XComModel.deserialize_value(row) for row in rows}
@@ -252,7 +252,7 @@ def journal_of(bought: Bought) -> Any:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    variable = variable_key("videodb_purchase", "shopping", bought.run.dag_run.run_id, TASK, "-1")
+    variable = variable_key("videodb_purchase", "purchasing", bought.run.dag_run.run_id, TASK, "-1")
     value = Variable.get(variable, default_var=None)
     if value is None and STATE_STORE_OUTLIVES_CLEAR:
         from airflow.models.task_state_store import TaskStateStoreModel

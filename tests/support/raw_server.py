@@ -27,10 +27,10 @@ class Request:
         return json.loads(self.body)
 
 
-Answer = bytes | Callable[[Request], bytes | Iterable[bytes]]
+RawResponse = bytes | Callable[[Request], bytes | Iterable[bytes]]
 
 
-def answer(body: object = b"", status: int = 200, **headers: str) -> bytes:
+def raw_response(body: object = b"", status: int = 200, **headers: str) -> bytes:
     """Return a response; `Retry_After="1"` is a header, and all but bytes becomes JSON."""
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} Some Reason", f"Content-Length: {len(payload)}"]
@@ -42,12 +42,12 @@ class RawServer:
     """
     Sends the n-th response to the n-th request, and repeats the last one.
 
-    :param answers: the responses: bytes, or a function from the request to bytes or to pieces of bytes.
+    :param responses: bytes, or a function from the request to bytes or to pieces of bytes.
     :param hang_up: close the connection after each response, without announcing it.
     """
 
-    def __init__(self, *answers: Answer, hang_up: bool = False) -> None:
-        self._answers = list(answers)
+    def __init__(self, *responses: RawResponse, hang_up: bool = False) -> None:
+        self._responses = list(responses)
         self._hang_up = hang_up
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -90,7 +90,7 @@ class RawServer:
         with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as incoming:
             while request := _read(incoming):
                 self.requests.append(request)
-                reply = self._answers[min(len(self.requests), len(self._answers)) - 1]
+                reply = self._responses[min(len(self.requests), len(self._responses)) - 1]
                 reply = reply(request) if callable(reply) else reply
                 for piece in [reply] if isinstance(reply, bytes) else reply:
                     connection.sendall(piece)

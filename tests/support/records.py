@@ -17,6 +17,6 @@ def purchase_of(checkout_id: str, *, amount: int = 50) -> dict[str, Any]:
         balance_before=3,
         posts=("2026-01-01T00:00:00+00:00",),
         checkout_id=checkout_id,
-        id_source="answer",
+        id_source="response",
         payment_url=f"http://127.0.0.1:9/pay/{checkout_id}",
     ).to_dict()

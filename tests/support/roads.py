@@ -16,7 +16,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBOutcomeUnknownError,
 )
 from tests.conftest import API_KEY
-from tests.support.raw_server import answer
+from tests.support.raw_server import raw_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Break:
 
 
 def page(status, content=PAGE):
-    return answer(content, status, Content_Type="text/html")
+    return raw_response(content, status, Content_Type="text/html")
 
 
 def serve(front, connection):

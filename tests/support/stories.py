@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.support.purchases import LIST, TOPUP, Shopping, id_of, in_turn
+from tests.support.purchases import LIST, TOPUP, PurchaseRuns, id_of, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,15 +112,15 @@ def play(row: Row, person: Person, connect: Callable[..., None]) -> Bought:
     connect(timeout=row.timeout, max_retries=0)
     _prepare_videodb(row, person)
     _prepare_person(row, person)
-    shopping = Shopping(
+    purchasing = PurchaseRuns(
         amount="{{ 50 * ti.try_number }}" if row.back == "retry with another amount" else "50",
         retries=0 if row.back == "clear" else 2,
         deferrable=row.deferrable,
     )
-    bought = shopping.run()
+    bought = purchasing.run()
     if row.forgets:
         _forget(person, row.forgets)
-    return shopping.clear(bought) if row.back == "clear" else bought
+    return purchasing.clear(bought) if row.back == "clear" else bought
 
 
 def end_of(bought: Bought, person: Person) -> End:

@@ -79,7 +79,7 @@ class World:
     def executor(self) -> PurchaseExecutor:
         """Return the executor of this try; each one reads the record anew."""
         return PurchaseExecutor(
-            shop=self,
+            api=self,
             journal=Journal(self.place or NotedStore(self), self.this_try),
             claims=TaskClaims(VariableClaims(), IDENTITY),
             current_try=self.this_try,

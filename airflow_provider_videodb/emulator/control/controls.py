@@ -127,7 +127,7 @@ class Controls:
 
     def add_foreign_checkout(self, **fields: Any) -> None:
         """
-        Add a list entry that has no checkout, until `clear_list_faults`.
+        Show an entry without a checkout in the list, until `clear_list_faults` is called.
 
         :param fields: the entry in raw JSON, unchecked.
         """

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _MOST_NAMED = 5
 _REFUND = (
     "Next step: ask VideoDB's support for a refund. Then remove the stored card from the VideoDB account, so that "
-    "every purchase needs a person's click."
+    "a person must confirm every purchase."
 )
 
 
@@ -129,7 +129,7 @@ def check_before_sharing_link(
     enough to show every earlier checkout. A paid checkout counts however late it was made.
 
     :param amount: US dollars of the request.
-    :param limits: as they are now.
+    :param limits: as this try read them.
     :param checkout_id: the checkout; ``None`` if its id is unknown. Then every listed checkout counts.
     :param checkouts: the account's checkouts, for the monthly limit.
     :param now: by our clock.
@@ -270,10 +270,11 @@ def _withheld(broken: _Broken, amount: int, checkout_id: str | None, own: Checko
     name = "A new checkout" if checkout_id is None else f"Checkout {checkout_id}"
     charged = ""
     if own is None or own.status != CheckoutStatus.PENDING:
-        charged = " An account with a stored card may have been charged. Check that in VideoDB's console."
+        charged = " An account with a stored card may have been charged."
+    check = "check VideoDB's console for a charge, then " if charged else ""
     return (
-        f"{broken.reason}{name} over {amount} USD was made, but its link is withheld. Nobody can pay it, and it "
-        f"expires after 24 hours.{charged} Next step: {broken.next_step}"
+        f"{broken.reason}{name} for {amount} USD was made, but its link is withheld. Nobody can pay it, and it "
+        f"expires after 24 hours.{charged} Next step: {check}{broken.next_step}"
     )
 
 

@@ -31,15 +31,15 @@ def missing_error(purchase: Purchase) -> VideoDBCheckoutMissingError:
     name = purchase.checkout_id or "that was just made"
     link = f" Its link may still be payable:\n{purchase.payment_url}\n" if purchase.link_shared else " "
     return VideoDBCheckoutMissingError(
-        f"Checkout {name} over {purchase.price} is not in VideoDB's list, so it is unknown whether it was paid. "
+        f"Checkout {name} for {purchase.price} is not in VideoDB's list, so it is unknown whether it was paid. "
         f"Nothing more was bought.{link}Next step: look for it in VideoDB's console. Check that the connection still "
-        "leads to its account. Then retry the task, which makes no second checkout."
+        "uses that account. Then retry the task, which makes no second checkout."
     )
 
 
 def expired_error(purchase: Purchase, listed: Mapping[str, Checkout], *, now: datetime) -> VideoDBCheckoutExpiredError:
     """Return the error for a checkout that VideoDB calls expired."""
-    name = f"{purchase.checkout_id} over {purchase.price}"
+    name = f"{purchase.checkout_id} for {purchase.price}"
     if can_have_expired(purchase, listed, now=now):
         return VideoDBCheckoutExpiredError(
             f"Checkout {name} expired unpaid, so nobody can pay its link any more. Nothing more was bought. "
@@ -73,7 +73,7 @@ def another_account_error(purchase: Purchase) -> VideoDBPurchaseUnknownError:
 def cannot_tell_error(purchase: Purchase, found: Sequence[Checkout]) -> VideoDBPurchaseUnknownError:
     """Return the error for a purchase with several candidates."""
     return VideoDBPurchaseUnknownError(
-        f"{_post_without_outcome(purchase)} Each of these candidates may be its checkout:\n{_by_line(found)}\n"
+        f"{_post_without_outcome(purchase)} Any of these candidates may be its checkout:\n{_by_line(found)}\n"
         f"Nothing more was bought. {how_to_resolve(purchase)}"
     )
 

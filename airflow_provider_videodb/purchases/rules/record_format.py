@@ -54,7 +54,9 @@ def unreadable_record(why: str) -> VideoDBPurchaseUnknownError:
 
 def fields_of(record: object) -> dict[str, Any]:
     """
-    Return the fields of a record, those of a newer format under ``unknown_fields``.
+    Return the fields of a record.
+
+    Fields of a newer format are in ``unknown_fields``.
 
     A field that no version writes is an error, because an edit by hand must not count as a payment.
 

@@ -34,7 +34,7 @@ def apply_resolution(purchase: Purchase, resolution: str, checkouts: Sequence[Ch
         return _with_named(purchase, resolution, checkouts, expired=expired)
     if purchase.link_shared and not expired:
         raise VideoDBPurchaseUnknownError(
-            f"The resolution is {BUY!r}, but people have a link of this task that can still be paid:\n"
+            f"The resolution is {BUY!r}, but this task has shared a link that can still be paid:\n"
             f"{purchase.payment_url}\nNothing was bought. Next step: delete the Airflow Variable "
             f"{resolution_variable(purchase)} and clear the task to wait for that payment, or start a new DAG run to "
             "buy again."
@@ -44,7 +44,7 @@ def apply_resolution(purchase: Purchase, resolution: str, checkouts: Sequence[Ch
 
 def resolution_variable(purchase: Purchase) -> str:
     """Return the name of the Airflow Variable that holds the resolution."""
-    return f"videodb_answer_{purchase.key[:16]}"
+    return f"videodb_resolution_{purchase.key[:16]}"
 
 
 def how_to_resolve(purchase: Purchase) -> str:

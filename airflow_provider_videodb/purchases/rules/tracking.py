@@ -97,10 +97,10 @@ def describe_open_payment(purchase: Purchase, listed: Mapping[str, Checkout], *,
     """
     if not purchase.link_shared:
         return f"Nobody has a link to pay the {purchase.price} that this task asked for."
-    name = f"Checkout {purchase.checkout_id} over {purchase.price}"
+    name = f"Checkout {purchase.checkout_id} for {purchase.price}"
     if paid := paid_ids(purchase, listed):
         price = purchase.marked_paid(paid).price_paid
-        was_paid = f"Checkout {', '.join(paid)} over {price} was paid. Its credits are on the account."
+        was_paid = f"Checkout {', '.join(paid)} for {price} was paid. Its credits are on the account."
         if purchase.checkout_id in paid:
             return was_paid
         # An orphan was paid, so the link that people have may still be payable.

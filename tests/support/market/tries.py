@@ -51,7 +51,7 @@ class Try:
         current_try = CurrentTry(ti, is_stopped=lambda: process.told is not None, clock=self._clock)
         limit = market.monthly_limit
         self._executor = PurchaseExecutor(
-            shop=self._shop,
+            api=self._shop,
             journal=Journal(open_store(context), current_try, clock=self._clock),
             claims=TaskClaims(VariableClaims(clock=self._clock), identity(task.name)),
             current_try=current_try,
@@ -181,7 +181,7 @@ class _Shop:
             currency=currency,
             status=CheckoutStatus.PENDING,
             created_at=None,
-            id_source=IdSource.ANSWER if videodb.names_ids else None,
+            id_source=IdSource.RESPONSE if videodb.names_ids else None,
         )
 
     def _loses_on_its_way(self, amount: int, key: str) -> None:

@@ -13,7 +13,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBSettingsNotAppliedError,
 )
 from tests.support.api import client_of
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 
 class Settings:
@@ -24,7 +24,7 @@ class Settings:
         self.names = ("threshold_credits", "recharge_amount") if sample else ("threshold", "amount")
         self.sample = sample
         self.obeys = obeys
-        self.write = answer({"success": True}) if write is None else write
+        self.write = raw_response({"success": True}) if write is None else write
 
     def __call__(self, request):
         if request.method == "POST":
@@ -36,7 +36,7 @@ class Settings:
             name: self.stored.get(name, self.stored.get(plain))
             for name, plain in zip(self.names, ("threshold", "amount"), strict=True)
         }
-        return answer({"success": True, **fields} if self.sample else {"success": True, "data": fields})
+        return raw_response({"success": True, **fields} if self.sample else {"success": True, "data": fields})
 
 
 STORED = {"enabled": False, "threshold": 10, "amount": 50}
@@ -75,7 +75,7 @@ def test_disabling_keeps_the_figures():
 def test_settings_without_effect_are_an_error(arguments, named):
     with (
         RawServer(Settings(STORED, obeys=False)) as server,
-        pytest.raises(VideoDBSettingsNotAppliedError, match=f"recharge, {named} did not take effect"),
+        pytest.raises(VideoDBSettingsNotAppliedError, match=f"settings of automatic recharge: {named}\\."),
     ):
         client_of(server).set_auto_recharge(**arguments)
 
@@ -84,12 +84,12 @@ def test_settings_without_effect_are_an_error(arguments, named):
     "lost",
     [
         b"",
-        answer(b"", 500),
-        answer(b"<html>"),
-        answer(b"<html>", 403),
-        answer(b"", 302),
-        answer(b"", 204),
-        answer(b"", 408),
+        raw_response(b"", 500),
+        raw_response(b"<html>"),
+        raw_response(b"<html>", 403),
+        raw_response(b"", 302),
+        raw_response(b"", 204),
+        raw_response(b"", 408),
     ],
 )
 @pytest.mark.parametrize("obeys", [True, False])
@@ -107,7 +107,7 @@ def test_lost_response_is_decided_by_reading_back(lost, obeys):
 
 
 def test_refused_write_is_not_read_back():
-    with RawServer(answer({"success": False}, 401)) as server, pytest.raises(VideoDBAuthenticationError):
+    with RawServer(raw_response({"success": False}, 401)) as server, pytest.raises(VideoDBAuthenticationError):
         client_of(server).set_auto_recharge(enabled=True)
     assert len(server.requests) == 1
 
@@ -121,7 +121,7 @@ def test_unsent_write_is_not_read_back():
 
 def test_settings_that_cannot_be_read_back_are_an_error():
     with (
-        RawServer(answer({"success": True}), answer(b"", 500)) as server,
+        RawServer(raw_response({"success": True}), raw_response(b"", 500)) as server,
         pytest.raises(VideoDBServerError, match="GET"),
     ):
         client_of(server).set_auto_recharge(enabled=True)

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_videodb.emulator.server import Emulator
 from tests.conftest import API_KEY
 from tests.support.proxy import ESTABLISHED, ForwardProxy
-from tests.support.raw_server import answer
+from tests.support.raw_server import raw_response
 from tests.support.roads import NOT_SENT, UNKNOWN, Break, buy, check, page, serve
 from tests.support.tls import HOST, HttpsFront
 
@@ -78,7 +78,9 @@ BEFORE = {
     "wants a password": Break(NOT_SENT, tunnel=after_connect(saying(page(407)))),
     "refuses with a page": Break(NOT_SENT, tunnel=after_connect(saying(page(403)))),
     "reaches nothing": Break(NOT_SENT, tunnel=after_connect(saying(page(502)))),
-    "redirects": Break(NOT_SENT, tunnel=after_connect(saying(answer(b"", 302, Location="http://login.example/")))),
+    "redirects": Break(
+        NOT_SENT, tunnel=after_connect(saying(raw_response(b"", 302, Location="http://login.example/")))
+    ),
     "hangs up in the tunnel": Break(NOT_SENT, tunnel=in_tunnel(hang_up)),
     "resets in the tunnel": Break(NOT_SENT, tunnel=in_tunnel(reset)),
     "hangs in the tunnel": Break(NOT_SENT, tunnel=in_tunnel(hang), timeout=0.3),

@@ -16,27 +16,27 @@ from airflow_provider_videodb.exceptions import (
 )
 from tests.conftest import API_KEY
 from tests.support.api import LINK, client_of
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, 1.5, "3"])
 @pytest.mark.parametrize("call", [BillingClient.list_checkouts, BillingClient.list_invoices])
 def test_impossible_limit_is_never_sent(call, limit):
-    with RawServer(answer({"data": []})) as server, pytest.raises(VideoDBConfigError, match="limit is"):
+    with RawServer(raw_response({"data": []})) as server, pytest.raises(VideoDBConfigError, match="limit is"):
         call(client_of(server), limit)
     assert server.requests == []
 
 
 @pytest.mark.parametrize("item", [b"null", b'"in_1"', b"17", b"{}", b'{"id": "in_1", "amount": NaN, "date": 0}'])
 def test_unreadable_invoice_is_an_error(item):
-    with RawServer(answer(b'{"data": [' + item + b"]}")) as server, pytest.raises(VideoDBResponseError):
+    with RawServer(raw_response(b'{"data": [' + item + b"]}")) as server, pytest.raises(VideoDBResponseError):
         client_of(server).list_invoices()
 
 
 @pytest.mark.parametrize("figure", [b"NaN", b"Infinity", b"1e99999999999999999999", b"1e1000000", b"9" * 5000])
 def test_unreadable_balance_is_named(figure):
     body = b'{"data": {"credit_balance": %b, "usage_this_month": 1}}' % figure
-    with RawServer(answer(body)) as server, pytest.raises(VideoDBResponseError, match="credit_balance"):
+    with RawServer(raw_response(body)) as server, pytest.raises(VideoDBResponseError, match="credit_balance"):
         client_of(server).get_usage()
 
 
@@ -50,7 +50,7 @@ def test_unreadable_balance_is_named(figure):
     ],
 )
 def test_usage_is_found_in_every_dialect(usage):
-    with RawServer(answer({"success": True} | usage)) as server:
+    with RawServer(raw_response({"success": True} | usage)) as server:
         found = client_of(server).get_usage()
     assert (found.credit_balance, found.usage_this_month) == (3, 1)
 
@@ -58,25 +58,27 @@ def test_usage_is_found_in_every_dialect(usage):
 @pytest.mark.parametrize("data", [[], [1], "x", 7, True])
 def test_data_must_be_an_object(data):
     with (
-        RawServer(answer({"success": True, "data": data, "credit_balance": 3, "usage_this_month": 1})) as server,
+        RawServer(raw_response({"success": True, "data": data, "credit_balance": 3, "usage_this_month": 1})) as server,
         pytest.raises(VideoDBResponseError, match="data is"),
     ):
         client_of(server).get_usage()
 
 
 def test_balance_is_read_digit_by_digit():
-    with RawServer(answer(b'{"data": {"credit_balance": 0.12345678901234567890, "usage_this_month": 1}}')) as server:
+    with RawServer(
+        raw_response(b'{"data": {"credit_balance": 0.12345678901234567890, "usage_this_month": 1}}')
+    ) as server:
         assert client_of(server).get_usage().credit_balance == Decimal("0.12345678901234567890")
 
 
 def test_unreadable_field_names_call_status_and_request():
     with (
-        RawServer(answer({"success": True, "data": {"credit_balance": "lots"}}, X_Request_Id="req-1")) as server,
+        RawServer(raw_response({"success": True, "data": {"credit_balance": "lots"}}, X_Request_Id="req-1")) as server,
         pytest.raises(VideoDBResponseError) as caught,
     ):
         client_of(server).get_usage()
     assert f"GET {server.url}/billing/usage" in str(caught.value)
-    assert "credit_balance / credits_remaining is 'lots', expected a number" in str(caught.value)
+    assert "credit_balance / credits_remaining is 'lots'. It must be a number" in str(caught.value)
     assert (caught.value.status, caught.value.request_id) == (200, "req-1")
 
 
@@ -85,13 +87,13 @@ def test_unreadable_field_names_call_status_and_request():
     [
         ({"data": {"url": "https://pay.example/xxx"}}, None, None),
         ({"data": {"url": "https://pay.example/cs_test_1"}}, "cs_test_1", IdSource.URL),
-        ({"payment_url": "https://pay.example/x", "session_id": "cs_2"}, "cs_2", IdSource.ANSWER),
-        ({"checkout_url": "https://pay.example/x", "id": "cs_3"}, "cs_3", IdSource.ANSWER),
-        ({"data": {"payment_url": "https://pay.example/x", "session_id": "cs_4"}}, "cs_4", IdSource.ANSWER),
+        ({"payment_url": "https://pay.example/x", "session_id": "cs_2"}, "cs_2", IdSource.RESPONSE),
+        ({"checkout_url": "https://pay.example/x", "id": "cs_3"}, "cs_3", IdSource.RESPONSE),
+        ({"data": {"payment_url": "https://pay.example/x", "session_id": "cs_4"}}, "cs_4", IdSource.RESPONSE),
     ],
 )
 def test_new_checkout_is_read_in_every_dialect(body, checkout_id, source):
-    with RawServer(answer({"success": True} | body)) as server:
+    with RawServer(raw_response({"success": True} | body)) as server:
         checkout = client_of(server).topup(50, currency="usd")
     assert (checkout.id, checkout.id_source) == (checkout_id, source)
     assert checkout.url.startswith("https://pay.example/")

@@ -12,7 +12,7 @@ from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.decoding import decode
 from airflow_provider_videodb.exceptions import VideoDBAPIError, VideoDBResponseError
 from tests.conftest import API_KEY
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 LOST = "\N{REPLACEMENT CHARACTER}"
 UNFIT = [
@@ -128,7 +128,7 @@ BODIES = {
 @pytest.mark.parametrize("escape", [rb"\ud800", rb"\u0000", rb"\udfff\ud800", b"\xed\xa0\x80"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_nothing_that_leaves_the_client_fails_to_encode(body, escape):
-    with RawServer(answer(body.replace(b"%b", escape))) as server:
+    with RawServer(raw_response(body.replace(b"%b", escape))) as server:
         client = BillingClient(API_KEY, base_url=server.url, max_retries=0)
         try:
             said = json.dumps(client.get_usage().to_dict(), ensure_ascii=False)
@@ -140,7 +140,7 @@ def test_nothing_that_leaves_the_client_fails_to_encode(body, escape):
 
 def test_listed_checkout_can_be_stored():
     body = rb'{"data": [{"id": "\ud800\u0000", "currency": "\u0001", "status": "\udfff", "created_at": 0}]}'
-    with RawServer(answer(body)) as server:
+    with RawServer(raw_response(body)) as server:
         (checkout,) = BillingClient(API_KEY, base_url=server.url, max_retries=0).list_checkouts()
     said = f"{checkout.id}{checkout.currency}{checkout.status}"
     assert set(said) == {LOST}
@@ -160,5 +160,5 @@ def test_header_of_a_response_is_quoted_on_one_printable_line(header, value, sta
 
 def test_link_with_a_lost_character_is_refused():
     body = rb'{"data": {"url": "https://pay.example/\ud800"}}'
-    with RawServer(answer(body)) as server, pytest.raises(VideoDBResponseError, match="address of a web page"):
+    with RawServer(raw_response(body)) as server, pytest.raises(VideoDBResponseError, match="address of a web page"):
         BillingClient(API_KEY, base_url=server.url, max_retries=0).topup(5)

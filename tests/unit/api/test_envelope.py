@@ -13,7 +13,7 @@ from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBResponseError
 from tests.support.api import client_of
 from tests.support.lists import IgnoresLimit, IgnoresOffset, Ledger, entry, ids, nameless
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
@@ -73,7 +73,7 @@ def test_endless_list_is_an_error(monkeypatch):
     monkeypatch.setattr(envelope, "_MAX_PAGES", 12)
     numbers = itertools.count()
     with (
-        RawServer(lambda _: answer({"data": [entry(next(numbers))]})) as server,
+        RawServer(lambda _: raw_response({"data": [entry(next(numbers))]})) as server,
         pytest.raises(VideoDBResponseError, match="still shows new entries after 12 pages"),
     ):
         client_of(server).list_checkouts()
@@ -100,7 +100,7 @@ def test_limit_takes_the_newest_whatever_the_order(limit, expected):
     ],
 )
 def test_list_is_found_in_every_dialect(body):
-    with RawServer(answer(body)) as server:
+    with RawServer(raw_response(body)) as server:
         assert [checkout.id for checkout in client_of(server).list_checkouts()] == ["cs_1"]
 
 
@@ -116,7 +116,7 @@ def test_list_is_found_in_every_dialect(body):
     ],
 )
 def test_missing_list_is_not_an_empty_list(body):
-    with RawServer(answer(body)) as server, pytest.raises(VideoDBResponseError, match=r"\bdata\b"):
+    with RawServer(raw_response(body)) as server, pytest.raises(VideoDBResponseError, match=r"\bdata\b"):
         client_of(server).list_checkouts()
 
 
@@ -141,7 +141,7 @@ FOREIGN_ENTRIES = [
 @pytest.mark.parametrize("read", [BillingClient.list_checkouts, BillingClient.poll_checkouts])
 def test_foreign_entry_does_not_hide_the_others(read, foreign):
     own = json.dumps(entry(1, status="completed")).encode()
-    with RawServer(answer(b'{"success": true, "data": [' + foreign + b", " + own + b"]}")) as server:
+    with RawServer(raw_response(b'{"success": true, "data": [' + foreign + b", " + own + b"]}")) as server:
         checkouts = read(client_of(server))
     assert len(checkouts) == 2
     assert by_id(checkouts)["cs_1"].status == "completed"

@@ -21,7 +21,7 @@ from airflow_provider_videodb.exceptions import (
     is_permanent,
 )
 from tests.support.api import OK, failure_of, free_port, get, post
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 CLOSED = "the connection was closed before a response arrived"
 NOT_HTTP = "the response is not valid HTTP"
@@ -36,16 +36,16 @@ BROKEN_RESPONSES = {
     "cut in the body": (b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"success": true, "data"', INCOMPLETE),
     "bad chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", INCOMPLETE),
     "cut chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{", INCOMPLETE),
-    "not gzip": (answer(b"{}", Content_Encoding="gzip"), COMPRESSED),
-    "an encoding nobody asked for": (answer(b"{}", Content_Encoding="br"), COMPRESSED),
-    "two encodings": (answer(gzip.compress(gzip.compress(b"{}")), Content_Encoding="gzip, gzip"), COMPRESSED),
+    "not gzip": (raw_response(b"{}", Content_Encoding="gzip"), COMPRESSED),
+    "an encoding nobody asked for": (raw_response(b"{}", Content_Encoding="br"), COMPRESSED),
+    "two encodings": (raw_response(gzip.compress(gzip.compress(b"{}")), Content_Encoding="gzip, gzip"), COMPRESSED),
     "switch to another protocol": (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", NOT_HTTP),
     "hints without a response": (b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK, NOT_HTTP),
     "header without a colon": (b"HTTP/1.1 200 OK\r\nContent Length\r\nContent-Length: 2\r\n\r\n{}", NOT_HTTP),
     "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ", NOT_HTTP),
     "endless headers": (b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(500)) + b"\r\n", NOT_HTTP),
     "long header": (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", NOT_HTTP),
-    "too large": (answer(b" " * (17 * 1024 * 1024) + b"{}"), "the response is longer than 16 MiB"),
+    "too large": (raw_response(b" " * (17 * 1024 * 1024) + b"{}"), "the response is longer than 16 MiB"),
 }
 
 

@@ -10,7 +10,7 @@ from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from tests.conftest import API_KEY
 from tests.support.api import OK, failure_of, post, transport
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,17 @@ def reachable_texts(error):
 @pytest.mark.parametrize(
     "reply",
     [
-        answer({"success": False, "message": f"bad key {API_KEY}", "error_code": API_KEY}, 401, X_Request_Id=API_KEY),
-        answer({"success": False, "message": "x" * 290 + API_KEY}, 400),
-        answer({"success": False, "message": API_KEY}),
-        answer(b"<html>" + API_KEY.encode(), Content_Type=f"text/html; key={API_KEY}"),
-        answer(b"", 302, Location=f"https://elsewhere.example/?k={API_KEY}", Request_Id=API_KEY),
-        answer({"success": API_KEY}),
-        answer({"success": True, "data": {"url": {"k": API_KEY}}}),
-        answer({"success": True, "data": API_KEY}),
-        answer(b"", 500, X_Request_Id=API_KEY, Retry_After=API_KEY),
+        raw_response(
+            {"success": False, "message": f"bad key {API_KEY}", "error_code": API_KEY}, 401, X_Request_Id=API_KEY
+        ),
+        raw_response({"success": False, "message": "x" * 290 + API_KEY}, 400),
+        raw_response({"success": False, "message": API_KEY}),
+        raw_response(b"<html>" + API_KEY.encode(), Content_Type=f"text/html; key={API_KEY}"),
+        raw_response(b"", 302, Location=f"https://elsewhere.example/?k={API_KEY}", Request_Id=API_KEY),
+        raw_response({"success": API_KEY}),
+        raw_response({"success": True, "data": {"url": {"k": API_KEY}}}),
+        raw_response({"success": True, "data": API_KEY}),
+        raw_response(b"", 500, X_Request_Id=API_KEY, Retry_After=API_KEY),
         f"{API_KEY} 200 OK\r\n\r\n".encode(),
         f"HTTP/1.1 {API_KEY} OK\r\n\r\n".encode(),
         f"HTTP/1.1 200 OK\r\nContent-Length: 5, {API_KEY}\r\nTransfer-Encoding: chunked\r\n\r\n{API_KEY}".encode(),

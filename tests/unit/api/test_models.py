@@ -108,8 +108,8 @@ def test_breakdown_cannot_be_changed():
         ({"url": "https://checkout.stripe.com/pay/cs_live_b2#frag"}, "cs_live_b2", IdSource.URL),
         ({"url": "https://pay.example/cs_live_b2/step"}, "cs_live_b2", IdSource.URL),
         ({"url": "https://pay.example/?id=cs_live_b2"}, None, None),
-        ({"payment_url": "https://pay.example/cs_1", "session_id": "cs_2"}, "cs_2", IdSource.ANSWER),
-        ({"checkout_url": "https://pay.example/x", "id": "cs_3"}, "cs_3", IdSource.ANSWER),
+        ({"payment_url": "https://pay.example/cs_1", "session_id": "cs_2"}, "cs_2", IdSource.RESPONSE),
+        ({"checkout_url": "https://pay.example/x", "id": "cs_3"}, "cs_3", IdSource.RESPONSE),
         ({"checkout_url": "https://pay.example/cs_4", "id": None}, "cs_4", IdSource.URL),
     ],
 )
@@ -207,7 +207,7 @@ def test_invoice_that_is_not_an_object_is_refused(entry):
     ids=["many", "long", "one long"],
 )
 def test_breakdown_of_too_many_or_too_long_names_is_refused(breakdown):
-    with pytest.raises(VideoDBResponseError, match=r"breakdown is .*, expected at most 1000 names") as caught:
+    with pytest.raises(VideoDBResponseError, match=r"breakdown is .*\. It must be at most 1000 names") as caught:
         Usage.from_api(USAGE | {"breakdown": breakdown})
     assert len(str(caught.value)) < 300
 
@@ -244,7 +244,7 @@ def test_auto_recharge_is_read_in_both_dialects(data, threshold, amount):
 
 @pytest.mark.parametrize("enabled", ["true", 1, 0, "no"])
 def test_enabled_is_never_a_word(enabled):
-    with pytest.raises(VideoDBResponseError, match=r"enabled is .*, expected true or false"):
+    with pytest.raises(VideoDBResponseError, match=r"enabled is .*\. It must be true or false"):
         AutoRecharge.from_api(AUTO_RECHARGE | {"enabled": enabled})
 
 

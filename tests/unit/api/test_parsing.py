@@ -103,7 +103,7 @@ def test_openapi_name_comes_first_and_null_is_skipped(data, expected):
 @pytest.mark.parametrize("reader", [fields.number, fields.text, fields.moment, fields.link])
 @pytest.mark.parametrize("data", [{}, {"a": None}, {"b": None}], ids=["missing", "null", "null under the other name"])
 def test_missing_field_is_an_error_with_both_names(reader, data):
-    with pytest.raises(VideoDBResponseError, match=r"a / b is missing, expected "):
+    with pytest.raises(VideoDBResponseError, match=r"a / b is missing\. It must be "):
         reader(data, "a", "b")
 
 
@@ -126,7 +126,7 @@ def test_figure_becomes_the_shortest_json_number(number, shown):
 
 @pytest.mark.parametrize("value", ["", "  ", 7, True, [], {}, "x" * 1001], ids=lambda value: repr(value)[:20])
 def test_other_value_is_not_a_text(value):
-    with pytest.raises(VideoDBResponseError, match=r"id is .*, expected a text"):
+    with pytest.raises(VideoDBResponseError, match=r"id is .*\. It must be a text"):
         fields.text({"id": value}, "id")
 
 
@@ -191,7 +191,7 @@ def test_day_without_time_is_midnight_in_utc():
     ids=repr,
 )
 def test_other_value_is_not_a_date(value):
-    with pytest.raises(VideoDBResponseError, match=r"created_at is .*, expected a date"):
+    with pytest.raises(VideoDBResponseError, match=r"created_at is .*\. It must be a date"):
         fields.moment({"created_at": value}, "created_at")
 
 
@@ -258,7 +258,7 @@ def test_link_is_a_whole_web_address(url):
     ],
 )
 def test_misleading_address_is_not_a_link(url):
-    with pytest.raises(VideoDBResponseError, match=r"url is .*, expected the address of a web page"):
+    with pytest.raises(VideoDBResponseError, match=r"url is .*\. It must be the address of a web page"):
         fields.link({"url": url}, "url")
 
 

@@ -18,7 +18,7 @@ from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import VideoDBOutcomeUnknownError
 from tests.conftest import API_KEY
 from tests.support.api import failure_of, get, post
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 from tests.support.roads import page
 
 
@@ -67,7 +67,7 @@ def test_slow_response_within_the_timeout_is_read():
         assert get(server.url) == {"success": True, "data": {"a": 1}}
 
 
-@pytest.mark.parametrize("reply", [b"", page(403), answer({"success": True})])
+@pytest.mark.parametrize("reply", [b"", page(403), raw_response({"success": True})])
 def test_request_to_plain_proxy_counts_as_written(trusted, monkeypatch, reply):
     with RawServer(reply, hang_up=True) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -88,7 +88,7 @@ def test_refused_plain_proxy_counts_as_not_written(trusted, monkeypatch):
 
 def test_writes_of_other_requests_are_not_noted():
     session = VideoDBSession(api_key=API_KEY, user_agent="x", loopback=True)
-    with RawServer(answer({})) as server:
+    with RawServer(raw_response({})) as server:
         with noting_writes() as earlier:
             session.get(server.url, timeout=5)
         with noting_writes() as later:

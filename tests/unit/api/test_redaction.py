@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.redaction import Redactor
 from airflow_provider_videodb.exceptions import VideoDBAPIError
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 #: VideoDB's keys have the form of the first. The others have characters that are escaped somewhere.
 KEYS = [
@@ -109,23 +109,23 @@ def test_hiding_keeps_what_stands_around(before, after):
 def everywhere(text):
     """Return responses that carry a text in each place that a message may quote."""
     return [
-        answer({"data": {"credit_balance": text, "usage_this_month": 1}}),
-        answer({"data": {"credit_balance": [text], "usage_this_month": 1}}),
-        answer({"data": {"credit_balance": {text: text}, "usage_this_month": 1}}),
-        answer({"data": {"credit_balance": 1, "usage_this_month": {"a": ["b", {"c": text}]}}}),
-        answer({"data": {"credit_balance": 1, "usage_this_month": 1, "breakdown": {text: "many"}}}),
-        answer({"data": {"credit_balance": 1, "usage_this_month": 1, "breakdown": [text]}}),
-        answer({"data": text}),
-        answer({"data": [text]}),
-        answer({"success": text}),
-        answer({"success": False, "message": text, "error_code": text}),
-        answer({"success": False, "message": "x" * 290 + text}, 400),
-        answer({"success": False, "message": "x" * 1195 + text}, 400),
-        answer({"success": False, "message": "m", "error_code": "x" * 295 + text}, 403),
-        answer(text.encode(), 403, Content_Type=f"text/html; {text}", X_Request_Id=text),
-        answer(b"", 200, Content_Type=f"{'x' * 70}{text}", X_Request_Id=f"{'x' * 290}{text}"),
-        answer(b"", 302, Location=f"https://elsewhere.example/{text}"),
-        answer(b"", 302, Location=f"https://elsewhere.example/{'x' * 270}{text}"),
+        raw_response({"data": {"credit_balance": text, "usage_this_month": 1}}),
+        raw_response({"data": {"credit_balance": [text], "usage_this_month": 1}}),
+        raw_response({"data": {"credit_balance": {text: text}, "usage_this_month": 1}}),
+        raw_response({"data": {"credit_balance": 1, "usage_this_month": {"a": ["b", {"c": text}]}}}),
+        raw_response({"data": {"credit_balance": 1, "usage_this_month": 1, "breakdown": {text: "many"}}}),
+        raw_response({"data": {"credit_balance": 1, "usage_this_month": 1, "breakdown": [text]}}),
+        raw_response({"data": text}),
+        raw_response({"data": [text]}),
+        raw_response({"success": text}),
+        raw_response({"success": False, "message": text, "error_code": text}),
+        raw_response({"success": False, "message": "x" * 290 + text}, 400),
+        raw_response({"success": False, "message": "x" * 1195 + text}, 400),
+        raw_response({"success": False, "message": "m", "error_code": "x" * 295 + text}, 403),
+        raw_response(text.encode(), 403, Content_Type=f"text/html; {text}", X_Request_Id=text),
+        raw_response(b"", 200, Content_Type=f"{'x' * 70}{text}", X_Request_Id=f"{'x' * 290}{text}"),
+        raw_response(b"", 302, Location=f"https://elsewhere.example/{text}"),
+        raw_response(b"", 302, Location=f"https://elsewhere.example/{'x' * 270}{text}"),
         f"HTTP/1.1 200 OK\r\n{text}\r\n\r\n".encode("latin-1"),
         f"{text} 200 OK\r\n\r\n".encode("latin-1"),
         f"HTTP/1.1 {text} OK\r\n\r\n".encode("latin-1"),
@@ -162,7 +162,7 @@ def test_key_that_a_server_echoes_is_in_no_message(caplog, call, place, key, spe
 @pytest.mark.parametrize("at", range(40, 90))
 def test_key_at_the_edge_where_a_value_is_cut_is_in_no_message(at):
     key = KEYS[1]
-    reply = answer({"data": {"credit_balance": "x" * at + key, "usage_this_month": 1}})
+    reply = raw_response({"data": {"credit_balance": "x" * at + key, "usage_this_month": 1}})
     with RawServer(reply) as server:
         shown = messages_about(BillingClient(key, base_url=server.url, max_retries=0), BillingClient.get_usage)
     assert len(shown_run(shown, key)) < 8, shown
@@ -172,7 +172,7 @@ def test_key_at_the_edge_where_a_value_is_cut_is_in_no_message(at):
 def test_key_in_a_readable_field_does_not_leave_the_client(key):
     listed = {"id": f"cs_{key}", "amount": 5, "currency": key, "status": key, "created_at": 0}
     usage = {"credit_balance": 1, "usage_this_month": 1, "breakdown": {key: 1, f"x{key[:20]}": 2}}
-    with RawServer(answer({"data": usage}), answer({"data": [listed]})) as server:
+    with RawServer(raw_response({"data": usage}), raw_response({"data": [listed]})) as server:
         client = BillingClient(key, base_url=server.url, max_retries=0)
         left = [client.get_usage().to_dict(), client.list_checkouts()]
     assert len(shown_run(str(left), key)) < 16
@@ -181,7 +181,7 @@ def test_key_in_a_readable_field_does_not_leave_the_client(key):
 @pytest.mark.parametrize("key", ["test", "pending", "cs_test_", "https://pay", "completed"])
 def test_key_so_short_that_other_words_hold_it_spoils_no_field(key):
     listed = {"id": "cs_test_1", "amount": 5, "currency": "usd", "status": "completed", "created_at": 0}
-    replies = [answer({"data": {"url": "https://pay.example/cs_test_1"}}), answer({"data": [listed]})]
+    replies = [raw_response({"data": {"url": "https://pay.example/cs_test_1"}}), raw_response({"data": [listed]})]
     with RawServer(*replies) as server:
         client = BillingClient(key, base_url=server.url, max_retries=0)
         ordered = client.topup(5)
@@ -192,7 +192,7 @@ def test_key_so_short_that_other_words_hold_it_spoils_no_field(key):
 
 @pytest.mark.parametrize("key", ["k3y", "sk-wrong"])
 def test_short_key_is_hidden_where_it_is_echoed_whole(key):
-    with RawServer(answer({"success": False, "message": f"{key} is not a key"}, 401)) as server:
+    with RawServer(raw_response({"success": False, "message": f"{key} is not a key"}, 401)) as server:
         assert key not in messages_about(
             BillingClient(key, base_url=server.url, max_retries=0), BillingClient.get_usage
         )

@@ -19,7 +19,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBServerError,
 )
 from tests.support.api import failure_of, post
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ from tests.support.raw_server import RawServer, answer
 )
 def test_refusal_names_call_response_and_next_step(status, error_class, next_step):
     body = {"success": False, "message": "no\n such  luck", "error_code": "E_17"}
-    with RawServer(answer(body, status, X_Request_Id="req-9")) as server:
+    with RawServer(raw_response(body, status, X_Request_Id="req-9")) as server:
         error = failure_of(post, server.url)
     assert type(error) is error_class
     assert (error.status, error.error_code, error.request_id) == (status, "E_17", "req-9")
@@ -90,7 +90,7 @@ OWN_REFUSALS = [
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 407, 413, 418, 422, 451])
 @pytest.mark.parametrize("body", FOREIGN_REFUSALS.values(), ids=FOREIGN_REFUSALS)
 def test_gateway_refusal_proves_nothing(status, body):
-    with RawServer(answer(body, status, Content_Type="text/html", X_Request_Id="ray-1")) as server:
+    with RawServer(raw_response(body, status, Content_Type="text/html", X_Request_Id="ray-1")) as server:
         error = failure_of(post, server.url)
     assert type(error) is VideoDBGatewayError
     assert isinstance(error, OUTCOME_UNKNOWN_ERRORS)
@@ -112,7 +112,7 @@ def test_gateway_refusal_proves_nothing(status, body):
 )
 @pytest.mark.parametrize("body", OWN_REFUSALS)
 def test_videodb_refusal_is_known_by_its_shape(status, error_class, body):
-    with RawServer(answer(body, status)) as server:
+    with RawServer(raw_response(body, status)) as server:
         assert type(failure_of(post, server.url)) is error_class
 
 
@@ -131,13 +131,13 @@ def test_videodb_refusal_is_known_by_its_shape(status, error_class, body):
     ],
 )
 def test_status_counts_whatever_the_body(status, error_class, body):
-    with RawServer(answer(body, status)) as server:
+    with RawServer(raw_response(body, status)) as server:
         assert type(failure_of(post, server.url)) is error_class
 
 
 @pytest.mark.parametrize("body", OWN_REFUSALS)
 def test_429_of_videodb_proves_nothing_was_done(body):
-    with RawServer(answer(body, 429, Retry_After="7")) as server:
+    with RawServer(raw_response(body, 429, Retry_After="7")) as server:
         error = failure_of(post, server.url)
     assert (type(error), error.retry_after) == (VideoDBRateLimitError, 7)
     assert not isinstance(error, OUTCOME_UNKNOWN_ERRORS)
@@ -145,7 +145,7 @@ def test_429_of_videodb_proves_nothing_was_done(body):
 
 @pytest.mark.parametrize("body", FOREIGN_REFUSALS.values(), ids=FOREIGN_REFUSALS)
 def test_429_of_gateway_asks_to_wait_and_proves_nothing(body):
-    with RawServer(answer(body, 429, Retry_After="7")) as server:
+    with RawServer(raw_response(body, 429, Retry_After="7")) as server:
         error = failure_of(post, server.url)
     assert isinstance(error, VideoDBRateLimitError)
     assert error.retry_after == 7
@@ -172,13 +172,13 @@ def test_status_counts_although_body_is_lost(status, error_class, reply):
 
 
 def test_message_is_quoted_in_part():
-    with RawServer(answer({"success": False, "message": "m" * 5000, "error_code": "c" * 5000}, 400)) as server:
+    with RawServer(raw_response({"success": False, "message": "m" * 5000, "error_code": "c" * 5000}, 400)) as server:
         assert len(str(failure_of(post, server.url))) < 1500
 
 
 def test_control_characters_are_not_quoted():
     body = b'{"success": false, "message": "\\u001b[2Jcleared\\ud800\\u2028\\u0000"}'
-    with RawServer(answer(body, 400)) as server:
+    with RawServer(raw_response(body, 400)) as server:
         message = str(failure_of(post, server.url))
     assert message.isprintable()
     message.encode()

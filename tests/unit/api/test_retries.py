@@ -14,25 +14,25 @@ from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import VideoDBGatewayError
 from tests.conftest import API_KEY
 from tests.support.api import OK, failure_of, get, post, transport
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 from tests.support.roads import PAGE
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404])
 def test_gateway_refusal_is_retried_by_get(waits, status):
-    with RawServer(answer(PAGE, status), OK) as server:
+    with RawServer(raw_response(PAGE, status), OK) as server:
         assert get(server.url, max_retries=1)["success"] is True
     assert len(waits) == 1
 
 
 def test_gateway_refusal_ends_get_after_its_tries(waits):
-    with RawServer(answer(PAGE, 403)) as server:
+    with RawServer(raw_response(PAGE, 403)) as server:
         assert type(failure_of(get, server.url, max_retries=2)) is VideoDBGatewayError
     assert len(server.requests) == 3
 
 
 def test_gateway_refusal_may_ask_to_wait(waits):
-    with RawServer(answer(b"", 403, Retry_After="7"), OK) as server:
+    with RawServer(raw_response(b"", 403, Retry_After="7"), OK) as server:
         get(server.url, max_retries=1)
     assert 7 <= waits[0] <= 8
 
@@ -93,14 +93,14 @@ def test_get_is_retried_when_host_was_away(waits, monkeypatch):
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422])
 def test_refused_get_is_not_retried(waits, status):
-    with RawServer(answer({"success": False}, status)) as server:
+    with RawServer(raw_response({"success": False}, status)) as server:
         failure_of(get, server.url, max_retries=3)
     assert len(server.requests) == 1
     assert waits == []
 
 
 def test_waits_double_with_jitter_up_to_a_cap(waits):
-    with RawServer(answer(b"", 500)) as server:
+    with RawServer(raw_response(b"", 500)) as server:
         failure_of(get, server.url, max_retries=7)
     assert len(server.requests) == 8
     for wait, base in zip(waits, [0.5, 1, 2, 4, 8, 8, 8], strict=True):
@@ -126,7 +126,7 @@ def test_waits_double_with_jitter_up_to_a_cap(waits):
     ],
 )
 def test_wait_is_as_long_as_asked(waits, status, retry_after, low, high):
-    with RawServer(answer(b"", status, Retry_After=retry_after), OK) as server:
+    with RawServer(raw_response(b"", status, Retry_After=retry_after), OK) as server:
         get(server.url, max_retries=1)
     assert len(waits) == 1
     assert low <= waits[0] <= high
@@ -139,14 +139,14 @@ def test_wait_may_be_asked_for_as_a_date(waits, clock_is_off_by):
         "Date": format_datetime(its_clock, usegmt=True),
         "Retry_After": format_datetime(its_clock + timedelta(seconds=20), usegmt=True),
     }
-    with RawServer(answer(b"", 429, **headers), OK) as server:
+    with RawServer(raw_response(b"", 429, **headers), OK) as server:
         get(server.url, max_retries=1)
     assert waits == [20]
 
 
 def test_wait_counts_from_our_clock_without_a_date(waits):
     in_20_seconds = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
-    with RawServer(answer(b"", 429, Retry_After=in_20_seconds), OK) as server:
+    with RawServer(raw_response(b"", 429, Retry_After=in_20_seconds), OK) as server:
         get(server.url, max_retries=1)
     assert 18 <= waits[0] <= 20
 
@@ -156,19 +156,19 @@ def test_wait_counts_from_our_clock_without_a_date(waits):
 def test_long_wait_ends_the_call_and_says_until_when(waits, status, spelling):
     later = datetime.now(UTC) + timedelta(hours=1)
     retry_after = format_datetime(later, usegmt=True) if spelling == "date" else spelling
-    with RawServer(answer(b"", status, Retry_After=retry_after)) as server:
+    with RawServer(raw_response(b"", status, Retry_After=retry_after)) as server:
         error = failure_of(get, server.url, max_retries=3)
     assert waits == []
     assert len(server.requests) == 1
     assert error.retry_after > 60
-    assert "asks to wait" in str(error)
+    assert "asks for a pause of" in str(error)
     assert "until" in str(error)
     if spelling == "date":
         assert f"{later:%Y-%m-%d %H:}" in str(error)
 
 
 def test_last_failure_is_raised(waits):
-    with RawServer(answer(b"", 500), answer(b"", 502)) as server:
+    with RawServer(raw_response(b"", 500), raw_response(b"", 502)) as server:
         error = failure_of(get, server.url, max_retries=1)
     assert error.status == 502
     assert len(waits) == 1

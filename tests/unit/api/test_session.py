@@ -14,7 +14,7 @@ from airflow_provider_videodb.exceptions import (
 from tests.conftest import API_KEY
 from tests.support.api import OK, failure_of, get, post, transport
 from tests.support.proxy import ForwardProxy
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 from tests.support.roads import serve, through
 from tests.support.tls import HOST, HttpsFront
 
@@ -22,7 +22,7 @@ from tests.support.tls import HOST, HttpsFront
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("call", [get, post])
 def test_redirect_is_not_followed(call, status):
-    with RawServer(OK) as other, RawServer(answer(b"", status, Location=f"{other.url}/x?k={API_KEY}")) as server:
+    with RawServer(OK) as other, RawServer(raw_response(b"", status, Location=f"{other.url}/x?k={API_KEY}")) as server:
         error = failure_of(call, server.url, max_retries=2)
     assert type(error) is VideoDBResponseError
     assert f"redirected to {other.url}/x?k=***" in str(error)
@@ -32,7 +32,7 @@ def test_redirect_is_not_followed(call, status):
 
 
 def test_redirect_without_target_is_an_error():
-    with RawServer(answer(b"", 302)) as server:
+    with RawServer(raw_response(b"", 302)) as server:
         assert "redirected to nowhere" in str(failure_of(get, server.url))
 
 
@@ -68,7 +68,7 @@ def test_loopback_request_uses_no_proxy(monkeypatch, variable):
 
 
 def test_proxy_of_other_hosts_never_sees_the_key(monkeypatch):
-    with RawServer(answer(b"", 407)) as proxy:
+    with RawServer(raw_response(b"", 407)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         error = failure_of(post, "https://api.videodb.invalid")
     assert [request.method for request in proxy.requests] == ["CONNECT"]

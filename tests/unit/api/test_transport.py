@@ -14,29 +14,29 @@ from airflow_provider_videodb.exceptions import (
 )
 from tests.conftest import API_KEY
 from tests.support.api import LINK, OK, failure_of, get, post, transport
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 #: Successful responses that VideoDB did not write: a page, half a response, other JSON.
-FOREIGN_ANSWERS = {
-    "html": answer(b"<html>down for maintenance</html>", Content_Type="text/html"),
-    "empty": answer(b""),
+FOREIGN_RESPONSES = {
+    "html": raw_response(b"<html>down for maintenance</html>", Content_Type="text/html"),
+    "empty": raw_response(b""),
     "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
-    "list": answer([1, 2]),
-    "text": answer("fine"),
-    "null": answer(None),
-    "not json": answer(b'{"success": true'),
-    "not utf-8": answer(b'{"a": "\xff\xfe"}'),
-    "nested without end": answer(b"[" * 100_000),
-    "nested too deep": answer(b'{"data": ' + b"[" * 40 + b"]" * 40 + b"}"),
+    "list": raw_response([1, 2]),
+    "text": raw_response("fine"),
+    "null": raw_response(None),
+    "not json": raw_response(b'{"success": true'),
+    "not utf-8": raw_response(b'{"a": "\xff\xfe"}'),
+    "nested without end": raw_response(b"[" * 100_000),
+    "nested too deep": raw_response(b'{"data": ' + b"[" * 40 + b"]" * 40 + b"}"),
     "cut without notice": b'HTTP/1.0 200 OK\r\n\r\n{"success": tr',
 }
 
 
-#: Answers of VideoDB's shape that say what no call is documented to say.
+#: Responses in VideoDB's form with content that no call documents.
 UNREADABLE_ANSWERS = {
-    "success that is a word": answer({"success": "true"}),
-    "success that is null": answer({"success": None}),
-    "processing": answer({"success": True, "status": "processing", "data": {"output_url": "https://x.example"}}),
+    "success that is a word": raw_response({"success": "true"}),
+    "success that is null": raw_response({"success": None}),
+    "processing": raw_response({"success": True, "status": "processing", "data": {"output_url": "https://x.example"}}),
 }
 
 
@@ -52,7 +52,7 @@ def test_unreadable_response_is_not_a_refusal(call, bytes_sent):
 
 
 @pytest.mark.parametrize(("call", "sent"), [(get, 4), (post, 1)])
-@pytest.mark.parametrize("bytes_sent", FOREIGN_ANSWERS.values(), ids=FOREIGN_ANSWERS)
+@pytest.mark.parametrize("bytes_sent", FOREIGN_RESPONSES.values(), ids=FOREIGN_RESPONSES)
 def test_success_in_another_shape_is_a_gateway_error(waits, call, sent, bytes_sent):
     # Where nothing says how long a body is, its end is that of the connection.
     with RawServer(bytes_sent, hang_up=bytes_sent.startswith(b"HTTP/1.0")) as server:
@@ -102,7 +102,7 @@ def test_post_opens_a_fresh_connection():
 
 
 def test_bytes_after_a_response_are_dropped():
-    with RawServer(OK + answer({"success": True, "data": "stale"}), answer({"data": "fresh"})) as server:
+    with RawServer(OK + raw_response({"success": True, "data": "stale"}), raw_response({"data": "fresh"})) as server:
         reused = transport(server.url)
         reused.get("/a", dict)
         assert reused.get("/b", dict) == {"data": "fresh"}

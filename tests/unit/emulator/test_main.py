@@ -104,4 +104,4 @@ def test_help_warns_of_a_checkout_ttl_below_one_day(capsys):
         main(["--help"])
     assert stopped.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "below one day the operators fail, as VideoDB expires no link so early (default: 86400)" in text
+    assert "below one day the operators fail, because VideoDB never does that (default: 86400)" in text

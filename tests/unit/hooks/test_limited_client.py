@@ -52,13 +52,13 @@ def limited(emulator, monkeypatch):
 
 
 @pytest.fixture
-def other_buyer(emulator):
+def other_client(emulator):
     return BillingClient(emulator.api_key, base_url=emulator.base_url)
 
 
 @pytest.fixture
 def meanwhile(monkeypatch):
-    """Return what does something right after the next POST was answered."""
+    """Return what does something right after the response to the next POST."""
 
     def after_post(happening):
         ask = BillingClient._ask_for_checkout
@@ -139,15 +139,15 @@ def test_purchase_within_the_month_returns_the_checkout(emulator, limited):
     checkout = limited(monthly_topup_limit=50).topup(50, currency="USD", redirect_url="https://app.example/done")
     (made,) = emulator.checkouts()
     assert (checkout.id, checkout.url) == (made.id, emulator.payment_url(made.id))
-    assert (checkout.amount, checkout.status, checkout.id_source) == (50, "pending", IdSource.ANSWER)
+    assert (checkout.amount, checkout.status, checkout.id_source) == (50, "pending", IdSource.RESPONSE)
 
 
-def test_earlier_checkout_of_somebody_else_withholds_the_link(emulator, limited, other_buyer, monkeypatch):
+def test_earlier_checkout_of_somebody_else_withholds_the_link(emulator, limited, other_client, monkeypatch):
     ask = BillingClient._ask_for_checkout
 
     def somebody_is_first(self, *request):
         monkeypatch.setattr(BillingClient, "_ask_for_checkout", ask)
-        other_buyer.topup(20)
+        other_client.topup(20)
         emulator.advance(1)
         return ask(self, *request)
 
@@ -158,10 +158,10 @@ def test_earlier_checkout_of_somebody_else_withholds_the_link(emulator, limited,
 
 
 @pytest.mark.parametrize("is_paid", [True, False])
-def test_later_checkout_takes_the_room_only_if_it_is_paid(emulator, limited, other_buyer, meanwhile, is_paid):
+def test_later_checkout_takes_the_room_only_if_it_is_paid(emulator, limited, other_client, meanwhile, is_paid):
     def somebody_follows(_checkout):
         emulator.advance(1)
-        later = other_buyer.topup(20)
+        later = other_client.topup(20)
         if is_paid:
             emulator.pay(later.id)
 
@@ -174,21 +174,21 @@ def test_later_checkout_takes_the_room_only_if_it_is_paid(emulator, limited, oth
         assert hook.topup(50).url
 
 
-def test_lagging_list_is_waited_for(emulator, limited, other_buyer, meanwhile):
+def test_lagging_list_is_waited_for(emulator, limited, other_client, meanwhile):
     emulator.change_settings(list_lag=1.6)
-    meanwhile(lambda checkout: other_buyer.topup(20))
+    meanwhile(lambda checkout: other_client.topup(20))
     checkout = limited(monthly_topup_limit=100).topup(50)
     assert checkout.id in {made.id for made in emulator.checkouts()}
 
 
-def test_checkout_that_the_list_forgets_still_counts(emulator, limited, other_buyer, meanwhile):
-    before = other_buyer.topup(50)
+def test_checkout_that_the_list_forgets_still_counts(emulator, limited, other_client, meanwhile):
+    before = other_client.topup(50)
     # The list tells whole seconds apart.
     emulator.advance(1)
 
     def list_forgets(_checkout):
         emulator.hide_checkout(before.id)
-        emulator.pay(other_buyer.topup(1).id)
+        emulator.pay(other_client.topup(1).id)
 
     hook = limited(monthly_topup_limit=100)
     meanwhile(list_forgets)
@@ -200,7 +200,7 @@ def test_checkout_that_is_never_listed_withholds_its_link(emulator, limited, mea
     meanwhile(lambda checkout: emulator.hide_checkout(checkout.id))
     with pytest.raises(VideoDBLimitExceededError, match="list does not show it") as caught:
         limited(monthly_topup_limit=100).topup(50)
-    assert f"Checkout {emulator.checkouts()[0].id} over 50 USD was made" in str(caught.value)
+    assert f"Checkout {emulator.checkouts()[0].id} for 50 USD was made" in str(caught.value)
     assert "/pay/" not in str(caught.value)
 
 

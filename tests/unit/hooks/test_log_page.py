@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_videodb.hooks.log_page import lines_of, log_error
 
 LONG_LINK = f"https://pay.example/{'x' * 100}"
-LONG_COMMAND = f"airflow variables set videodb_answer_{'0' * 60} cs_1"
+LONG_COMMAND = f"airflow variables set videodb_resolution_{'0' * 60} cs_1"
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBInsufficientCreditsError
 from airflow_provider_videodb.hooks.videodb import VideoDBHook
 from tests.conftest import API_KEY
-from tests.support.raw_server import RawServer, answer
+from tests.support.raw_server import RawServer, raw_response
 
 VIDEO = "https://videos.example/a.mp4"
 
 
 def refused(message, status=200):
-    return answer({"success": False, "message": message}, status)
+    return raw_response({"success": False, "message": message}, status)
 
 
 def late_failure(message):
@@ -25,9 +25,9 @@ def late_failure(message):
 
     def reply(request):
         if request.path.startswith("/async-response/"):
-            return answer({"success": False, "status": "failed", "message": message})
+            return raw_response({"success": False, "status": "failed", "message": message})
         url = f"http://{request.headers['host']}/async-response/job-1"
-        return answer({"success": True, "status": "processing", "data": {"id": "job-1", "output_url": url}})
+        return raw_response({"success": True, "status": "processing", "data": {"id": "job-1", "output_url": url}})
 
     return reply
 
@@ -81,7 +81,7 @@ def test_shortage_in_the_emulator_is_recognised(connect, on_shortage):
     [
         (refused("Insufficient credits", 402), 402),
         (refused("pay first", 402), 402),
-        (answer(b"<html>", 402), 402),
+        (raw_response(b"<html>", 402), 402),
         (refused("Insufficient credits to index"), 200),
         (late_failure("Insufficient credits"), 200),
         (late_failure("Job failed: not enough free credits"), 200),

@@ -180,7 +180,7 @@ def test_settings_without_effect_are_an_error(emulator):
 
     assert ignored.state == "failed"
     assert type(ignored.errors[0]).__name__ == "VideoDBSettingsNotAppliedError"
-    assert "enabled, threshold, amount did not take effect" in str(ignored.errors[0])
+    assert "did not apply these settings of automatic recharge: enabled, threshold, amount." in str(ignored.errors[0])
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "truncated"])

@@ -36,7 +36,7 @@ def test_setup_cleared_after_outside_change_keeps_its_note(account, log):
     Pair(job=once(lambda: account.set_auto_recharge(enabled=True, threshold=33, amount=44), lambda: clear("on")))
 
     assert (
-        "Somebody else has turned automatic recharge on (threshold 33, amount 44 credits) in the meantime."
+        "Somebody else changed automatic recharge meanwhile. It is now on (threshold 33, amount 44 credits)."
         in log.messages
     )
     assert stored(account) == FOUND
@@ -140,7 +140,7 @@ def test_teardown_logs_what_it_overwrites(account, log):
     pair = Pair(job=lambda: account.set_auto_recharge(enabled=True, threshold=33, amount=44))
 
     assert stored(account) == FOUND
-    overwritten = "Somebody else has turned automatic recharge on (threshold 33, amount 44 credits) in the meantime."
+    overwritten = "Somebody else changed automatic recharge meanwhile. It is now on (threshold 33, amount 44 credits)."
     assert f"{overwritten} The task overwrites that." in log.messages
     assert pair.run.result("back")["before"] == {"enabled": True, "threshold": 33, "amount": 44}
 

@@ -23,7 +23,7 @@ REQUIRED: dict[type[BaseOperator], dict[str, Any]] = {
     AutoRechargeOperator: {},
 }
 OPERATORS = pytest.mark.parametrize("operator", REQUIRED)
-BUYERS = (TopupOperator, EnsureCreditsOperator)
+PURCHASING_OPERATORS = (TopupOperator, EnsureCreditsOperator)
 
 
 class Tell(BaseNotifier):
@@ -46,7 +46,7 @@ FOR_BUYERS = [
     ("videodb_conn_id", ["", None, 5]),
 ]
 MISTAKES = [
-    *((operator, name, value) for operator in BUYERS for name, values in FOR_BUYERS for value in values),
+    *((operator, name, value) for operator in PURCHASING_OPERATORS for name, values in FOR_BUYERS for value in values),
     *((TopupOperator, "amount", value) for value in [12.5, 0, -5, "many", "", None, True, "12.50", [5], object()]),
     *((TopupOperator, "only_if_below", value) for value in [-5, "low", "", " ", None, True]),
     *((TopupOperator, "wait_for_payment", value) for value in ["False", 0, None]),
@@ -137,7 +137,7 @@ def test_templated_arguments_are_documented_as_templated(operator: type[BaseOper
 
 
 def test_purchasing_operators_share_arguments_and_defaults() -> None:
-    topup, ensure = (parameters(operator) for operator in BUYERS)
+    topup, ensure = (parameters(operator) for operator in PURCHASING_OPERATORS)
     common = topup.keys() & ensure.keys()
     assert len(common) == 8
     assert {name: topup[name].default for name in common} == {name: ensure[name].default for name in common}

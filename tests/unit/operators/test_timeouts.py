@@ -23,7 +23,7 @@ ERRORS = {
 @pytest.mark.parametrize(
     ("name", "facts"),
     [
-        ("payment timeout", ["Nobody paid checkout cs_1 over 50 USD within 24 h (payment_timeout)."]),
+        ("payment timeout", ["Nobody paid checkout cs_1 for 50 USD within 24 h (payment_timeout)."]),
         ("not filled", ["The balance is 3.5 of 53 credits after 1 h 30 min (payment_timeout). Nothing was bought."]),
         ("not shown", ["3.5 of 53 credits, more than 0.2 s (settle_timeout)", "payment of 50 USD", "new DAG run"]),
     ],

@@ -219,7 +219,7 @@ class TestTaskClaims:
         with pytest.raises(VideoDBPurchaseUnknownError) as caught:
             claim(TaskClaims(VariableClaims(), IDENTITY), made(paid=("cs_1",)))
         assert str(caught.value) == (
-            "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing "
+            "Another task has claimed checkout cs_1 for 50 USD, so it is unknown which task it belongs to. Nothing "
             "more was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
         )
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 TI_ID = UUID("01a2134f-a4b2-7000-8000-000000000001")
 OVER = (
-    "This try bought nothing more and shared no link. Next step: look at the newest try of the task; it continues from "
-    "the record."
+    "This try sends nothing more to VideoDB and shares no further link. Next step: open the newest try of the "
+    "task, which continues from the record."
 )
 STATE, NEWEST = "GetTaskStates", "ValidateInletsAndOutlets"
 

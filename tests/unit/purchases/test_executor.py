@@ -58,7 +58,7 @@ def test_intent_then_post_then_checkout_then_link(world: World) -> None:
         account=ACCOUNT,
         posts=(after(POLL).isoformat(),),
         checkout_id="cs_1",
-        id_source="answer",
+        id_source="response",
         payment_url=LINK,
         link_shared=True,
     )
@@ -228,7 +228,7 @@ class TestPerPurchaseLimits:
 def test_executor_has_the_clock_of_this_machine_by_default(world: World) -> None:
     from airflow_provider_videodb.purchases.clock import Clock
 
-    given = {"shop": world, "journal": world.executor.journal, "claims": world.executor.claims, "limits": world.limits}
+    given = {"api": world, "journal": world.executor.journal, "claims": world.executor.claims, "limits": world.limits}
     default = executor.PurchaseExecutor(**given, current_try=world.this_try, identity=IDENTITY)  # type: ignore[arg-type]  # a table
 
     assert type(default.clock) is Clock

@@ -72,7 +72,7 @@ def both_buy(emulator: Emulator, *, monthly_topup_limit: int | None = None) -> l
         client = BillingClient(emulator.api_key, base_url=emulator.base_url, max_retries=0)
         identity, this_try = ("dag", "run", task_id, "-1"), StandInTry(task_id)
         executor = PurchaseExecutor(
-            shop=InStep(client, together),
+            api=InStep(client, together),
             journal=Journal(Store(), this_try),
             claims=TaskClaims(VariableClaims(), identity),
             current_try=this_try,

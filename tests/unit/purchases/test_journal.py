@@ -43,7 +43,7 @@ PURCHASE = Purchase(
     paid_at="2026-01-01T01:00:00+00:00",
 )
 PENDING = replace(PURCHASE, paid=(), paid_at=None)
-RESOLUTION = "videodb_answer_0123456789abcdef"
+RESOLUTION = "videodb_resolution_0123456789abcdef"
 
 
 @pytest.fixture
@@ -238,10 +238,10 @@ def test_resolution_is_a_variable_that_a_person_sets(
 
 
 def test_applied_resolution_is_deleted(variables: Variables, store: Store) -> None:
-    variables.kept = {RESOLUTION: "buy", "videodb_answer_other": "buy"}
+    variables.kept = {RESOLUTION: "buy", "videodb_resolution_other": "buy"}
     begun(store).delete_resolution(PURCHASE)
 
-    assert list(variables.kept) == ["videodb_answer_other"]
+    assert list(variables.kept) == ["videodb_resolution_other"]
 
 
 class StandsStill:

@@ -43,7 +43,7 @@ def poster(world: World) -> PostSender:
     journal.load()
     world.done.clear()
     return PostSender(
-        shop=world,
+        api=world,
         journal=journal,
         current_try=world.this_try,
         account=ACCOUNT,
@@ -110,7 +110,7 @@ def test_lost_response_is_returned(world: World, error: Exception, caplog: pytes
     assert lost is error
     assert purchase == asked(account=ACCOUNT)
     assert caplog.messages == [
-        "The outcome of the POST is unknown, so the task looks for its checkout in the list. It went wrong."
+        "The outcome of the POST is unknown. The task searches VideoDB's list for its checkout. It went wrong."
     ]
     # Whoever comes next polls as if it were under way still.
     assert world.record == INTENT
@@ -145,7 +145,7 @@ class TestStoppedTry:
     def test_stopped_try_sends_nothing_and_leaves_no_post_in_flight(
         self, world: World, before: Purchase, error: VideoDBError
     ) -> None:
-        """Stopped, marked, replaced, or Airflow does not answer: the next try has nothing to wait for."""
+        """Stopped, marked, replaced, or Airflow does not respond: the next try has nothing to wait for."""
         world.this_try.error = error
         with pytest.raises(type(error)) as caught:
             posted(world, before)
@@ -217,7 +217,7 @@ class TestResponse:
         assert world.record == theirs
         (said,) = caplog.messages
         assert said == (
-            "VideoDB made checkout cs_1 over 50 USD for a try that is over. Nobody gets its link, so it expires unpaid."
+            "VideoDB made checkout cs_1 for 50 USD for a try that is over. Nobody gets its link, so it expires unpaid."
         )
         assert LINK not in caplog.text
 

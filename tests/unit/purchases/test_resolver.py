@@ -14,7 +14,7 @@ from tests.support.worlds import IDENTITY, OTHER, OWNER, World
 
 
 class TestResolution:
-    VARIABLE = "videodb_answer_0123456789abcdef"
+    VARIABLE = "videodb_resolution_0123456789abcdef"
 
     def test_resolution_is_applied_recorded_and_deleted(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         world.record, world.entries, world.responses = asked(), [listed(status="disputed")], [responded("cs_2")]
@@ -25,7 +25,7 @@ class TestResolution:
         # The list is not waited for: a person has looked.
         assert world.money[:5] == ["poll", "save", "poll", "save", "post"]
         assert self.VARIABLE not in world.variables.kept
-        assert "The task continues with the resolution 'buy' of a person." in caplog.messages
+        assert "The task continues with the resolution 'buy' that a person set." in caplog.messages
 
     def test_resolution_of_an_expired_checkout_gets_another_key(self, world: World) -> None:
         world.record, world.entries, world.responses = asked(), [listed(status="expired")], [responded("cs_2")]

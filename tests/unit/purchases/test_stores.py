@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 CONTEXT: Any = {"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=3)}
 WHAT_TO_DO = (
-    "It may record what was bought before. Nothing more was bought. Next step: check Airflow's API server and its "
-    "database, then retry the task."
+    "What the task did before may be recorded there, so it sent nothing more to VideoDB. Next step: check Airflow's "
+    "API server and its database, then retry the task."
 )
 
 #: Below Airflow 3.3 there is no task state store, and no Variables that can be listed.
@@ -169,14 +169,14 @@ class TestVariableStore:
     @pytest.mark.parametrize(
         ("text", "why"),
         [
-            ("", "no JSON in its Variable 'name__dag' in the task's state (Expecting value: line 1 column 1 (char 0))"),
+            ("", "does not hold what the task stored (Expecting value: line 1 column 1 (char 0))"),
             (
                 "buy",
-                "no JSON in its Variable 'name__dag' in the task's state (Expecting value: line 1 column 1 (char 0))",
+                "does not hold what the task stored (Expecting value: line 1 column 1 (char 0))",
             ),
-            ("{", "no JSON in its Variable 'name__dag' in the task's state (Expecting property name"),
-            ("null", "nothing in its Variable 'name__dag' in the task's state (null)"),
-            (" null ", "nothing in its Variable 'name__dag' in the task's state ( null )"),
+            ("{", "does not hold what the task stored (Expecting property name"),
+            ("null", "does not hold what the task stored (null)"),
+            (" null ", "does not hold what the task stored ( null )"),
         ],
     )
     def test_variable_without_a_value_is_not_empty(self, variables: Variables, text: str, why: str) -> None:
@@ -185,8 +185,8 @@ class TestVariableStore:
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             store.get("name")
-        assert str(caught.value).startswith(f"Airflow holds {why}")
-        assert str(caught.value).endswith(WHAT_TO_DO)
+        assert str(caught.value).startswith(f"The Airflow Variable 'name__dag' {why}")
+        assert str(caught.value).endswith("restore the Variable's value, or start a new DAG run to buy again.")
 
     def test_variable_that_airflow_does_not_show_is_not_empty(self, variables: Variables) -> None:
         VariableStore(("dag",)).set("name", "value")

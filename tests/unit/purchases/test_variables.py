@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 WHAT_TO_DO = (
-    "It may record what was bought before. Nothing more was bought. Next step: check Airflow's API server and its "
-    "database, then retry the task."
+    "What the task did before may be recorded there, so it sent nothing more to VideoDB. Next step: check Airflow's "
+    "API server and its database, then retry the task."
 )
 #: How absence is proven: by a listing where there is one, else by a Variable that is written and read back.
 listing = pytest.param(True, id="3.3", marks=pytest.mark.skipif(not module.VARIABLES_CAN_BE_LISTED, reason="3.3 only"))
@@ -94,7 +94,9 @@ class TestAbsence:
 
         with pytest.raises(VideoDBRecordUnreadableError) as caught:
             read_variable("name")
-        assert str(caught.value) == f"Airflow could not read its Variable 'name' (but it exists). {WHAT_TO_DO}"
+        assert str(caught.value) == (
+            f"Airflow could not read its Variable 'name' (it exists, but Airflow returned no value). {WHAT_TO_DO}"
+        )
 
     @on_3_3
     @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ class TestAbsence:
         variables.kept["name"] = "value"
         reads_fail(variables, monkeypatch, lambda nth: nth == 0)
 
-        with pytest.raises(VideoDBRecordUnreadableError, match="but it exists"):
+        with pytest.raises(VideoDBRecordUnreadableError, match="it exists, but Airflow returned no value"):
             read_variable("name")
 
     @below_3_3

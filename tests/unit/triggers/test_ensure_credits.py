@@ -35,7 +35,7 @@ WAIT: dict[str, Any] = {"videodb_conn_id": "videodb_default", "poll_interval": I
 
 @pytest.fixture
 def checkout(emulator: Emulator) -> str:
-    """Ask for a checkout over 50 USD and return its id; nobody has paid it."""
+    """Ask for a checkout for 50 USD and return its id; nobody has paid it."""
     BillingClient(emulator.api_key, base_url=emulator.base_url).topup(50)
     emulator.clear_calls()
     return emulator.checkouts()[0].id

@@ -117,7 +117,7 @@ async def test_waiters_outlast_failures_that_the_log_names_once(emulator, caplog
         assert set(await airflow.events(50)) == set(waiting)
 
     told = [record.getMessage() for record in caplog.records if record.name == polling.__name__]
-    assert [text.split()[2] for text in told] == ["fails", "works"]
+    assert ["again" in text for text in told] == [False, True]
 
 
 async def test_api_that_stays_down_ends_every_wait(emulator):
@@ -217,7 +217,7 @@ async def test_payments_share_a_poll_and_each_task_hears_its_own(emulator):
         events = await airflow.events(2)
         assert events[ids[3]].payload["error"] == "VideoDBCheckoutExpiredError"
         assert len(emulator.calls()) - before <= (time.monotonic() - began) / INTERVAL + 2
-        assert len(airflow.runner.triggers) == 18
+        await airflow.until(lambda: len(airflow.runner.triggers) == 18)
 
 
 def _checkout_made(emulator: Emulator) -> str:

@@ -197,9 +197,9 @@ async def test_log_names_each_change_once(caplog):
 
     told = [record.getMessage() for record in caplog.records if record.name == polling.__name__]
     assert told == [
-        "Polling VideoDB fails (connection account). Tasks wait on. down",
-        "Polling VideoDB works again (connection account).",
-        "Polling VideoDB fails (connection account). Tasks wait on. down",
+        "VideoDB cannot be polled (connection account). Tasks keep waiting. down",
+        "VideoDB can be polled again (connection account).",
+        "VideoDB cannot be polled (connection account). Tasks keep waiting. down",
     ]
 
 

@@ -37,13 +37,13 @@ def limited(emulator, monkeypatch):
 
 
 @pytest.fixture
-def other_buyer(emulator):
+def other_client(emulator):
     return BillingClient(emulator.api_key, base_url=emulator.base_url)
 
 
 @pytest.fixture
 def meanwhile(monkeypatch):
-    """Return what does something right after the next POST was answered."""
+    """Return what does something right after the response to the next POST."""
 
     def after_post(happening):
         ask = BillingClient._ask_for_checkout
@@ -61,7 +61,7 @@ def meanwhile(monkeypatch):
 
 @pytest.fixture
 def link_alone(monkeypatch):
-    """Let the id of a checkout be neither in the answer nor in the link."""
+    """Let the id of a checkout be neither in the response nor in the link."""
     monkeypatch.setattr(models, "_SESSION_ID_IN_URL", models.re.compile("never"))
 
 
@@ -76,25 +76,25 @@ class TestLinkWithoutId:
         )
 
     def test_link_without_an_id_is_told_from_older_and_other_amounts(
-        self, emulator, limited, other_buyer, link_alone, meanwhile
+        self, emulator, limited, other_client, link_alone, meanwhile
     ):
-        other_buyer.topup(50)
-        meanwhile(lambda checkout: other_buyer.topup(49))
+        other_client.topup(50)
+        meanwhile(lambda checkout: other_client.topup(49))
         checkout = limited(monthly_topup_limit=200).topup(50)
         assert checkout.url == emulator.payment_url(checkout.id)
 
     def test_link_without_an_id_is_withheld_if_it_is_ambiguous(
-        self, emulator, limited, other_buyer, link_alone, meanwhile
+        self, emulator, limited, other_client, link_alone, meanwhile
     ):
-        meanwhile(lambda checkout: other_buyer.topup(50))
-        with pytest.raises(VideoDBLimitExceededError, match="It may be each of these:") as caught:
+        meanwhile(lambda checkout: other_client.topup(50))
+        with pytest.raises(VideoDBLimitExceededError, match="It may be any of these:") as caught:
             limited(monthly_topup_limit=1000).topup(50)
         for made in emulator.checkouts():
             assert made.id in str(caught.value)
 
     def test_link_without_an_id_is_withheld_if_it_is_not_listed(self, emulator, limited, link_alone):
         emulator.change_settings(list_lag=60)
-        with pytest.raises(VideoDBLimitExceededError, match="A new checkout over 50 USD was made"):
+        with pytest.raises(VideoDBLimitExceededError, match="A new checkout for 50 USD was made"):
             limited(monthly_topup_limit=100).topup(50)
 
 
@@ -107,8 +107,8 @@ class TestStoredCard:
         limited(monthly_topup_limit=100).topup(50)
         assert emulator.balance == 53
 
-    def test_stored_card_charged_beyond_the_limit_is_reported(self, emulator, limited, other_buyer, meanwhile):
-        meanwhile(lambda checkout: other_buyer.topup(60))
+    def test_stored_card_charged_beyond_the_limit_is_reported(self, emulator, limited, other_client, meanwhile):
+        meanwhile(lambda checkout: other_client.topup(60))
         with pytest.raises(VideoDBLimitExceededError) as caught:
             limited(monthly_topup_limit=100).topup(50)
         own = emulator.checkouts()[1]
@@ -150,8 +150,8 @@ def test_negative_entry_makes_no_room(emulator, limited):
         limited(monthly_topup_limit=49).topup(50)
 
 
-def test_checkout_called_expired_too_early_still_counts(emulator, limited, other_buyer):
-    payable = other_buyer.topup(60)
+def test_checkout_called_expired_too_early_still_counts(emulator, limited, other_client):
+    payable = other_client.topup(60)
     emulator.show_checkout_as(payable.id, status="expired")
     with pytest.raises(VideoDBLimitExceededError, match="60 USD in 1 checkout count already"):
         limited(monthly_topup_limit=100).topup(50)

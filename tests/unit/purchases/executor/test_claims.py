@@ -26,7 +26,7 @@ class TestClaims:
             world.buys()
 
         assert str(caught.value) == (
-            "Another task has claimed checkout cs_1 over 50 USD, so it is unknown which task it belongs to. Nothing "
+            "Another task has claimed checkout cs_1 for 50 USD, so it is unknown which task it belongs to. Nothing "
             "more was bought. Next step: look for it in VideoDB's console, then start a new DAG run to buy again."
         )
         assert world.money == ["poll", "save", "post", "save"]

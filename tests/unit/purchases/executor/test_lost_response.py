@@ -40,7 +40,7 @@ def test_lost_response_is_followed_by_a_post_with_the_same_key(
     assert [post["idempotency_key"] for post in world.posts] == [KEY, KEY]
     assert bought.posts == tuple(post["at"] for post in world.posts)
     assert caplog.messages == [
-        "The outcome of the POST is unknown, so the task looks for its checkout in the list. It went wrong.",
+        "The outcome of the POST is unknown. The task searches VideoDB's list for its checkout. It went wrong.",
         "Reading VideoDB's list again in 10.0 s, because it may lag.",
     ]
 

@@ -63,7 +63,7 @@ class TestReconcile:
         assert became.paid == ("cs_1",)
         assert became.notified == (() if record is None else record.notified)
         assert world.record == became.receipt()
-        assert said == "Checkout cs_1 over 50 USD was paid. Its credits are on the account."
+        assert said == "Checkout cs_1 for 50 USD was paid. Its credits are on the account."
         assert world.posts == []
 
     def test_reconciliation_waits_for_list_lag(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -72,7 +72,7 @@ class TestReconcile:
 
         assert world.money == ["poll", "sleep 45", "poll"]
         assert became == asked(in_flight=35)
-        assert "Each of these candidates may be its checkout" in said
+        assert "Any of these candidates may be its checkout" in said
         assert caplog.messages == ["Reading VideoDB's list again in 45.0 s, because it may lag."]
 
     def test_reconciliation_finds_a_link_without_an_id(self, world: World) -> None:
@@ -80,7 +80,7 @@ class TestReconcile:
         became, said = world.executor.reconcile(asked(payment_url=LINK, link_shared=True))
 
         assert became.checkout_id == "cs_1"
-        assert said == "Checkout cs_1 over 50 USD expired unpaid, so nobody can pay it any more."
+        assert said == "Checkout cs_1 for 50 USD expired unpaid, so nobody can pay it any more."
 
     @pytest.mark.parametrize(
         "limits", [SpendLimits(max_topup_amount=Decimal(1)), SpendLimits(monthly_topup_limit=Decimal(1))]

@@ -113,9 +113,9 @@ class TestAnotherTry:
         assert kept_in(store) == other
         if not is_newer:
             assert str(caught.value) == (
-                "The record of this purchase changed during this try. An older try that Airflow believed dead may have "
-                "written it, or a person. Nothing more was bought. Next step: retry the task, which continues from the "
-                "record as it is now."
+                "The record of this purchase changed during this try. An older try that Airflow believed dead, or a "
+                "person, may have written it. Nothing more was bought. Next step: retry the task, which continues from "
+                "the record as it is now."
             )
 
     @pytest.mark.parametrize("act", [lambda journal: journal.save(PENDING), lambda journal: journal.check_unchanged()])

@@ -39,7 +39,7 @@ def poster(world: World) -> PostSender:
     journal.load()
     world.done.clear()
     return PostSender(
-        shop=world,
+        api=world,
         journal=journal,
         current_try=world.this_try,
         account=ACCOUNT,

@@ -27,7 +27,7 @@ from tests.support.records import purchase_of
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC).timestamp()
 DEADLINE = NOW + 86400
-SETTLE = 1800.0
+SETTLE_TIMEOUT = 1800.0
 PENDING = Purchase.from_dict(purchase_of("cs_1"))
 
 
@@ -42,12 +42,12 @@ def decide(purchase: Purchase | None, balance: str, *, may_buy: bool = False, no
         Usage(credit_balance=Decimal(balance), usage_this_month=Decimal(0), breakdown={}),
         credits=Decimal("53.5"),
         may_buy=may_buy,
-        settle_timeout=SETTLE,
+        settle_timeout=SETTLE_TIMEOUT,
         now=now,
     )
 
 
-JUST_PAID, LONG_PAID = paid(NOW), paid(NOW - SETTLE)
+JUST_PAID, LONG_PAID = paid(NOW), paid(NOW - SETTLE_TIMEOUT)
 
 
 @pytest.mark.parametrize("purchase", [None, PENDING, JUST_PAID, LONG_PAID], ids=["none", "pending", "paid", "old"])
@@ -68,7 +68,7 @@ def test_shortage_is_bought_exactly(purchase: Purchase | None, balance: str, mis
 
 @pytest.mark.parametrize("balance", ["0", "53"])
 def test_paid_purchase_is_never_followed_by_another(balance: str) -> None:
-    assert decide(JUST_PAID, balance, may_buy=True) == WaitUntil(deadline=NOW + SETTLE)
+    assert decide(JUST_PAID, balance, may_buy=True) == WaitUntil(deadline=NOW + SETTLE_TIMEOUT)
     assert decide(LONG_PAID, balance, may_buy=True) == NotShown(purchase=LONG_PAID)
 
 
@@ -80,10 +80,10 @@ def test_paid_purchase_is_never_followed_by_another(balance: str) -> None:
         (None, DEADLINE, NotFilled()),
         (PENDING, DEADLINE - 0.001, WaitUntil(deadline=DEADLINE)),
         (PENDING, DEADLINE, NotPaid(purchase=PENDING)),
-        (JUST_PAID, NOW + SETTLE - 0.001, WaitUntil(deadline=NOW + SETTLE)),
-        (JUST_PAID, NOW + SETTLE, NotShown(purchase=JUST_PAID)),
+        (JUST_PAID, NOW + SETTLE_TIMEOUT - 0.001, WaitUntil(deadline=NOW + SETTLE_TIMEOUT)),
+        (JUST_PAID, NOW + SETTLE_TIMEOUT, NotShown(purchase=JUST_PAID)),
         # The balance has settle_timeout to show a late payment, whatever the deadline of the payment was.
-        (paid(DEADLINE), DEADLINE + 1, WaitUntil(deadline=DEADLINE + SETTLE)),
+        (paid(DEADLINE), DEADLINE + 1, WaitUntil(deadline=DEADLINE + SETTLE_TIMEOUT)),
     ],
     ids=str,
 )
@@ -96,7 +96,7 @@ def test_payment_without_a_moment_counts_as_old() -> None:
 
 
 def test_payment_in_the_future_counts_as_just_made() -> None:
-    assert decide(paid(NOW + 3600), "3") == WaitUntil(deadline=NOW + SETTLE)
+    assert decide(paid(NOW + 3600), "3") == WaitUntil(deadline=NOW + SETTLE_TIMEOUT)
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ TWICE = asked(posts=(after().isoformat(), after(30).isoformat()))
 )
 def test_missing_checkout_shows_only_a_shared_link(record: Purchase, name: str, link: str) -> None:
     assert str(missing_error(record)) == (
-        f"Checkout {name} over 50 USD is not in VideoDB's list, so it is unknown whether it was paid. Nothing more was "
-        f"bought.{link}Next step: look for it in VideoDB's console. Check that the connection still leads to its "
+        f"Checkout {name} for 50 USD is not in VideoDB's list, so it is unknown whether it was paid. Nothing more was "
+        f"bought.{link}Next step: look for it in VideoDB's console. Check that the connection still uses that "
         "account. Then retry the task, which makes no second checkout."
     )
 
@@ -49,7 +49,7 @@ def test_missing_checkout_shows_only_a_shared_link(record: Purchase, name: str, 
 )
 def test_old_expired_checkout_gets_a_new_link(entry: Checkout, now: datetime) -> None:
     assert str(expired_error(made(), by_id([entry]), now=now)) == (
-        "Checkout cs_1 over 50 USD expired unpaid, so nobody can pay its link any more. Nothing more was bought. Next "
+        "Checkout cs_1 for 50 USD expired unpaid, so nobody can pay its link any more. Nothing more was bought. Next "
         "step: retry or clear the task to get a new link."
     )
 
@@ -64,7 +64,7 @@ def test_old_expired_checkout_gets_a_new_link(entry: Checkout, now: datetime) ->
 )
 def test_young_expired_checkout_may_still_be_payable(record: Purchase, entry: Checkout, made_at: str) -> None:
     assert str(expired_error(record, by_id([entry]), now=after(3600))) == (
-        f"VideoDB calls checkout cs_1 over 50 USD expired, but {made_at} and a checkout lives for 24 hours. So its "
+        f"VideoDB calls checkout cs_1 for 50 USD expired, but {made_at} and a checkout lives for 24 hours. So its "
         f"link may still be payable. Nothing more was bought. {how_to_resolve(record)}"
     )
 
@@ -89,16 +89,16 @@ def test_unknown_outcome_at_another_account_is_left_to_a_person() -> None:
 
 def test_unknown_outcome_names_candidates_and_ways_out_by_line() -> None:
     assert str(cannot_tell_error(TWICE, [listed(), listed("cs_2", "completed")])) == (
-        "This task asked for 50 USD at 2026-01-15 12:00:30 UTC, but no response named a checkout. Each of these "
+        "This task asked for 50 USD at 2026-01-15 12:00:30 UTC, but no response named a checkout. Any of these "
         "candidates may be its checkout:\n"
         "cs_1: 50 USD, pending, made 2026-01-15 12:00:00 UTC\n"
         "cs_2: 50 USD, completed, made 2026-01-15 12:00:00 UTC\n"
         "Nothing more was bought. Next step: find this task's checkout in VideoDB's console. Set the Variable below to "
         "its id, or to buy if there is none. Then clear the task.\n"
-        "UI: Admin > Variables, set videodb_answer_0123456789abcdef to CHECKOUT_ID\n"
-        "UI: Admin > Variables, set videodb_answer_0123456789abcdef to buy\n"
-        "airflow variables set videodb_answer_0123456789abcdef CHECKOUT_ID\n"
-        "airflow variables set videodb_answer_0123456789abcdef buy"
+        "UI: Admin > Variables, set videodb_resolution_0123456789abcdef to CHECKOUT_ID\n"
+        "UI: Admin > Variables, set videodb_resolution_0123456789abcdef to buy\n"
+        "airflow variables set videodb_resolution_0123456789abcdef CHECKOUT_ID\n"
+        "airflow variables set videodb_resolution_0123456789abcdef buy"
     )
 
 

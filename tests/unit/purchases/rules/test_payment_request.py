@@ -30,7 +30,7 @@ REQUEST: dict[str, Any] = {
         (made(), {}),
         (made(currency="eur"), {"currency": "eur"}),
         (made(amount=7), {"amount": 7}),
-        # The last POST is the one that was answered.
+        # The last POST is the one that got a response.
         (made(posts=(YESTERDAY.isoformat(), NOON.isoformat())), {}),
         (made(posts=("2026-01-14T12:00:00.123456+00:00",)), {"expires_at": "2026-01-15T12:00:00+00:00"}),
         # A receipt does not say when it was asked for.

@@ -155,7 +155,7 @@ def test_purchase_has_effect_once_a_post_may_have_worked(purchase: Purchase, sta
             lambda purchase: purchase.without(["cs_2"]),
             made(excluded_ids=("cs_2",), ended={"cs_3": 30}),
         ),
-        # An answer may name what an earlier one was thought to be.
+        # A response may name the checkout that an earlier POST was thought to have made.
         (
             asked(ended={"cs_1": 50, "cs_2": 20}),
             lambda purchase: purchase.post_succeeded(responded()),
@@ -275,7 +275,7 @@ def test_receipt_says_what_was_bought_not_how() -> None:
 @pytest.mark.parametrize(
     ("purchase", "surely"),
     [
-        (made(id_source="answer"), True),
+        (made(id_source="response"), True),
         (made(id_source="url"), True),
         (made(id_source="list"), False),
         (made(checkout_id="cs_2"), False),

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 HOW_TO_RESOLVE = (
     "Next step: find this task's checkout in VideoDB's console. Set the Variable below to its id, or to buy if there "
     "is none. Then clear the task.\n"
-    "UI: Admin > Variables, set videodb_answer_0123456789abcdef to CHECKOUT_ID\n"
-    "UI: Admin > Variables, set videodb_answer_0123456789abcdef to buy\n"
-    "airflow variables set videodb_answer_0123456789abcdef CHECKOUT_ID\n"
-    "airflow variables set videodb_answer_0123456789abcdef buy"
+    "UI: Admin > Variables, set videodb_resolution_0123456789abcdef to CHECKOUT_ID\n"
+    "UI: Admin > Variables, set videodb_resolution_0123456789abcdef to buy\n"
+    "airflow variables set videodb_resolution_0123456789abcdef CHECKOUT_ID\n"
+    "airflow variables set videodb_resolution_0123456789abcdef buy"
 )
 
 
@@ -131,9 +131,9 @@ def test_buy_is_refused_while_a_shared_link_is_payable(entries: list[Checkout]) 
     with pytest.raises(VideoDBPurchaseUnknownError) as caught:
         apply_resolution(made(link_shared=True), BUY, entries)
     assert str(caught.value) == (
-        f"The resolution is 'buy', but people have a link of this task that can still be paid:\n{LINK}\nNothing was "
-        "bought. Next step: delete the Airflow Variable videodb_answer_0123456789abcdef and clear the task to wait for "
-        "that payment, or start a new DAG run to buy again."
+        f"The resolution is 'buy', but this task has shared a link that can still be paid:\n{LINK}\nNothing was "
+        "bought. Next step: delete the Airflow Variable videodb_resolution_0123456789abcdef and clear the task to wait "
+        "for that payment, or start a new DAG run to buy again."
     )
 
 
@@ -145,8 +145,8 @@ def test_checkout_written_off_by_buy_stays_watched(state: str) -> None:
 def test_resolution_has_a_variable_for_each_purchase() -> None:
     purchases: list[Any] = [asked(key=key * 64) for key in "ab"]
     assert [resolution_variable(purchase) for purchase in purchases] == [
-        "videodb_answer_aaaaaaaaaaaaaaaa",
-        "videodb_answer_bbbbbbbbbbbbbbbb",
+        "videodb_resolution_aaaaaaaaaaaaaaaa",
+        "videodb_resolution_bbbbbbbbbbbbbbbb",
     ]
 
 

@@ -176,46 +176,44 @@ def test_checkout_may_be_missing_while_lag_explains_it(
         (
             PURCHASE,
             [listed(status="completed")],
-            "Checkout cs_1 over 50 USD was paid. Its credits are on the account.",
+            "Checkout cs_1 for 50 USD was paid. Its credits are on the account.",
         ),
         (
             PURCHASE,
             [listed(status="completed"), listed("cs_2", "completed")],
-            "Checkout cs_1, cs_2 over 50 USD was paid. Its credits are on the account.",
+            "Checkout cs_1, cs_2 for 50 USD was paid. Its credits are on the account.",
         ),
         (
             PURCHASE,
             [listed(), listed("cs_2", "completed")],
-            "Checkout cs_2 over 50 USD was paid. Its credits are on the account. Do not also pay checkout cs_1: "
-            + LINK,
+            "Checkout cs_2 for 50 USD was paid. Its credits are on the account. Do not also pay checkout cs_1: " + LINK,
         ),
         (
             PURCHASE,
             [listed(), listed("cs_0", "completed")],
-            "Checkout cs_0 over 20 USD was paid. Its credits are on the account. Do not also pay checkout cs_1: "
-            + LINK,
+            "Checkout cs_0 for 20 USD was paid. Its credits are on the account. Do not also pay checkout cs_1: " + LINK,
         ),
-        (PURCHASE, EXPIRED, "Checkout cs_1 over 50 USD expired unpaid, so nobody can pay it any more."),
+        (PURCHASE, EXPIRED, "Checkout cs_1 for 50 USD expired unpaid, so nobody can pay it any more."),
         # What is too young to have expired may be payable.
         (
             PURCHASE,
             YOUNG,
-            "Checkout cs_1 over 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
+            "Checkout cs_1 for 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
         ),
         (
             PURCHASE,
             [listed(status="processing")],
-            "Checkout cs_1 over 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
+            "Checkout cs_1 for 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
         ),
         (
             PURCHASE,
             SEEN,
-            "Checkout cs_1 over 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
+            "Checkout cs_1 for 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
         ),
         (
             PURCHASE,
             UNSEEN,
-            "Checkout cs_1 over 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
+            "Checkout cs_1 for 50 USD can be paid until it expires, because VideoDB cannot cancel one: " + LINK,
         ),
     ],
 )

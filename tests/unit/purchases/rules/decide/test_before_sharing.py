@@ -132,7 +132,7 @@ class TestBeforeSharingLink:
 
         assert error_of(action, VideoDBLimitExceededError) == (
             "50 USD more would make 70 USD this month (2026-01, UTC); the connection allows 60 USD "
-            "(monthly_topup_limit). 20 USD in 1 checkout count already. Checkout cs_1 over 50 USD was made, but its "
+            "(monthly_topup_limit). 20 USD in 1 checkout count already. Checkout cs_1 for 50 USD was made, but its "
             "link is withheld. Nobody can pay it, and it expires after 24 hours. Next step: wait for the next month or "
             "until open checkouts have expired (24 hours), or ask the owner of the connection to raise "
             "monthly_topup_limit."

@@ -58,7 +58,7 @@ class TestBeforeSharingLink:
         text = withheld(own(), **limits)
         assert text.startswith("50 USD ")
         assert (
-            "Checkout cs_own over 50 USD was made, but its link is withheld. Nobody can pay it, and it expires after "
+            "Checkout cs_own for 50 USD was made, but its link is withheld. Nobody can pay it, and it expires after "
             "24 hours. Next step: "
         ) in text
         assert "charge" not in text
@@ -124,9 +124,9 @@ class TestBeforeSharingLink:
         text = withheld(other(11, created_at=LATER), checkout_id=checkout_id, monthly_topup_limit=Decimal(60))
         name = "Checkout cs_own" if checkout_id else "A new checkout"
         assert (
-            f" 11 USD in 1 checkout count already. {name} over 50 USD was made, but its link is withheld. Nobody can "
-            "pay it, and it expires after 24 hours. An account with a stored card may have been charged. Check that in "
-            "VideoDB's console. Next step: wait"
+            f" 11 USD in 1 checkout count already. {name} for 50 USD was made, but its link is withheld. Nobody can "
+            "pay it, and it expires after 24 hours. An account with a stored card may have been charged. Next step: "
+            "check VideoDB's console for a charge, then wait"
         ) in text
         hand_out(other(10, created_at=LATER), checkout_id=checkout_id, monthly_topup_limit=Decimal(60))
 
@@ -176,7 +176,7 @@ class TestBeforeSharingLink:
         )
         assert text.endswith(
             "Next step: ask VideoDB's support for a refund. Then remove the stored card from the VideoDB account, so "
-            "that every purchase needs a person's click."
+            "that a person must confirm every purchase."
         )
         assert "withheld" not in text
 
