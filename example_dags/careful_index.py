@@ -1,7 +1,8 @@
 """
 Index a long video without holding a worker, and without submitting the job twice.
 
-`enough_credits` waits until the balance is at least 4 credits.
+`enough_credits` waits until the balance is at least 4 credits. The number is a guess, because VideoDB tells no price in
+advance.
 
 `upload` uploads the video with VideoDB's SDK, which holds a worker until VideoDB has the file.
 
@@ -10,7 +11,12 @@ although its response was lost. If it fails, check VideoDB's console before you 
 
 `indexed` polls the job by its id. Between two polls it holds no worker. If a poll fails, the retry polls the same job.
 It polls on the connection's own host. The SDK would send the API key to any host that VideoDB's response names.
+
+If the job fails for lack of credits, buy credits, then clear `submit` with its downstream tasks. A retry of `indexed`
+alone polls the failed job again.
 """
+
+from datetime import timedelta
 
 from airflow.sdk import PokeReturnValue, dag, task
 
@@ -43,7 +49,7 @@ def careful_index() -> None:
             job = hook.get_sdk().post(f"video/{video_id}/index", {"index_type": "spoken_word"}, wait=False)
         return str(job["id"])
 
-    @task.sensor(mode="reschedule", poke_interval=5, timeout=6 * 3600, retries=3)
+    @task.sensor(mode="reschedule", poke_interval=5, timeout=6 * 3600, retries=3, retry_delay=timedelta(seconds=10))
     def indexed(job_id: str) -> PokeReturnValue:
         """Poll the job until it has ended."""
         from videodb import InvalidRequestError

@@ -9,6 +9,8 @@ from base64 import b64encode
 from urllib.parse import quote
 
 _HIDDEN = "***"
+#: In quoted text, this many characters in a row that also occur in the key are hidden.
+QUOTED_RUN = 8
 _TO_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 #: How many bytes may precede the secret in a base64 group, and how many characters then mix both.
 _BASE64_STEPS = ((0, 0), (1, 2), (2, 3))

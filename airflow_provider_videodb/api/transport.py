@@ -10,7 +10,6 @@ One request to VideoDB, and its outcome.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,13 +24,12 @@ from airflow_provider_videodb.api.failures import (
 )
 from airflow_provider_videodb.api.parsing import unreadable
 from airflow_provider_videodb.api.read_deadline import noting_writes
-from airflow_provider_videodb.api.redaction import Redactor
+from airflow_provider_videodb.api.redaction import QUOTED_RUN, Redactor
 from airflow_provider_videodb.api.retries import call_with_retries, read_retry_after
 from airflow_provider_videodb.api.session import VideoDBSession, body_of
-from airflow_provider_videodb.api.urls import check_base_url, is_loopback
+from airflow_provider_videodb.api.urls import check_api_key, check_base_url, is_loopback
 from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
-    VideoDBConfigError,
     VideoDBGatewayError,
     VideoDBNotSentError,
     VideoDBOutcomeUnknownError,
@@ -44,9 +42,7 @@ if TYPE_CHECKING:
 #: Seconds in which the host has to accept a connection. A slow host accepts it quickly and responds late.
 CONNECT_TIMEOUT = 10.0
 
-#: In quoted text, 8 characters in a row that also occur in the key are hidden. In fields it takes 16, because ids and
-#: links may share a shorter run by chance.
-_QUOTED_RUN = 8
+#: In fields, a longer run than in quoted text is hidden, because ids and links may share a shorter one by chance.
 _FIELD_RUN = 16
 _MAX_QUOTE = 300
 
@@ -69,19 +65,13 @@ class Transport:
     """
 
     def __init__(self, *, api_key: str, base_url: str, timeout: float, max_retries: int, user_agent: str) -> None:
-        # http.client quotes a malformed header value, and so the key, in its error.
-        if not re.fullmatch(r"[\x21-\x7e]+", api_key):
-            raise VideoDBConfigError(
-                "The API key (the connection's password) is empty or contains a space, a line break or a character "
-                "outside ASCII. Nothing was sent. Next step: copy the key again from VideoDB's console."
-            )
-        self._api_key = api_key
+        self._api_key = check_api_key(api_key)
         self.base_url = check_base_url(base_url)
         self.timeout = timeout
         self.max_retries = max_retries
         self._user_agent = user_agent
         self._hide_in_fields = Redactor(api_key, run=_FIELD_RUN)
-        self._hide_in_quotes = Redactor(api_key, run=_QUOTED_RUN)
+        self._hide_in_quotes = Redactor(api_key, run=QUOTED_RUN)
         self._session = self._new_session()
 
     def close(self) -> None:
@@ -243,7 +233,9 @@ class Transport:
     def _quotable(self, text: str) -> str:
         """Return a server's words on one short line, without the key."""
         # Cut first, because the search compares every character. A part of the key is hidden as the whole key is.
-        hidden = self._hide_in_quotes(text[: 4 * _MAX_QUOTE].replace(self._api_key, "***"))
+        # A next step in a server's words must not pass for ours.
+        short = text[: 4 * _MAX_QUOTE].replace(self._api_key, "***").replace("Next step:", "next step:")
+        hidden = self._hide_in_quotes(short)
         harmless = (letter if letter.isprintable() else " " for letter in hidden)
         return " ".join("".join(harmless).split())[:_MAX_QUOTE]
 

@@ -1,4 +1,4 @@
-"""Checks the addresses to which we send the key or a person. Pure."""
+"""Checks the key, and the addresses to which we send the key or a person. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,22 @@ from airflow_provider_videodb.exceptions import VideoDBConfigError
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?", re.IGNORECASE)
 #: Spaces, backslashes, which a browser treats as slashes, and the replacement for a lost character.
 _MISLEADING = re.compile("[ \\\\\ufffd]")
+
+
+def check_api_key(api_key: str) -> str:
+    """
+    Return a key that an HTTP header can carry.
+
+    ``http.client`` quotes a malformed header value in its error, and with it the key.
+
+    :raises VideoDBConfigError: if the key is empty or has a character that a header cannot carry.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]+", api_key):
+        raise VideoDBConfigError(
+            "The API key (the connection's password) is empty or contains a space, a line break or a character "
+            "outside ASCII. Nothing was sent. Next step: copy the key again from VideoDB's console."
+        )
+    return api_key
 
 
 def check_base_url(base_url: str) -> str:

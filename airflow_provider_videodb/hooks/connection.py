@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from airflow_provider_videodb.api.client import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 from airflow_provider_videodb.api.parsing import to_decimal
 from airflow_provider_videodb.api.transport import CONNECT_TIMEOUT
-from airflow_provider_videodb.api.urls import check_base_url, is_loopback
+from airflow_provider_videodb.api.urls import check_api_key, check_base_url, is_loopback
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 
@@ -104,7 +104,7 @@ def _api_key(connection: Connection) -> str:
             f"Connection {conn_id!r} has no password. Nothing was sent. Next step: enter VideoDB's API key (sk-…) "
             "as its password."
         )
-    return connection.password
+    return check_api_key(connection.password)
 
 
 def _base_url(connection: Connection) -> str:

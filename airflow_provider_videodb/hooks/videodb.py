@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.api.redaction import QUOTED_RUN, Redactor
 from airflow_provider_videodb.exceptions import (
     VideoDBConfigError,
     VideoDBError,
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     import videodb
 
 #: The words of VideoDB for a job that was accepted and later failed. The SDK then reports HTTP status 200.
-_SHORTAGE = re.compile(r"\b(insufficient|not enough) (\w+ )?credits?\b", re.IGNORECASE)
+_SHORTAGE = re.compile(
+    r"\b(insufficient|not enough|not have enough|n't have enough|out of) (\w+ )?credits?\b", re.IGNORECASE
+)
 
 
 class VideoDBHook(BaseHook):
@@ -132,10 +135,15 @@ class VideoDBHook(BaseHook):
                 raise
             raise VideoDBInsufficientCreditsError(
                 f"The account of connection {self.videodb_conn_id!r} is short of credits for this job. The SDK says: "
-                f'"{str(err).strip()[:300]}". Work that VideoDB did before is billed. '
+                f'"{self._quotable(str(err))}". Work that VideoDB did before is billed. '
                 "Next step: buy credits, then let the task pass its credit gate again.",
                 status=status,
-            ) from err
+            ) from None
+
+    def _quotable(self, text: str) -> str:
+        """Return a server's words in short, without the key that they may contain."""
+        hidden = Redactor(self.settings.api_key, run=QUOTED_RUN)(text.replace(self.settings.api_key, "***"))
+        return " ".join(hidden.replace("Next step:", "next step:").split())[:300]
 
 
 def _sdk() -> Any:

@@ -97,14 +97,15 @@ class RejectsEmptyTemplates(BaseOperator):
             read(name, value)
         return value
 
-    def parsed(self) -> dict[str, Any]:
+    def parsed(self, *names: str) -> dict[str, Any]:
         """
-        Parse every argument after rendering.
+        Parse arguments after rendering.
 
+        :param names: of the arguments; all of them if none is named.
         :return: the values by name; ``None`` for an optional argument that was not given.
         :raises VideoDBConfigError: names the argument, its value and the rule.
         """
-        return {name: self._parse(name, read) for name, read in self._readers.items()}
+        return {name: self._parse(name, self._readers[name]) for name in names or self._readers}
 
     def note_given(self) -> None:
         """Count a value that a subclass or a cluster policy has set as given."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
-from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, task_result
+from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, WaitRequest, task_result
 from airflow_provider_videodb.operators._timeouts import (
     not_filled_error,
     not_shown_error,
@@ -38,20 +38,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnsureCreditsRequest(PurchaseRequest):
+class CreditsWaitRequest(WaitRequest):
+    """
+    The parsed arguments that the wait of an ``EnsureCreditsOperator`` needs.
+
+    :param settle_timeout: seconds.
+    """
+
+    credits: Decimal
+    settle_timeout: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsureCreditsRequest(PurchaseRequest, CreditsWaitRequest):
     """
     The parsed arguments of an ``EnsureCreditsOperator``.
 
     :param usd_per_credit: US dollars.
     :param min_amount: US dollars.
-    :param settle_timeout: seconds.
     """
 
-    credits: Decimal
     usd_per_credit: Decimal
     min_amount: int
     topup: bool
-    settle_timeout: float
 
     def dollars_for(self, usage: Usage) -> int:
         """Return what to buy at this balance, in whole US dollars; 0 if it suffices."""
@@ -61,7 +70,7 @@ class EnsureCreditsRequest(PurchaseRequest):
         return dollars_for(missing, usd_per_credit=self.usd_per_credit, min_amount=self.min_amount)
 
 
-class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
+class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     """Buys what is missing, and waits for the balance."""
 
     def start(self) -> dict[str, Any]:
@@ -72,16 +81,17 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
 
     def resume(self, event: object) -> dict[str, Any]:
         """Go on after the event of the trigger."""
-        checked = self.checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT, EventStatus.PAID)
+        expected = (EventStatus.ENOUGH, EventStatus.TIMEOUT, EventStatus.PAID)
+        checked = self.checked_event(event, *expected, needs="wait")
         wait, usage = CreditWait.from_dict(checked["wait"]), self.hook.get_usage()
         purchase = wait.purchase
-        if purchase is not None and not usage.covers(self.request.credits):
+        if purchase is not None and not usage.covers(self.waiting.credits):
             confirmed = self.executor.confirm(purchase) if purchase.paid else self.executor.reconcile(purchase)[0]
             wait = replace(wait, purchase=confirmed)
         return self._go_on(wait, usage, may_buy=False, without_purchase="filled")
 
     def _begin_wait(self, purchase: Purchase | None) -> CreditWait:
-        return CreditWait(purchase=purchase, deadline=time.time() + self.request.payment_timeout)
+        return CreditWait(purchase=purchase, deadline=time.time() + self.waiting.payment_timeout)
 
     def _go_on(self, wait: CreditWait, usage: Usage, *, may_buy: bool, without_purchase: str) -> dict[str, Any]:
         """
@@ -89,13 +99,14 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
 
         :param without_purchase: the status of the result if the task bought nothing.
         """
-        request = self.request
+        waiting, has_paid = self.waiting, wait.purchase is not None and bool(wait.purchase.paid)
+        self.task.has_open_checkout = not has_paid
         step = decide_credit_wait(
             wait,
             usage,
-            credits=request.credits,
+            credits=waiting.credits,
             may_buy=may_buy,
-            settle_timeout=request.settle_timeout,
+            settle_timeout=waiting.settle_timeout,
             now=time.time(),
         )
         match step:
@@ -106,16 +117,16 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
                 if purchase is None:
                     # Somebody filled the account in the meantime. The credits may be used up again by now.
                     usage = self.hook.get_usage()
-                    purchase = wait.purchase if usage.covers(request.credits) else None
+                    purchase = wait.purchase if usage.covers(waiting.credits) else None
                 return self._go_on(self._begin_wait(purchase), usage, may_buy=False, without_purchase="filled")
             case WaitUntil(deadline=deadline):
                 return self._wait(wait, deadline)
             case NotFilled():
-                raise not_filled_error(usage, request.credits, payment_timeout=request.payment_timeout)
+                raise not_filled_error(usage, waiting.credits, payment_timeout=waiting.payment_timeout)
             case NotPaid(purchase=unpaid):
-                raise payment_timeout_error(unpaid, payment_timeout=request.payment_timeout)
+                raise payment_timeout_error(unpaid, payment_timeout=waiting.payment_timeout)
             case NotShown(purchase=paid):
-                raise not_shown_error(paid, usage, request.credits, settle_timeout=request.settle_timeout)
+                raise not_shown_error(paid, usage, waiting.credits, settle_timeout=waiting.settle_timeout)
             case unknown:
                 assert_never(unknown)
 
@@ -140,17 +151,17 @@ class EnsureCreditsRun(PurchaseRun[EnsureCreditsRequest]):
                 describe_moment(datetime.fromtimestamp(deadline, UTC)),
             )
         trigger = EnsureCreditsTrigger(
-            threshold=str(self.request.credits),
+            threshold=str(self.waiting.credits),
             wait=wait.to_dict(),
-            videodb_conn_id=self.request.videodb_conn_id,
-            poll_interval=self.request.poll_interval,
+            videodb_conn_id=self.waiting.videodb_conn_id,
+            poll_interval=self.waiting.poll_interval,
             deadline=deadline,
         )
         return self.wait(trigger, wait.purchase)
 
     def _finish(self, purchase: Purchase | None, usage: Usage, *, without_purchase: str) -> dict[str, Any]:
         balance = to_json_number(usage.credit_balance)
-        self.task.log.info("The balance is %s credits, and the job needs %s.", balance, self.request.credits)
+        self.task.log.info("The balance is %s credits, and the job needs %s.", balance, self.waiting.credits)
         if purchase is None:
             return task_result(status=without_purchase, balance_before=balance, balance_after=balance)
         try:

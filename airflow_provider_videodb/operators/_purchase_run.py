@@ -7,6 +7,7 @@ The operators import this module when they run, so that parsing a DAG file does 
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.api.parsing import to_json_number
-from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError
+from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
@@ -38,42 +39,64 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PurchaseRequest:
+class WaitRequest:
+    """
+    The parsed arguments that a wait needs.
+
+    :param payment_timeout: seconds.
+    :param poll_interval: seconds.
+    """
+
+    payment_timeout: float
+    poll_interval: float
+    deferrable: bool
+    videodb_conn_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurchaseRequest(WaitRequest):
     """
     The parsed arguments that all purchasing operators have.
 
     :param max_amount: US dollars.
-    :param payment_timeout: seconds.
-    :param poll_interval: seconds.
     """
 
     currency: str | None
     redirect_url: str | None
     max_amount: int | None
-    payment_timeout: float
-    poll_interval: float
     notifiers: Sequence[BaseNotifier]
-    deferrable: bool
-    videodb_conn_id: str
 
 
+WaitT = TypeVar("WaitT", bound=WaitRequest)
 RequestT = TypeVar("RequestT", bound=PurchaseRequest)
 
 
-class PurchaseRun(Generic[RequestT]):
+class PurchaseRun(Generic[WaitT, RequestT]):
     """
     What the runs of all purchasing operators share.
 
     A run lasts until the task waits, or from the event of its trigger on. It reads the connection once.
 
-    :param request: the parsed arguments.
+    :param waiting: the parsed arguments of the wait.
+    :param request: all parsed arguments; ``None`` for a task that resumes. It buys nothing, so a template that broke
+        during the wait must not hide the payment.
     """
 
-    def __init__(self, task: PurchasingOperator, context: Context, request: RequestT) -> None:
+    def __init__(
+        self, task: PurchasingOperator, context: Context, waiting: WaitT, request: RequestT | None = None
+    ) -> None:
         self.task = task
         self.context = context
-        self.request = request
-        self.hook = VideoDBBillingHook(request.videodb_conn_id)
+        self.waiting = waiting
+        self._request = request
+        self.hook = VideoDBBillingHook(waiting.videodb_conn_id)
+
+    @property
+    def request(self) -> RequestT:
+        """The arguments of the purchase, for a task that starts."""
+        if self._request is None:
+            raise VideoDBConfigError("A task that resumes has no arguments of a purchase. Nothing was sent.")
+        return self._request
 
     @cached_property
     def executor(self) -> PurchaseExecutor:
@@ -86,19 +109,29 @@ class PurchaseRun(Generic[RequestT]):
             journal=Journal(open_store(self.context), current_try),
             claims=TaskClaims(VariableClaims(), identity),
             current_try=current_try,
-            limits=replace(settings.limits, max_amount=self.request.max_amount),
+            limits=replace(settings.limits, max_amount=None if self._request is None else self._request.max_amount),
             identity=identity,
             account=settings.fingerprint,
             post_timeout=settings.post_timeout,
         )
 
-    def checked_event(self, event: object, *expected: EventStatus) -> dict[str, Any]:
+    def checked_event(self, event: object, *expected: EventStatus, needs: str) -> dict[str, Any]:
         """Return the trigger's event, or raise its error. An expired checkout hides the button."""
         try:
-            return checked_event(event, *expected)
+            return checked_event(event, *expected, needs=(needs,))
         except VideoDBCheckoutExpiredError:
             self.task.has_open_checkout = False
             raise
+        except VideoDBError:
+            with suppress(VideoDBError):
+                self._log_shared_link(self.executor.load_existing())
+            raise
+
+    def _log_shared_link(self, purchase: Purchase | None) -> None:
+        """Say what a wait that failed leaves behind, because a new DAG run would buy again."""
+        if purchase is not None and purchase.link_shared and not purchase.paid:
+            self.task.log.warning("Checkout %s for %s may still be paid.", purchase.checkout_id, purchase.price)
+            self.task.log.warning("A retry or a clear waits for it. A new DAG run would buy again.")
 
     def obtain_checkout(
         self, existing: Purchase | None, usage: Usage, dollars_for: Callable[[Usage], int], *, reprices: bool
@@ -145,7 +178,7 @@ class PurchaseRun(Generic[RequestT]):
     def wait(self, trigger: BillingTrigger, purchase: Purchase | None) -> dict[str, Any]:
         """Wait for the trigger, and return the result of the task."""
         describe_open = None if purchase is None else self._prepare_description(purchase)
-        return self.task.wait(trigger, self.context, deferrable=self.request.deferrable, describe_open=describe_open)
+        return self.task.wait(trigger, self.context, deferrable=self.waiting.deferrable, describe_open=describe_open)
 
     def log_payment(self, purchase: Purchase) -> None:
         """Log what was paid, and warn if it is not what the link was for."""

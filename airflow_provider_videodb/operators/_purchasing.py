@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Airflow ends a deferral this much after our own deadline, in case the triggerer cannot.
 _BACKSTOP = timedelta(seconds=60)
+#: The arguments that a task needs when it resumes.
+WAIT_ARGUMENTS = ("payment_timeout", "poll_interval", "deferrable", "videodb_conn_id")
 
 
 class Run(Protocol):
@@ -90,12 +92,12 @@ class PurchasingOperator(RejectsEmptyTemplates):
         """Buy what is missing, and wait."""
         with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
             self.push_link(context, None)
-            return self._run(context).start()
+            return self._start(context).start()
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on after the trigger; an unexpected event fails the task."""
         with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
-            return self._run(context).resume(event)
+            return self._resume(context).resume(event)
 
     def on_kill(self) -> None:
         """
@@ -142,13 +144,17 @@ class PurchasingOperator(RejectsEmptyTemplates):
         while True:
             event = asyncio.run(_first_event(trigger))
             try:
-                return self._run(context).resume(event)
+                return self._resume(context).resume(event)
             except TaskDeferred as deferred:
                 # The task has to wait again. The loop runs the next trigger, so that the stack does not grow.
                 trigger = deferred.trigger
 
-    def _run(self, context: Context) -> Run:
-        """Parse the arguments, and return what does the work."""
+    def _start(self, context: Context) -> Run:
+        """Parse all arguments, and return what buys and waits."""
+        raise NotImplementedError
+
+    def _resume(self, context: Context) -> Run:
+        """Parse the arguments of the wait, and return what goes on after it."""
         raise NotImplementedError
 
 

@@ -18,8 +18,9 @@ def payment_timeout_error(purchase: Purchase, *, payment_timeout: float) -> Vide
     """Return the error for a payment that did not come."""
     return VideoDBPaymentTimeoutError(
         f"Nobody paid checkout {purchase.checkout_id} for {purchase.price} within {in_words(payment_timeout)} "
-        "(payment_timeout). Nothing more was bought. Next step: pay at the link below, then clear this task, "
-        f"which waits for the same checkout.\n{purchase.payment_url}"
+        "(payment_timeout). Nothing more was bought. Next step: pay at the link below, unless it has "
+        "expired. Then clear this task. It waits for the same checkout, or makes a new one if that has expired.\n"
+        f"{purchase.payment_url}"
     )
 
 
@@ -39,6 +40,6 @@ def not_shown_error(
         f"The balance is {usage.credit_balance} of {credits} credits, more than {in_words(settle_timeout)} "
         f"(settle_timeout) after this task's payment of {purchase.price_paid}. Its credits are used up, or VideoDB "
         "does not show them yet. Nothing more was bought, and a retry buys nothing more. Next step: find the payment "
-        "in VideoDB's console. If it is not booked yet, clear this task. If its credits are used up, start a new DAG "
-        "run to buy again."
+        "in VideoDB's console. If it is not booked yet, wait until the balance shows it, then clear this task. If its "
+        "credits are used up, start a new DAG run to buy again."
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
-from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, task_result
+from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, WaitRequest, task_result
 from airflow_provider_videodb.operators._timeouts import payment_timeout_error
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
@@ -38,7 +38,7 @@ class TopupRequest(PurchaseRequest):
         return 0 if is_enough else self.amount
 
 
-class TopupRun(PurchaseRun[TopupRequest]):
+class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
     """Buys once, and waits for the payment."""
 
     def start(self) -> dict[str, Any]:
@@ -57,23 +57,25 @@ class TopupRun(PurchaseRun[TopupRequest]):
         purchase = self.share_link(purchase, credits_missing=self._credits_missing(usage))
         if not request.wait_for_payment:
             return task_result(purchase, status="pending")
-        return self._wait(purchase, time.time() + request.payment_timeout)
+        return self._wait(purchase, time.time() + self.waiting.payment_timeout)
 
     def resume(self, event: object) -> dict[str, Any]:
         """Go on after the event of the trigger."""
-        checked = self.checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT)
+        checked = self.checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT, needs="purchase")
         purchase = Purchase.from_dict(checked["purchase"])
         if checked["status"] == EventStatus.TIMEOUT:
-            raise payment_timeout_error(purchase, payment_timeout=self.request.payment_timeout)
+            raise payment_timeout_error(purchase, payment_timeout=self.waiting.payment_timeout)
         confirmed = self.executor.confirm(purchase)
         # What the trigger saw paid may be another task's checkout.
-        return self._finish(confirmed) if confirmed.paid else self._wait(confirmed, checked["deadline"])
+        return (
+            self._finish(confirmed) if confirmed.paid else self._wait(confirmed, checked.get("deadline") or time.time())
+        )
 
     def _wait(self, purchase: Purchase, deadline: float) -> dict[str, Any]:
         trigger = CheckoutTrigger(
             purchase=purchase.to_dict(),
-            videodb_conn_id=self.request.videodb_conn_id,
-            poll_interval=self.request.poll_interval,
+            videodb_conn_id=self.waiting.videodb_conn_id,
+            poll_interval=self.waiting.poll_interval,
             deadline=deadline,
         )
         return self.wait(trigger, purchase)

@@ -13,7 +13,7 @@ from airflow_provider_videodb.hooks.arguments import (
     parse_seconds,
 )
 from airflow_provider_videodb.operators._arguments import NOT_GIVEN
-from airflow_provider_videodb.operators._purchasing import PurchasingOperator
+from airflow_provider_videodb.operators._purchasing import WAIT_ARGUMENTS, PurchasingOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,14 @@ class EnsureCreditsOperator(PurchasingOperator):
         self.topup = self.plain("topup", topup, parse_flag)
         self.settle_timeout = self.plain("settle_timeout", settle_timeout, parse_seconds)
 
-    def _run(self, context: Context) -> EnsureCreditsRun:
+    def _start(self, context: Context) -> EnsureCreditsRun:
         from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest, EnsureCreditsRun
 
-        return EnsureCreditsRun(self, context, EnsureCreditsRequest(**self.parsed()))
+        request = EnsureCreditsRequest(**self.parsed())
+        return EnsureCreditsRun(self, context, request, request)
+
+    def _resume(self, context: Context) -> EnsureCreditsRun:
+        from airflow_provider_videodb.operators._ensure_credits_run import CreditsWaitRequest, EnsureCreditsRun
+
+        waiting = CreditsWaitRequest(**self.parsed(*WAIT_ARGUMENTS, "credits", "settle_timeout"))
+        return EnsureCreditsRun(self, context, waiting)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videodb.hooks.arguments import parse_credits, parse_dollars, parse_flag
 from airflow_provider_videodb.links.checkout import CheckoutLink
 from airflow_provider_videodb.operators._arguments import NOT_GIVEN
-from airflow_provider_videodb.operators._purchasing import PurchasingOperator
+from airflow_provider_videodb.operators._purchasing import WAIT_ARGUMENTS, PurchasingOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,14 @@ class TopupOperator(PurchasingOperator):
         if isinstance(amount, int) and currency in (None, "usd"):
             self.operator_extra_links = (CheckoutLink(amount),)
 
-    def _run(self, context: Context) -> TopupRun:
+    def _start(self, context: Context) -> TopupRun:
         from airflow_provider_videodb.operators._topup_run import TopupRequest, TopupRun
 
-        return TopupRun(self, context, TopupRequest(**self.parsed()))
+        request = TopupRequest(**self.parsed())
+        return TopupRun(self, context, request, request)
+
+    def _resume(self, context: Context) -> TopupRun:
+        from airflow_provider_videodb.operators._purchase_run import WaitRequest
+        from airflow_provider_videodb.operators._topup_run import TopupRun
+
+        return TopupRun(self, context, WaitRequest(**self.parsed(*WAIT_ARGUMENTS)))

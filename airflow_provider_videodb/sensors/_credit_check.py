@@ -68,7 +68,8 @@ class CreditCheck:
 
     def _after_failure(self, pokes: Pokes, err: VideoDBError) -> PokeReturnValue:
         budget = FailureBudget(allowed=self._allowed, failures=pokes.failures).after(err)
-        if budget.is_spent or is_final(err, connection_was_read=pokes.account is not None):
+        is_spent = budget.is_spent and not isinstance(err, VideoDBRateLimitError)
+        if is_spent or is_final(err, connection_was_read=pokes.account is not None):
             raise err
         if isinstance(err, VideoDBRateLimitError):
             pokes = pokes.asked_to_wait(err.retry_after or 0, now=time.time())

@@ -32,16 +32,19 @@ class Pokes:
 
     @classmethod
     def from_dict(cls, stored: object, *, try_number: int) -> Pokes:
-        """Read the JSON form; the pokes of another try do not count."""
+        """Read the JSON form; pokes of another try, or those that cannot be read, do not count."""
         if not isinstance(stored, Mapping) or stored.get("try_number") != try_number:
             return cls(try_number=try_number)
         pause = stored.get("pause")
-        return cls(
-            try_number=try_number,
-            account=stored.get("account"),
-            failures=int(stored.get("failures", 0)),
-            pause=None if pause is None else Pause.from_dict(pause),
-        )
+        try:
+            return cls(
+                try_number=try_number,
+                account=stored.get("account"),
+                failures=int(stored.get("failures", 0)),
+                pause=None if pause is None else Pause.from_dict(pause),
+            )
+        except (KeyError, TypeError, ValueError):
+            return cls(try_number=try_number)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

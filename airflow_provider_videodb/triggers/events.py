@@ -29,18 +29,19 @@ class EventStatus(StrEnum):
     ERROR = "error"
 
 
-def checked_event(event: object, *expected: EventStatus) -> dict[str, Any]:
+def checked_event(event: object, *expected: EventStatus, needs: tuple[str, ...] = ()) -> dict[str, Any]:
     """
     Return the event that a trigger sent to its task.
 
     :param expected: how the wait may have ended; an error is always expected.
+    :param needs: the fields without which the task cannot go on. A balance that was enough always needs ``usage``.
     :raises VideoDBError: if the trigger met an error, in the class of that error; also if this version does not know
         the event, because an unknown event must not pass for success.
     """
     if isinstance(event, Mapping):
         status = event.get("status")
-        # A task must not succeed without the balance that was enough.
-        if status in expected and (status != EventStatus.ENOUGH or "usage" in event):
+        required = (*needs, "usage") if status == EventStatus.ENOUGH else needs
+        if status in expected and all(event.get(name) is not None for name in required):
             return dict(event)
         if status == EventStatus.ERROR:
             raise _error_class(event.get("error"))(event.get("message"))

@@ -50,6 +50,7 @@ class TestWait:
         bought = purchasing.run()
 
         assert (bought.state, bought.tries) == ("failed", 2)
+        assert bought.run.result(TASK, "_link_CheckoutLink") == ""
         for error in bought.errors:
             assert isinstance(error, VideoDBCreditsMissingError)
             assert "3 of 53 credits" in str(error)

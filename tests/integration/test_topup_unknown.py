@@ -204,7 +204,7 @@ class TestPaidOrphan:
         assert bought.state == "success"
         assert bought.result["checkout_id"] != id_of(person.links[0])
         assert emulator.checkout(bought.result["checkout_id"]).status == "completed"
-        assert f"do not pay the link of {id_of(person.links[0])} as well" in capsys.readouterr().out
+        assert f"do not also pay checkout {id_of(person.links[0])}" in capsys.readouterr().out
 
     def test_orphan_of_another_task_does_not_end_the_wait(
         self,

@@ -18,6 +18,7 @@ from tests.support.purchases import (
     LIST,
     TASK,
     PurchaseRuns,
+    id_of,
     in_turn,
     journal_of,
 )
@@ -29,6 +30,34 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.emulator.server import Emulator
     from tests.support.purchases import Person
+
+
+def test_failed_wait_logs_what_is_still_payable(
+    person: Person, emulator: Emulator, connect: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(max_retries=0)
+    person.while_waiting = lambda: emulator.add_fault("status", method="GET", path=LIST, times=None)
+    bought = PurchaseRuns(amount=50).run()
+
+    assert bought.state == "failed"
+    told = capsys.readouterr().out
+    assert f"Checkout {id_of(person.links[0])} for 50 USD may still be paid." in told
+    assert "A new DAG run would buy again." in told
+
+
+def test_template_that_broke_during_the_wait_hides_no_payment(person: Person, emulator: Emulator) -> None:
+    from airflow.models.variable import Variable
+
+    def pays_and_deletes() -> None:
+        person.pays()
+        Variable.delete("usd")
+
+    Variable.set("usd", "50")
+    person.while_waiting = pays_and_deletes
+    bought = PurchaseRuns(amount="{{ var.value.get('usd', '') }}").run()
+
+    assert (bought.state, bought.result["status"]) == ("success", "completed")
+    assert len(posted(emulator)) == 1
 
 
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "holding a worker"])

@@ -46,8 +46,8 @@ def test_failed_restore_fails_the_run_until_a_clear(live_airflow, account):
     assert run.wait() == "failed"
     assert run.task("back")["try_number"] == 2
     text = " ".join(str(line["event"]) for line in run.log("back", try_number=2))
-    assert "Automatic recharge may still be on (threshold 1, amount 10)." in text
-    assert "This DAG run found it off (threshold 5, amount 25)." in text
+    assert "Automatic recharge may still be on (threshold 1, amount 10 credits)." in text
+    assert "This DAG run found it off (threshold 5, amount 25 credits)." in text
     assert stored(account) == (True, 1, 10)
 
     account.remove_fault(fault.id)
@@ -65,5 +65,5 @@ def test_failed_setup_with_an_effect_is_restored(live_airflow, account):
 
     assert run.task("on")["state"] == "failed"
     text = " ".join(str(line["event"]) for line in run.log("on"))
-    assert "Automatic recharge may be on (threshold 1, amount 10)." in text
+    assert "Automatic recharge may be on (threshold 1, amount 10 credits)." in text
     assert stored(account) == (False, 5, 25)

@@ -79,8 +79,12 @@ def fields_of(record: object) -> dict[str, Any]:
     if not 0 <= fields["in_flight"] <= _LONGEST_POST:
         raise ValueError(f"in_flight is {fields['in_flight']!r}")
     for moment in (*fields["posts"], *([] if fields["paid_at"] is None else [fields["paid_at"]])):
-        datetime.fromisoformat(moment)
+        if datetime.fromisoformat(moment).tzinfo is None:
+            raise ValueError(f"{moment} has no time zone")
     unknown = {name: fields.pop(name) for name in list(fields) if name not in _TYPES}
+    if dunder := [name for name in unknown if name.startswith("__")]:
+        # Airflow's encoder would read such a name as the class of the whole record.
+        raise ValueError(f"{dunder[0]} is not a field")
     del fields["format"]
     return {**fields, "ended": dict(fields["ended"]), "unknown_fields": unknown}
 

@@ -98,7 +98,7 @@ def test_shortage_of_credits_is_recognised(connect, reply, status):
     assert caught.value.status == status
     assert str(caught.value).startswith("The account of connection 'videodb_default' is short of credits")
     assert str(caught.value).count("Next step: ") == 1
-    assert isinstance(caught.value.__cause__, videodb.InvalidRequestError)
+    assert isinstance(caught.value.__context__, videodb.InvalidRequestError)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +125,24 @@ def test_error_of_other_code_passes_through_unchanged(emulator):
     with pytest.raises(ValueError, match="Insufficient credits") as caught, VideoDBHook().credit_shortage_as_error():
         raise ValueError("Insufficient credits")
     assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize("password", [f"{API_KEY}\n", f" {API_KEY}", "sk-ä"])
+def test_key_that_no_header_can_carry_is_not_shown(connect, password):
+    hook = connect(password=password)
+
+    with pytest.raises(VideoDBConfigError, match="contains a space, a line break or a character") as caught:
+        hook.get_sdk()
+    assert password.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize("before", ["", "x" * 280])
+def test_shortage_hides_the_key_that_the_server_repeats(connect, before):
+    with RawServer(refused(f"{before} Insufficient credits for {API_KEY}. Next step: pay me", 402)) as server:
+        hook = connect(host=server.url)
+        with pytest.raises(VideoDBInsufficientCreditsError) as caught, hook.credit_shortage_as_error():
+            index(hook)
+    text = str(caught.value)
+    assert API_KEY[:8] not in text
+    assert text.count("Next step:") == 1
+    assert caught.value.__cause__ is None

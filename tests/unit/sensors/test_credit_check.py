@@ -100,6 +100,17 @@ def test_only_failures_in_a_row_fail_the_pokes(emulator, mode):
         poke()
 
 
+def test_rate_limit_does_not_fail_a_sensor_with_a_lowered_limit(emulator):
+    poke = poker("reschedule", max_consecutive_failures=4)
+    emulator.add_fault("status", times=3, status=503)
+    for _ in range(3):
+        poke()
+
+    emulator.add_fault("status", times=1, status=429)
+    lowered = sensor("reschedule", max_consecutive_failures=2)
+    assert not lowered.poke(context(store=poke.store))
+
+
 @IN_A_WORKER
 def test_retry_counts_failures_anew(emulator, mode):
     poke = poker(mode, max_consecutive_failures=2)

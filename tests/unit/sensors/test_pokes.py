@@ -33,6 +33,11 @@ def test_pokes_of_another_try_do_not_count(stored):
     assert Pokes.from_dict(stored, try_number=1) == Pokes(try_number=1)
 
 
+@pytest.mark.parametrize("changed", [{"failures": None}, {"failures": "x"}, {"pause": {}}, {"pause": {"until": None}}])
+def test_unreadable_pokes_do_not_count(changed):
+    assert Pokes.from_dict(PAUSED.to_dict() | changed, try_number=1) == Pokes(try_number=1)
+
+
 @pytest.mark.parametrize("failures", [{}, {"failures": 2}])
 def test_pokes_of_an_older_format_count(failures):
     assert Pokes.from_dict({"try_number": 1} | failures, try_number=1) == Pokes(try_number=1, **failures)

@@ -137,6 +137,7 @@ def test_unknown_error_arrives_as_its_nearest_public_class(error, arrives_as):
         {},
         {"status": "success"},
         {"status": "enough"},
+        {"status": "enough", "usage": None},
         {"status": "paid", "purchase": {}},
         {"status": ["enough"]},
         {"status": "error"},
@@ -148,6 +149,12 @@ def test_unknown_error_arrives_as_its_nearest_public_class(error, arrives_as):
 def test_unknown_event_is_an_error(event):
     with pytest.raises(VideoDBError):
         checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT)
+
+
+@pytest.mark.parametrize("event", [{"status": "paid"}, {"status": "paid", "purchase": None}])
+def test_event_without_a_required_field_is_an_error(event):
+    with pytest.raises(VideoDBError, match="not an event that this task expects"):
+        checked_event(event, EventStatus.PAID, needs=("purchase",))
 
 
 def test_unknown_event_says_what_to_do():

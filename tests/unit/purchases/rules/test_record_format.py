@@ -38,6 +38,8 @@ def without(name: str) -> dict[str, Any]:
         (RECORD | {"in_flight": 1e9}, "in_flight is 1000000000.0"),
         (RECORD | {"in_flight": -1}, "in_flight is -1"),
         (RECORD | {"paid_at": "yesterday"}, "Invalid isoformat string: 'yesterday'"),
+        (RECORD | {"posts": ["2026-01-15T12:00:00"]}, "2026-01-15T12:00:00 has no time zone"),
+        (RECORD | {"__classname__": "x"}, "__classname__ is not a field"),
         (RECORD | {"posts": [""]}, "Invalid isoformat string: ''"),
         (RECORD | {"key": 10**1000}, f"key is 1{'0' * 192}"),
     ],
