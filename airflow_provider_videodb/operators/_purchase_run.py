@@ -21,7 +21,7 @@ from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.executor import Need, PurchaseExecutor
 from airflow_provider_videodb.purchases.journal import Journal
-from airflow_provider_videodb.purchases.rules.payment_request import PaymentRequest
+from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
 from airflow_provider_videodb.purchases.rules.tracking import describe_open_payment
 from airflow_provider_videodb.purchases.stores import open_store, task_identity
 from airflow_provider_videodb.triggers.events import checked_event

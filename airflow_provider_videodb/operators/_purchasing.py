@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.operators._arguments import Dollars, NotGiven, Text
-    from airflow_provider_videodb.purchases.rules.payment_request import PaymentRequest
+    from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
     from airflow_provider_videodb.triggers._base import BillingTrigger
 
 #: Airflow ends a deferral this much after our own deadline, in case the triggerer cannot.

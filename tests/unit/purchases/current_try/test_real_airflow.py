@@ -10,40 +10,40 @@ from airflow_provider_videodb.purchases.current_try import CurrentTry
 from tests.support.dag_runs import new_dag, run
 
 
+def said_after(context: Any, **columns: Any) -> str:
+    """Change the row of the running task, ask Airflow about its try, and change the row back."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    own = context["ti"]
+    this_try = CurrentTry(own, is_stopped=lambda: False)
+    place = (TaskInstance.run_id == own.run_id, TaskInstance.task_id == own.task_id)
+
+    def change(**values: Any) -> None:
+        with create_session() as session:
+            session.execute(update(TaskInstance).where(*place, TaskInstance.map_index == own.map_index).values(values))
+
+    change(**columns)
+    try:
+        this_try.check()
+    except VideoDBError as err:
+        return type(err).__name__
+    finally:
+        change(id=own.id, state="running")
+    return "go on"
+
+
 def test_real_airflow_ends_a_try_after_each_change(airflow_db: None) -> None:
     """Each thing that can be done to a running task, on its own row of a real database."""
     said: dict[str, str] = {}
 
-    def check_as(context: Any, what: str, **columns: Any) -> None:
-        from airflow.models.taskinstance import TaskInstance
-        from airflow.utils.session import create_session
-        from sqlalchemy import update
-
-        own = context["ti"]
-        this_try = CurrentTry(own, is_stopped=lambda: False)
-        place = (TaskInstance.run_id == own.run_id, TaskInstance.task_id == own.task_id)
-
-        def change(**values: Any) -> None:
-            with create_session() as session:
-                session.execute(
-                    update(TaskInstance).where(*place, TaskInstance.map_index == own.map_index).values(values)
-                )
-
-        change(**columns)
-        try:
-            this_try.check()
-            said[what] = "go on"
-        except VideoDBError as err:
-            said[what] = type(err).__name__
-        finally:
-            change(id=own.id, state="running")
-
     def asks(number: int, **context: Any) -> None:
-        check_as(context, f"{number}: running")
-        check_as(context, f"{number}: marked failed", state="failed")
-        check_as(context, f"{number}: marked success", state="success")
-        check_as(context, f"{number}: cleared", state=None)
-        check_as(context, f"{number}: replaced", id=UUID(int=number + 1))
+        said[f"{number}: running"] = said_after(context)
+        said[f"{number}: marked failed"] = said_after(context, state="failed")
+        said[f"{number}: marked success"] = said_after(context, state="success")
+        said[f"{number}: cleared"] = said_after(context, state=None)
+        said[f"{number}: replaced"] = said_after(context, id=UUID(int=number + 1))
 
     from airflow.sdk import task
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_videodb.purchases.rules.payment_request import PaymentRequest
+from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
 from tests.support.checkouts import LINK, NOON, YESTERDAY, asked, made
 
 if TYPE_CHECKING:
