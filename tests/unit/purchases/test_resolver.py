@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 import pytest
 
 from airflow_provider_videodb.exceptions import (
@@ -11,6 +14,9 @@ from airflow_provider_videodb.exceptions import (
 from airflow_provider_videodb.purchases.rules.purchase import Purchase, idempotency_key
 from tests.support.checkouts import LINK_SHARED, asked, listed, made, responded
 from tests.support.worlds import IDENTITY, OTHER, OWNER, World
+
+if TYPE_CHECKING:
+    from airflow_provider_videodb.api.models import Checkout
 
 
 class TestResolution:
@@ -42,6 +48,21 @@ class TestResolution:
         bought = world.buys()
 
         assert (bought.checkout_id, bought.generation, bought.ended) == ("cs_2", 1, {"cs_1": 50})
+
+    @pytest.mark.parametrize(
+        ("entries", "is_polled_twice"),
+        [([], True), ([listed(status="expired")], True), ([listed(status="completed")], False)],
+        ids=["gone", "expired", "paid"],
+    )
+    def test_gone_or_expired_checkout_is_polled_twice(
+        self, world: World, entries: list[Checkout], *, is_polled_twice: bool
+    ) -> None:
+        world.record, world.entries, world.responses = LINK_SHARED, entries, [responded("cs_2")]
+        world.variables.kept[self.VARIABLE] = "buy"
+        with suppress(VideoDBPurchaseUnknownError):
+            world.buys()
+
+        assert (world.money[:3] == ["poll", "sleep 10", "poll"]) is is_polled_twice
 
     def test_resolution_buys_what_is_needed_now(self, world: World) -> None:
         world.record, world.entries, world.responses = asked(), [listed()], [responded("cs_2", amount=5)]
