@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_videodb.exceptions import (
-    VideoDBOutcomeUnknownError,
-)
+from airflow_provider_videodb.exceptions import VideoDBLimitExceededError, VideoDBOutcomeUnknownError
+from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 from tests.support.checkouts import NOON, asked, listed, responded
 
 if TYPE_CHECKING:
@@ -37,6 +38,15 @@ def test_checkouts_that_existed_before_are_excluded(world: World) -> None:
     ]
 
     assert world.buys().excluded_ids == ("cs_now", "cs_10", "cs_ahead", "cs_dateless", "cs_unreadable")
+
+
+@pytest.mark.parametrize(("currency", "is_refused"), [("eur", True), ("usd", False), (None, False)])
+def test_limit_sees_the_currency_of_a_new_checkout(world: World, currency: str | None, *, is_refused: bool) -> None:
+    world.limits, world.responses = SpendLimits(max_topup_amount=Decimal(100)), [responded("cs_new")]
+    refused = pytest.raises(VideoDBLimitExceededError, match="EUR") if is_refused else nullcontext()
+    with refused:
+        world.buys(currency=currency)
+    assert len(world.posts) == (0 if is_refused else 1)
 
 
 @pytest.mark.parametrize("in_flight", [5, 35, 45])
