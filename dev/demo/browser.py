@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: The button is called "Pay 20 USD" if the amount is a literal, and "Pay for credits" if not.
 BUTTON = re.compile("^Pay ")
 
-# The browser sends no requests of its own. CI runs as root, which needs --no-sandbox.
+# These stop the browser's background requests. CI runs as root, which needs --no-sandbox.
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -77,7 +77,7 @@ def fenced_airflow(request, fenced_emulator, tmp_path_factory):
     """
     Run an Airflow that gives up frozen tasks early, with the record in the store that the test names.
 
-    Tests must name it in a ``parametrize`` of its own. pytest would restart Airflow for each test otherwise.
+    Give this fixture a separate ``parametrize``, because pytest otherwise restarts Airflow for each test.
     """
     dags = tmp_path_factory.mktemp("fenced_dags")
     for name in ("live_fence.py", "live_records.py"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import ErrorType
@@ -17,32 +17,15 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.purchases.claims import VariableClaims
 from airflow_provider_videodb.purchases.journal import Journal
-from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.purchases.stores import VariableStore
 from tests.support.airflow_faults import REFUSALS
+from tests.support.records import PENDING, PURCHASE
 from tests.support.tries import StandInTry
 from tests.support.variables import Store, Variables
 
-PURCHASE = Purchase(
-    generation=1,
-    amount=50,
-    currency=None,
-    key="0123456789abcdef-and-more",
-    balance_before=3.5,
-    posts=("2026-01-01T00:00:00+00:00",),
-    in_flight=35.0,
-    excluded_ids=("cs_1",),
-    orphans=("cs_2", "cs_3"),
-    ended={"cs_0": 20},
-    checkout_id="cs_4",
-    id_source="url",
-    payment_url="https://pay.example/cs_4",
-    link_shared=True,
-    notified=("0:SlackNotifier",),
-    paid=("cs_4",),
-    paid_at="2026-01-01T01:00:00+00:00",
-)
-PENDING = replace(PURCHASE, paid=(), paid_at=None)
+if TYPE_CHECKING:
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
+
 RESOLUTION = "videodb_resolution_0123456789abcdef"
 
 

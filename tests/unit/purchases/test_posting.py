@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,10 +16,10 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordUnreadableError,
     VideoDBTryOverError,
 )
-from airflow_provider_videodb.purchases.journal import Journal
-from airflow_provider_videodb.purchases.posting import MAX_INTENT_AGE, PostSender
+from airflow_provider_videodb.purchases.posting import MAX_INTENT_AGE
 from tests.support.checkouts import LINK, NOON, asked, made, responded
-from tests.support.worlds import ACCOUNT, POST_TIMEOUT, NotedStore, World
+from tests.support.posting import NEW, posted, poster
+from tests.support.worlds import ACCOUNT, POST_TIMEOUT, World
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 OVER = VideoDBTryOverError("This try is over.")
 UNREADABLE = VideoDBRecordUnreadableError("Airflow could not say.")
 NOT_KEPT = VideoDBRecordNotKeptError("Airflow could not write.")
-NEW = asked(posts=())
 #: What the record shows while the POST is under way.
 INTENT = asked(account=ACCOUNT, in_flight=MAX_INTENT_AGE + POST_TIMEOUT)
 
@@ -36,24 +35,6 @@ INTENT = asked(account=ACCOUNT, in_flight=MAX_INTENT_AGE + POST_TIMEOUT)
 @pytest.fixture
 def world() -> World:
     return World(responses=[responded()])
-
-
-def poster(world: World) -> PostSender:
-    journal = Journal(NotedStore(world), world.this_try)
-    journal.load()
-    world.done.clear()
-    return PostSender(
-        api=world,
-        journal=journal,
-        current_try=world.this_try,
-        account=ACCOUNT,
-        timeout=POST_TIMEOUT,
-        clock=world,  # type: ignore[arg-type]  # it has what a clock has
-    )
-
-
-def posted(world: World, purchase: Purchase = NEW, there_before: tuple[str, ...] = ()) -> tuple[Purchase, Any]:
-    return poster(world).post(purchase, "https://back.example", there_before=there_before)
 
 
 def test_intent_may_be_as_old_as_documented() -> None:

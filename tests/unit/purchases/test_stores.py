@@ -24,7 +24,7 @@ WHAT_TO_DO = (
 )
 
 #: Below Airflow 3.3 there is no task state store, and no Variables that can be listed.
-on_3_3 = pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="3.3 only")
+on_3_3 = pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="needs Airflow 3.3, which lists Variables")
 
 
 class Accessor:

@@ -24,7 +24,12 @@ class TestAirflowFailures:
     @pytest.fixture(
         autouse=True,
         params=[
-            pytest.param(True, marks=pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="3.3 only")),
+            pytest.param(
+                True,
+                marks=pytest.mark.skipif(
+                    not VARIABLES_CAN_BE_LISTED, reason="needs Airflow 3.3, which lists Variables"
+                ),
+            ),
             False,
         ],
         ids=["3.3", "below 3.3"],

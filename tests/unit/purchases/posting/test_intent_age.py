@@ -14,10 +14,9 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordUnreadableError,
     VideoDBTryOverError,
 )
-from airflow_provider_videodb.purchases.journal import Journal
-from airflow_provider_videodb.purchases.posting import PostSender
 from tests.support.checkouts import after, asked, responded
-from tests.support.worlds import ACCOUNT, POST_TIMEOUT, NotedStore, World
+from tests.support.posting import NEW, posted
+from tests.support.worlds import ACCOUNT, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,30 +25,11 @@ if TYPE_CHECKING:
 
 
 OVER = VideoDBTryOverError("This try is over.")
-NEW = asked(posts=())
 
 
 @pytest.fixture
 def world() -> World:
     return World(responses=[responded()])
-
-
-def poster(world: World) -> PostSender:
-    journal = Journal(NotedStore(world), world.this_try)
-    journal.load()
-    world.done.clear()
-    return PostSender(
-        api=world,
-        journal=journal,
-        current_try=world.this_try,
-        account=ACCOUNT,
-        timeout=POST_TIMEOUT,
-        clock=world,  # type: ignore[arg-type]  # it has what a clock has
-    )
-
-
-def posted(world: World, purchase: Purchase = NEW, there_before: tuple[str, ...] = ()) -> tuple[Purchase, Any]:
-    return poster(world).post(purchase, "https://back.example", there_before=there_before)
 
 
 class TestIntentAge:
