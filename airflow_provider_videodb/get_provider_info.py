@@ -30,6 +30,30 @@ _CONNECTION_FIELDS = {
         ),
         "schema": {"type": ["number", "null"], "minimum": 0},
     },
+    "credit_account": {
+        "label": "Credit account",
+        "description": (
+            "Connections of the same VideoDB account must have the same name here, so that their gates share the "
+            "credit holds. Default: the id of the connection."
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
+    "credit_reserve": {
+        "label": "Credit reserve (credits)",
+        "description": (
+            "Credits that no gate may use, for work outside of Airflow. A gate opens only if the balance covers them "
+            "as well. Default: 0."
+        ),
+        "schema": {"type": ["number", "null"], "minimum": 0},
+    },
+    "settlement_minutes": {
+        "label": "Settlement time (minutes)",
+        "description": (
+            "How long released credits still count as held, because VideoDB's balance shows spending late. "
+            "Default: 20. Jobs in sandboxes need more."
+        ),
+        "schema": {"type": ["number", "null"], "minimum": 0, "maximum": 2880},
+    },
 }
 
 _CONNECTION_TYPE = {

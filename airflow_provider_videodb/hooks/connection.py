@@ -25,7 +25,18 @@ CONN_TYPE = "videodb"
 
 _MAX_TIMEOUT = 3600
 _MAX_RETRIES = 10
-_FIELDS = ("timeout", "max_retries", "max_topup_amount", "monthly_topup_limit")
+_DEFAULT_SETTLEMENT_MINUTES = 20
+#: VideoDB bills a sandbox when it stops, up to a day later.
+_MAX_SETTLEMENT_MINUTES = 2 * 24 * 60
+_FIELDS = (
+    "timeout",
+    "max_retries",
+    "max_topup_amount",
+    "monthly_topup_limit",
+    "credit_account",
+    "credit_reserve",
+    "settlement_minutes",
+)
 _FINGERPRINT_LENGTH = 16
 
 
@@ -36,6 +47,9 @@ class ConnectionSettings:
 
     :param timeout: seconds in which a whole response has to arrive.
     :param max_retries: how often a failed read is retried.
+    :param credit_account: the name under which connections of one account share their holds.
+    :param credit_reserve: credits that no gate may use.
+    :param settlement_minutes: how long released credits count as held, because their spending may not show yet.
     """
 
     api_key: str
@@ -43,6 +57,9 @@ class ConnectionSettings:
     timeout: float
     max_retries: int
     limits: SpendLimits
+    credit_account: str = ""
+    credit_reserve: Decimal = Decimal(0)
+    settlement_minutes: Decimal = Decimal(_DEFAULT_SETTLEMENT_MINUTES)
 
     def __repr__(self) -> str:
         # Without the key.
@@ -78,6 +95,8 @@ class ConnectionSettings:
         extra = _read_extra(conn_id, connection.extra)
         timeout = _field(conn_id, extra, "timeout", low=Decimal("0.001"), high=_MAX_TIMEOUT)
         max_retries = _field(conn_id, extra, "max_retries", high=_MAX_RETRIES, whole=True)
+        reserve = _field(conn_id, extra, "credit_reserve")
+        settlement = _field(conn_id, extra, "settlement_minutes", high=_MAX_SETTLEMENT_MINUTES)
         return cls(
             api_key=api_key,
             base_url=base_url,
@@ -88,6 +107,9 @@ class ConnectionSettings:
                 monthly_topup_limit=_field(conn_id, extra, "monthly_topup_limit"),
                 conn_id=conn_id,
             ),
+            credit_account=_text(conn_id, extra, "credit_account") or str(conn_id),
+            credit_reserve=Decimal(0) if reserve is None else reserve,
+            settlement_minutes=Decimal(_DEFAULT_SETTLEMENT_MINUTES) if settlement is None else settlement,
         )
 
 
@@ -197,3 +219,15 @@ def _field(
             f"Next step: correct {name}, or remove it from the extra."
         )
     return number
+
+
+def _text(conn_id: str | None, extra: Mapping[str, Any], name: str) -> str | None:
+    value = extra.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise VideoDBConfigError(
+            f"Connection {conn_id!r}: {name} in the extra is {str(value)[:80]!r}; it must be text that is not empty. "
+            f"Nothing was sent. Next step: correct {name}, or remove it from the extra."
+        )
+    return value

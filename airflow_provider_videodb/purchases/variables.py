@@ -63,6 +63,28 @@ def delete_variable(key: str) -> None:
     _change(DeleteVariable(key=key), f"could not delete its Variable {key!r}")
 
 
+def list_variables(prefix: str, *, offset: int = 0) -> tuple[tuple[str, ...], bool]:
+    """
+    Return the keys of Airflow's database that begin with ``prefix``, and whether these are all from ``offset`` on.
+
+    One call is one query, so the keys are those of one moment. It needs Airflow 3.3.
+
+    :raises VideoDBRecordUnreadableError: if Airflow does not say.
+    """
+    from airflow.sdk.execution_time.comms import (
+        GetVariableKeys,  # type: ignore[attr-defined,unused-ignore]  # from 3.3 on
+        VariableKeysResult,  # type: ignore[attr-defined,unused-ignore]  # from 3.3 on
+    )
+
+    try:
+        page = ask_airflow(GetVariableKeys(prefix=prefix, limit=_KEYS_PER_PAGE, offset=offset))
+    except Exception as err:
+        raise _unreadable(f"could not list its Variables {prefix!r}", err) from err
+    if not isinstance(page, VariableKeysResult):
+        raise _unreadable(f"could not list its Variables {prefix!r}", page)
+    return tuple(page.keys), len(page.keys) < _KEYS_PER_PAGE
+
+
 def variable_key(prefix: str, *identity: str) -> str:
     """
     Return the name of a Variable, a different one for each identity.
@@ -116,23 +138,11 @@ def _prove_absent(key: str) -> None:
 
 
 def _listed(prefix: str) -> Iterator[str]:
-    from airflow.sdk.execution_time.comms import (
-        GetVariableKeys,  # type: ignore[attr-defined,unused-ignore]  # from 3.3 on
-        VariableKeysResult,  # type: ignore[attr-defined,unused-ignore]  # from 3.3 on
-    )
-
-    offset = 0
-    while True:
-        try:
-            page = ask_airflow(GetVariableKeys(prefix=prefix, limit=_KEYS_PER_PAGE, offset=offset))
-        except Exception as err:
-            raise _unreadable(f"could not list its Variables {prefix!r}", err) from err
-        if not isinstance(page, VariableKeysResult):
-            raise _unreadable(f"could not list its Variables {prefix!r}", page)
-        yield from page.keys
-        offset += len(page.keys)
-        if len(page.keys) < _KEYS_PER_PAGE:
-            return
+    offset, is_complete = 0, False
+    while not is_complete:
+        keys, is_complete = list_variables(prefix, offset=offset)
+        yield from keys
+        offset += len(keys)
 
 
 def _prove_readable() -> None:

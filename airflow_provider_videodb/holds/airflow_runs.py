@@ -1,0 +1,58 @@
+"""Asks Airflow whether those who hold or wait still run. Works in a worker and in a triggerer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_videodb.purchases.variables import ask_airflow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_videodb.holds.identity import Identity
+
+#: States of a DAG run whose tasks may still run.
+_ACTIVE_RUNS = ["queued", "running"]
+#: States of a task that neither runs nor will run, unless somebody clears it.
+FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+
+def has_run_ended(who: Identity) -> bool:
+    """Tell whether the DAG run has certainly ended or was deleted; ``False`` if Airflow does not say."""
+    from airflow.sdk.execution_time.comms import DRCount, GetDRCount
+
+    try:
+        active = ask_airflow(GetDRCount(dag_id=who.dag_id, run_ids=[who.run_id], states=_ACTIVE_RUNS))
+    except Exception:  # noqa: BLE001 - a hold that may be needed stays
+        return False
+    return isinstance(active, DRCount) and active.count == 0
+
+
+def has_task_finished(who: Identity) -> bool:
+    """Tell whether the task has certainly finished, so that it waits no more; ``False`` if Airflow does not say."""
+    states = states_of(who, [who.task_id], map_index=who.map_index)
+    return states is not None and len(states) == 1 and states[0] in FINISHED
+
+
+def states_of(who: Identity, task_ids: Sequence[str], *, map_index: int = -1) -> list[str | None] | None:
+    """
+    Return the states of tasks in the same DAG run, of all map indexes unless one is given.
+
+    :return: ``None`` if Airflow does not say.
+    """
+    from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
+
+    question = GetTaskStates(
+        dag_id=who.dag_id,
+        run_ids=[who.run_id],
+        task_ids=list(task_ids),
+        map_index=map_index if map_index >= 0 else None,
+    )
+    try:
+        found = ask_airflow(question)
+    except Exception:  # noqa: BLE001 - what is unknown has not ended
+        return None
+    if not isinstance(found, TaskStatesResult):
+        return None
+    states = found.task_states.get(who.run_id, {}).values()
+    return [None if state is None else str(getattr(state, "value", state)) for state in states]

@@ -1,0 +1,179 @@
+"""
+Decides in a worker whether a gate may open.
+
+The caller reads the connection and the balance; this module lists the holds, and puts up and takes down flags.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.holds.airflow_runs import FINISHED, states_of
+from airflow_provider_videodb.holds.identity import Identity
+from airflow_provider_videodb.holds.ledger import Ledger
+from airflow_provider_videodb.holds.rules.messages import describe_wait
+from airflow_provider_videodb.holds.rules.records import Kind, account_part, try_of
+from airflow_provider_videodb.holds.rules.steps import Claim, Remove, claim_credits, collect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from airflow_provider_videodb.api.models import Usage
+    from airflow_provider_videodb.holds.rules.account import Assessment
+    from airflow_provider_videodb.holds.store import HoldStore
+
+#: How often a gate tries again at once if another one raised its flag at the same time.
+_TRIES = 3
+#: Longest pause between two of these tries, in seconds.
+_LONGEST_PAUSE = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admission:
+    """
+    Whether a gate may open.
+
+    :param usage: the usage that was read last.
+    :param seen: the assessment that decided.
+    :param credits: what the gate needs.
+    :param is_held: whether it holds the credits now.
+    :param first: who is next in line, if somebody else is.
+    """
+
+    is_open: bool
+    usage: Usage
+    seen: Assessment
+    credits: Decimal
+    is_held: bool = False
+    first: Identity | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why the gate waits."""
+        return describe_wait(self.seen, self.credits, first=self.first)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a gate adds to its XCom."""
+        return {
+            "held": to_json_number(self.credits) if self.is_held else 0,
+            "balance": to_json_number(self.usage.credit_balance),
+            "available": to_json_number(self.seen.available),
+        }
+
+
+class CreditGate:
+    """
+    One try of a gate.
+
+    :param ti: the task instance of Airflow.
+    :param account: the name of the account, see ``credit_account`` of the connection.
+    :param reserve: credits that no gate may use.
+    :param settlement_ms: how long released credits count, in milliseconds.
+    :param credits: what the gate needs.
+    :param get_usage: reads the balance from VideoDB.
+    :param downstream: the ids of the tasks behind the gate.
+    :param is_setup: whether Airflow starts no task behind the gate before the gate has succeeded again.
+    """
+
+    def __init__(
+        self,
+        *,
+        ti: Any,
+        account: str,
+        reserve: Decimal,
+        settlement_ms: int,
+        credits: Decimal,
+        get_usage: Callable[[], Usage],
+        priority: int = 0,
+        downstream: frozenset[str] = frozenset(),
+        is_setup: bool = False,
+        store: HoldStore | None = None,
+    ) -> None:
+        self._who = Identity.of(ti, settlement_ms=settlement_ms)
+        self._get_usage = get_usage
+        self._downstream = downstream
+        self._is_setup = is_setup
+        self.claim = Claim(
+            account=account_part(account),
+            holder=self._who.holder,
+            try_id=try_of(ti.id),
+            credits=credits,
+            priority=priority,
+            reserve=reserve,
+            settlement_ms=settlement_ms,
+        )
+        self._usage: Usage | None = None
+        self._ledger = Ledger(
+            self.claim.account,
+            store=store,
+            me=self._who,
+            read_balance=self._read_balance,
+            is_unused=self._is_earlier_try_unused,
+        )
+
+    def look(self) -> Admission:
+        """Assess the account without a flag. What others hold does not count as available."""
+        view = self._ledger.view()
+        seen = self.claim.assess(view, self._read_balance())
+        if not seen.can_hold(self.claim.credits):
+            self._ledger.run(collect(view, self.claim.settlement_ms))
+        return self._admission(seen, is_open=seen.can_hold(self.claim.credits))
+
+    def hold(self) -> Admission:
+        """
+        Hold the credits, or take a place in the queue.
+
+        :raises VideoDBError: if the store or VideoDB does not say. Then the gate holds nothing.
+        """
+        result = self._ledger.run(claim_credits(self.claim))
+        for _ in range(_TRIES - 1):
+            if not result.was_contended:
+                break
+            time.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311 - not a secret
+            result = self._ledger.run(claim_credits(self.claim))
+        return self._admission(result.seen, is_open=result.is_held, is_held=result.is_held)
+
+    def leave(self) -> None:
+        """Leave the queue."""
+        for flag in self._ledger.view().flags:
+            if flag.holder == self.claim.holder and flag.kind is Kind.WAITING:
+                self._ledger.do(Remove(flag))
+
+    def _admission(self, seen: Assessment, *, is_open: bool, is_held: bool = False) -> Admission:
+        if self._usage is None:
+            raise RuntimeError("The balance was not read.")
+        is_somebody_else = seen.first is not None and seen.first.holder != self.claim.holder
+        first = self._ledger.who(seen.first) if seen.first is not None and is_somebody_else and not is_open else None
+        return Admission(
+            is_open=is_open,
+            usage=self._usage,
+            seen=seen,
+            credits=self.claim.credits,
+            is_held=is_held,
+            first=first,
+        )
+
+    def _read_balance(self) -> Decimal:
+        self._usage = self._get_usage()
+        return self._usage.credit_balance
+
+    def _is_earlier_try_unused(self) -> bool:
+        states = states_of(self._who, sorted(self._downstream)) if self._downstream else []
+        return states is not None and is_earlier_try_unused(states, is_setup=self._is_setup)
+
+
+def is_earlier_try_unused(states: list[str | None], *, is_setup: bool) -> bool:
+    """
+    Tell from the states of the tasks behind a gate whether no job runs on the hold of an earlier try. Pure.
+
+    :param states: of the tasks behind the gate; ``None`` for a task that has not begun.
+    :param is_setup: whether a task that has not begun has to wait for the gate again.
+    """
+    if is_setup:
+        return all(state is None or state in FINISHED for state in states)
+    return all(state is None for state in states) or all(state in FINISHED for state in states)

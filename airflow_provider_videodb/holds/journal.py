@@ -1,0 +1,93 @@
+"""
+Notes holds that have ended: who held how much, from when to when, what was spent, and who released it.
+
+One note per hold, kept for 30 days, outside the keys that gates list.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.api.parsing import to_json_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from decimal import Decimal
+
+    from airflow_provider_videodb.holds.identity import Identity
+    from airflow_provider_videodb.holds.rules.records import Flag
+    from airflow_provider_videodb.holds.store import HoldStore
+
+#: All notes of all accounts begin with this.
+PREFIX = "videodb/holds-journal/"
+#: How long a note is kept, in milliseconds.
+KEPT_MS = 30 * 24 * 3600 * 1000
+_FORMAT = 1
+#: Notes that one release deletes at most, so that it takes no longer than it has to.
+_DELETED_AT_ONCE = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """
+    A hold that has ended.
+
+    :param ended_ms: milliseconds since 1970.
+    :param fields: what is known of it, as JSON values.
+    """
+
+    account: str
+    ended_ms: int
+    owner: tuple[str, str]
+    fields: dict[str, Any]
+
+
+def write_note(
+    store: HoldStore, flag: Flag, who: Identity | None, *, now_ms: int, spent: Decimal | None, why: str
+) -> None:
+    """Note that a hold has ended, and delete notes that are too old."""
+    fields = {
+        "format": _FORMAT,
+        "credits": to_json_number(flag.credits),
+        "spent": None if spent is None else to_json_number(spent),
+        "held_since_ms": flag.ms,
+        "released_by": why,
+        "dag_id": None if who is None else who.dag_id,
+        "run_id": None if who is None else who.run_id,
+        "task_id": None if who is None else who.task_id,
+        "map_index": None if who is None else who.map_index,
+    }
+    store.write(f"{PREFIX}{flag.account}/{now_ms}/{flag.holder}/{flag.try_id}", json.dumps(fields))
+    keys = store.list(f"{PREFIX}{flag.account}/").keys
+    old = [key for key in keys if (found := _parse(key)) and found[1] < now_ms - KEPT_MS]
+    for key in old[:_DELETED_AT_ONCE]:
+        store.delete(key)
+
+
+def read_notes(store: HoldStore, account: str | None, *, since_ms: int) -> Iterator[Note]:
+    """
+    Return the notes of one account, or of all, the oldest first.
+
+    Two who release one hold at the same time may both note it. The first note counts.
+    """
+    keys = store.list(PREFIX if account is None else f"{PREFIX}{account}/").keys
+    found = sorted((part[1], part, key) for key in keys if (part := _parse(key)) is not None)
+    seen: set[tuple[str, str, str]] = set()
+    for ended_ms, (name, _, holder, try_id), key in found:
+        if (name, holder, try_id) in seen or ended_ms < since_ms:
+            continue
+        seen.add((name, holder, try_id))
+        try:
+            fields = dict(json.loads(store.read(key) or ""))
+        except (ValueError, TypeError):
+            continue
+        yield Note(account=name, ended_ms=ended_ms, owner=(holder, try_id), fields=fields)
+
+
+def _parse(key: str) -> tuple[str, int, str, str] | None:
+    parts = key.removeprefix(PREFIX).split("/")
+    if len(parts) != 4 or not parts[1].isdecimal():
+        return None
+    return parts[0], int(parts[1]), parts[2], parts[3]

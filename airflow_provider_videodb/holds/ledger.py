@@ -1,0 +1,131 @@
+"""Carries out the steps of the protocol over a store."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+
+from airflow_provider_videodb.holds.airflow_runs import has_run_ended, has_task_finished
+from airflow_provider_videodb.holds.identity import Identity
+from airflow_provider_videodb.holds.journal import write_note
+from airflow_provider_videodb.holds.rules.account import View
+from airflow_provider_videodb.holds.rules.records import PREFIX, Kind, account_prefix, check_key, parse_key
+from airflow_provider_videodb.holds.rules.steps import (
+    IsOver,
+    IsUnused,
+    ListFlags,
+    Put,
+    ReadBalance,
+    Remove,
+    Step,
+    WriteJournal,
+)
+from airflow_provider_videodb.holds.store import VariableStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from decimal import Decimal
+
+    from airflow_provider_videodb.holds.rules.records import Flag
+    from airflow_provider_videodb.holds.store import HoldStore
+
+_ResultT = TypeVar("_ResultT")
+
+
+class Ledger:
+    """
+    The flags of one account, or of all.
+
+    :param account: the account's part of the keys; ``None`` lists all accounts.
+    :param me: who puts up flags; ``None`` for a ledger that puts up none for itself.
+    :param read_balance: reads the balance from VideoDB.
+    :param is_unused: says whether an earlier try of this gate has certainly no job that runs.
+    :param may_ask: says whether to ask Airflow about a flag now; a shared poll does not ask at every tick.
+    :param now: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        account: str | None,
+        *,
+        store: HoldStore | None = None,
+        me: Identity | None = None,
+        read_balance: Callable[[], Decimal] | None = None,
+        is_unused: Callable[[], bool] = lambda: False,
+        may_ask: Callable[[Flag], bool] = lambda _: True,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._prefix = PREFIX if account is None else account_prefix(account)
+        self.store = VariableStore() if store is None else store
+        self._me = me
+        self._read_balance = read_balance
+        self._is_unused = is_unused
+        self._may_ask = may_ask
+        self._now = now
+        self._known: dict[tuple[str, str], Identity | None] = {}
+
+    def run(self, steps: Generator[Step, Any, _ResultT]) -> _ResultT:
+        """Carry out the steps; an error of one is raised inside them, so that they can tidy up."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    result = self.do(step)
+                except BaseException as err:  # noqa: BLE001 - the steps raise it again
+                    step = steps.throw(err)
+                else:
+                    step = steps.send(result)
+        except StopIteration as end:
+            ended: _ResultT = end.value
+            return ended
+
+    def do(self, step: Step) -> Any:  # noqa: PLR0911 - one per step
+        """Carry out one step."""
+        match step:
+            case ListFlags():
+                return self.view()
+            case ReadBalance():
+                if self._read_balance is None:
+                    raise RuntimeError("This ledger has no account at VideoDB.")
+                return self._read_balance()
+            case Put(flag=flag, like=like):
+                return self.store.write(check_key(flag).key, self._value(flag, like))
+            case Remove(flag=flag):
+                return self.store.delete(flag.key)
+            case IsOver(flag=flag):
+                return self._is_over(flag)
+            case IsUnused():
+                return self._is_unused()
+            case WriteJournal(flag=flag, spent=spent, why=why):
+                return write_note(self.store, flag, self.who(flag), now_ms=self.now_ms(), spent=spent, why=why)
+            case unknown:
+                assert_never(unknown)
+
+    def view(self) -> View:
+        """List all flags. Keys that are not flags of this version are ignored."""
+        listed_at = self.now_ms()
+        listing = self.store.list(self._prefix)
+        flags = tuple(flag for key in listing.keys if (flag := parse_key(key)) is not None)
+        return View(flags=flags, listed_at=listed_at, is_complete=listing.is_complete)
+
+    def who(self, flag: Flag) -> Identity | None:
+        """Return who a flag belongs to; ``None`` if its value does not say."""
+        if flag.owner not in self._known:
+            self._known[flag.owner] = Identity.from_text(self.store.read(flag.key))
+        return self._known[flag.owner]
+
+    def now_ms(self) -> int:
+        """Return the milliseconds since 1970."""
+        return int(self._now() * 1000)
+
+    def _is_over(self, flag: Flag) -> bool:
+        if not self._may_ask(flag):
+            return False
+        who = self.who(flag)
+        if who is None:
+            return False
+        return has_run_ended(who) or (flag.kind is Kind.WAITING and has_task_finished(who))
+
+    def _value(self, flag: Flag, like: Flag | None) -> str:
+        who = self._me if like is None else self.who(like)
+        return "{}" if who is None else who.to_text(kind=flag.kind.name.lower())

@@ -1,0 +1,200 @@
+"""
+What an account can promise at one moment.
+
+``available = balance - reserve - what others hold``. A waiting gate also leaves alone what is promised to those ahead
+of it in the queue. The queue is for fairness only: safety depends on what is held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from airflow_provider_videodb.holds.rules.records import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_videodb.holds.rules.records import Flag
+
+#: A later and smaller request may pass one that has waited for less than this many milliseconds.
+BYPASS_MS = 30 * 60 * 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """
+    All flags of one account, as one listing showed them.
+
+    :param listed_at: the clock before the listing, in milliseconds since 1970.
+    :param is_complete: ``False`` if the account has more flags than one listing returns. Then nobody may start.
+    """
+
+    flags: tuple[Flag, ...]
+    listed_at: int
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counted:
+    """
+    Credits that nobody else may count on.
+
+    :param flag: the flag that says so: held, or released and still settling.
+    """
+
+    flag: Flag
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether the holder has finished, and its spending may not show yet."""
+        return self.flag.kind is Kind.RELEASED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assessment:
+    """
+    What one account can promise to one gate.
+
+    :param balance: credits that VideoDB shows.
+    :param reserve: credits that no gate may use.
+    :param counted: what others hold.
+    :param ahead: those in the queue whose turn comes before this gate, and who leave it less.
+    :param place: of this gate in the queue, from 1 on.
+    :param waiting: how many gates wait, this one included.
+    :param paused_until: milliseconds since 1970; 0 until somebody resumes; ``None`` if the account is not paused.
+    :param is_complete: see :class:`View`.
+    """
+
+    balance: Decimal
+    reserve: Decimal
+    counted: tuple[Counted, ...]
+    ahead: tuple[Flag, ...]
+    first: Flag | None
+    place: int
+    waiting: int
+    paused_until: int | None
+    is_complete: bool
+
+    @property
+    def held(self) -> Decimal:
+        """Credits that others hold, settling ones included."""
+        return sum((one.flag.credits for one in self.counted), Decimal(0))
+
+    @property
+    def promised(self) -> Decimal:
+        """Credits that those ahead wait for."""
+        return sum((flag.credits for flag in self.ahead), Decimal(0))
+
+    @property
+    def available(self) -> Decimal:
+        """Credits that a hold may take."""
+        return self.balance - self.reserve - self.held
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may start at all."""
+        return self.paused_until is None and self.is_complete
+
+    def can_hold(self, credits: Decimal) -> bool:
+        """Tell whether every holder can finish if this gate opens. This alone makes opening safe."""
+        return self.is_open and self.available >= credits
+
+    def is_next(self, credits: Decimal) -> bool:
+        """Tell whether this gate may try to open, without taking what is promised to those ahead."""
+        return self.is_open and self.available - self.promised >= credits
+
+    def shortfall(self, credits: Decimal) -> Decimal:
+        """
+        Return the credits that have to be bought for this gate; 0 if none, or if buying would not open it.
+
+        Those ahead who lack credits buy their own. So what is promised to them counts only as far as the account has
+        it.
+        """
+        if not self.is_open:
+            return Decimal(0)
+        left = self.available if self.available <= 0 else max(Decimal(0), self.available - self.promised)
+        return max(Decimal(0), credits - left)
+
+
+def assess(
+    view: View,
+    balance: Decimal,
+    *,
+    reserve: Decimal,
+    owner: tuple[str, str],
+    credits: Decimal,
+    priority: int = 0,
+) -> Assessment:
+    """
+    Assess an account for one gate.
+
+    :param balance: what VideoDB showed after the listing.
+    :param owner: holder and try of the gate. Its own flags do not count, those of its earlier tries do.
+    """
+    queue = queue_of(view.flags)
+    mine = next((flag for flag in queue if flag.holder == owner[0]), None)
+    since = view.listed_at if mine is None else mine.ms
+    me = (-priority, since, owner[0])
+    before = [flag for flag in queue if flag.holder != owner[0] and _order(flag) < me]
+    ahead = tuple(flag for flag in before if _goes_first(flag, credits, priority, now=view.listed_at))
+    return Assessment(
+        balance=balance,
+        reserve=reserve,
+        counted=tuple(one for one in count(view) if one.flag.owner != owner),
+        ahead=ahead,
+        first=queue[0] if queue else None,
+        place=len(before) + 1,
+        waiting=len(queue) + (mine is None),
+        paused_until=_paused_until(view),
+        is_complete=view.is_complete,
+    )
+
+
+def count(view: View) -> list[Counted]:
+    """
+    Return what counts as held, at most one flag per holder and try.
+
+    A release records ``r`` before it removes ``h``, so ``r`` alone counts as soon as it is there. If a try has several
+    flags of one kind, only one of them can have opened its gate, so the largest counts.
+    """
+    released = {flag.owner for flag in view.flags if flag.kind is Kind.RELEASED}
+    largest: dict[tuple[str, str], Flag] = {}
+    for flag in view.flags:
+        is_settling = flag.kind is Kind.RELEASED and flag.ms > view.listed_at
+        is_held = flag.kind is Kind.HELD and flag.owner not in released
+        if (is_settling or is_held) and (flag.owner not in largest or largest[flag.owner].credits < flag.credits):
+            largest[flag.owner] = flag
+    return [Counted(flag=flag) for flag in sorted(largest.values(), key=lambda flag: flag.key)]
+
+
+def queue_of(flags: Iterable[Flag]) -> list[Flag]:
+    """
+    Return those who wait, the first one first.
+
+    A holder has one place. Somebody who waits and holds is just opening, and already counted.
+    """
+    everything = tuple(flags)
+    opening = {flag.owner for flag in everything if flag.kind is Kind.HELD}
+    places: dict[str, Flag] = {}
+    for flag in sorted((flag for flag in everything if flag.kind is Kind.WAITING), key=_order):
+        if flag.owner not in opening:
+            places.setdefault(flag.holder, flag)
+    return sorted(places.values(), key=_order)
+
+
+def _order(flag: Flag) -> tuple[int, int, str]:
+    return -flag.priority, flag.ms, flag.holder
+
+
+def _goes_first(flag: Flag, credits: Decimal, priority: int, *, now: int) -> bool:
+    may_be_passed = flag.priority == priority and credits < flag.credits and now - flag.ms < BYPASS_MS
+    return not may_be_passed
+
+
+def _paused_until(view: View) -> int | None:
+    pauses = [flag.ms for flag in view.flags if flag.kind is Kind.PAUSED and (not flag.ms or flag.ms > view.listed_at)]
+    if not pauses:
+        return None
+    return 0 if 0 in pauses else max(pauses)

@@ -1,0 +1,61 @@
+"""The texts that a person reads of a hold, in one place. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from airflow_provider_videodb.holds.rules.account import Assessment
+
+
+def describe_wait(seen: Assessment, credits: Decimal, *, first: object = None) -> str:
+    """
+    Say why a gate waits, and at which place.
+
+    :param first: who is next in line, if that is somebody else and known.
+    """
+    if not seen.is_complete:
+        return (
+            f"Waiting: {number(credits)} credits needed. The account has more records of holds than one listing shows, so "
+            "nobody starts. Ended holds are being removed."
+        )
+    if seen.paused_until is not None:
+        return f"Waiting: {number(credits)} credits needed. Credit holds of this account are paused {_until(seen)}."
+    parts = [f"{number(seen.balance)} on the account"]
+    if seen.reserve:
+        parts.append(f"{number(seen.reserve)} in reserve")
+    running = sum(not one.is_settling for one in seen.counted)
+    if seen.counted:
+        parts.append(f"{number(seen.held)} held by {_holders(running, len(seen.counted) - running)}")
+    if seen.ahead:
+        parts.append(f"{number(seen.promised)} promised to {len(seen.ahead)} ahead")
+    left = number(seen.available - seen.promised)
+    text = f"Waiting: {number(credits)} credits needed, {left} available ({', '.join(parts)})."
+    if seen.waiting > 1:
+        text += f" Place {seen.place} of {seen.waiting}."
+    return text if first is None else f"{text} Next in line: {first}."
+
+
+def number(credits: Decimal) -> str:
+    """Write credits without an exponent or needless zeros."""
+    text = format(credits, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def moment(ms: int) -> str:
+    """Write milliseconds since 1970 as a date."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _holders(running: int, settling: int) -> str:
+    parts = [f"{running} pipeline{'' if running == 1 else 's'}"] if running or not settling else []
+    if settling:
+        parts.append(f"{settling} that ended and {'settles' if settling == 1 else 'settle'}")
+    return " and ".join(parts)
+
+
+def _until(seen: Assessment) -> str:
+    return f"until {moment(seen.paused_until)}" if seen.paused_until else "until somebody resumes them"

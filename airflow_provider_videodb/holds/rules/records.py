@@ -1,0 +1,151 @@
+"""
+The flags of an account: who waits for credits, who holds them, who released them.
+
+A flag is one record of the store, and its key says everything that decides. So one listing of the keys is one atomic
+view of the account. The value of a record says who it is, for people and for the collector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from airflow_provider_videodb.api.parsing import to_decimal
+from airflow_provider_videodb.exceptions import VideoDBConfigError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+#: All flags of all accounts begin with this.
+PREFIX = "videodb/holds/"
+#: The holder of a flag that belongs to the whole account, such as a pause.
+NOBODY = "-"
+#: Airflow stores keys of this many characters at most.
+MAX_KEY = 250
+_PLAIN_ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+_TRY_LENGTH = 12
+_MAX_PRIORITY = 1_000_000_000
+
+
+class Kind(StrEnum):
+    """What a flag says."""
+
+    #: Somebody waits. ``ms`` is when the wait began.
+    WAITING = "w"
+    #: Somebody holds credits. ``ms`` is since when.
+    HELD = "h"
+    #: Somebody released credits, and their spending may not show yet. ``ms`` is until when they count.
+    RELEASED = "r"
+    #: Nobody may start. ``ms`` is until when; 0 means until somebody resumes.
+    PAUSED = "p"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flag:
+    """
+    One record.
+
+    :param account: the account's part of the key, see :func:`account_part`.
+    :param holder: the task instance, see :func:`holder_of`.
+    :param try_id: the try of the task instance, see :func:`try_of`.
+    :param credits: zero or more.
+    :param ms: milliseconds since 1970, see :class:`Kind`.
+    :param priority: of a waiting holder; a higher one goes first.
+    """
+
+    account: str
+    holder: str
+    try_id: str
+    kind: Kind
+    credits: Decimal
+    ms: int
+    priority: int = 0
+
+    @property
+    def key(self) -> str:
+        """The key of the record."""
+        parts = [self.account, self.holder, self.try_id, self.kind, format(self.credits, "f"), str(self.ms)]
+        if self.priority:
+            parts.append(str(self.priority))
+        return PREFIX + "/".join(parts)
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """Holder and try."""
+        return self.holder, self.try_id
+
+
+def parse_key(key: str) -> Flag | None:
+    """Read a key; ``None`` if it is not a flag of this version."""
+    parts = key.removeprefix(PREFIX).split("/")
+    if not key.startswith(PREFIX) or len(parts) not in (6, 7) or not all(parts):
+        return None
+    account, holder, try_id, kind, credits, ms, *rest = parts
+    try:
+        flag = Flag(
+            account=account,
+            holder=holder,
+            try_id=try_id,
+            kind=Kind(kind),
+            credits=to_decimal(credits),
+            ms=int(ms),
+            priority=int(rest[0]) if rest else 0,
+        )
+    except ValueError:
+        return None
+    return flag if flag.credits >= 0 and flag.ms >= 0 else None
+
+
+def account_part(name: str) -> str:
+    """Return an account's part of the key, a different one for each name."""
+    if _PLAIN_ACCOUNT.fullmatch(name):
+        return name
+    return "~" + _digest(name)
+
+
+def account_prefix(account: str) -> str:
+    """Return what the keys of an account begin with."""
+    return f"{PREFIX}{account}/"
+
+
+def task_part(dag_id: str, run_id: str, task_id: str) -> str:
+    """Return what the holders of all map indexes of a task have in common."""
+    return _digest(json.dumps([dag_id, run_id, task_id])) + "."
+
+
+def holder_of(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
+    """Return the holder that is one task instance in all its tries."""
+    return f"{task_part(dag_id, run_id, task_id)}{-1 if map_index is None else map_index}"
+
+
+def try_of(ti_id: object) -> str:
+    """
+    Return a short name of a try.
+
+    A retry and a clear give the task instance another id, so a try that Airflow has given up never writes the key of
+    its successor.
+    """
+    return str(ti_id).replace("-", "")[-_TRY_LENGTH:]
+
+
+def check_key(flag: Flag) -> Flag:
+    """
+    Return the flag, if its key can be stored.
+
+    :raises VideoDBConfigError: if its figures are too long.
+    """
+    if len(flag.key) > MAX_KEY or abs(flag.priority) > _MAX_PRIORITY:
+        raise VideoDBConfigError(
+            f"A hold of {str(flag.credits)[:40]} credits with priority {str(flag.priority)[:40]} cannot be recorded, "
+            "because the figures are too long. Nothing was sent. Next step: give figures with fewer digits."
+        )
+    return flag
+
+
+def _digest(text: str) -> str:
+    # Half of a surrogate pair cannot be encoded otherwise.
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,71 @@
+"""
+Where flags are kept.
+
+Another store, such as a database table or Redis, is one class with these methods. Its listing has to be atomic, and it
+has to see every write that was confirmed before it. Every method raises a
+:class:`~airflow_provider_videodb.exceptions.VideoDBError` if the store did not confirm what it asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from airflow_provider_videodb.purchases.variables import (
+    delete_variable,
+    list_variables,
+    read_variable,
+    write_variable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """
+    The keys of one listing.
+
+    :param is_complete: ``False`` if there are more keys than one listing returns.
+    """
+
+    keys: tuple[str, ...]
+    is_complete: bool
+
+
+class HoldStore(Protocol):
+    """Keeps a text under a key."""
+
+    def list(self, prefix: str) -> Listing:
+        """Return the keys that begin with ``prefix``, as they are at one moment."""
+        ...
+
+    def read(self, key: str) -> str | None:
+        """Return the text; ``None`` if it is certain that there is none."""
+        ...
+
+    def write(self, key: str, text: str) -> None:
+        """Keep the text. The store has confirmed it when this returns."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the key, if it exists."""
+        ...
+
+
+class VariableStore:
+    """Keeps flags as Airflow Variables, from a worker or a triggerer."""
+
+    def list(self, prefix: str) -> Listing:
+        """Return the keys that begin with ``prefix``, as they are at one moment."""
+        return Listing(*list_variables(prefix))
+
+    def read(self, key: str) -> str | None:
+        """Return the value of a Variable; ``None`` if it is certain that there is none."""
+        return read_variable(key)
+
+    def write(self, key: str, text: str) -> None:
+        """Write a Variable."""
+        write_variable(key, text)
+
+    def delete(self, key: str) -> None:
+        """Delete a Variable, if it exists."""
+        delete_variable(key)
