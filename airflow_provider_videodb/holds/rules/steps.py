@@ -161,7 +161,7 @@ Steps: TypeAlias = "Generator[Step, Any, ClaimResult]"
 
 def claim_credits(claim: Claim) -> Steps:
     """Take a place in the queue, and hold the credits if they are there."""
-    waiting = yield from _enqueue(claim)
+    waiting = yield from enqueue(claim)
     view = yield ListFlags()
     seen = claim.assess(view, (yield ReadBalance()))
     if not seen.is_next(claim.credits):
@@ -177,8 +177,12 @@ def claim_credits(claim: Claim) -> Steps:
     return result
 
 
-def _enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
-    """Take a place in the queue, or keep the one of an earlier try, and tidy up what earlier tries left."""
+def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
+    """
+    Take a place in the queue, or keep the one of an earlier try.
+
+    What earlier tries left is tidied up first.
+    """
     view: View = yield ListFlags()
     own = [flag for flag in view.flags if flag.holder == claim.holder]
     yield from _tidy_up(claim, own, view)
