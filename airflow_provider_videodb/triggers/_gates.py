@@ -36,6 +36,8 @@ RECHECK_EVERY = 300.0
 #: All gates of a triggerer together report so many changes per second, because each one writes a log and an XCom.
 _REPORTS_PER_SECOND = 16
 _SHORTEST_PAUSE = 5.0
+#: Marks the try of a place in the queue that a triggerer took.
+IN_TRIGGERER = "t"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,7 +207,8 @@ async def take_place(gate: WaitingGate, credits: Decimal, *, conn_id: str, ti: A
     settings = await VideoDBBillingHook(conn_id).aget_settings()
     who = Identity.of(ti, settlement_ms=settings.settlement_ms)
     placed = replace(gate, holder=who.holder, try_id=try_of(ti.id), needs_place=False)
-    claim = placed.claim(credits, settings)
+    # A frozen triggerer may do this after the gate has opened. A worker's flags say whether it has, so this is not one.
+    claim = replace(placed, try_id=f"{placed.try_id}{IN_TRIGGERER}").claim(credits, settings)
     # A thread asks Airflow, because many requests would block the event loop.
     await asyncio.to_thread(Ledger(claim.account, me=who).run, enqueue(claim))
     return placed
