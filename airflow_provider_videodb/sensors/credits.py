@@ -201,8 +201,8 @@ class CreditThresholdSensor(BaseSensorOperator):
         checked = checked_event(event, EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.TIMEOUT)
         if checked["status"] == EventStatus.TIMEOUT:
             raise self._timeout_error(context, checked)
-        if checked["status"] == EventStatus.MAY_OPEN:
-            # Others may have gone first since the trigger saw the account.
+        if checked["status"] == EventStatus.MAY_OPEN or self.hold:
+            # Others may have gone first since the trigger saw the account. An older trigger knows nothing of holds.
             return self._execute_deferrable(context, deadline=checked.get("deadline"))
         result = gate_result(checked)
         self.log.info("The balance is %s credits; the threshold is %s credits.", result["balance"], self.threshold)
