@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.holds.rules.records import PREFIX, Flag, Kind, parse_key
+from airflow_provider_videodb.holds.identity import Identity
+from airflow_provider_videodb.holds.rules.records import NOBODY, PREFIX, Flag, Kind, parse_key
 from tests.support.variables import Variables
 
 if TYPE_CHECKING:
@@ -54,12 +56,35 @@ class AirflowChannel(Variables):
         if name == "GetTaskStates":
             self.asked.append(question)
             states = {task: self.task_states.get(task, "running") for task in question.task_ids}
-            return TaskStatesResult(task_states={run: states for run in question.run_ids})
+            return TaskStatesResult(task_states=dict.fromkeys(question.run_ids, states))
         if name == "SetXCom":
             self.asked.append(question)
             self.xcoms.append((question.task_id, question.key, question.value))
             return None
         return super().send(question)
+
+    def put(
+        self,
+        kind: Kind,
+        credits: str,
+        *,
+        task_id: str = "job_gate",
+        run_id: str = "other_run",
+        try_id: str = "0123456789ab",
+        account: str = "videodb_default",
+        ms: int = 1,
+        priority: int = 0,
+    ) -> Flag:
+        """Record a flag of another task, and return it."""
+        who = Identity(
+            dag_id="other", run_id=run_id, task_id=task_id, map_index=-1, try_number=1, settlement_ms=1_200_000
+        )
+        holder = NOBODY if kind is Kind.PAUSED else who.holder
+        flag = Flag(
+            account=account, holder=holder, try_id=try_id, kind=kind, credits=Decimal(credits), ms=ms, priority=priority
+        )
+        self.kept[flag.key] = who.to_text()
+        return flag
 
     @property
     def flags(self) -> list[Flag]:
