@@ -79,12 +79,22 @@ class TaskGate:
         self._task = task
         self._ti: Any = context["ti"]
         self._credits = credits
-        #: Why the gate is closed, if it holds credits or if the holds of others keep it closed.
+        #: Why the gate is closed, if it holds credits or if the holds of others keep it closed. XCom says the same.
         self.reason: str | None = None
+        self._audited = ""
         #: Whether the task is certainly in the queue.
         self._has_place = False
         #: Below Airflow 3.3, no task can list what others hold.
         self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or bool(task.hold))
+
+    def resume(self, told: str | None) -> None:
+        """
+        Go on after a trigger.
+
+        :param told: why the gate waited when the trigger ended.
+        """
+        # Not None, because an earlier reason may still stand in XCom.
+        self.reason = told or ""
 
     def check(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
         """
@@ -94,15 +104,15 @@ class TaskGate:
         :raises VideoDBError: if Airflow or VideoDB does not say. Then the gate stays closed.
         """
         if not self.sees_holds:
-            usage = get_usage()
-            available = usage.credit_balance - settings.credit_reserve
-            return GateCheck(is_open=available >= self._credits, usage=usage, available=available)
+            return self._compare(get_usage(), settings)
         gate = self._gate(settings, get_usage)
         self._has_place = False
         admission = gate.hold() if self._task.hold is True else gate.look()
         self._has_place = True
         if self._task.hold == "audit":
             self._log_audit(admission)
+        if not self._task.respect_holds and self._task.hold is not True:
+            return self._compare(admission.usage, settings)
         if admission.is_held:
             self._task.log.info("This task holds %s credits until they are released.", number(self._credits))
         self._report(admission)
@@ -129,7 +139,13 @@ class TaskGate:
             # The trigger takes the place if the check failed before this task had one.
             needs_place=holds and not self._has_place,
             decides_in_worker=bool(self._task.hold),
+            respects_holds=self._task.respect_holds,
         ).to_dict()
+
+    def _compare(self, usage: Usage, settings: ConnectionSettings) -> GateCheck:
+        """Compare the balance, and ignore what others hold."""
+        available = usage.credit_balance - settings.credit_reserve
+        return GateCheck(is_open=available >= self._credits, usage=usage, available=available)
 
     def _gate(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> CreditGate:
         return CreditGate(
@@ -154,15 +170,22 @@ class TaskGate:
         if reason is not None:
             self._task.log.info("%s", reason)
         self.reason = reason
-        self._ti.xcom_push(key=WAITING_KEY, value=reason)
+        push_reason(self._ti, reason)
 
     def _log_audit(self, admission: Admission) -> None:
         if admission.seen.is_next(self._credits):
-            self._task.log.info(
-                "Audit: with hold=True this gate would open now and hold %s credits.", number(self._credits)
-            )
+            text = f"would open now and hold {number(self._credits)} credits."
         else:
-            self._task.log.info("Audit: with hold=True this gate would wait now. %s", admission.reason)
+            text = f"would wait now. {admission.reason}"
+        if text != self._audited:
+            self._task.log.info("Audit: with hold=True this gate %s", text)
+        self._audited = text
+
+
+def push_reason(ti: Any, reason: str | None) -> None:
+    """Push why a gate waits as XCom; ``None`` takes it back. It is for people, so a failure does not matter."""
+    with suppress(Exception):
+        ti.xcom_push(key=WAITING_KEY, value=reason)
 
 
 def _no_usage() -> Usage:

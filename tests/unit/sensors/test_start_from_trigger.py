@@ -35,7 +35,13 @@ pytestmark = pytest.mark.anyio
 
 
 #: A gate that leaves alone what others hold. No worker has put it into the queue.
-WITHOUT_PLACE = {"holds": False, "priority": 0, "needs_place": False, "decides_in_worker": False}
+WITHOUT_PLACE = {
+    "holds": False,
+    "priority": 0,
+    "needs_place": False,
+    "decides_in_worker": False,
+    "respects_holds": True,
+}
 
 
 @pytest.fixture
