@@ -50,6 +50,8 @@ class AirflowChannel(Variables):
     def _serve(self, name: str, question: Any) -> Any:
         from airflow.sdk.execution_time.comms import DRCount, TaskStatesResult
 
+        if name == "MaskSecret":
+            return None
         if name == "GetDRCount":
             self.asked.append(question)
             return DRCount(count=sum(run not in self.ended_runs for run in question.run_ids))

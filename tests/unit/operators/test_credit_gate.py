@@ -219,8 +219,10 @@ class TestAudit:
         assert gate.check("60").is_open
         assert lines(caplog) == [
             "Audit: with hold=True this gate would open now and hold 50 credits.",
-            "Audit: with hold=True this gate would wait now. Waiting: 50 credits needed, 40 available (60 on the "
-            "account, 20 promised to 1 ahead). Place 2 of 2.",
+            (
+                "Audit: with hold=True this gate would wait now. Waiting: 50 credits needed, 40 available (60 on the "
+                "account, 20 promised to 1 ahead). Place 2 of 2."
+            ),
         ]
 
     def test_audit_leaves_no_flag(self, airflow):

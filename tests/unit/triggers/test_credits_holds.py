@@ -183,9 +183,7 @@ async def test_timeout_says_why_the_gate_was_closed():
     told = await payload(trigger(PLAIN, timeout=0), seen("60", flag(Kind.HELD, "11")))
 
     assert (told["status"], told["available"]) == ("timeout", 49)
-    assert told["reason"] == (
-        "Waiting: 50 credits needed, 49 available (60 on the account, 11 held by 1 pipeline)."
-    )
+    assert told["reason"] == ("Waiting: 50 credits needed, 49 available (60 on the account, 11 held by 1 pipeline).")
 
 
 async def test_timeout_of_a_gate_that_nobody_keeps_closed_has_no_reason():
@@ -293,17 +291,23 @@ class TestReports:
 
         assert told == [
             "Waiting: 50 credits needed, 40 available (40 on the account).",
-            "Waiting: 50 credits needed, 40 available (100 on the account, 60 promised to 1 ahead). Place 2 of 2. Next "
-            "in line: DAG b, run c, task d.",
+            (
+                "Waiting: 50 credits needed, 40 available (100 on the account, 60 promised to 1 ahead). Place 2 of 2. Next "
+                "in line: DAG b, run c, task d."
+            ),
         ]
         assert capsys.readouterr().out.count("40 available (40 on the account)") == 1
 
     async def test_gate_without_a_hold_speaks_only_of_holds(self, airflow):
         held, again = seen("60", flag(Kind.HELD, "11")), seen("40")
 
-        assert await self.told(airflow, PLAIN, again, held, again, held) == [
-            "Waiting: 50 credits needed, 49 available (60 on the account, 11 held by 1 pipeline).",
-        ] * 2
+        assert (
+            await self.told(airflow, PLAIN, again, held, again, held)
+            == [
+                "Waiting: 50 credits needed, 49 available (60 on the account, 11 held by 1 pipeline).",
+            ]
+            * 2
+        )
 
     async def test_xcom_that_airflow_refuses_ends_no_wait(self, airflow, capsys):
         airflow.refused = {"SetXCom"}

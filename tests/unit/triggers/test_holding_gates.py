@@ -48,9 +48,7 @@ def logged() -> Iterator[list[dict[str, Any]]]:
         raise structlog.DropEvent
 
     before = structlog.get_config()
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, keep], cache_logger_on_first_use=False
-    )
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, keep], cache_logger_on_first_use=False)
     yield lines
     structlog.configure(**before)
 
