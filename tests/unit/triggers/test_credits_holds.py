@@ -292,8 +292,8 @@ class TestReports:
         assert told == [
             "Waiting: 50 credits needed, 40 available (40 on the account).",
             (
-                "Waiting: 50 credits needed, 40 available (100 on the account, 60 promised to 1 ahead). Place 2 of 2. Next "
-                "in line: DAG b, run c, task d."
+                "Waiting: 50 credits needed, 40 available (100 on the account, 60 promised to 1 ahead). Place 2 of 2. "
+                "Next in line: DAG b, run c, task d."
             ),
         ]
         assert capsys.readouterr().out.count("40 available (40 on the account)") == 1
