@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow_provider_videodb.api.parsing import to_decimal
 from airflow_provider_videodb.api.urls import is_web_address
 from airflow_provider_videodb.exceptions import VideoDBConfigError
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
 #: Parses one argument, given its name and its value.
 Reader = Callable[[str, object], object]
+#: Whether a gate holds credits; ``"audit"`` only logs what a hold would do.
+Hold: TypeAlias = bool | Literal["audit"]
 
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
 
@@ -110,6 +113,32 @@ def parse_flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise _broken(name, value, "True or False")
     return value
+
+
+def parse_hold(name: str, value: object) -> Hold:
+    """Parse whether a gate holds credits."""
+    if value is False:
+        return False
+    if value is not True and value != "audit":
+        raise _broken(name, value, "True, False or 'audit'")
+    if not VARIABLES_CAN_BE_LISTED:
+        raise VideoDBConfigError(
+            f"{name} is {value!r}, but credit holds need Airflow 3.3 or later, where a task can list Variables. "
+            f"Nothing was held. Next step: upgrade Airflow, or leave {name} out."
+        )
+    return True if value is True else "audit"
+
+
+def parse_priority(name: str, value: object) -> int:
+    """Parse a whole number, which may be negative."""
+    rule = "a whole number"
+    try:
+        number = to_decimal(value)
+    except ValueError:
+        raise _broken(name, value, rule) from None
+    if number != number.to_integral_value():
+        raise _broken(name, value, rule)
+    return int(number)
 
 
 def in_words(seconds: float) -> str:
