@@ -19,11 +19,12 @@ from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 if TYPE_CHECKING:
     from decimal import Decimal
 
+#: Whether a gate holds credits. ``"audit"`` only says what a hold would do.
+HoldMode: TypeAlias = bool | Literal["audit"]
 #: Parses one argument, given its name and its value.
 Reader = Callable[[str, object], object]
-#: Whether a gate holds credits; ``"audit"`` only logs what a hold would do.
-Hold: TypeAlias = bool | Literal["audit"]
 
+_MAX_PRIORITY = 1_000_000
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
@@ -115,30 +116,23 @@ def parse_flag(name: str, value: object) -> bool:
     return value
 
 
-def parse_hold(name: str, value: object) -> Hold:
-    """Parse whether a gate holds credits."""
-    if value is False:
-        return False
-    if value is not True and value != "audit":
+def parse_hold(name: str, value: object) -> HoldMode:
+    """Parse whether a gate holds credits: a bool, or ``"audit"``."""
+    if not isinstance(value, bool) and value != "audit":
         raise _broken(name, value, "True, False or 'audit'")
-    if not VARIABLES_CAN_BE_LISTED:
+    if value and not VARIABLES_CAN_BE_LISTED:
         raise VideoDBConfigError(
-            f"{name} is {value!r}, but credit holds need Airflow 3.3 or later, where a task can list Variables. "
-            f"Nothing was held. Next step: upgrade Airflow, or leave {name} out."
+            f"{name} is {value!r}, and credit holds need Airflow 3.3, because an older one cannot list its Variables. "
+            "Nothing was held. Next step: upgrade Airflow, or remove the argument."
         )
-    return True if value is True else "audit"
+    return value if isinstance(value, bool) else "audit"
 
 
 def parse_priority(name: str, value: object) -> int:
-    """Parse a whole number, which may be negative."""
-    rule = "a whole number"
-    try:
-        number = to_decimal(value)
-    except ValueError:
-        raise _broken(name, value, rule) from None
-    if number != number.to_integral_value():
-        raise _broken(name, value, rule)
-    return int(number)
+    """Parse a priority, a whole number that may be negative."""
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _MAX_PRIORITY:
+        raise _broken(name, value, f"a whole number from -{_MAX_PRIORITY} to {_MAX_PRIORITY}")
+    return value
 
 
 def in_words(seconds: float) -> str:

@@ -15,8 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow_provider_videodb.exceptions import VideoDBError
-from airflow_provider_videodb.holds.rules.account import assess, count, queue_of
+from airflow_provider_videodb.holds.rules.account import assess, held_by_others, is_next
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
 
 if TYPE_CHECKING:
@@ -129,6 +128,16 @@ class Claim:
             priority=priority,
         )
 
+    def is_next(self, view: View, balance: Decimal) -> bool:
+        """Tell whether this gate may try to open; see :func:`~.account.is_next`."""
+        return is_next(
+            view, balance, reserve=self.reserve, owner=self.owner, credits=self.credits, priority=self.priority
+        )
+
+    def can_hold(self, view: View, balance: Decimal) -> bool:
+        """Tell whether every holder could finish if this gate opened now."""
+        return view.is_open and balance - self.reserve - held_by_others(view, self.owner) >= self.credits
+
     def assess(self, view: View, balance: Decimal) -> Assessment:
         """Assess the account for this gate."""
         return assess(
@@ -161,24 +170,21 @@ Steps: TypeAlias = "Generator[Step, Any, ClaimResult]"
 
 def claim_credits(claim: Claim) -> Steps:
     """Take a place in the queue, and hold the credits if they are there."""
-    waiting = yield from _enqueue(claim)
+    waiting = yield from enqueue(claim)
     view = yield ListFlags()
     seen = claim.assess(view, (yield ReadBalance()))
     if not seen.is_next(claim.credits):
         yield from collect(view, claim.settlement_ms, but=claim.holder)
         return ClaimResult(is_held=False, seen=seen)
-    result = yield from _raise_flag(claim, view.listed_at)
-    if result.is_held:
-        try:
-            yield Remove(waiting)
-        except VideoDBError:
-            # The flag that holds is up, and a waiting one beside it counts for nothing.
-            return result
-    return result
+    return (yield from _raise_flag(claim, view.listed_at, waiting))
 
 
-def _enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
-    """Take a place in the queue, or keep the one of an earlier try, and tidy up what earlier tries left."""
+def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
+    """
+    Take a place in the queue, or keep the one of an earlier try.
+
+    What earlier tries left is tidied up first.
+    """
     view: View = yield ListFlags()
     own = [flag for flag in view.flags if flag.holder == claim.holder]
     yield from _tidy_up(claim, own, view)
@@ -195,26 +201,29 @@ def _enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
 
 
 def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, None]:
+    waiting = {flag.owner for flag in own if flag.kind is Kind.WAITING}
     released = {flag.owner for flag in own if flag.kind is Kind.RELEASED}
     for flag in own:
         if flag.kind is not Kind.HELD:
             continue
-        if flag.try_id == claim.try_id:
-            # This try is still at its gate, so no job has run on its flag.
+        if flag.try_id == claim.try_id or flag.owner in waiting:
+            # The gate has not opened for this try, so no job has run on its flag.
             yield Remove(flag)
         elif flag.owner in released or (yield IsUnused(flag)):
-            yield from release_flag(
-                flag, until=view.listed_at + claim.settlement_ms, why="a later try of the gate", view=view
-            )
+            until = view.listed_at + claim.settlement_ms
+            yield from release_flag(flag, until=until, why="a later try of the gate", view=view)
 
 
-def _raise_flag(claim: Claim, now: int) -> Steps:
+def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Steps:
     held = claim.flag(Kind.HELD, now)
     try:
         yield Put(held)
         view: View = yield ListFlags()
         seen = claim.assess(view, (yield ReadBalance()))
         is_held = held in view.flags and seen.can_hold(claim.credits)
+        if is_held:
+            # A try that waits and holds is known not to have opened its gate.
+            yield Remove(waiting)
     except GeneratorExit:
         # Nobody carries out steps any more.
         raise
@@ -249,7 +258,7 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
             yield Remove(flag)
         elif flag.kind is Kind.PAUSED and flag.ms and flag.ms <= view.listed_at:
             yield Remove(flag)
-    for flag in queue_of(view.flags)[:_CHECKED_WAITERS]:
+    for flag in view.queue[:_CHECKED_WAITERS]:
         if flag.holder != but and (yield IsOver(flag)):
             yield Remove(flag)
 
@@ -295,4 +304,6 @@ def release_holder(
 
 def held_by(view: View, holders: str) -> list[Flag]:
     """Return what a task instance, or all map indexes of a task, hold now."""
-    return [one.flag for one in count(view) if one.flag.kind is Kind.HELD and one.flag.holder.startswith(holders)]
+    return [
+        one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.holder.startswith(holders)
+    ]
