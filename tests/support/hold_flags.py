@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from airflow_provider_videodb.holds import journal
 from airflow_provider_videodb.holds.rules.records import PREFIX, Flag, parse_key
 
 
@@ -24,3 +28,14 @@ def forget_holds() -> None:
 
     with create_session() as session:
         session.execute(delete(Variable).where(Variable.key.startswith("videodb/")))
+
+
+def notes_in_database() -> list[dict[str, Any]]:
+    """Return what each note of the journal says, the oldest first."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        notes = session.scalars(select(Variable).where(Variable.key.startswith(journal.PREFIX))).all()
+        return [json.loads(note.get_val()) for note in sorted(notes, key=lambda note: note.key)]
