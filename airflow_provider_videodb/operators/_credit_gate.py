@@ -77,15 +77,17 @@ class TaskGate:
     The gate of one task, as its author chose it.
 
     :param credits: what the job needs.
-    :param said: why the gate waits, as an earlier part of this try has said; empty if that is unknown.
+    :param has_waited: whether this try has waited before, so that a trigger may have said why.
     """
 
-    def __init__(self, task: GateTask, context: Context, credits: Decimal, *, said: str | None = None) -> None:
+    def __init__(self, task: GateTask, context: Context, credits: Decimal, *, has_waited: bool = False) -> None:
         self._task = task
         self._ti: Any = context["ti"]
         self._credits = credits
         #: Why the gate is closed, if it holds credits or if the holds of others keep it closed.
-        self.reason = said
+        self.reason: str | None = None
+        #: What this task has said of it; empty if a trigger may have said more.
+        self._said = "" if has_waited else None
         #: Whether the task is certainly in the queue.
         self._has_place = False
         #: Below Airflow 3.3, no task can list what others hold.
@@ -179,11 +181,12 @@ class TaskGate:
         seen = admission.seen
         is_worth_saying = self._task.hold is True or not seen.is_open or bool(seen.counted)
         reason = admission.reason if is_worth_saying and not admission.is_open else None
-        if reason == self.reason:
+        self.reason = reason
+        if reason == self._said:
             return
         if reason is not None:
             self._task.log.info("%s", reason)
-        self.reason = reason
+        self._said = reason
         self._ti.xcom_push(key=WAITING_KEY, value=reason)
 
     def _log_audit(self, admission: Admission) -> None:

@@ -130,7 +130,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         """Check the gate again after the event of the trigger, and go on."""
         with self._leaving_queue_on_failure():
             checked = self.checked_event(event, *_EVENTS, needs="wait")
-            self._gate = TaskGate(self.task, self.context, self.waiting.credits, said=checked.get("reason") or "")
+            self._gate = TaskGate(self.task, self.context, self.waiting.credits, has_waited=True)
             wait, check = CreditWait.from_dict(checked["wait"]), self._check()
             may_buy = False
             if wait.purchase is not None and not check.is_open:

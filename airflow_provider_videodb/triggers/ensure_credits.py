@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBError
@@ -70,11 +69,11 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         event = super().on_account(account)
         if event is not None:
             return event
-        if self._wait.may_buy and self._missing(account):
+        if self._wait.may_buy and self._is_short(account):
             return self._event(EventStatus.SHORT)
-        recheck_at, seen = self._wait.recheck_at, self._seen
-        is_kept = seen is not None and seen.is_kept_by_others(self._needed)
-        if recheck_at is not None and not is_kept and self.now().timestamp() >= recheck_at:
+        recheck_at = self._wait.recheck_at
+        is_due = recheck_at is not None and self.now().timestamp() >= recheck_at
+        if is_due and not self._is_kept_by_others(account):
             return self._event(EventStatus.TIMEOUT)
         return None
 
@@ -95,11 +94,20 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         if self.wait["purchase"] is not None:
             self.log.warning(await payment_left_open(self.wait["purchase"], conn_id=self.videodb_conn_id))
 
-    def _missing(self, account: AccountView) -> Decimal:
-        if self._gate is None or self._seen is None:
-            available = account.usage.credit_balance - account.settings.credit_reserve
-            return max(Decimal(0), self._needed - available)
-        return self._seen.shortfall(self._needed, but=self._gate.holder)
+    def _is_short(self, account: AccountView) -> bool:
+        """Tell whether credits have to be bought for a gate that may not open."""
+        if self._gate is None or account.view is None:
+            return True
+        if not account.view.is_open:
+            return False
+        seen = self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
+        return seen.shortfall(self._needed, but=self._gate.holder) > 0
+
+    def _is_kept_by_others(self, account: AccountView) -> bool:
+        if self._gate is None or account.view is None:
+            return False
+        seen = self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
+        return seen.is_kept_by_others(self._needed)
 
     def _start_tracking(self) -> None:
         if self._wait.purchase is not None:
@@ -118,5 +126,4 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         self._expired = None
         if paid is None:
             return None
-        wait = replace(self._wait, purchase=paid).to_dict()
-        return {"status": EventStatus.PAID, "wait": wait, "reason": self._reason}
+        return {"status": EventStatus.PAID, "wait": replace(self._wait, purchase=paid).to_dict()}
