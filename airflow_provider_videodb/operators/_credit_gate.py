@@ -91,7 +91,7 @@ class TaskGate:
         #: Whether the task is certainly in the queue.
         self._has_place = False
         #: Below Airflow 3.3, no task can list what others hold.
-        self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or bool(task.hold))
+        self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or task.hold is True)
 
     def check(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
         """
@@ -100,9 +100,12 @@ class TaskGate:
         :param get_usage: reads the balance from VideoDB.
         :raises VideoDBError: if Airflow or VideoDB does not say. Then the gate stays closed.
         """
-        if not self.sees_holds:
-            return self._without_holds(settings, get_usage())
         gate = self._gate(settings, get_usage)
+        if not self.sees_holds:
+            # An audit never changes when the gate opens.
+            if self._task.hold == "audit":
+                self._log_audit(gate.look())
+            return self._without_holds(settings, get_usage())
         self._has_place = False
         admission = gate.hold() if self._task.hold is True else gate.look()
         self._has_place = True

@@ -137,7 +137,9 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
                 wait = replace(wait, purchase=self._confirmed(wait.purchase))
             elif wait.may_buy and check.missing and time.time() < wait.deadline:
                 self.take_request(self._parse_request())
-                wait, may_buy = replace(wait, purchase=self.executor.load_existing()), self.request.topup
+                # Somebody may have changed topup in the DAG file.
+                may_buy = self.request.topup
+                wait = replace(wait, purchase=self.executor.load_existing(), buys_if_short=may_buy)
             return self._go_on(wait, check, may_buy=may_buy, without_purchase="filled")
 
     @contextmanager

@@ -35,7 +35,9 @@ PAID_AT = datetime(2026, 1, 15, 12, 5, tzinfo=UTC).timestamp()
 ENDS = {
     "pending": (DEADLINE, NotPaid),
     "paid": (PAID_AT + 1800, NotShown),
+    "paid_kept_by_others": (PAID_AT + 1800, NotShown),
     "without_purchase": (DEADLINE, NotFilled),
+    "without_purchase_may_buy": (DEADLINE, NotFilled),
 }
 
 
@@ -70,7 +72,7 @@ def test_stored_wait_ends_as_it_would_have(stored: Callable[[Any], Any], name: s
 
     def decide(now: float) -> object:
         gate = Gate(is_open=False, missing=Decimal(50))
-        return decide_credit_wait(wait, gate, may_buy=wait.may_buy, settle_timeout=1800, now=now)
+        return decide_credit_wait(wait, gate, may_buy=False, settle_timeout=1800, now=now)
 
     assert decide(ends_at - 1) == WaitUntil(deadline=ends_at)
     assert type(decide(ends_at)) is failure

@@ -15,7 +15,7 @@ from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOpera
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.dag_runs import new_dag, run
 from tests.support.hold_flags import drop_flag, flag_of_another, flags_in_database, put_flag
-from tests.support.purchases import TASK, TOPUP, USAGE, PurchaseRuns, in_turn
+from tests.support.purchases import TASK, TOPUP, USAGE, Point, PurchaseRuns, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,6 +154,22 @@ def test_gate_opens_once_those_ahead_have_left(
     assert bought.run.result(TASK, "waiting") is None
 
 
+def test_gates_that_raise_their_flags_at_once_buy_nothing_yet(
+    person: Person, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both see the flag of the other one and take down their own."""
+    emulator.set_balance(15)
+    monkeypatch.setattr("airflow_provider_videodb.holds.gate._TRIES", 1)
+    rival = flag_of_another(Kind.HELD, 12)
+    met = Point("holds.store.VariableStore", "write", nth=2, after=True).does(lambda: put_flag(rival), monkeypatch)
+    person.while_waiting = in_turn(lambda: drop_flag(rival))
+    bought = holding().run()
+
+    assert met == [True]
+    assert (bought.result["status"], bought.result["held"]) == ("filled", 12)
+    assert dollars(emulator) == []
+
+
 def test_higher_priority_goes_first(person: Person, emulator: Emulator) -> None:
     emulator.set_balance(15)
     put_flag(flag_of_another(Kind.WAITING, 10, ms=LONG_AGO))
@@ -196,6 +212,16 @@ class TestWithoutHold:
 
         assert bought.result["status"] == "not_needed"
         assert "Audit: with hold=True this gate would wait now, and lack 7 credits." in capsys.readouterr().out
+
+    def test_audit_of_a_gate_that_ignores_holds_opens_on_the_balance(
+        self, person: Person, emulator: Emulator, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        emulator.set_balance(15)
+        put_flag(flag_of_another(Kind.HELD, 12))
+        bought = ensuring(hold="audit", respect_holds=False).run()
+
+        assert bought.result["status"] == "not_needed"
+        assert "Audit: with hold=True this gate would wait now, and lack 9 credits." in capsys.readouterr().out
 
     @pytest.mark.parametrize("respect_holds", [True, False])
     def test_reserve_is_bought_beside(
