@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk import task, task_group
 
 from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.release_credits import ReleaseCreditsOperator
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from tests.support.compat import needs_listed_variables
@@ -59,6 +60,19 @@ def test_success_releases_and_all_of_it_settles():
     assert [(note["credits"], note["spent"], note["released_by"]) for note in notes_in_database()] == [
         (12, None, "task credits_release")
     ]
+
+
+def test_operator_that_buys_is_released_too():
+    with new_dag("ensure") as dag:
+        gate = EnsureCreditsOperator(task_id="credits", credits=12, hold=True)
+        with gate.held(spent=2):
+            job_of(pre_execute=gate.require_hold())
+
+    finished = run(dag)
+
+    assert finished.state == "success"
+    assert finished.result("credits_release") == {"released": 12, "counted": 2, "holds": 1}
+    assert flags() == [(Kind.RELEASED, 2)]
 
 
 def test_failed_job_releases_and_fails_the_run():

@@ -43,6 +43,8 @@ def literals(notifier: BaseNotifier) -> None:
         task_id="c", credits=Decimal("100.5"), usd_per_credit="0.015", min_amount=10, topup=True, settle_timeout=60.0
     )
     EnsureCreditsOperator(task_id="f", credits=5, poll_interval=timedelta(seconds=30))
+    EnsureCreditsOperator(task_id="g", credits=5, hold=True, priority=-1)
+    EnsureCreditsOperator(task_id="h", credits=5, hold="audit", respect_holds=False)
     AutoRechargeOperator(task_id="d", enabled=False, threshold=5, amount=Decimal(50))
     AutoRechargeOperator(task_id="e", restore={"before": {"enabled": False, "threshold": 5, "amount": 25}})
 
@@ -63,6 +65,8 @@ def mistakes(notifier: BaseNotifier) -> None:
     TopupOperator(task_id="e", amount=50, notifiers=notifier)  # type: ignore[arg-type]  # a list
     TopupOperator(task_id="f", amount=50, deferrable="False")  # type: ignore[arg-type]  # a word is true
     EnsureCreditsOperator(task_id="g", credits=None)  # type: ignore[arg-type]
+    EnsureCreditsOperator(task_id="k", credits=5, hold="yes")  # type: ignore[arg-type]  # or "audit"
+    EnsureCreditsOperator(task_id="l", credits=5, priority=1.5)  # type: ignore[arg-type]
     AutoRechargeOperator(task_id="h", threshold=None)  # type: ignore[arg-type]
     AutoRechargeOperator(task_id="i", restore=None)  # type: ignore[arg-type]
     AutoRechargeOperator(task_id="j", enabled=1.5)  # type: ignore[arg-type]
