@@ -126,8 +126,9 @@ class Ledger:
             offset += max(1, len(listing.keys) - _OVERLAP)
             listing = self.store.list(self._prefix, offset=offset)
             keys.update(listing.keys)
-        flags = tuple(flag for key in sorted(keys) if (flag := parse_key(key)) is not None)
-        return View(flags=flags, listed_at=listed_at)
+        # SQLite and MySQL do not tell capitals apart in a prefix.
+        own = sorted(key for key in keys if key.startswith(self._prefix))
+        return View(flags=tuple(flag for key in own if (flag := parse_key(key)) is not None), listed_at=listed_at)
 
     def who(self, flag: Flag) -> Identity | None:
         """Return who a flag belongs to; ``None`` if its value does not say."""

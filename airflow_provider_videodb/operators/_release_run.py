@@ -6,15 +6,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
-from airflow_provider_videodb.exceptions import VideoDBConfigError
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBTryOverError
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.messages import number
 from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS
 from airflow_provider_videodb.holds.rules.releasing import release_gate
 from airflow_provider_videodb.hooks.arguments import parse_credits
 from airflow_provider_videodb.operators._gate_holders import holders_of_gate
+from airflow_provider_videodb.purchases.current_try import CurrentTry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
 
     from airflow.providers.common.compat.sdk import Context
@@ -32,11 +34,13 @@ class ReleaseRun:
     Releases what a gate holds.
 
     :param task: with its template rendered.
+    :param is_stopped: says whether the worker was told to stop.
     """
 
-    def __init__(self, task: ReleaseCreditsOperator, context: Context) -> None:
+    def __init__(self, task: ReleaseCreditsOperator, context: Context, *, is_stopped: Callable[[], bool]) -> None:
         self._task = task
         self._context = context
+        self._current_try = CurrentTry(context["ti"], is_stopped=is_stopped)
         self._ledger = Ledger(None)
 
     def release(self) -> dict[str, Any]:
@@ -46,10 +50,13 @@ class ReleaseRun:
         :raises VideoDBConfigError: after the release if ``spent`` is not a number of credits.
         """
         spent, mistake = self._spent
+        holders, view = self._holders(), self._ledger.pages()
+        # A worker that was frozen before the listing may have seen the hold of a later try of the gate.
+        self._check_try()
         released = self._ledger.run(
             release_gate(
-                self._ledger.pages(),
-                self._holders(),
+                view,
+                holders,
                 settlement_ms=self._settlement_ms,
                 why=f"task {self._task.task_id}",
                 spent=spent,
@@ -63,6 +70,15 @@ class ReleaseRun:
             "counted": to_json_number(released.counted),
             "holds": len(released.holds),
         }
+
+    def _check_try(self) -> None:
+        try:
+            self._current_try.check()
+        except VideoDBTryOverError:
+            raise VideoDBTryOverError(
+                "Somebody marked or cleared this task, or a newer try of it has begun. This try released nothing. Next "
+                "step: open the newest try of the task."
+            ) from None
 
     @cached_property
     def _spent(self) -> tuple[Decimal | None, VideoDBConfigError | None]:

@@ -43,9 +43,9 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
     Without ``spent``, all credits of the hold count while they settle. With it, only that many do. It has to include
     the failed tries of the job. If the job left no such result, or if the template cannot be rendered, the task logs a
     warning, and all credits count. If the result is not a number of credits, zero or more, all credits count as well.
-    Then the task fails after the release, without a retry, so that a person sees the mistake. The figure is that of the
-    gate's newest hold. All credits of an older hold count, which a clear of the gate may have left. All credits also
-    count if one task releases several map indexes of the gate.
+    Then the task fails after the release, without a retry, so that a person sees the mistake. All credits also count if
+    the gate holds several times, because nobody knows which hold the jobs used up. So it is with several map indexes,
+    and after a clear of the gate while a job ran.
 
     In a mapped task group, the task releases the hold of the gate with the same map index. A task outside of the group
     releases those of all map indexes. A mapped task cannot release the hold of a gate outside of its group, because its
@@ -71,6 +71,7 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
                 "ReleaseCreditsOperator needs Airflow 3.3, because an older one cannot list its Variables. Nothing was "
                 "held. Next step: upgrade Airflow, or remove the task."
             )
+        self._is_stopped = False
         task = _task_of(gate)
         # Airflow constructs a mapped task once more when it runs, and then its place in the DAG is known.
         if task is not None and not kwargs.get("_airflow_from_mapped"):
@@ -108,12 +109,16 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
         except Exception as err:  # noqa: BLE001 - the job may have left nothing to render
             self.log.warning("spent cannot be rendered: %s", str(err)[:200])
 
+    def on_kill(self) -> None:
+        """Stop before the release, because Airflow lets a killed task run on for seconds."""
+        self._is_stopped = True
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Release the credits."""
         from airflow_provider_videodb.operators._release_run import ReleaseRun
 
         with fail_without_retry(self.log):
-            return ReleaseRun(self, context).release()
+            return ReleaseRun(self, context, is_stopped=lambda: self._is_stopped).release()
 
 
 def _task_of(gate: Gate) -> Any:

@@ -1,4 +1,4 @@
-"""Ends all holds of one gate. Pure."""
+"""Ends all holds of one gate."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def release_gate(
     :param holders: see :meth:`~.records.Flag.is_of`.
     :param settlement_ms: how long the credits of a flag count after their release, in milliseconds.
     :param why: who releases.
-    :param spent: credits that the jobs used; see :func:`spent_of`.
+    :param spent: credits that the jobs used. If there are several holds, nobody knows which one they used up. So this
+        figure means nothing, and all credits count.
     """
     own = [flag for flag in view.flags if flag.is_of(holders)]
     recorded = {flag.owner: flag.credits for flag in own if flag.kind is Kind.RELEASED}
@@ -57,8 +58,8 @@ def release_gate(
     counted = Decimal(0)
     for flag in surplus:
         yield Remove(flag)
+    used = spent if len(holds) == 1 else None
     for flag in holds:
-        used = spent_of(flag, holds, spent)
         counted += recorded.get(flag.owner, flag.credits if used is None else used)
         until = view.listed_at + settlement_ms(flag)
         yield from release_flag(flag, until=until, why=why, view=view, spent=used)
@@ -81,14 +82,3 @@ def holds_of(flags: Iterable[Flag]) -> tuple[list[Flag], list[Flag]]:
     largest_first = [sorted(group, key=lambda flag: flag.credits, reverse=True) for group in tries.values()]
     holds = sorted((group[0] for group in largest_first), key=lambda flag: (flag.ms, flag.key))
     return holds, [flag for group in largest_first for flag in group[1:]]
-
-
-def spent_of(flag: Flag, holds: list[Flag], spent: Decimal | None) -> Decimal | None:
-    """
-    Return what was certainly all that was spent on a hold; ``None`` if nobody knows.
-
-    A job reports its last run. So the figure is that of the newest hold, and an older one may have been used up. If
-    several map indexes hold, nobody knows which one used how much.
-    """
-    is_newest = flag is holds[-1]
-    return spent if is_newest and len({hold.holder for hold in holds}) == 1 else None
