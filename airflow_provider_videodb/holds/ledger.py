@@ -64,7 +64,7 @@ class Ledger:
         self._is_unused = is_unused
         self._may_ask = may_ask
         self._now = now
-        self._known: dict[tuple[str, str], Identity | None] = {}
+        self._known: dict[tuple[str, str], Identity] = {}
 
     def run(self, steps: Generator[Step, Any, _ResultT]) -> _ResultT:
         """Carry out the steps; an error of one is raised inside them, so that they can tidy up."""
@@ -132,9 +132,13 @@ class Ledger:
 
     def who(self, flag: Flag) -> Identity | None:
         """Return who a flag belongs to; ``None`` if its value does not say."""
-        if flag.owner not in self._known:
-            self._known[flag.owner] = Identity.from_text(self.store.read(flag.key))
-        return self._known[flag.owner]
+        known = self._known.get(flag.owner)
+        if known is None:
+            # Somebody who is just opening has another flag by now, so what cannot be read is read again.
+            known = Identity.from_text(self.store.read(flag.key))
+            if known is not None:
+                self._known[flag.owner] = known
+        return known
 
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""
