@@ -7,6 +7,7 @@ import json
 import threading
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from videodb import InvalidRequestError
@@ -33,6 +34,15 @@ def paid_soon(emulator):
     """An account whose owner pays every link after 0.5 s. Indexing a video costs 4 credits."""
     emulator.change_settings(pay_after=0.5, price_index=4)
     return emulator
+
+
+@pytest.fixture
+def own_holds(paid_soon, monkeypatch):
+    """The same account with holds that no other test of this process has left."""
+    connection = json.loads(paid_soon.connection_json)
+    connection["extra"] = {"credit_account": f"test-{uuid4().hex}"}
+    monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", json.dumps(connection))
+    return paid_soon
 
 
 def test_every_example_is_tested_here():
@@ -229,7 +239,7 @@ def test_ensure_credits_continues_with_enough_credits(paid_soon):
     assert paid_soon.calls("POST") == []
 
 
-def test_pipelines_of_one_account_buy_their_own_credits(paid_soon):
+def test_pipelines_of_one_account_buy_their_own_credits(own_holds):
     """The second pipeline needs 8 credits, and asks for a payment although the account has 12."""
     archive = run(example("shared_account", "shared_archive"))
     highlights = run(example("shared_account", "shared_highlights"))
@@ -242,7 +252,7 @@ def test_pipelines_of_one_account_buy_their_own_credits(paid_soon):
     assert highlights.result("credits")["amount"] == 8 - (12 - 10)
 
 
-def test_failed_pipeline_keeps_all_its_credits_during_settlement(paid_soon):
+def test_failed_pipeline_keeps_all_its_credits_during_settlement(own_holds):
     archive = example("shared_account", "shared_archive")
     archive.get_task("index").python_callable = fail
     failed = run(archive)
@@ -254,7 +264,7 @@ def test_failed_pipeline_keeps_all_its_credits_during_settlement(paid_soon):
     assert highlights.result("credits")["amount"] == 8
 
 
-def test_job_of_shared_account_needs_its_hold(paid_soon):
+def test_job_of_shared_account_needs_its_hold(own_holds):
     archive = example("shared_account", "shared_archive")
     archive.get_task("credits").hold = False
 
