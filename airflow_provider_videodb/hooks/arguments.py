@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow_provider_videodb.api.parsing import to_decimal
 from airflow_provider_videodb.api.urls import is_web_address
 from airflow_provider_videodb.exceptions import VideoDBConfigError
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+#: Whether a gate holds credits. ``"audit"`` only says what a hold would do.
+HoldMode: TypeAlias = bool | Literal["audit"]
 #: Parses one argument, given its name and its value.
 Reader = Callable[[str, object], object]
 
+_MAX_PRIORITY = 1_000_000
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
@@ -109,6 +113,25 @@ def parse_flag(name: str, value: object) -> bool:
     """Parse a bool; text is refused, because ``"False"`` is truthy."""
     if not isinstance(value, bool):
         raise _broken(name, value, "True or False")
+    return value
+
+
+def parse_hold(name: str, value: object) -> HoldMode:
+    """Parse whether a gate holds credits: a bool, or ``"audit"``."""
+    if not isinstance(value, bool) and value != "audit":
+        raise _broken(name, value, "True, False or 'audit'")
+    if value and not VARIABLES_CAN_BE_LISTED:
+        raise VideoDBConfigError(
+            f"{name} is {value!r}, and credit holds need Airflow 3.3, because an older one cannot list its Variables. "
+            "Nothing was held. Next step: upgrade Airflow, or remove the argument."
+        )
+    return value if isinstance(value, bool) else "audit"
+
+
+def parse_priority(name: str, value: object) -> int:
+    """Parse a priority, a whole number that may be negative."""
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _MAX_PRIORITY:
+        raise _broken(name, value, f"a whole number from -{_MAX_PRIORITY} to {_MAX_PRIORITY}")
     return value
 
 

@@ -71,6 +71,11 @@ class ConnectionSettings:
         return 2 * CONNECT_TIMEOUT + self.timeout
 
     @property
+    def settlement_ms(self) -> int:
+        """Milliseconds for which released credits count as held."""
+        return int(self.settlement_minutes * 60_000)
+
+    @property
     def fingerprint(self) -> str:
         """
         Identify the account without revealing the key.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from airflow.providers.common.compat.sdk import PokeReturnValue
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRateLimitError, without_next_step
 from airflow_provider_videodb.hooks.arguments import parse_count, parse_credits
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from airflow_provider_videodb.operators._credit_gate import TaskGate
 from airflow_provider_videodb.sensors._pokes import Pokes
 from airflow_provider_videodb.triggers._failures import FailureBudget, is_final
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
@@ -25,7 +27,7 @@ _POKES_KEY = "videodb_pokes"
 
 class CreditCheck:
     """
-    Compares balance and threshold once per poke.
+    Checks once per poke whether the gate may open.
 
     :param sensor: the task, with its templates rendered.
     :raises VideoDBConfigError: naming the argument, its value and the rule.
@@ -37,6 +39,7 @@ class CreditCheck:
         self._allowed = parse_count("max_consecutive_failures", sensor.max_consecutive_failures)
         self._conn_id = str(sensor.videodb_conn_id)
         self._log = sensor.log
+        self._gate = TaskGate(sensor, context, self._threshold)
         # In reschedule mode each poke is a process, and only the task state store of Airflow 3.3 outlives it.
         self._store: Any = context.get("task_state_store") if sensor.reschedule and not sensor.deferrable else None
         self._pokes = Pokes.from_dict(
@@ -54,17 +57,29 @@ class CreditCheck:
                 return self._not_yet(
                     pokes, f"VideoDB asked for a pause of {pokes.pause.asked:g} s, so this poke sends nothing."
                 )
-            usage = hook.get_poll_client().get_usage()
+            check = self._gate.check(hook.settings, hook.get_poll_client().get_usage)
         except VideoDBError as err:
             return self._after_failure(pokes, err)
         self._remember(replace(pokes, failures=0))
-        self._log.info("The balance is %s credits; the threshold is %s credits.", usage.credit_balance, self._threshold)
-        return PokeReturnValue(is_done=usage.covers(self._threshold), xcom_value=usage.to_dict())
+        self._log.info(
+            "The balance is %s credits; the threshold is %s credits.", check.usage.credit_balance, self._threshold
+        )
+        return PokeReturnValue(is_done=check.is_open, xcom_value=check.usage.to_dict() | check.to_dict())
 
     def trigger(self, arguments: dict[str, Any], *, deadline: float) -> CreditThresholdTrigger:
         """Return the trigger that goes on after the poke."""
         pause = None if self._pokes.pause is None else self._pokes.pause.to_dict()
-        return CreditThresholdTrigger(**arguments, deadline=deadline, pause=pause)
+        return CreditThresholdTrigger(**arguments | {"gate": self._gate.for_trigger()}, deadline=deadline, pause=pause)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the last poke kept the gate closed, if the holds of others have to do with it."""
+        return self._gate.reason
+
+    def leave_queue(self) -> None:
+        """Leave the queue of those who wait for credits."""
+        with suppress(VideoDBError):
+            self._gate.leave(VideoDBBillingHook(self._conn_id).settings)
 
     def _after_failure(self, pokes: Pokes, err: VideoDBError) -> PokeReturnValue:
         budget = FailureBudget(allowed=self._allowed, failures=pokes.failures).after(err)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from datetime import timedelta
-from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
-from airflow_provider_videodb.exceptions import VideoDBError
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.hooks.arguments import (
     Reader,
     check_literal,
@@ -19,17 +17,28 @@ from airflow_provider_videodb.hooks.arguments import (
     parse_count,
     parse_credits,
     parse_flag,
+    parse_hold,
+    parse_priority,
 )
 from airflow_provider_videodb.hooks.log_page import log_error
-from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException, TaskDeferralError
+from airflow_provider_videodb.sensors._trigger_arguments import (
+    can_start_in_triggerer,
+    start_arguments,
+    trigger_arguments,
+)
+from airflow_provider_videodb.version_compat import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferralError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk import XComArg
-    from airflow.triggers.base import StartTriggerArgs
 
+    from airflow_provider_videodb.hooks.arguments import HoldMode
     from airflow_provider_videodb.sensors._credit_check import CreditCheck
 
 #: Seconds after the task's own deadline at which Airflow ends the deferral, in case no triggerer runs.
@@ -41,15 +50,23 @@ _LITERALS: Mapping[str, Reader] = {
     "deferrable": parse_flag,
     "start_from_trigger": parse_flag,
     "end_from_trigger": parse_flag,
+    "hold": parse_hold,
+    "respect_holds": parse_flag,
+    "priority": parse_priority,
 }
 
 
 class CreditThresholdSensor(BaseSensorOperator):
     """
-    Wait until the account has at least ``threshold`` credits.
+    Wait until the account has at least ``threshold`` credits that nobody else holds.
 
     A balance that cannot be read is never enough. The comparison is exact: 100.1 reaches 100.1. VideoDB's balance may
     lag 5 to 15 minutes behind, according to its documentation.
+
+    With ``hold=True``, the task also holds the credits, so that no other gate of the account counts on them. It holds
+    them until a :class:`~airflow_provider_videodb.operators.release_credits.ReleaseCreditsOperator` or the end of the
+    DAG run releases them. :meth:`held` makes that release the teardown of the jobs. Without a hold, the task still
+    leaves alone what others hold. While it waits, its log and the XCom ``waiting`` say why, and at which place.
 
     By default the task polls once in a worker and then waits in the triggerer. All tasks with the same connection and
     ``poke_interval`` share one poll per triggerer. Each failed poll doubles the delay before the next one, up to five
@@ -60,7 +77,9 @@ class CreditThresholdSensor(BaseSensorOperator):
     uses the new account, and the failures of the old one no longer count.
 
     Returns (XCom ``return_value``) the usage that it read, in credits:
-    ``{"credit_balance": 120, "usage_this_month": 30.5, "breakdown": {"indexing": 30.5}}``.
+    ``{"credit_balance": 120, "usage_this_month": 30.5, "breakdown": {"indexing": 30.5}}``. It adds ``held``, which is
+    0 without a hold, ``balance``, and ``available``. The last one is the balance without the connection's
+    ``credit_reserve`` and without what others hold.
 
     Raises ``AirflowSensorTimeout``, which Airflow does not retry, when ``timeout`` is over. Raises
     :class:`~airflow_provider_videodb.exceptions.VideoDBConfigError` at once if an argument or the connection breaks a
@@ -82,6 +101,10 @@ class CreditThresholdSensor(BaseSensorOperator):
         as long as VideoDB asks. The poll in the worker is not counted together with those in the triggerer. With
         ``mode="reschedule"`` before Airflow 3.3, each poke counts alone.
     :param deferrable: wait in the triggerer. Use ``False`` in a deployment without a triggerer.
+    :param hold: hold ``threshold`` credits. ``"audit"`` opens as without, and logs what a hold would do. It needs
+        Airflow 3.3.
+    :param respect_holds: count what others hold as not available. It has no effect before Airflow 3.3.
+    :param priority: place in the queue of those who wait with a hold; a higher number goes first.
     :param start_from_trigger: begin the wait in the triggerer, without a worker; needs ``deferrable``. The first poll
         comes after at most ``poke_interval`` or 10 seconds, whichever is shorter. Templates need Airflow 3.3. A task
         begins in a worker all the same if it is mapped, is in a mapped task group, or has an argument that is not a
@@ -110,6 +133,9 @@ class CreditThresholdSensor(BaseSensorOperator):
         deferrable: bool = True,
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
+        hold: HoldMode = False,
+        respect_holds: bool = True,
+        priority: int = 0,
         **kwargs: Any,
     ) -> None:
         if timeout is not None:
@@ -130,23 +156,33 @@ class CreditThresholdSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
+        self.hold = hold
+        self.respect_holds = respect_holds
+        self.priority = priority
         for name, read in _LITERALS.items():
             check_literal(read, name, getattr(self, name))
-        self.start_from_trigger = deferrable and start_from_trigger and self._can_start_in_triggerer()
+        if hold and end_from_trigger:
+            raise VideoDBConfigError(
+                f"hold is {hold!r} together with end_from_trigger, but only a worker can hold credits. Nothing was "
+                "held. Next step: remove end_from_trigger from the task."
+            )
+        self.start_from_trigger = deferrable and start_from_trigger and can_start_in_triggerer(self)
         self._check: CreditCheck | None = None
         if self.start_from_trigger:
-            self.start_trigger_args = self._start_arguments()
+            self.start_trigger_args = start_arguments(self, timeout=self._backstop())
 
     def execute(self, context: Context) -> Any:
         """Poll once, then wait in the chosen way."""
         with self._show_failure():
             return self._execute_deferrable(context) if self.deferrable else self._execute_in_worker(context)
 
-    def _execute_deferrable(self, context: Context) -> Any:
-        deadline = time.time() + self.timeout
+    def _execute_deferrable(self, context: Context, *, deadline: float | None = None) -> Any:
+        ends_at = time.time() + self.timeout if deadline is None else deadline
         if done := self.poke(context):
             return done.xcom_value
-        trigger = self._check_of(context).trigger(self._trigger_kwargs(), deadline=deadline)
+        if deadline is not None and time.time() >= deadline:
+            raise self._timeout_error(context, {"reason": self._check_of(context).reason})
+        trigger = self._check_of(context).trigger(trigger_arguments(self), deadline=ends_at)
         return self.defer(trigger=trigger, method_name="execute_complete", timeout=self._backstop())
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -155,21 +191,22 @@ class CreditThresholdSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Finish after the trigger; fail on an unknown event."""
-        from airflow_provider_videodb.triggers.events import EventStatus, checked_event
+        from airflow_provider_videodb.triggers.events import EventStatus, checked_event, gate_result
 
         if self.end_from_trigger and event == "success":
             # A real triggerer ends the task itself. dag.test() hands over the event without what it carries.
             return self.execute(context)
         if self.end_from_trigger and event == "skipped":
             event = {"status": EventStatus.TIMEOUT}
-        checked = checked_event(event, EventStatus.ENOUGH, EventStatus.TIMEOUT)
-        usage: Any = checked.get("usage")
+        checked = checked_event(event, EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.TIMEOUT)
         if checked["status"] == EventStatus.TIMEOUT:
-            raise self._timeout_error(usage)
-        self.log.info(
-            "The balance is %s credits; the threshold is %s credits.", usage["credit_balance"], self.threshold
-        )
-        return usage
+            raise self._timeout_error(context, checked)
+        if checked["status"] == EventStatus.MAY_OPEN:
+            # Others may have gone first since the trigger saw the account.
+            return self._execute_deferrable(context, deadline=checked.get("deadline"))
+        result = gate_result(checked)
+        self.log.info("The balance is %s credits; the threshold is %s credits.", result["balance"], self.threshold)
+        return result
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as Airflow does, but let ``soft_fail`` skip for a timeout only, not for a trigger that failed."""
@@ -194,14 +231,28 @@ class CreditThresholdSensor(BaseSensorOperator):
         try:
             return super().execute(context)
         except AirflowSensorTimeout:
-            raise self._timeout_error() from None
+            raise self._timeout_error(context, {"reason": self._check_of(context).reason}) from None
 
-    def _timeout_error(self, usage: Mapping[str, Any] | None = None) -> AirflowSensorTimeout:
-        """Return the error for a wait that ran out; without ``usage`` the log above has the last balance."""
-        seen = "" if usage is None else f" The last balance was {usage['credit_balance']} credits."
+    def _timeout_error(self, context: Context, event: Mapping[str, Any] | None = None) -> AirflowSensorTimeout:
+        """
+        Return the error for a wait that ran out, and leave the queue.
+
+        :param event: of the trigger; without it, the log above has the last balance.
+        """
+        if self.hold is True:
+            self._check_of(context).leave_queue()
+        seen, waited = event or {}, in_words(self.timeout)
+        if seen.get("reason"):
+            return AirflowSensorTimeout(
+                f"The gate did not open within {waited} (timeout). {seen['reason']} Next step: see who holds credits "
+                "with `airflow videodb holds list`. Top up the account, or wait until they are released. Then clear "
+                "this task."
+            )
+        usage = seen.get("usage")
+        last = "" if usage is None else f" The last balance was {usage['credit_balance']} credits."
         return AirflowSensorTimeout(
-            f"The credit balance did not reach {self.threshold} credits within {in_words(self.timeout)} (timeout)."
-            f"{seen} Next step: top up the account, then clear this task."
+            f"The credit balance did not reach {self.threshold} credits within {waited} (timeout).{last} Next step: "
+            "top up the account, then clear this task."
         )
 
     def _check_of(self, context: Context) -> CreditCheck:
@@ -212,42 +263,6 @@ class CreditThresholdSensor(BaseSensorOperator):
             self._check = CreditCheck(self, context)
         return self._check
 
-    def _can_start_in_triggerer(self) -> bool:
-        """Say whether Airflow can pass the arguments to a trigger without a worker."""
-        return self.get_closest_mapped_task_group() is None and all(
-            isinstance(value, str | Number) or _is_plain_output(value)
-            for value in (self.threshold, self.videodb_conn_id)
-        )
-
-    def _start_arguments(self) -> StartTriggerArgs:
-        from airflow.triggers.base import StartTriggerArgs
-
-        from airflow_provider_videodb.triggers.events import FORMAT
-
-        return StartTriggerArgs(
-            trigger_cls="airflow_provider_videodb.triggers.credits.CreditThresholdTrigger",
-            trigger_kwargs={"format": FORMAT, **self._trigger_kwargs()},
-            next_method="execute_complete",
-            timeout=self._backstop(),
-        )
-
-    def _trigger_kwargs(self) -> dict[str, Any]:
-        return {
-            # A plain XComArg becomes the template that pulls it.
-            "threshold": str(self.threshold),
-            "videodb_conn_id": str(self.videodb_conn_id),
-            "poll_interval": self.poke_interval,
-            "timeout": self.timeout,
-            "max_consecutive_failures": self.max_consecutive_failures,
-            "end_from_trigger": self.end_from_trigger,
-            "soft_fail": self.soft_fail,
-        }
-
     def _backstop(self) -> timedelta:
         # The trigger checks its deadline once per poll.
         return timedelta(seconds=self.timeout + self.poke_interval + _BACKSTOP)
-
-
-def _is_plain_output(value: object) -> bool:
-    # Airflow writes the key into a template, which a quote in the key would break.
-    return isinstance(value, PlainXComArg) and repr(value.key) == f"'{value.key}'"

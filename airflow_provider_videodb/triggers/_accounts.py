@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_videodb.exceptions import VideoDBRateLimitError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook, poll_client
 from airflow_provider_videodb.triggers._encoding import clean
+from airflow_provider_videodb.triggers._gates import AccountHolds
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
@@ -89,11 +90,12 @@ class Account:
         self.settings = settings
         self.client = poll_client(settings)
         self.backoff = Backoff(interval)
+        self.holds = AccountHolds(settings)
         # Each account has its own thread, so a slow one does not delay the others.
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=clean(f"videodb-{conn_id}"))
 
     def is_named_by(self, settings: ConnectionSettings) -> bool:
-        """Say whether these settings reach the same account in the same way; spending limits do not matter."""
+        """Say whether a poll with these settings reads the same; spending limits do not matter."""
         return _address(self.settings) == _address(settings)
 
     def stop(self) -> None:
@@ -101,5 +103,6 @@ class Account:
         self.thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _address(settings: ConnectionSettings) -> tuple[str, str, float]:
-    return settings.base_url, settings.api_key, settings.timeout
+def _address(settings: ConnectionSettings) -> tuple[object, ...]:
+    holds = settings.credit_account, settings.credit_reserve, settings.settlement_minutes
+    return settings.base_url, settings.api_key, settings.timeout, *holds

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
-    from airflow_provider_videodb.api.client import BillingClient
+    from airflow_provider_videodb.triggers._accounts import Account
 
 
 class WaitArguments(TypedDict, total=False):
@@ -53,7 +53,7 @@ class Watch:
     :param account: number of the account that the latest result is about.
     """
 
-    fetch: Callable[[BillingClient], Any]
+    fetch: Callable[[Account], Any]
     on_value: Callable[[Any], dict[str, Any] | None]
     start: Callable[[], None]
     budget: FailureBudget = field(init=False)
@@ -131,6 +131,7 @@ class BillingTrigger(BaseTrigger):
         """Yield the event that ends this wait."""
         try:
             self.start()
+            await self.prepare()
             event = await wait_for_event(
                 *((self._poll_key(watch), partial(self.on_poll_result, watch)) for watch in self._watches),
                 pause=None if self.pause is None else Pause.from_dict(self.pause),
@@ -165,6 +166,9 @@ class BillingTrigger(BaseTrigger):
         if event is None and watch is self._watches[0] and time.monotonic() >= self._ends:
             return {"status": EventStatus.TIMEOUT, **self.event_payload()}
         return event
+
+    async def prepare(self) -> None:
+        """Do what this wait needs before its first poll; the clock runs already."""
 
     @abstractmethod
     def watches(self) -> Sequence[Watch]:

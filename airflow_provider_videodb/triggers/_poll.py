@@ -19,7 +19,6 @@ from airflow_provider_videodb.triggers._pauses import mark_of
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
     from airflow_provider_videodb.triggers._pauses import Pause
 
@@ -53,7 +52,7 @@ NO_RESULT = PollResult()
 
 async def poll(
     conn_id: str,
-    fetch: Callable[[BillingClient], Any],
+    fetch: Callable[[Account], Any],
     *,
     interval: float,
     pause: Pause | None = None,
@@ -91,7 +90,7 @@ class _Poll:
     """Runs one request at a time."""
 
     conn_id: str
-    fetch: Callable[[BillingClient], Any]
+    fetch: Callable[[Account], Any]
     interval: float
     pause: Pause | None
     read_settings: Callable[[str], Awaitable[ConnectionSettings]]
@@ -156,7 +155,7 @@ class _Poll:
             _abandon(request)
 
     def _send(self, account: Account) -> asyncio.Future[Any]:
-        return asyncio.get_running_loop().run_in_executor(account.thread, self.fetch, account.client)
+        return asyncio.get_running_loop().run_in_executor(account.thread, self.fetch, account)
 
     async def _current_account(self) -> Account:
         settings = await self.read_settings(self.conn_id)

@@ -23,8 +23,8 @@ from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
+    from airflow_provider_videodb.triggers._accounts import Account
     from airflow_provider_videodb.triggers._pauses import Pause
 
     #: Returns the event that ends the wait, or ``None``.
@@ -47,7 +47,7 @@ class PollKey(NamedTuple):
     :param read_settings: reads the connection, see :func:`~airflow_provider_videodb.triggers._poll.poll`.
     """
 
-    fetch: Callable[[BillingClient], Any]
+    fetch: Callable[[Account], Any]
     conn_id: str
     interval: float
     read_settings: Callable[[str], Awaitable[ConnectionSettings]] = read_in_triggerer

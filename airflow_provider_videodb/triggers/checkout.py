@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Unpack
 
-    from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.triggers._accounts import Account
     from airflow_provider_videodb.triggers._base import WaitArguments
 
 
-def fetch_checkouts(client: BillingClient) -> Mapping[str, Checkout]:
+def fetch_checkouts(account: Account) -> Mapping[str, Checkout]:
     """Read the list, because VideoDB has no call for a single checkout."""
-    return by_id(client.poll_checkouts())
+    return by_id(account.client.poll_checkouts())
 
 
 async def payment_left_open(purchase: object, *, conn_id: str) -> str:

@@ -2,53 +2,77 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import json
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_videodb.exceptions import VideoDBResponseError
+from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.exceptions import VideoDBError, VideoDBResponseError
+from airflow_provider_videodb.holds.rules.messages import describe_wait
 from airflow_provider_videodb.hooks.arguments import parse_credits
 from airflow_provider_videodb.triggers._base import BillingTrigger, Watch
-from airflow_provider_videodb.triggers.events import EventStatus
+from airflow_provider_videodb.triggers._gates import RECHECK_EVERY, AccountView, Reports, WaitingGate, take_place
+from airflow_provider_videodb.triggers._report import push_waiting
+from airflow_provider_videodb.triggers.events import EventStatus, gate_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
     from typing import Unpack
 
-    from airflow_provider_videodb.api.client import BillingClient
-    from airflow_provider_videodb.api.models import Usage
+    from airflow_provider_videodb.holds.rules.account import Assessment
+    from airflow_provider_videodb.triggers._accounts import Account
     from airflow_provider_videodb.triggers._base import WaitArguments
 
 #: Largest usage, in bytes. Each of ten thousand events holds a copy.
 MAX_USAGE_BYTES = 64 * 1024
 
 
-def fetch_usage(client: BillingClient) -> Usage:
+def fetch_usage(account: Account) -> AccountView:
     """
     Read balance and usage.
 
     :raises VideoDBResponseError: if the usage is too large for an event.
     """
-    usage = client.get_usage()
+    usage = account.client.get_usage()
     size = len(json.dumps(usage.to_dict()))
     if size > MAX_USAGE_BYTES:
         raise VideoDBResponseError(
             f"VideoDB's breakdown of the usage has {size} bytes, and an event has room for {MAX_USAGE_BYTES} bytes. "
             "The balance was not compared. Next step: report the response to VideoDB's support."
         )
-    return usage
+    return AccountView(usage=usage, settings=account.settings)
+
+
+def fetch_account_view(account: Account) -> AccountView:
+    """
+    List the holds, then read balance and usage.
+
+    :raises VideoDBResponseError: see :func:`fetch_usage`.
+    :raises VideoDBRecordUnreadableError: if Airflow cannot list the holds.
+    """
+    view = account.holds.list()
+    read = fetch_usage(account)
+    account.holds.collect(view)
+    return AccountView(usage=read.usage, settings=read.settings, view=view, first=account.holds.first_in_line(view))
 
 
 class CreditThresholdTrigger(BillingTrigger):
     """
-    Fires when the balance reaches a number of credits.
+    Fires when the account may have enough credits for a gate.
 
     The other parameters are those of :class:`BillingTrigger`.
 
     :param threshold: credits, a number or a string that spells one, because templates render to strings.
     :param end_from_trigger: end the task in the triggerer instead of in a worker.
     :param soft_fail: with ``end_from_trigger``, skip the task at the deadline.
+    :param gate: the JSON form of a :class:`~airflow_provider_videodb.triggers._gates.WaitingGate`. ``None`` compares
+        the balance and ignores holds.
     """
 
     def __init__(
@@ -57,13 +81,23 @@ class CreditThresholdTrigger(BillingTrigger):
         threshold: float | str,
         end_from_trigger: bool = False,
         soft_fail: bool = False,
+        gate: dict[str, Any] | None = None,
         **wait: Unpack[WaitArguments],
     ) -> None:
         super().__init__(**wait)
         self.threshold = threshold
         self.end_from_trigger = end_from_trigger
         self.soft_fail = soft_fail
-        self._latest: Usage | None = None
+        self.gate = gate
+        self._needed: Decimal
+        self._gate: WaitingGate | None = None
+        self._latest: AccountView | None = None
+        self._seen: Assessment | None = None
+        self._reports = Reports()
+        self._reason: str | None = None
+        self._recheck_at = 0.0
+        self._context: contextvars.Context | None = None
+        self._reporting: set[asyncio.Task[None]] = set()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
@@ -72,29 +106,83 @@ class CreditThresholdTrigger(BillingTrigger):
             "threshold": self.threshold,
             "end_from_trigger": self.end_from_trigger,
             "soft_fail": self.soft_fail,
+            "gate": self.gate,
         }
 
+    async def prepare(self) -> None:
+        """Take a place in the queue if no worker has."""
+        if self._gate is not None and self._gate.needs_place:
+            self._gate = await take_place(self._gate, self._needed, conn_id=self.videodb_conn_id, ti=self.task_instance)
+
     def watches(self) -> Sequence[Watch]:
-        """Poll the balance and compare it with the threshold."""
-        needed = parse_credits("threshold", self.threshold)
+        """Poll the account, and compare what is available with the threshold."""
+        self._needed = parse_credits("threshold", self.threshold)
+        self._gate = None if self.gate is None else WaitingGate.from_dict(self.gate)
+        self._recheck_at = time.monotonic() + RECHECK_EVERY
+        self._context = contextvars.copy_context()
+        return [Watch(self.fetch, self.on_account, self._forget)]
 
-        def on_usage(usage: Usage) -> dict[str, Any] | None:
-            self._latest = usage
-            return {"status": EventStatus.ENOUGH, **self.event_payload()} if usage.covers(needed) else None
+    @property
+    def fetch(self) -> Any:
+        """The poll of the balance that this gate shares."""
+        return fetch_usage if self.gate is None else fetch_account_view
 
-        return [Watch(fetch_usage, on_usage, self._forget_usage)]
+    def on_account(self, account: AccountView) -> dict[str, Any] | None:
+        """Return the event that ends the wait, if the account has enough for this gate."""
+        self._latest = account
+        if self._gate is None or account.view is None:
+            available = account.usage.credit_balance - account.settings.credit_reserve
+            return self._event(EventStatus.ENOUGH) if available >= self._needed else None
+        self._seen = self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
+        is_due = self._gate.has_earlier_hold(account.view) and time.monotonic() >= self._recheck_at
+        if self._gate.may_open(self._seen, self._needed) or is_due:
+            return self._event(EventStatus.MAY_OPEN if self._gate.decides_in_worker else EventStatus.ENOUGH)
+        self._report(account, self._seen)
+        return None
 
     def event_payload(self) -> dict[str, Any]:
-        """Return the latest usage of the account."""
-        return {"usage": None if self._latest is None else self._latest.to_dict()}
+        """Return the latest usage of the account, and what was available."""
+        latest, seen = self._latest, self._seen
+        if latest is None:
+            return {"usage": None}
+        available = latest.usage.credit_balance - latest.settings.credit_reserve if seen is None else seen.available
+        return {
+            "usage": latest.usage.to_dict(),
+            "available": to_json_number(available),
+            "reason": self._reason,
+            "deadline": self.deadline_now(),
+        }
 
     def to_trigger_event(self, event: dict[str, Any]) -> TriggerEvent:
         """End the task here if the author asked for it and no error has to be raised."""
         if self.end_from_trigger and event["status"] == EventStatus.ENOUGH:
-            return TaskSuccessEvent(xcoms={"return_value": event["usage"]})
+            return TaskSuccessEvent(xcoms={"return_value": gate_result(event)})
         if self.end_from_trigger and self.soft_fail and event["status"] == EventStatus.TIMEOUT:
             return TaskSkippedEvent()
         return super().to_trigger_event(event)
 
-    def _forget_usage(self) -> None:
-        self._latest = None
+    def _event(self, status: EventStatus) -> dict[str, Any]:
+        return {"status": status, **self.event_payload()}
+
+    def _report(self, account: AccountView, seen: Assessment) -> None:
+        """Say why the gate waits, if it holds or if the holds of others keep it waiting."""
+        gate = self._gate
+        if gate is None or not (gate.holds or seen.counted or not seen.is_open):
+            self._reason = None
+            return
+        first = account.first if gate.holds and seen.first is not None and seen.first.holder != gate.holder else None
+        self._reason = describe_wait(seen, self._needed, first=first)
+        if not self._reports.is_due(self._reason, waiting=seen.waiting, now=time.monotonic()):
+            return
+        # The poll runs in an empty context, and Airflow finds a trigger's log by its context.
+        report = asyncio.get_running_loop().create_task(self._say(self._reason), context=self._context)
+        self._reporting.add(report)
+        report.add_done_callback(self._reporting.discard)
+
+    async def _say(self, text: str) -> None:
+        self.log.info("%s", text)
+        with suppress(VideoDBError):
+            await push_waiting(self.task_instance, text)
+
+    def _forget(self) -> None:
+        self._latest = self._seen = self._reason = None

@@ -11,7 +11,7 @@ from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
 from airflow_provider_videodb.triggers._base import Watch
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
 from airflow_provider_videodb.triggers.checkout import fetch_checkouts, payment_left_open
-from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger, fetch_usage
+from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
 from airflow_provider_videodb.triggers.events import EventStatus, error_event
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
     def on_poll_result(self, watch: Watch, result: PollResult) -> dict[str, Any] | None:
         """Return the event that ends the wait, if this result does."""
         event = super().on_poll_result(watch, result)
-        if event is not None or watch.fetch is not fetch_usage or result is NO_RESULT:
+        if event is not None or watch.fetch is not self.fetch or result is NO_RESULT:
             return event
         is_certain = result.error is None or watch.budget.is_spent
         return self._expired if is_certain else None

@@ -24,6 +24,8 @@ class EventStatus(StrEnum):
     """How a wait ended."""
 
     ENOUGH = "enough"
+    #: A worker has to decide whether the gate may open now.
+    MAY_OPEN = "may_open"
     PAID = "paid"
     TIMEOUT = "timeout"
     ERROR = "error"
@@ -49,6 +51,12 @@ def checked_event(event: object, *expected: EventStatus, needs: tuple[str, ...] 
         f"The trigger sent {str(event)[:200]!r}, which is not an event that this task expects. The task did not go on. "
         "Next step: install the same version of this package on workers and triggerers, then retry the task."
     )
+
+
+def gate_result(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the result of a gate that holds nothing, from the event of its trigger."""
+    usage = event["usage"]
+    return {**usage, "held": 0, "balance": usage["credit_balance"], "available": event.get("available")}
 
 
 def error_event(err: BaseException) -> dict[str, Any]:

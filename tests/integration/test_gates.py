@@ -113,7 +113,14 @@ def test_gate_opens_when_the_credits_arrive(emulator, mode):
         finished = run(dag)
 
     assert finished.state == "success"
-    assert finished.result("gate") == {"credit_balance": 100.1, "usage_this_month": 0, "breakdown": {}}
+    assert finished.result("gate") == {
+        "credit_balance": 100.1,
+        "usage_this_month": 0,
+        "breakdown": {},
+        "held": 0,
+        "balance": 100.1,
+        "available": 100.1,
+    }
     assert finished.result("index") == 100.1
 
 

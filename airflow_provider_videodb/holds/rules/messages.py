@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.holds.rules.account import Assessment
 
+#: Key of the XCom that says why a gate waits.
+WAITING_KEY = "waiting"
+
 
 def describe_wait(seen: Assessment, credits: Decimal, *, first: object = None) -> str:
     """
@@ -19,17 +22,17 @@ def describe_wait(seen: Assessment, credits: Decimal, *, first: object = None) -
     """
     if not seen.is_complete:
         return (
-            f"Waiting: {number(credits)} credits needed. The account has more records of holds than one listing shows, so "
-            "nobody starts. Ended holds are being removed."
+            f"Waiting: {number(credits)} credits needed. The account has more records of holds than one listing "
+            "shows, so nobody starts. Ended holds are being removed."
         )
     if seen.paused_until is not None:
         return f"Waiting: {number(credits)} credits needed. Credit holds of this account are paused {_until(seen)}."
     parts = [f"{number(seen.balance)} on the account"]
     if seen.reserve:
         parts.append(f"{number(seen.reserve)} in reserve")
-    running = sum(not one.is_settling for one in seen.counted)
+    settling = sum(one.is_settling for one in seen.counted)
     if seen.counted:
-        parts.append(f"{number(seen.held)} held by {_holders(running, len(seen.counted) - running)}")
+        parts.append(f"{number(seen.held)} held by {_holders(len(seen.counted), settling)}")
     if seen.ahead:
         parts.append(f"{number(seen.promised)} promised to {len(seen.ahead)} ahead")
     left = number(seen.available - seen.promised)
@@ -50,11 +53,9 @@ def moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _holders(running: int, settling: int) -> str:
-    parts = [f"{running} pipeline{'' if running == 1 else 's'}"] if running or not settling else []
-    if settling:
-        parts.append(f"{settling} that ended and {'settles' if settling == 1 else 'settle'}")
-    return " and ".join(parts)
+def _holders(counted: int, settling: int) -> str:
+    text = f"{counted} pipeline{'' if counted == 1 else 's'}"
+    return f"{text}, of which {settling} {'is' if settling == 1 else 'are'} settling" if settling else text
 
 
 def _until(seen: Assessment) -> str:

@@ -28,7 +28,6 @@ NOBODY = "-"
 MAX_KEY = 250
 _PLAIN_ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _TRY_LENGTH = 12
-_MAX_PRIORITY = 1_000_000_000
 
 
 class Kind(StrEnum):
@@ -138,10 +137,10 @@ def check_key(flag: Flag) -> Flag:
 
     :raises VideoDBConfigError: if its figures are too long.
     """
-    if len(flag.key) > MAX_KEY or abs(flag.priority) > _MAX_PRIORITY:
+    if len(flag.key) > MAX_KEY:
         raise VideoDBConfigError(
-            f"A hold of {str(flag.credits)[:40]} credits with priority {str(flag.priority)[:40]} cannot be recorded, "
-            "because the figures are too long. Nothing was sent. Next step: give figures with fewer digits."
+            f"A hold of {str(flag.credits)[:40]}… credits cannot be recorded, because the figure is too long. Nothing "
+            "was held. Next step: give a figure with fewer digits."
         )
     return flag
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.holds.rules.account import assess, count, queue_of
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
 
@@ -161,24 +160,21 @@ Steps: TypeAlias = "Generator[Step, Any, ClaimResult]"
 
 def claim_credits(claim: Claim) -> Steps:
     """Take a place in the queue, and hold the credits if they are there."""
-    waiting = yield from _enqueue(claim)
+    waiting = yield from enqueue(claim)
     view = yield ListFlags()
     seen = claim.assess(view, (yield ReadBalance()))
     if not seen.is_next(claim.credits):
         yield from collect(view, claim.settlement_ms, but=claim.holder)
         return ClaimResult(is_held=False, seen=seen)
-    result = yield from _raise_flag(claim, view.listed_at)
-    if result.is_held:
-        try:
-            yield Remove(waiting)
-        except VideoDBError:
-            # The flag that holds is up, and a waiting one beside it counts for nothing.
-            return result
-    return result
+    return (yield from _raise_flag(claim, view.listed_at, waiting))
 
 
-def _enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
-    """Take a place in the queue, or keep the one of an earlier try, and tidy up what earlier tries left."""
+def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
+    """
+    Take a place in the queue, or keep the one of an earlier try.
+
+    What earlier tries left is tidied up first.
+    """
     view: View = yield ListFlags()
     own = [flag for flag in view.flags if flag.holder == claim.holder]
     yield from _tidy_up(claim, own, view)
@@ -195,26 +191,29 @@ def _enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
 
 
 def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, None]:
+    waiting = {flag.owner for flag in own if flag.kind is Kind.WAITING}
     released = {flag.owner for flag in own if flag.kind is Kind.RELEASED}
     for flag in own:
         if flag.kind is not Kind.HELD:
             continue
-        if flag.try_id == claim.try_id:
-            # This try is still at its gate, so no job has run on its flag.
+        if flag.try_id == claim.try_id or flag.owner in waiting:
+            # The gate has not opened for this try, so no job has run on its flag.
             yield Remove(flag)
         elif flag.owner in released or (yield IsUnused(flag)):
-            yield from release_flag(
-                flag, until=view.listed_at + claim.settlement_ms, why="a later try of the gate", view=view
-            )
+            until = view.listed_at + claim.settlement_ms
+            yield from release_flag(flag, until=until, why="a later try of the gate", view=view)
 
 
-def _raise_flag(claim: Claim, now: int) -> Steps:
+def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Steps:
     held = claim.flag(Kind.HELD, now)
     try:
         yield Put(held)
         view: View = yield ListFlags()
         seen = claim.assess(view, (yield ReadBalance()))
         is_held = held in view.flags and seen.can_hold(claim.credits)
+        if is_held:
+            # A try that waits and holds is known not to have opened its gate.
+            yield Remove(waiting)
     except GeneratorExit:
         # Nobody carries out steps any more.
         raise

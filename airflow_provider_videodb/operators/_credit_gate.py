@@ -1,0 +1,169 @@
+"""How a task asks in a worker whether its gate may open, loaded when the task runs."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.exceptions import VideoDBError
+from airflow_provider_videodb.holds.gate import CreditGate
+from airflow_provider_videodb.holds.identity import Identity
+from airflow_provider_videodb.holds.rules.messages import WAITING_KEY, number
+from airflow_provider_videodb.holds.rules.records import try_of
+from airflow_provider_videodb.triggers._gates import WaitingGate
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk.types import Logger
+
+    from airflow_provider_videodb.api.models import Usage
+    from airflow_provider_videodb.holds.gate import Admission
+    from airflow_provider_videodb.hooks.arguments import HoldMode
+    from airflow_provider_videodb.hooks.connection import ConnectionSettings
+
+
+class GateTask(Protocol):
+    """What this module needs of a sensor or operator."""
+
+    is_setup: bool
+    hold: HoldMode
+    respect_holds: bool
+    priority: int
+
+    @property
+    def log(self) -> Logger:
+        """The log of the task."""
+        ...
+
+    def get_flat_relative_ids(self, *, upstream: bool = False) -> set[str]:
+        """Return the ids of all tasks behind this one."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateCheck:
+    """
+    What one check of a gate found.
+
+    :param admission: what the holds of the account allow; ``None`` if the gate ignores them.
+    :param available: credits that the gate may take.
+    """
+
+    is_open: bool
+    usage: Usage
+    available: Decimal
+    admission: Admission | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a gate adds to its XCom."""
+        if self.admission is not None:
+            return self.admission.to_dict()
+        balance = to_json_number(self.usage.credit_balance)
+        return {"held": 0, "balance": balance, "available": to_json_number(self.available)}
+
+
+class TaskGate:
+    """
+    The gate of one task, as its author chose it.
+
+    :param credits: what the job needs.
+    """
+
+    def __init__(self, task: GateTask, context: Context, credits: Decimal) -> None:
+        self._task = task
+        self._ti: Any = context["ti"]
+        self._credits = credits
+        #: Why the gate is closed, if it holds credits or if the holds of others keep it closed.
+        self.reason: str | None = None
+        #: Whether the task is certainly in the queue.
+        self._has_place = False
+        #: Below Airflow 3.3, no task can list what others hold.
+        self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or bool(task.hold))
+
+    def check(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
+        """
+        Check once whether the gate may open, and hold the credits if it should.
+
+        :param get_usage: reads the balance from VideoDB.
+        :raises VideoDBError: if Airflow or VideoDB does not say. Then the gate stays closed.
+        """
+        if not self.sees_holds:
+            usage = get_usage()
+            available = usage.credit_balance - settings.credit_reserve
+            return GateCheck(is_open=available >= self._credits, usage=usage, available=available)
+        gate = self._gate(settings, get_usage)
+        self._has_place = False
+        admission = gate.hold() if self._task.hold is True else gate.look()
+        self._has_place = True
+        if self._task.hold == "audit":
+            self._log_audit(admission)
+        if admission.is_held:
+            self._task.log.info("This task holds %s credits until they are released.", number(self._credits))
+        self._report(admission)
+        return GateCheck(
+            is_open=admission.is_open, usage=admission.usage, available=admission.seen.available, admission=admission
+        )
+
+    def leave(self, settings: ConnectionSettings) -> None:
+        """Leave the queue, because the wait has failed for good. What fails here is found out by those who wait."""
+        if self._task.hold is True:
+            with suppress(VideoDBError):
+                self._gate(settings, _no_usage).leave()
+
+    def for_trigger(self) -> dict[str, Any] | None:
+        """Return the gate for a trigger, in JSON form; ``None`` if it ignores holds."""
+        if not self.sees_holds:
+            return None
+        holds = self._task.hold is True
+        return WaitingGate(
+            holds=holds,
+            holder=Identity.of(self._ti, settlement_ms=0).holder,
+            try_id=try_of(self._ti.id),
+            priority=self._task.priority,
+            # The trigger takes the place if the check failed before this task had one.
+            needs_place=holds and not self._has_place,
+            decides_in_worker=bool(self._task.hold),
+        ).to_dict()
+
+    def _gate(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> CreditGate:
+        return CreditGate(
+            ti=self._ti,
+            account=settings.credit_account,
+            reserve=settings.credit_reserve,
+            settlement_ms=settings.settlement_ms,
+            credits=self._credits,
+            get_usage=get_usage,
+            priority=self._task.priority,
+            downstream=frozenset(self._task.get_flat_relative_ids(upstream=False)),
+            is_setup=self._task.is_setup,
+        )
+
+    def _report(self, admission: Admission) -> None:
+        """Say why the gate waits, once per change, and take that back when it opens."""
+        seen = admission.seen
+        is_worth_saying = self._task.hold is True or not seen.is_open or bool(seen.counted)
+        reason = admission.reason if is_worth_saying and not admission.is_open else None
+        if reason == self.reason:
+            return
+        if reason is not None:
+            self._task.log.info("%s", reason)
+        self.reason = reason
+        self._ti.xcom_push(key=WAITING_KEY, value=reason)
+
+    def _log_audit(self, admission: Admission) -> None:
+        if admission.seen.is_next(self._credits):
+            self._task.log.info(
+                "Audit: with hold=True this gate would open now and hold %s credits.", number(self._credits)
+            )
+        else:
+            self._task.log.info("Audit: with hold=True this gate would wait now. %s", admission.reason)
+
+
+def _no_usage() -> Usage:
+    raise RuntimeError("This gate reads no balance.")

@@ -1,0 +1,214 @@
+"""
+What a waiting gate sees of its account.
+
+One poll lists the holds and reads the balance for all gates of an account. A trigger only finds out when a gate may
+open. The gate itself decides in a worker, because between this poll and that moment others may have gone first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
+from airflow_provider_videodb.holds.identity import Identity
+from airflow_provider_videodb.holds.ledger import Ledger
+from airflow_provider_videodb.holds.rules.account import queue_of
+from airflow_provider_videodb.holds.rules.records import Kind, account_part, try_of
+from airflow_provider_videodb.holds.rules.steps import Claim, collect, enqueue
+from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+    from airflow_provider_videodb.api.models import Usage
+    from airflow_provider_videodb.holds.rules.account import Assessment, View
+    from airflow_provider_videodb.holds.rules.records import Flag
+    from airflow_provider_videodb.hooks.connection import ConnectionSettings
+
+#: Seconds between two questions to Airflow about the same flag.
+_ASK_EVERY = 60.0
+#: Seconds after which a worker looks again at the hold of an earlier try, which no trigger can judge.
+RECHECK_EVERY = 300.0
+#: All gates of a triggerer together report so many changes per second, because each one writes a log and an XCom.
+_REPORTS_PER_SECOND = 16
+_SHORTEST_PAUSE = 5.0
+#: Marks the try of a place in the queue that a triggerer took.
+IN_TRIGGERER = "t"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountView:
+    """
+    What one poll read of an account.
+
+    :param usage: read after the flags were listed.
+    :param view: the flags; ``None`` if the poll does not list them.
+    :param settings: the connection.
+    :param first: who is next in line, if Airflow says.
+    """
+
+    usage: Usage
+    settings: ConnectionSettings
+    view: View | None = None
+    first: Identity | None = None
+
+
+class AccountHolds:
+    """
+    The holds of one account, for one poll.
+
+    :param settings: the connection.
+    """
+
+    def __init__(self, settings: ConnectionSettings) -> None:
+        self._settlement_ms = settings.settlement_ms
+        self._asked: dict[str, float] = {}
+        self._ledger = Ledger(account_part(settings.credit_account), may_ask=self._may_ask)
+
+    def list(self) -> View:
+        """List the flags."""
+        return self._ledger.view()
+
+    def collect(self, view: View) -> None:
+        """Remove what ended without saying so; what fails now is tried again later."""
+        self._asked = {key: at for key, at in self._asked.items() if time.monotonic() - at < _ASK_EVERY}
+        try:
+            self._ledger.run(collect(view, self._settlement_ms))
+        except VideoDBError:
+            return
+
+    def first_in_line(self, view: View) -> Identity | None:
+        """Return who is next in line, if Airflow says."""
+        queue = queue_of(view.flags)
+        try:
+            return self._ledger.who(queue[0]) if queue else None
+        except VideoDBError:
+            return None
+
+    def _may_ask(self, flag: Flag) -> bool:
+        if flag.key in self._asked:
+            return False
+        self._asked[flag.key] = time.monotonic()
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingGate:
+    """
+    How a trigger assesses the account for its gate.
+
+    :param holder: see :func:`~airflow_provider_videodb.holds.rules.records.holder_of`; empty if it has no place in the
+        queue.
+    :param needs_place: whether no worker has put the gate into the queue yet.
+    :param decides_in_worker: whether a worker has to decide, because the gate holds, or says what a hold would do.
+    """
+
+    holds: bool
+    holder: str = ""
+    try_id: str = ""
+    priority: int = 0
+    needs_place: bool = False
+    decides_in_worker: bool = False
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> WaitingGate:
+        """
+        Read the JSON form. Fields of a newer version are ignored.
+
+        :raises VideoDBConfigError: if it cannot be read.
+        """
+        try:
+            return cls(
+                holds=bool(fields["holds"]),
+                holder=str(fields.get("holder", "")),
+                try_id=str(fields.get("try_id", "")),
+                priority=int(fields.get("priority", 0)),
+                needs_place=bool(fields.get("needs_place", False)),
+                decides_in_worker=bool(fields.get("decides_in_worker", False)),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise VideoDBConfigError(
+                f"The trigger's gate is {str(fields)[:200]!r}, which this version cannot read. Nothing was sent. Next "
+                "step: install the same version of this package on workers and triggerers, then retry the task."
+            ) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form for the trigger."""
+        return {
+            "holds": self.holds,
+            "holder": self.holder,
+            "try_id": self.try_id,
+            "priority": self.priority,
+            "needs_place": self.needs_place,
+            "decides_in_worker": self.decides_in_worker,
+        }
+
+    def claim(self, credits: Decimal, settings: ConnectionSettings) -> Claim:
+        """Return what the gate wants of the account."""
+        return Claim(
+            account=account_part(settings.credit_account),
+            holder=self.holder,
+            try_id=self.try_id,
+            credits=credits,
+            priority=self.priority,
+            reserve=settings.credit_reserve,
+            settlement_ms=settings.settlement_ms,
+        )
+
+    def may_open(self, seen: Assessment, credits: Decimal) -> bool:
+        """Tell whether it is worth deciding now."""
+        return seen.is_next(credits) if self.holds else seen.can_hold(credits)
+
+    def has_earlier_hold(self, view: View) -> bool:
+        """Tell whether an earlier try of this gate still holds credits, which only a worker can judge."""
+        return any(
+            flag.kind is Kind.HELD and flag.holder == self.holder and flag.try_id != self.try_id for flag in view.flags
+        )
+
+
+class Reports:
+    """Decides when a waiting gate says again why it waits: once per change, and not too often."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._not_before = 0.0
+
+    def is_due(self, text: str, *, waiting: int, now: float) -> bool:
+        """
+        Tell whether to report this text now, and note that it is reported.
+
+        :param waiting: how many gates wait.
+        :param now: seconds of the monotonic clock.
+        """
+        if text == self._last or now < self._not_before:
+            return False
+        self._last = text
+        self._not_before = now + _SHORTEST_PAUSE + waiting / _REPORTS_PER_SECOND
+        return True
+
+
+async def take_place(gate: WaitingGate, credits: Decimal, *, conn_id: str, ti: Any) -> WaitingGate:
+    """
+    Put a gate into the queue that began its wait in the triggerer.
+
+    :param ti: the task instance of the trigger.
+    :return: the gate, with its place.
+    :raises VideoDBConfigError: if Airflow does not say which task the trigger belongs to.
+    """
+    if ti is None:
+        raise VideoDBConfigError(
+            "Airflow did not say which task this trigger belongs to, so the task has no place in the queue. Nothing "
+            "was held. Next step: remove start_from_trigger from the task."
+        )
+    settings = await VideoDBBillingHook(conn_id).aget_settings()
+    who = Identity.of(ti, settlement_ms=settings.settlement_ms)
+    placed = replace(gate, holder=who.holder, try_id=try_of(ti.id), needs_place=False)
+    # A frozen triggerer may do this after the gate has opened. A worker's flags say whether it has, so this is not one.
+    claim = replace(placed, try_id=f"{placed.try_id}{IN_TRIGGERER}").claim(credits, settings)
+    # A thread asks Airflow, because many requests would block the event loop.
+    await asyncio.to_thread(Ledger(claim.account, me=who).run, enqueue(claim))
+    return placed
