@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow_provider_videodb.holds.rules.account import assess, count, queue_of
+from airflow_provider_videodb.holds.rules.account import assess, held_by_others, is_next
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
 
 if TYPE_CHECKING:
@@ -127,6 +127,16 @@ class Claim:
             ms=ms,
             priority=priority,
         )
+
+    def is_next(self, view: View, balance: Decimal) -> bool:
+        """Tell whether this gate may try to open; see :func:`~.account.is_next`."""
+        return is_next(
+            view, balance, reserve=self.reserve, owner=self.owner, credits=self.credits, priority=self.priority
+        )
+
+    def can_hold(self, view: View, balance: Decimal) -> bool:
+        """Tell whether every holder could finish if this gate opened now."""
+        return view.is_open and balance - self.reserve - held_by_others(view, self.owner) >= self.credits
 
     def assess(self, view: View, balance: Decimal) -> Assessment:
         """Assess the account for this gate."""
@@ -248,7 +258,7 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
             yield Remove(flag)
         elif flag.kind is Kind.PAUSED and flag.ms and flag.ms <= view.listed_at:
             yield Remove(flag)
-    for flag in queue_of(view.flags)[:_CHECKED_WAITERS]:
+    for flag in view.queue[:_CHECKED_WAITERS]:
         if flag.holder != but and (yield IsOver(flag)):
             yield Remove(flag)
 
@@ -294,4 +304,6 @@ def release_holder(
 
 def held_by(view: View, holders: str) -> list[Flag]:
     """Return what a task instance, or all map indexes of a task, hold now."""
-    return [one.flag for one in count(view) if one.flag.kind is Kind.HELD and one.flag.holder.startswith(holders)]
+    return [
+        one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.holder.startswith(holders)
+    ]
