@@ -3,9 +3,9 @@ Two pipelines that share one account, and never count on the same credits.
 
 `shared_archive` needs 12 credits, `shared_highlights` needs 8. Start both at once, while the account has fewer than 20.
 
-`credits` continues when that many credits are *available*: the balance less what the other pipeline holds. It then holds
-its own. If credits are missing, it buys them, shows the payment link on its page, and waits without a worker. So it
-may ask for a payment although the balance looks high enough, because the other pipeline holds the rest.
+`credits` continues when that many credits are *available*: the balance less what the other pipeline holds. It then
+holds its own. If credits are missing, it buys them, shows the payment link on its page, and waits without a worker. So
+it may ask for a payment although the balance looks high enough, because the other pipeline holds the rest.
 
 `upload` and `index` stand for jobs that spend credits at VideoDB. `require_hold()` fails a job that is cleared without
 its gate, because it would spend the credits of the other pipeline. `index` returns how many credits the jobs used.
