@@ -107,15 +107,15 @@ class TestWaitingGate:
             (
                 WaitingGate(holds=True, holder=ME.holder),
                 (
-                    "Waiting: 50 credits needed, 10 available (30 on the account, 10 held by 1 pipeline, 10 promised to "
-                    "1 ahead). Place 2 of 2. Next in line: DAG other, run other_run, task waits."
+                    "Waiting: 50 credits needed, 10 available (30 on the account, 10 held by 1 pipeline, 10 promised "
+                    "to 1 ahead). Place 2 of 2. Next in line: DAG other, run other_run, task waits."
                 ),
             ),
             (
                 WaitingGate(holds=False),
                 (
-                    "Waiting: 50 credits needed, 10 available (30 on the account, 10 held by 1 pipeline, 10 promised to "
-                    "1 ahead). Place 2 of 2."
+                    "Waiting: 50 credits needed, 10 available (30 on the account, 10 held by 1 pipeline, 10 promised "
+                    "to 1 ahead). Place 2 of 2."
                 ),
             ),
             (WaitingGate(holds=False, respects_holds=False), None),
