@@ -100,12 +100,12 @@ class TaskGate:
         :param get_usage: reads the balance from VideoDB.
         :raises VideoDBError: if Airflow or VideoDB does not say. Then the gate stays closed.
         """
-        gate = self._gate(settings, get_usage)
         if not self.sees_holds:
             # An audit never changes when the gate opens.
             if self._task.hold == "audit":
-                self._log_audit(gate.look())
+                self._log_audit(self._gate(settings, get_usage).look())
             return self._without_holds(settings, get_usage())
+        gate = self._gate(settings, get_usage)
         self._has_place = False
         admission = gate.hold() if self._task.hold is True else gate.look()
         self._has_place = True
