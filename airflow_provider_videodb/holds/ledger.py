@@ -11,11 +11,13 @@ from airflow_provider_videodb.holds.journal import write_note
 from airflow_provider_videodb.holds.rules.account import View
 from airflow_provider_videodb.holds.rules.records import PREFIX, Kind, account_prefix, check_key, parse_key
 from airflow_provider_videodb.holds.rules.steps import (
+    IsEarlier,
     IsOver,
     IsUnused,
     ListFlags,
     Put,
     ReadBalance,
+    ReadClock,
     Remove,
     Step,
     WriteJournal,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.holds.store import HoldStore
 
 _ResultT = TypeVar("_ResultT")
+#: How many keys two pages have in common.
+_OVERLAP = 100
 
 
 class Ledger:
@@ -88,12 +92,16 @@ class Ledger:
                 if self._read_balance is None:
                     raise RuntimeError("This ledger has no account at VideoDB.")
                 return self._read_balance()
+            case ReadClock():
+                return self.now_ms()
             case Put(flag=flag, like=like):
                 return self.store.write(check_key(flag).key, self._value(flag, like))
             case Remove(flag=flag):
                 return self.store.delete(flag.key)
             case IsOver(flag=flag):
                 return self._is_over(flag)
+            case IsEarlier(flag=flag):
+                return self._is_earlier(flag)
             case IsUnused():
                 return self._is_unused()
             case WriteJournal(flag=flag, spent=spent, why=why):
@@ -107,6 +115,26 @@ class Ledger:
         listing = self.store.list(self._prefix)
         flags = tuple(flag for key in listing.keys if (flag := parse_key(key)) is not None)
         return View(flags=flags, listed_at=listed_at, is_complete=listing.is_complete)
+
+    def pages(self) -> View:
+        """
+        List all flags, page by page.
+
+        These are not the flags of one moment, so no gate may open on them. A release may, because a full listing must
+        not keep it from finding its hold.
+        """
+        listed_at = self.now_ms()
+        listing = self.store.list(self._prefix)
+        keys = set(listing.keys)
+        offset = 0
+        while not listing.is_complete:
+            # The pages overlap, because flags that are removed meanwhile move the others to the front.
+            offset += max(1, len(listing.keys) - _OVERLAP)
+            listing = self.store.list(self._prefix, offset=offset)
+            keys.update(listing.keys)
+        # SQLite and MySQL do not tell capitals apart in a prefix.
+        own = sorted(key for key in keys if key.startswith(self._prefix))
+        return View(flags=tuple(flag for key in own if (flag := parse_key(key)) is not None), listed_at=listed_at)
 
     def who(self, flag: Flag) -> Identity | None:
         """Return who a flag belongs to; ``None`` if its value does not say."""
@@ -129,6 +157,10 @@ class Ledger:
         if who is None:
             return False
         return has_run_ended(who) or (flag.kind is Kind.WAITING and has_task_finished(who))
+
+    def _is_earlier(self, flag: Flag) -> bool:
+        who = self.who(flag)
+        return who is not None and self._me is not None and who.try_number < self._me.try_number
 
     def _value(self, flag: Flag, like: Flag | None) -> str:
         who = self._me if like is None else self.who(like)

@@ -171,11 +171,15 @@ def _change(message: Any, what: str) -> None:
 
 
 def ask_airflow(message: Any) -> Any:
-    """Send a message to the API server over the worker's channel."""
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
-
+    """Send a message to the API server over the channel of this worker or triggerer, from any thread."""
+    # With dag.test(), the channel is missing while another thread asks.
     with ONE_QUESTION:
-        return SUPERVISOR_COMMS.send(message)
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        if not hasattr(SUPERVISOR_COMMS, "start_reader"):
+            return SUPERVISOR_COMMS.send(message)
+    # A triggerer's channel tells the responses apart, and a slow one must not delay the polls of other accounts.
+    return SUPERVISOR_COMMS.send(message)
 
 
 def describe_cause(cause: object) -> str:

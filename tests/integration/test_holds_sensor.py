@@ -17,7 +17,7 @@ from airflow_provider_videodb.holds.rules.steps import Claim, enqueue, release_h
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from tests.integration.test_gates import MODES, meanwhile
 from tests.support.dag_runs import new_dag, run
-from tests.support.hold_flags import add_flag, flags_in_database, journal_in_database, remove_flags
+from tests.support.hold_flags import add_flag, flags_in_database, notes_in_database, remove_flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +110,7 @@ def test_second_gate_opens_after_the_first_has_released(emulator, mode):
     assert finished.state == "success"
     assert finished.result("second")["available"] == 15
     assert (Kind.HELD, 12) in held()
-    assert [note["released_by"] for note in journal_in_database()] == ["the test"]
+    assert [note["released_by"] for note in notes_in_database()] == ["the test"]
 
 
 @IN_EACH_MODE
@@ -237,7 +237,7 @@ def test_hold_of_a_run_that_ended_is_released(emulator, connect: Callable[..., N
     assert run(second).state == "success"
 
     assert (Kind.HELD, 12) in held()
-    assert [note["released_by"] for note in journal_in_database()] == ["the end of the DAG run"]
+    assert [note["released_by"] for note in notes_in_database()] == ["the end of the DAG run"]
 
 
 def test_credits_of_a_run_that_ended_count_until_they_have_settled(emulator):

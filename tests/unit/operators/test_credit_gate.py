@@ -220,8 +220,8 @@ class TestAudit:
         assert lines(caplog) == [
             "Audit: with hold=True this gate would open now and hold 50 credits.",
             (
-                "Audit: with hold=True this gate would wait now. Waiting: 50 credits needed, 40 available (60 on the "
-                "account, 20 promised to 1 ahead). Place 2 of 2."
+                "Audit: with hold=True this gate would wait now, and lack 10 credits. Waiting: 50 credits needed, 40 "
+                "available (60 on the account, 20 promised to 1 ahead). Place 2 of 2."
             ),
         ]
 

@@ -139,7 +139,6 @@ def test_task_polls_once_and_then_defers(emulator):
         "timeout": 100.0,
         "end_from_trigger": False,
         "soft_fail": True,
-        "gate": None,
     }
     assert deferred.value.method_name == "execute_complete"
     # Airflow's own deadline is for a triggerer that no longer runs.
