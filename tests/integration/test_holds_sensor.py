@@ -77,7 +77,7 @@ def test_second_gate_cannot_use_the_same_credits(emulator, mode):
     raised: list[BaseException] = []
     with new_dag(f"two_{mode}") as dag:
         gate("first", 12, mode) >> gate(
-            "second", 12, mode, on_failure_callback=lambda context: raised.append(context["exception"])
+            "second", 12, mode, timeout=3, on_failure_callback=lambda context: raised.append(context["exception"])
         )
 
     finished = run(dag)
@@ -94,7 +94,7 @@ def test_second_gate_cannot_use_the_same_credits(emulator, mode):
     assert finished.task_state("second") == "failed"
     reason = "Waiting: 12 credits needed, 3 available (15 on the account, 12 held by 1 pipeline)."
     assert [type(error).__name__ for error in raised] == ["AirflowSensorTimeout"]
-    assert f"The gate did not open within 0.5 s (timeout). {reason} Next step" in str(raised[0])
+    assert f"The gate did not open within 3 s (timeout). {reason} Next step" in str(raised[0])
     assert finished.result("second", "waiting") == reason
     assert held() == [(Kind.HELD, 12)]
 
