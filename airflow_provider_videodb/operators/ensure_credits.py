@@ -15,6 +15,7 @@ from airflow_provider_videodb.hooks.arguments import (
     parse_seconds,
 )
 from airflow_provider_videodb.operators._arguments import NOT_GIVEN
+from airflow_provider_videodb.operators._holding import HoldsCredits
 from airflow_provider_videodb.operators._purchasing import WAIT_ARGUMENTS, PurchasingOperator
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _GATE_ARGUMENTS = ("hold", "respect_holds", "priority")
 
 
-class EnsureCreditsOperator(PurchasingOperator):
+class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
     """
     Wait until the account has the credits a job needs, and buy those that are missing.
 

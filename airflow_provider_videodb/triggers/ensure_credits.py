@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.holds.rules.account import Assessment
     from airflow_provider_videodb.triggers._gates import AccountView
 
 
@@ -96,18 +97,24 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
 
     def _is_short(self, account: AccountView) -> bool:
         """Tell whether credits have to be bought for a gate that may not open."""
-        if self._gate is None or account.view is None:
-            return True
-        if not account.view.is_open:
+        if account.view is not None and not account.view.is_open and self._counts_holds:
             return False
-        seen = self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
-        return seen.shortfall(self._needed, but=self._gate.holder) > 0
+        seen = self._assess(account)
+        return seen is None or seen.shortfall(self._needed, but="" if self._gate is None else self._gate.holder) > 0
 
     def _is_kept_by_others(self, account: AccountView) -> bool:
-        if self._gate is None or account.view is None:
-            return False
-        seen = self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
-        return seen.is_kept_by_others(self._needed)
+        seen = self._assess(account)
+        return seen is not None and seen.is_kept_by_others(self._needed)
+
+    @property
+    def _counts_holds(self) -> bool:
+        return self._gate is not None and (self._gate.holds or self._gate.respects_holds)
+
+    def _assess(self, account: AccountView) -> Assessment | None:
+        """Assess the account; ``None`` if the gate ignores holds."""
+        if self._gate is None or account.view is None or not self._counts_holds:
+            return None
+        return self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
 
     def _start_tracking(self) -> None:
         if self._wait.purchase is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from decimal import Decimal
+from typing import Any
 
+from airflow_provider_videodb.holds import journal
 from airflow_provider_videodb.holds.rules.records import PREFIX, Flag, Kind, parse_key
 
 
@@ -66,3 +69,34 @@ def forget_holds() -> None:
 
     with create_session() as session:
         session.execute(delete(Variable).where(Variable.key.startswith("videodb/")))
+
+
+def add_flag(flag: Flag) -> None:
+    """Record a flag that nobody described."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(Variable(key=flag.key, val="{}"))
+
+
+def remove_flags(kind: Kind) -> None:
+    """Delete all flags of a kind."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    keys = [flag.key for flag in flags_in_database() if flag.kind is kind]
+    with create_session() as session:
+        session.execute(delete(Variable).where(Variable.key.in_(keys)))
+
+
+def notes_in_database() -> list[dict[str, Any]]:
+    """Return what each note of the journal says, the oldest first."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        notes = session.scalars(select(Variable).where(Variable.key.startswith(journal.PREFIX))).all()
+        return [json.loads(note.get_val()) for note in sorted(notes, key=lambda note: note.key)]
