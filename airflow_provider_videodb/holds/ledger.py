@@ -11,11 +11,13 @@ from airflow_provider_videodb.holds.journal import write_note
 from airflow_provider_videodb.holds.rules.account import View
 from airflow_provider_videodb.holds.rules.records import PREFIX, Kind, account_prefix, check_key, parse_key
 from airflow_provider_videodb.holds.rules.steps import (
+    IsEarlier,
     IsOver,
     IsUnused,
     ListFlags,
     Put,
     ReadBalance,
+    ReadClock,
     Remove,
     Step,
     WriteJournal,
@@ -90,12 +92,16 @@ class Ledger:
                 if self._read_balance is None:
                     raise RuntimeError("This ledger has no account at VideoDB.")
                 return self._read_balance()
+            case ReadClock():
+                return self.now_ms()
             case Put(flag=flag, like=like):
                 return self.store.write(check_key(flag).key, self._value(flag, like))
             case Remove(flag=flag):
                 return self.store.delete(flag.key)
             case IsOver(flag=flag):
                 return self._is_over(flag)
+            case IsEarlier(flag=flag):
+                return self._is_earlier(flag)
             case IsUnused():
                 return self._is_unused()
             case WriteJournal(flag=flag, spent=spent, why=why):
@@ -151,6 +157,10 @@ class Ledger:
         if who is None:
             return False
         return has_run_ended(who) or (flag.kind is Kind.WAITING and has_task_finished(who))
+
+    def _is_earlier(self, flag: Flag) -> bool:
+        who = self.who(flag)
+        return who is not None and self._me is not None and who.try_number < self._me.try_number
 
     def _value(self, flag: Flag, like: Flag | None) -> str:
         who = self._me if like is None else self.who(like)

@@ -82,7 +82,7 @@ class TaskGate:
 
     def __init__(self, task: GateTask, context: Context, credits: Decimal, *, has_waited: bool = False) -> None:
         self._task = task
-        self._context = context
+        self._ti: Any = context["ti"]
         self._credits = credits
         #: Why the gate is closed, if it holds credits or if the holds of others keep it closed.
         self.reason: str | None = None
@@ -93,10 +93,6 @@ class TaskGate:
         self._has_place = False
         #: Below Airflow 3.3, no task can list what others hold.
         self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or bool(task.hold))
-
-    @property
-    def _ti(self) -> Any:
-        return self._context["ti"]
 
     def resume(self, told: str | None) -> None:
         """

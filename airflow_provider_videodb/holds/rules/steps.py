@@ -39,6 +39,11 @@ class ReadBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadClock:
+    """Read the clock; the result is in milliseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
 class Put:
     """
     Record a flag. The store has confirmed it when the step is done.
@@ -70,6 +75,13 @@ class IsOver:
 
 
 @dataclass(frozen=True, slots=True)
+class IsEarlier:
+    """Ask whether a flag of this gate certainly belongs to an earlier try of it."""
+
+    flag: Flag
+
+
+@dataclass(frozen=True, slots=True)
 class IsUnused:
     """Ask whether the jobs behind an earlier try of this gate have certainly ended, or never began."""
 
@@ -90,7 +102,7 @@ class WriteJournal:
     why: str
 
 
-Step: TypeAlias = ListFlags | ReadBalance | Put | Remove | IsOver | IsUnused | WriteJournal
+Step: TypeAlias = ListFlags | ReadBalance | ReadClock | Put | Remove | IsOver | IsEarlier | IsUnused | WriteJournal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,12 +218,18 @@ def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, 
     for flag in own:
         if flag.kind is not Kind.HELD:
             continue
-        if flag.try_id == claim.try_id or flag.owner in waiting:
-            # The gate has not opened for this try, so no job has run on its flag.
+        if flag.try_id == claim.try_id:
+            # This try is still at its gate, so no job has run on its flag.
+            yield Remove(flag)
+        elif not (yield IsEarlier(flag)):
+            # Airflow has given up this try, and its successor may be opening the gate.
+            continue
+        elif flag.owner in waiting:
+            # The gate has not opened for that try, and no longer can.
             yield Remove(flag)
         elif flag.owner in released or (yield IsUnused(flag)):
-            until = view.listed_at + claim.settlement_ms
-            yield from release_flag(flag, until=until, why="a later try of the gate", view=view)
+            why = "a later try of the gate"
+            yield from release_flag(flag, settlement_ms=claim.settlement_ms, why=why, view=view)
 
 
 def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Steps:
@@ -251,8 +269,7 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
         if flag.holder == but:
             continue
         if flag.kind is Kind.HELD and (flag.owner in released or (yield IsOver(flag))):
-            until = view.listed_at + settlement_ms
-            yield from release_flag(flag, until=until, why="the end of the DAG run", view=view)
+            yield from release_flag(flag, settlement_ms=settlement_ms, why="the end of the DAG run", view=view)
         elif flag.kind is Kind.RELEASED and flag.ms <= view.listed_at and flag.owner not in held:
             # With h still there, removing r would make h count again.
             yield Remove(flag)
@@ -264,12 +281,14 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
 
 
 def release_flag(
-    flag: Flag, *, until: int, why: str, view: View, spent: Decimal | None = None
+    flag: Flag, *, settlement_ms: int, why: str, view: View, spent: Decimal | None = None
 ) -> Generator[Step, Any, None]:
     """
     Release one hold: the credits count until their spending shows.
 
-    :param until: when they stop to count, in milliseconds since 1970.
+    The caller knows that the work has stopped.
+
+    :param settlement_ms: how long they count from now on, in milliseconds.
     :param why: who released it.
     :param spent: credits; ``None`` if nobody knows, which counts as all of them. A job that used more than it held
         counts with what it used.
@@ -277,6 +296,8 @@ def release_flag(
     is_recorded = any(one.kind is Kind.RELEASED and one.owner == flag.owner for one in view.flags)
     if not is_recorded:
         counts = flag.credits if spent is None else spent
+        # The work may have stopped long after the listing, if this process was frozen in between.
+        until = (yield ReadClock()) + settlement_ms
         yield Put(replace(flag, kind=Kind.RELEASED, credits=counts, ms=until), like=flag)
         yield WriteJournal(flag, spent, why)
     yield Remove(flag)
@@ -294,8 +315,7 @@ def release_holder(
     own = [flag for flag in view.flags if flag.holder.startswith(holders)]
     ended = [flag for flag in own if flag.kind is Kind.HELD]
     for flag in ended:
-        until = view.listed_at + settlement_ms
-        yield from release_flag(flag, until=until, why=why, view=view, spent=spent)
+        yield from release_flag(flag, settlement_ms=settlement_ms, why=why, view=view, spent=spent)
     for flag in own:
         if flag.kind is Kind.WAITING:
             yield Remove(flag)
