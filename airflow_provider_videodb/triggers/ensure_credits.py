@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_videodb.api.models import Checkout
-    from airflow_provider_videodb.holds.rules.account import Assessment
-    from airflow_provider_videodb.triggers._gates import AccountView
+    from airflow_provider_videodb.holds.rules.account import Assessment, View
+    from airflow_provider_videodb.triggers._gates import AccountView, WaitingGate
 
 
 class EnsureCreditsTrigger(CreditThresholdTrigger):
@@ -97,24 +97,20 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
 
     def _is_short(self, account: AccountView) -> bool:
         """Tell whether credits have to be bought for a gate that may not open."""
-        if account.view is not None and not account.view.is_open and self._counts_holds:
-            return False
-        seen = self._assess(account)
-        return seen is None or seen.shortfall(self._needed, but="" if self._gate is None else self._gate.holder) > 0
+        gate, view = self._gate, account.view
+        if gate is None or view is None or not (gate.holds or gate.respects_holds):
+            return True
+        # Thousands may wait for the end of a pause, so it comes before the assessment.
+        return view.is_open and self._assess(gate, account, view).shortfall(self._needed, but=gate.holder) > 0
 
     def _is_kept_by_others(self, account: AccountView) -> bool:
-        seen = self._assess(account)
-        return seen is not None and seen.is_kept_by_others(self._needed)
+        gate, view = self._gate, account.view
+        if gate is None or view is None or not (gate.holds or gate.respects_holds):
+            return False
+        return self._assess(gate, account, view).is_kept_by_others(self._needed)
 
-    @property
-    def _counts_holds(self) -> bool:
-        return self._gate is not None and (self._gate.holds or self._gate.respects_holds)
-
-    def _assess(self, account: AccountView) -> Assessment | None:
-        """Assess the account; ``None`` if the gate ignores holds."""
-        if self._gate is None or account.view is None or not self._counts_holds:
-            return None
-        return self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
+    def _assess(self, gate: WaitingGate, account: AccountView, view: View) -> Assessment:
+        return gate.claim(self._needed, account.settings).assess(view, account.usage.credit_balance)
 
     def _start_tracking(self) -> None:
         if self._wait.purchase is not None:

@@ -209,9 +209,7 @@ _REPRESENTATIVES: dict[Any, Process] = {}
 
 
 def _replay(process: Process) -> tuple[Generator[Any, Any, Any], Any]:
-    program: Generator[Any, Any, Any] = (
-        _release(process) if process.releases else steps.claim_credits(_claim(process))
-    )
+    program: Generator[Any, Any, Any] = _release(process) if process.releases else steps.claim_credits(_claim(process))
     try:
         step = next(program)
         for told in process.told:
