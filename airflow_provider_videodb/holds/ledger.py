@@ -55,6 +55,7 @@ class Ledger:
         may_ask: Callable[[Flag], bool] = lambda _: True,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._account = account
         self._prefix = PREFIX if account is None else account_prefix(account)
         self.store = VariableStore() if store is None else store
         self._me = me
@@ -62,7 +63,7 @@ class Ledger:
         self._is_unused = is_unused
         self._may_ask = may_ask
         self._now = now
-        self._known: dict[tuple[str, str], Identity | None] = {}
+        self._known: dict[tuple[str, str], Identity] = {}
 
     def run(self, steps: Generator[Step, Any, _ResultT]) -> _ResultT:
         """Carry out the steps; an error of one is raised inside them, so that they can tidy up."""
@@ -94,8 +95,8 @@ class Ledger:
                 return self.store.delete(flag.key)
             case IsOver(flag=flag):
                 return self._is_over(flag)
-            case IsUnused():
-                return self._is_unused()
+            case IsUnused(flag=flag):
+                return self._is_of_earlier_try(flag) and self._is_unused()
             case WriteJournal(flag=flag, spent=spent, why=why):
                 return write_note(self.store, flag, self.who(flag), now_ms=self.now_ms(), spent=spent, why=why)
             case unknown:
@@ -105,13 +106,18 @@ class Ledger:
         """List all flags. Keys that are not flags of this version are ignored."""
         listed_at = self.now_ms()
         listing = self.store.list(self._prefix)
-        flags = tuple(flag for key in listing.keys if (flag := parse_key(key)) is not None)
+        found = [flag for key in listing.keys if (flag := parse_key(key)) is not None]
+        # SQLite and MySQL do not tell capitals apart in a prefix, so they also list the account "A" for "a".
+        flags = tuple(flag for flag in found if self._account in (None, flag.account))
         return View(flags=flags, listed_at=listed_at, is_complete=listing.is_complete)
 
     def who(self, flag: Flag) -> Identity | None:
-        """Return who a flag belongs to; ``None`` if its value does not say."""
+        """Return who a flag belongs to; ``None`` if its value does not say, or if somebody overwrote it."""
         if flag.owner not in self._known:
-            self._known[flag.owner] = Identity.from_text(self.store.read(flag.key))
+            who = Identity.from_text(self.store.read(flag.key))
+            if who is None or who.holder != flag.holder:
+                return None
+            self._known[flag.owner] = who
         return self._known[flag.owner]
 
     def now_ms(self) -> int:
@@ -125,6 +131,11 @@ class Ledger:
         if who is None:
             return False
         return has_run_ended(who) or (flag.kind is Kind.WAITING and has_task_finished(who))
+
+    def _is_of_earlier_try(self, flag: Flag) -> bool:
+        """Tell whether a try of this gate before this one put up the flag. A task that was frozen may be older."""
+        who = self.who(flag)
+        return who is not None and self._me is not None and who.try_number < self._me.try_number
 
     def _value(self, flag: Flag, like: Flag | None) -> str:
         who = self._me if like is None else self.who(like)

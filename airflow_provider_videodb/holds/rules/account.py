@@ -61,6 +61,7 @@ class Assessment:
     :param reserve: credits that no gate may use.
     :param counted: what others hold.
     :param ahead: those in the queue whose turn comes before this gate, and who leave it less.
+    :param before: all those in the queue whose turn comes before this gate, those whom it may pass included.
     :param place: of this gate in the queue, from 1 on.
     :param waiting: how many gates wait, this one included.
     :param paused_until: milliseconds since 1970; 0 until somebody resumes; ``None`` if the account is not paused.
@@ -71,6 +72,7 @@ class Assessment:
     reserve: Decimal
     counted: tuple[Counted, ...]
     ahead: tuple[Flag, ...]
+    before: tuple[Flag, ...]
     first: Flag | None
     place: int
     waiting: int
@@ -109,12 +111,13 @@ class Assessment:
         """
         Return the credits that have to be bought for this gate; 0 if none, or if buying would not open it.
 
-        Those ahead who lack credits buy their own. So what is promised to them counts only as far as the account has
-        it.
+        Those before this gate who lack credits buy their own, and the first of them also buys what the account owes to
+        holds. So each gate buys what its place in the queue leaves open, and together they buy what all of them need.
         """
         if not self.is_open:
             return Decimal(0)
-        left = self.available if self.available <= 0 else max(Decimal(0), self.available - self.promised)
+        wanted_before = sum((flag.credits for flag in self.before), Decimal(0))
+        left = max(Decimal(0), self.available - wanted_before) if self.before else self.available
         return max(Decimal(0), credits - left)
 
 
@@ -134,19 +137,21 @@ def assess(
     :param owner: holder and try of the gate. Its own flags do not count, those of its earlier tries do.
     """
     queue = queue_of(view.flags)
-    mine = next((flag for flag in queue if flag.holder == owner[0]), None)
-    since = view.listed_at if mine is None else mine.ms
-    me = (-priority, since, owner[0])
-    before = [flag for flag in queue if flag.holder != owner[0] and _order(flag) < me]
+    others = [flag for flag in queue if flag.holder != owner[0]]
+    # A gate that is just opening is not in the queue, and keeps its place until it has opened.
+    places = [flag.ms for flag in view.flags if flag.kind is Kind.WAITING and flag.holder == owner[0]]
+    me = (-priority, min(places, default=view.listed_at), owner[0])
+    before = [flag for flag in others if _order(flag) < me]
     ahead = tuple(flag for flag in before if _goes_first(flag, credits, priority, now=view.listed_at))
     return Assessment(
         balance=balance,
         reserve=reserve,
         counted=tuple(one for one in count(view) if one.flag.owner != owner),
         ahead=ahead,
+        before=tuple(before),
         first=queue[0] if queue else None,
         place=len(before) + 1,
-        waiting=len(queue) + (mine is None),
+        waiting=len(others) + 1,
         paused_until=_paused_until(view),
         is_complete=view.is_complete,
     )

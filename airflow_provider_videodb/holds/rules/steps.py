@@ -12,11 +12,12 @@ several gates at each step, and kill them there.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_videodb.exceptions import VideoDBError
-from airflow_provider_videodb.holds.rules.account import assess, count, queue_of
+from airflow_provider_videodb.holds.rules.account import Counted, assess, count, queue_of
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
 
 if TYPE_CHECKING:
@@ -132,12 +133,7 @@ class Claim:
     def assess(self, view: View, balance: Decimal) -> Assessment:
         """Assess the account for this gate."""
         return assess(
-            view,
-            balance,
-            reserve=self.reserve,
-            owner=self.owner,
-            credits=self.credits,
-            priority=self.priority,
+            view, balance, reserve=self.reserve, owner=self.owner, credits=self.credits, priority=self.priority
         )
 
 
@@ -156,10 +152,7 @@ class ClaimResult:
     was_contended: bool = False
 
 
-Steps: TypeAlias = "Generator[Step, Any, ClaimResult]"
-
-
-def claim_credits(claim: Claim) -> Steps:
+def claim_credits(claim: Claim) -> Generator[Step, Any, ClaimResult]:
     """Take a place in the queue, and hold the credits if they are there."""
     waiting = yield from enqueue(claim)
     view = yield ListFlags()
@@ -167,22 +160,11 @@ def claim_credits(claim: Claim) -> Steps:
     if not seen.is_next(claim.credits):
         yield from collect(view, claim.settlement_ms, but=claim.holder)
         return ClaimResult(is_held=False, seen=seen)
-    result = yield from _raise_flag(claim, view.listed_at)
-    if result.is_held:
-        try:
-            yield Remove(waiting)
-        except VideoDBError:
-            # The flag that holds is up, and a waiting one beside it counts for nothing.
-            return result
-    return result
+    return (yield from _raise_flag(claim, waiting, view.listed_at))
 
 
 def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
-    """
-    Take a place in the queue, or keep the one of an earlier try.
-
-    What earlier tries left is tidied up first.
-    """
+    """Tidy up what earlier tries left, and take a place in the queue or keep theirs."""
     view: View = yield ListFlags()
     own = [flag for flag in view.flags if flag.holder == claim.holder]
     yield from _tidy_up(claim, own, view)
@@ -190,10 +172,11 @@ def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
     # A clock that was ahead must not give a later place than now.
     since = min([view.listed_at, *(flag.ms for flag in places)])
     waiting = claim.flag(Kind.WAITING, since)
-    if waiting not in places:
+    # Flags that are equal may differ in their keys: 75 and 75.0.
+    if waiting.key not in {place.key for place in places}:
         yield Put(waiting)
     for place in places:
-        if place != waiting:
+        if place.key != waiting.key:
             yield Remove(place)
     return waiting
 
@@ -201,34 +184,41 @@ def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
 def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, None]:
     released = {flag.owner for flag in own if flag.kind is Kind.RELEASED}
     for flag in own:
-        if flag.kind is not Kind.HELD:
-            continue
-        if flag.try_id == claim.try_id:
-            # This try is still at its gate, so no job has run on its flag.
+        if flag.try_id == claim.try_id and flag.kind in (Kind.HELD, Kind.RELEASED):
+            # This try is still at its gate, so no job has run on its flag. A release by hand would hide the next one.
             yield Remove(flag)
-        elif flag.owner in released or (yield IsUnused(flag)):
+        elif flag.kind is Kind.HELD and (flag.owner in released or (yield IsUnused(flag))):
             yield from release_flag(
                 flag, until=view.listed_at + claim.settlement_ms, why="a later try of the gate", view=view
             )
 
 
-def _raise_flag(claim: Claim, now: int) -> Steps:
+def _raise_flag(claim: Claim, waiting: Flag, now: int) -> Generator[Step, Any, ClaimResult]:
     held = claim.flag(Kind.HELD, now)
     try:
         yield Put(held)
         view: View = yield ListFlags()
         seen = claim.assess(view, (yield ReadBalance()))
-        is_held = held in view.flags and seen.can_hold(claim.credits)
+        # Somebody may have released it by hand meanwhile. Then others do not count it.
+        is_held = Counted(flag=held) in count(view) and seen.can_hold(claim.credits)
+        if is_held:
+            # A waiting flag that stays beside the one that holds counts for nothing.
+            yield from _remove_if_possible(waiting)
     except GeneratorExit:
         # Nobody carries out steps any more.
         raise
     except BaseException:
-        # A flag whose gate stays closed would keep others out.
-        yield Remove(held)
+        # A flag whose gate stays closed would keep others out. The next try removes it if this one cannot.
+        yield from _remove_if_possible(held)
         raise
     if not is_held:
         yield Remove(held)
     return ClaimResult(is_held=is_held, seen=seen, was_contended=not is_held)
+
+
+def _remove_if_possible(flag: Flag) -> Generator[Step, Any, None]:
+    with suppress(VideoDBError):
+        yield Remove(flag)
 
 
 def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step, Any, None]:
@@ -241,20 +231,25 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
     :param but: a holder to leave alone.
     """
     released = {flag.owner for flag in view.flags if flag.kind is Kind.RELEASED}
-    held = {flag.owner for flag in view.flags if flag.kind is Kind.HELD}
+    yield from remove_settled(view)
     for flag in view.flags:
         if flag.holder == but:
             continue
         if flag.kind is Kind.HELD and (flag.owner in released or (yield IsOver(flag))):
-            until = view.listed_at + settlement_ms
-            yield from release_flag(flag, until=until, why="the end of the DAG run", view=view)
-        elif flag.kind is Kind.RELEASED and flag.ms <= view.listed_at and flag.owner not in held:
-            # With h still there, removing r would make h count again.
-            yield Remove(flag)
+            yield from release_flag(flag, until=view.listed_at + settlement_ms, why="the end of the DAG run", view=view)
         elif flag.kind is Kind.PAUSED and flag.ms and flag.ms <= view.listed_at:
             yield Remove(flag)
     for flag in queue_of(view.flags)[:_CHECKED_WAITERS]:
         if flag.holder != but and (yield IsOver(flag)):
+            yield Remove(flag)
+
+
+def remove_settled(view: View) -> Generator[Step, Any, None]:
+    """Remove what was released and counts no more."""
+    held = {flag.owner for flag in view.flags if flag.kind is Kind.HELD}
+    for flag in view.flags:
+        # With h still there, removing r would make h count again.
+        if flag.kind is Kind.RELEASED and flag.ms <= view.listed_at and flag.owner not in held:
             yield Remove(flag)
 
 
@@ -272,8 +267,10 @@ def release_flag(
     is_recorded = any(one.kind is Kind.RELEASED and one.owner == flag.owner for one in view.flags)
     if not is_recorded:
         counts = flag.credits if spent is None else spent
-        yield Put(replace(flag, kind=Kind.RELEASED, credits=counts, ms=until), like=flag)
+        # A release that is interrupted after the note is repeated, and its first note counts. In the other order,
+        # one that is interrupted before the note would leave none.
         yield WriteJournal(flag, spent, why)
+        yield Put(replace(flag, kind=Kind.RELEASED, credits=counts, ms=until), like=flag)
     yield Remove(flag)
 
 
@@ -283,20 +280,21 @@ def release_holder(
     """
     Release all holds of a task instance, or of all map indexes of a task, and take them out of the queue.
 
-    :param holders: what the holder begins with.
+    :param holders: a holder, or a task's part of its holders.
     :return: what was released.
     """
-    own = [flag for flag in view.flags if flag.holder.startswith(holders)]
+    own = [flag for flag in view.flags if flag.is_of(holders)]
     ended = [flag for flag in own if flag.kind is Kind.HELD]
     for flag in ended:
-        until = view.listed_at + settlement_ms
-        yield from release_flag(flag, until=until, why=why, view=view, spent=spent)
+        yield from release_flag(flag, until=view.listed_at + settlement_ms, why=why, view=view, spent=spent)
     for flag in own:
         if flag.kind is Kind.WAITING:
             yield Remove(flag)
+    # On an account where nobody ever waits, nobody collects.
+    yield from remove_settled(view)
     return ended
 
 
 def held_by(view: View, holders: str) -> list[Flag]:
     """Return what a task instance, or all map indexes of a task, hold now."""
-    return [one.flag for one in count(view) if one.flag.kind is Kind.HELD and one.flag.holder.startswith(holders)]
+    return [one.flag for one in count(view) if one.flag.kind is Kind.HELD and one.flag.is_of(holders)]
