@@ -11,6 +11,7 @@ from airflow_provider_videodb.holds.journal import write_note
 from airflow_provider_videodb.holds.rules.account import View
 from airflow_provider_videodb.holds.rules.records import PREFIX, Kind, account_prefix, check_key, parse_key
 from airflow_provider_videodb.holds.rules.steps import (
+    IsEarlier,
     IsOver,
     IsUnused,
     ListFlags,
@@ -95,8 +96,10 @@ class Ledger:
                 return self.store.delete(flag.key)
             case IsOver(flag=flag):
                 return self._is_over(flag)
-            case IsUnused(flag=flag):
-                return self._is_of_earlier_try(flag) and self._is_unused()
+            case IsEarlier(flag=flag):
+                return self._is_earlier(flag)
+            case IsUnused():
+                return self._is_unused()
             case WriteJournal(flag=flag, spent=spent, why=why):
                 return write_note(self.store, flag, self.who(flag), now_ms=self.now_ms(), spent=spent, why=why)
             case unknown:
@@ -132,8 +135,7 @@ class Ledger:
             return False
         return has_run_ended(who) or (flag.kind is Kind.WAITING and has_task_finished(who))
 
-    def _is_of_earlier_try(self, flag: Flag) -> bool:
-        """Tell whether a try of this gate before this one put up the flag. A task that was frozen may be older."""
+    def _is_earlier(self, flag: Flag) -> bool:
         who = self.who(flag)
         return who is not None and self._me is not None and who.try_number < self._me.try_number
 

@@ -26,7 +26,8 @@ CHECK_AIRFLOW = "Next step: check Airflow's API server and its database, then re
 _MAX_KEY = 250
 #: A key becomes a part of a URL, so it holds these characters only.
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:+~-]+")
-_KEYS_PER_PAGE = 1000
+#: Airflow returns this many keys at a time at most.
+_KEYS_PER_PAGE = 10_000
 
 
 def read_variable(key: str) -> str | None:

@@ -8,6 +8,7 @@ open. The gate itself decides in a worker, because between this poll and that mo
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.ledger import Ledger
-from airflow_provider_videodb.holds.rules.account import queue_of
-from airflow_provider_videodb.holds.rules.records import Kind, account_part, try_of
+from airflow_provider_videodb.holds.rules.records import account_part, try_of
 from airflow_provider_videodb.holds.rules.steps import Claim, collect, enqueue
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_videodb.api.models import Usage
-    from airflow_provider_videodb.holds.rules.account import Assessment, View
+    from airflow_provider_videodb.holds.rules.account import View
     from airflow_provider_videodb.holds.rules.records import Flag
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
 
@@ -36,6 +36,8 @@ RECHECK_EVERY = 300.0
 #: All gates of a triggerer together report so many changes per second, because each one writes a log and an XCom.
 _REPORTS_PER_SECOND = 16
 _SHORTEST_PAUSE = 5.0
+#: Marks the try of a place in the queue that a triggerer took.
+IN_TRIGGERER = "t"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,9 +83,8 @@ class AccountHolds:
 
     def first_in_line(self, view: View) -> Identity | None:
         """Return who is next in line, if Airflow says."""
-        queue = queue_of(view.flags)
         try:
-            return self._ledger.who(queue[0]) if queue else None
+            return self._ledger.who(view.queue[0]) if view.queue else None
         except VideoDBError:
             return None
 
@@ -157,36 +158,42 @@ class WaitingGate:
             settlement_ms=settings.settlement_ms,
         )
 
-    def may_open(self, seen: Assessment, credits: Decimal) -> bool:
-        """Tell whether it is worth deciding now."""
-        return seen.is_next(credits) if self.holds else seen.can_hold(credits)
-
     def has_earlier_hold(self, view: View) -> bool:
         """Tell whether an earlier try of this gate still holds credits, which only a worker can judge."""
         return any(
-            flag.kind is Kind.HELD and flag.holder == self.holder and flag.try_id != self.try_id for flag in view.flags
+            holder == self.holder and try_id != self.try_id and not one.is_settling
+            for (holder, try_id), one in view.counted.items()
         )
 
 
 class Reports:
-    """Decides when a waiting gate says again why it waits: once per change, and not too often."""
+    """
+    Decides when a waiting gate says again why it waits: once per change, and not too often.
+
+    A worker has already said it when the wait begins.
+    """
 
     def __init__(self) -> None:
         self._last = ""
-        self._not_before = 0.0
+        self._not_before: float | None = None
 
-    def is_due(self, text: str, *, waiting: int, now: float) -> bool:
+    def may_report(self, *, waiting: int, now: float) -> bool:
         """
-        Tell whether to report this text now, and note that it is reported.
+        Tell whether enough time has passed.
 
         :param waiting: how many gates wait.
         :param now: seconds of the monotonic clock.
         """
-        if text == self._last or now < self._not_before:
-            return False
-        self._last = text
+        if self._not_before is None:
+            # A thousand gates would otherwise report at the same moment.
+            self._not_before = now + random.uniform(0, waiting / _REPORTS_PER_SECOND)  # noqa: S311 - not a secret
+        return now >= self._not_before
+
+    def is_news(self, text: str, *, waiting: int, now: float) -> bool:
+        """Tell whether to report this text, and note that it is reported."""
         self._not_before = now + _SHORTEST_PAUSE + waiting / _REPORTS_PER_SECOND
-        return True
+        is_news, self._last = text != self._last, text
+        return is_news
 
 
 async def take_place(gate: WaitingGate, credits: Decimal, *, conn_id: str, ti: Any) -> WaitingGate:
@@ -205,7 +212,8 @@ async def take_place(gate: WaitingGate, credits: Decimal, *, conn_id: str, ti: A
     settings = await VideoDBBillingHook(conn_id).aget_settings()
     who = Identity.of(ti, settlement_ms=settings.settlement_ms)
     placed = replace(gate, holder=who.holder, try_id=try_of(ti.id), needs_place=False)
-    claim = placed.claim(credits, settings)
+    # A frozen triggerer may do this after the gate has opened. A worker's flags say whether it has, so this is not one.
+    claim = replace(placed, try_id=f"{placed.try_id}{IN_TRIGGERER}").claim(credits, settings)
     # A thread asks Airflow, because many requests would block the event loop.
     await asyncio.to_thread(Ledger(claim.account, me=who).run, enqueue(claim))
     return placed

@@ -92,9 +92,7 @@ class CreditThresholdTrigger(BillingTrigger):
         self._needed: Decimal
         self._gate: WaitingGate | None = None
         self._latest: AccountView | None = None
-        self._seen: Assessment | None = None
         self._reports = Reports()
-        self._reason: str | None = None
         self._recheck_at = 0.0
         self._context: contextvars.Context | None = None
         self._reporting: set[asyncio.Task[None]] = set()
@@ -133,23 +131,29 @@ class CreditThresholdTrigger(BillingTrigger):
         if self._gate is None or account.view is None:
             available = account.usage.credit_balance - account.settings.credit_reserve
             return self._event(EventStatus.ENOUGH) if available >= self._needed else None
-        self._seen = self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
+        claim, balance = self._gate.claim(self._needed, account.settings), account.usage.credit_balance
+        may_open = claim.is_next(account.view, balance) if self._gate.holds else claim.can_hold(account.view, balance)
         is_due = self._gate.has_earlier_hold(account.view) and time.monotonic() >= self._recheck_at
-        if self._gate.may_open(self._seen, self._needed) or is_due:
+        if may_open or is_due:
             return self._event(EventStatus.MAY_OPEN if self._gate.decides_in_worker else EventStatus.ENOUGH)
-        self._report(account, self._seen)
+        if self._reports.may_report(waiting=len(account.view.queue), now=time.monotonic()):
+            self._report(self._gate, account, claim.assess(account.view, balance))
         return None
 
     def event_payload(self) -> dict[str, Any]:
-        """Return the latest usage of the account, and what was available."""
-        latest, seen = self._latest, self._seen
+        """Return the latest usage of the account, what was available, and why the gate waited."""
+        latest, gate = self._latest, self._gate
         if latest is None:
             return {"usage": None}
-        available = latest.usage.credit_balance - latest.settings.credit_reserve if seen is None else seen.available
+        available, reason = latest.usage.credit_balance - latest.settings.credit_reserve, None
+        if gate is not None and latest.view is not None:
+            claim = gate.claim(self._needed, latest.settings)
+            seen = claim.assess(latest.view, latest.usage.credit_balance)
+            available, reason = seen.available, self._describe(gate, latest, seen)
         return {
             "usage": latest.usage.to_dict(),
             "available": to_json_number(available),
-            "reason": self._reason,
+            "reason": reason,
             "deadline": self.deadline_now(),
         }
 
@@ -164,20 +168,21 @@ class CreditThresholdTrigger(BillingTrigger):
     def _event(self, status: EventStatus) -> dict[str, Any]:
         return {"status": status, **self.event_payload()}
 
-    def _report(self, account: AccountView, seen: Assessment) -> None:
+    def _report(self, gate: WaitingGate, account: AccountView, seen: Assessment) -> None:
         """Say why the gate waits, if it holds or if the holds of others keep it waiting."""
-        gate = self._gate
-        if gate is None or not (gate.holds or seen.counted or not seen.is_open):
-            self._reason = None
-            return
-        first = account.first if gate.holds and seen.first is not None and seen.first.holder != gate.holder else None
-        self._reason = describe_wait(seen, self._needed, first=first)
-        if not self._reports.is_due(self._reason, waiting=seen.waiting, now=time.monotonic()):
+        text = self._describe(gate, account, seen)
+        if not self._reports.is_news(text or "", waiting=seen.waiting, now=time.monotonic()) or text is None:
             return
         # The poll runs in an empty context, and Airflow finds a trigger's log by its context.
-        report = asyncio.get_running_loop().create_task(self._say(self._reason), context=self._context)
+        report = asyncio.get_running_loop().create_task(self._say(text), context=self._context)
         self._reporting.add(report)
         report.add_done_callback(self._reporting.discard)
+
+    def _describe(self, gate: WaitingGate, account: AccountView, seen: Assessment) -> str | None:
+        if not (gate.holds or seen.counted or not seen.is_open):
+            return None
+        is_somebody_else = seen.first is not None and seen.first.holder != gate.holder
+        return describe_wait(seen, self._needed, first=account.first if gate.holds and is_somebody_else else None)
 
     async def _say(self, text: str) -> None:
         self.log.info("%s", text)
@@ -185,4 +190,4 @@ class CreditThresholdTrigger(BillingTrigger):
             await push_waiting(self.task_instance, text)
 
     def _forget(self) -> None:
-        self._latest = self._seen = self._reason = None
+        self._latest = None

@@ -14,3 +14,9 @@ TASKS = {"top_up": TOP_UPS, "gate": GATES, "other_top_up": 1, "other_gate": 1}
 TOTAL = sum(TASKS.values())
 #: The account that each top-up task pays into.
 ACCOUNT_OF = {"top_up": "one", "other_top_up": "other"}
+
+#: Pipelines that want credits of one account at the same time.
+HOLDING_GATES = 20
+#: Credits that each of them holds.
+HELD_CREDITS = 75
+SHARED_BALANCE = 500

@@ -7,8 +7,10 @@ of it in the queue. The queue is for fairness only: safety depends on what is he
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.holds.rules.records import Kind
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
 BYPASS_MS = 30 * 60 * 1000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """
     All flags of one account, as one listing showed them.
+
+    A thousand gates may assess one view, so it counts and sorts its flags once.
 
     :param listed_at: the clock before the listing, in milliseconds since 1970.
     :param is_complete: ``False`` if the account has more flags than one listing returns. Then nobody may start.
@@ -34,6 +38,47 @@ class View:
     flags: tuple[Flag, ...]
     listed_at: int
     is_complete: bool = True
+
+    @cached_property
+    def counted(self) -> dict[tuple[str, str], Counted]:
+        """What counts as held, by holder and try."""
+        return {one.flag.owner: one for one in count(self)}
+
+    @cached_property
+    def held(self) -> Decimal:
+        """Credits that all holders hold together."""
+        return sum((one.flag.credits for one in self.counted.values()), Decimal(0))
+
+    @cached_property
+    def queue(self) -> tuple[Flag, ...]:
+        """Those who wait, the first one first."""
+        return tuple(queue_of(self.flags))
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each holder in the queue, from 0 on."""
+        return {flag.holder: place for place, flag in enumerate(self.queue)}
+
+    @cached_property
+    def waiting_since(self) -> dict[str, int]:
+        """Since when each holder waits, also one that is just opening its gate."""
+        waiting = [flag for flag in self.flags if flag.kind is Kind.WAITING]
+        return {flag.holder: flag.ms for flag in sorted(waiting, key=lambda flag: -flag.ms)}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may start at all."""
+        return self.paused_until is None and self.is_complete
+
+    @cached_property
+    def paused_until(self) -> int | None:
+        """Until when nobody may start, see :class:`Assessment`."""
+        pauses = [
+            flag.ms for flag in self.flags if flag.kind is Kind.PAUSED and (not flag.ms or flag.ms > self.listed_at)
+        ]
+        if not pauses:
+            return None
+        return 0 if 0 in pauses else max(pauses)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,25 +181,50 @@ def assess(
     :param balance: what VideoDB showed after the listing.
     :param owner: holder and try of the gate. Its own flags do not count, those of its earlier tries do.
     """
-    queue = queue_of(view.flags)
-    others = [flag for flag in queue if flag.holder != owner[0]]
-    # A gate that is just opening is not in the queue, and keeps its place until it has opened.
-    places = [flag.ms for flag in view.flags if flag.kind is Kind.WAITING and flag.holder == owner[0]]
-    me = (-priority, min(places, default=view.listed_at), owner[0])
-    before = [flag for flag in others if _order(flag) < me]
-    ahead = tuple(flag for flag in before if _goes_first(flag, credits, priority, now=view.listed_at))
+    before = _before(view, owner[0], priority)
     return Assessment(
         balance=balance,
         reserve=reserve,
-        counted=tuple(one for one in count(view) if one.flag.owner != owner),
-        ahead=ahead,
-        before=tuple(before),
-        first=queue[0] if queue else None,
+        counted=tuple(one for one in view.counted.values() if one.flag.owner != owner),
+        ahead=tuple(flag for flag in before if _goes_first(flag, credits, priority, now=view.listed_at)),
+        first=view.queue[0] if view.queue else None,
+        before=before,
         place=len(before) + 1,
-        waiting=len(others) + 1,
-        paused_until=_paused_until(view),
+        waiting=len(view.queue) + (owner[0] not in view.places),
+        paused_until=view.paused_until,
         is_complete=view.is_complete,
     )
+
+
+def is_next(
+    view: View,
+    balance: Decimal,
+    *,
+    reserve: Decimal,
+    owner: tuple[str, str],
+    credits: Decimal,
+    priority: int = 0,
+) -> bool:
+    """
+    Say what the :meth:`Assessment.is_next` of :func:`assess` says, without the rest.
+
+    A thousand gates may ask at each poll. This looks at those ahead only until they need what is available.
+    """
+    left = balance - reserve - held_by_others(view, owner) - credits
+    if left < 0 or not view.is_open:
+        return False
+    for flag in _before(view, owner[0], priority):
+        if _goes_first(flag, credits, priority, now=view.listed_at):
+            left -= flag.credits
+            if left < 0:
+                return False
+    return True
+
+
+def held_by_others(view: View, owner: tuple[str, str]) -> Decimal:
+    """Return the credits that others hold than this holder and try."""
+    own = view.counted.get(owner)
+    return view.held - own.flag.credits if own else view.held
 
 
 def count(view: View) -> list[Counted]:
@@ -189,6 +259,16 @@ def queue_of(flags: Iterable[Flag]) -> list[Flag]:
     return sorted(places.values(), key=_order)
 
 
+def _before(view: View, holder: str, priority: int) -> tuple[Flag, ...]:
+    """Return those in the queue before a gate; one without a place would come last of its priority."""
+    place = view.places.get(holder)
+    if place is not None:
+        return view.queue[:place]
+    # A gate that is just opening is not in the queue, and keeps its place until it has opened.
+    me = (-priority, view.waiting_since.get(holder, view.listed_at), holder)
+    return view.queue[: bisect_left(view.queue, me, key=_order)]
+
+
 def _order(flag: Flag) -> tuple[int, int, str]:
     return -flag.priority, flag.ms, flag.holder
 
@@ -196,10 +276,3 @@ def _order(flag: Flag) -> tuple[int, int, str]:
 def _goes_first(flag: Flag, credits: Decimal, priority: int, *, now: int) -> bool:
     may_be_passed = flag.priority == priority and credits < flag.credits and now - flag.ms < BYPASS_MS
     return not may_be_passed
-
-
-def _paused_until(view: View) -> int | None:
-    pauses = [flag.ms for flag in view.flags if flag.kind is Kind.PAUSED and (not flag.ms or flag.ms > view.listed_at)]
-    if not pauses:
-        return None
-    return 0 if 0 in pauses else max(pauses)

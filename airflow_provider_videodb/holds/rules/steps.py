@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_videodb.exceptions import VideoDBError
-from airflow_provider_videodb.holds.rules.account import Counted, assess, count, queue_of
+from airflow_provider_videodb.holds.rules.account import assess, held_by_others, is_next
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
 
 if TYPE_CHECKING:
@@ -72,6 +72,13 @@ class IsOver:
 
 
 @dataclass(frozen=True, slots=True)
+class IsEarlier:
+    """Ask whether a flag of this gate certainly belongs to an earlier try of it."""
+
+    flag: Flag
+
+
+@dataclass(frozen=True, slots=True)
 class IsUnused:
     """Ask whether the jobs behind an earlier try of this gate have certainly ended, or never began."""
 
@@ -92,7 +99,7 @@ class WriteJournal:
     why: str
 
 
-Step: TypeAlias = ListFlags | ReadBalance | Put | Remove | IsOver | IsUnused | WriteJournal
+Step: TypeAlias = ListFlags | ReadBalance | Put | Remove | IsOver | IsEarlier | IsUnused | WriteJournal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +137,16 @@ class Claim:
             priority=priority,
         )
 
+    def is_next(self, view: View, balance: Decimal) -> bool:
+        """Tell whether this gate may try to open; see :func:`~.account.is_next`."""
+        return is_next(
+            view, balance, reserve=self.reserve, owner=self.owner, credits=self.credits, priority=self.priority
+        )
+
+    def can_hold(self, view: View, balance: Decimal) -> bool:
+        """Tell whether every holder could finish if this gate opened now."""
+        return view.is_open and balance - self.reserve - held_by_others(view, self.owner) >= self.credits
+
     def assess(self, view: View, balance: Decimal) -> Assessment:
         """Assess the account for this gate."""
         return assess(
@@ -160,7 +177,7 @@ def claim_credits(claim: Claim) -> Generator[Step, Any, ClaimResult]:
     if not seen.is_next(claim.credits):
         yield from collect(view, claim.settlement_ms, but=claim.holder)
         return ClaimResult(is_held=False, seen=seen)
-    return (yield from _raise_flag(claim, waiting, view.listed_at))
+    return (yield from _raise_flag(claim, view.listed_at, waiting))
 
 
 def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
@@ -182,28 +199,35 @@ def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
 
 
 def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, None]:
+    waiting = {flag.owner for flag in own if flag.kind is Kind.WAITING}
     released = {flag.owner for flag in own if flag.kind is Kind.RELEASED}
     for flag in own:
         if flag.try_id == claim.try_id and flag.kind in (Kind.HELD, Kind.RELEASED):
             # This try is still at its gate, so no job has run on its flag. A release by hand would hide the next one.
             yield Remove(flag)
-        elif flag.kind is Kind.HELD and (flag.owner in released or (yield IsUnused(flag))):
-            yield from release_flag(
-                flag, until=view.listed_at + claim.settlement_ms, why="a later try of the gate", view=view
-            )
+        elif flag.kind is not Kind.HELD or not (yield IsEarlier(flag)):
+            # If this try was frozen and given up by Airflow, its successor may be opening the gate.
+            continue
+        elif flag.owner in waiting:
+            # The gate has not opened for that try, and no longer can.
+            yield Remove(flag)
+        elif flag.owner in released or (yield IsUnused(flag)):
+            until = view.listed_at + claim.settlement_ms
+            yield from release_flag(flag, until=until, why="a later try of the gate", view=view)
 
 
-def _raise_flag(claim: Claim, waiting: Flag, now: int) -> Generator[Step, Any, ClaimResult]:
+def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Generator[Step, Any, ClaimResult]:
     held = claim.flag(Kind.HELD, now)
     try:
         yield Put(held)
         view: View = yield ListFlags()
         seen = claim.assess(view, (yield ReadBalance()))
+        own = view.counted.get(claim.owner)
         # Somebody may have released it by hand meanwhile. Then others do not count it.
-        is_held = Counted(flag=held) in count(view) and seen.can_hold(claim.credits)
+        is_held = own is not None and own.flag == held and seen.can_hold(claim.credits)
         if is_held:
-            # A waiting flag that stays beside the one that holds counts for nothing.
-            yield from _remove_if_possible(waiting)
+            # A try that waits and holds is known not to have opened its gate.
+            yield Remove(waiting)
     except GeneratorExit:
         # Nobody carries out steps any more.
         raise
@@ -239,7 +263,7 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
             yield from release_flag(flag, until=view.listed_at + settlement_ms, why="the end of the DAG run", view=view)
         elif flag.kind is Kind.PAUSED and flag.ms and flag.ms <= view.listed_at:
             yield Remove(flag)
-    for flag in queue_of(view.flags)[:_CHECKED_WAITERS]:
+    for flag in view.queue[:_CHECKED_WAITERS]:
         if flag.holder != but and (yield IsOver(flag)):
             yield Remove(flag)
 
@@ -297,4 +321,4 @@ def release_holder(
 
 def held_by(view: View, holders: str) -> list[Flag]:
     """Return what a task instance, or all map indexes of a task, hold now."""
-    return [one.flag for one in count(view) if one.flag.kind is Kind.HELD and one.flag.is_of(holders)]
+    return [one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.is_of(holders)]

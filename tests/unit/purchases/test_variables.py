@@ -72,6 +72,10 @@ def test_value_that_looks_empty_is_a_value(variables: Variables, value: str) -> 
 
 
 class TestAbsence:
+    @pytest.fixture(autouse=True)
+    def short_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("airflow_provider_videodb.purchases.variables._KEYS_PER_PAGE", 1000)
+
     @on_3_3
     def test_absence_is_proven_by_a_listing(self, variables: Variables) -> None:
         variables.kept = {"videodb_checkout__cs_10": "a", "videodb_checkout__cs_1_": "b", "other": "c"}

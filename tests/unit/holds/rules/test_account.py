@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_videodb.holds.rules.account import BYPASS_MS, View, assess, count, queue_of
+from airflow_provider_videodb.holds.rules.account import BYPASS_MS, View, assess, count, held_by_others, is_next, queue_of
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
 from tests.support.holds import MINUTE, START, Task, flag
 
@@ -132,11 +132,11 @@ class TestTurn:
         assert BYPASS_MS == 30 * MINUTE
 
     def test_smaller_request_never_passes_a_higher_priority(self) -> None:
-        flags = waits(A, 60, priority=1), waits(B, 1)
+        first = waits(A, 60, priority=1)
 
-        assert not seen_by(B, 1, *flags, balance=60).is_next(Decimal(1))
-        assert seen_by(B, 1, *flags, balance=60, priority=2).is_next(Decimal(1))
-        assert seen_by(A, 60, *flags, balance=60, priority=1).is_next(Decimal(60))
+        assert not seen_by(B, 1, first, waits(B, 1), balance=60).is_next(Decimal(1))
+        assert seen_by(B, 1, first, waits(B, 1, priority=2), balance=60, priority=2).is_next(Decimal(1))
+        assert seen_by(A, 60, first, waits(B, 1), balance=60, priority=1).is_next(Decimal(60))
 
     def test_later_one_with_higher_priority_goes_first(self) -> None:
         flags = waits(A, 60, minutes=60), waits(B, 60, priority=1)
@@ -287,6 +287,19 @@ def test_counted_credits_are_those_of_others(flags: list[Flag], me: Task, credit
     assert 1 <= seen.place <= seen.waiting
     # Being next is stricter than being safe.
     assert seen.can_hold(Decimal(credits)) or not seen.is_next(Decimal(credits))
+
+
+@given(st.lists(FLAGS, max_size=12), st.sampled_from(TASKS), st.integers(0, 99), st.integers(-50, 400))
+def test_short_cuts_say_what_the_assessment_says(flags: list[Flag], me: Task, credits: int, balance: int) -> None:
+    seen = seen_by(me, credits, *flags, balance=balance)
+    owner, needed = (me.holder, me.try_id), Decimal(credits)
+    all_flags = view(*flags)
+
+    quick = is_next(all_flags, Decimal(balance), reserve=Decimal(0), owner=owner, credits=needed)
+
+    assert quick is seen.is_next(needed)
+    assert held_by_others(all_flags, owner) == seen.held
+    assert all_flags.is_open is seen.is_open
 
 
 @given(st.lists(FLAGS, max_size=12), st.sampled_from(TASKS))

@@ -25,7 +25,6 @@ from airflow_provider_videodb.holds.rules.steps import (
     claim_credits,
     enqueue,
     held_by,
-    release_flag,
     release_holder,
 )
 from tests.support.holds import (
@@ -276,12 +275,6 @@ class TestDisturbedClaim:
     ) -> None:
         store = world.store()
         store.raise_at(nth, error, is_done=is_done)
-        if nth == 6 and isinstance(error, VideoDBRecordNotKeptError):
-            # The decision has been made, and a waiting flag beside the one that holds counts for nothing.
-            assert world.claim(A, 75, store=store).is_held
-            assert world.shown() == (["h 75"] if is_done else ["h 75", "w 75"])
-            return
-
         with pytest.raises(type(error)) as caught:
             world.claim(A, 75, store=store)
 
@@ -723,8 +716,7 @@ class TestRelease:
         view = ledger.view()
         world.release(A, spent=30)
 
-        (held,) = view.flags
-        ledger.run(release_flag(held, until=START + MINUTE, why="the end of the DAG run", view=view))
+        ledger.run(release_holder(view, A.holder, settlement_ms=SETTLEMENT, why="the end of the DAG run"))
 
         assert world.shown() == ["r 30", "r 75"]
         assert not world.may_start(26)
