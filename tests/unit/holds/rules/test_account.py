@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_videodb.holds.rules.account import BYPASS_MS, View, assess, count, held_by_others, is_next, queue_of
+from airflow_provider_videodb.holds.rules.account import (
+    BYPASS_MS,
+    View,
+    assess,
+    count,
+    held_by_others,
+    is_next,
+    queue_of,
+)
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
 from tests.support.holds import MINUTE, START, Task, flag
 
 if TYPE_CHECKING:
+    import random
+
     from airflow_provider_videodb.holds.rules.account import Assessment
 
 A, B, C = Task(dag_id="a"), Task(dag_id="b"), Task(dag_id="c")

@@ -52,19 +52,26 @@ def said(**fields: Any) -> str:
             "200 credits needed, 55 available (150 on the account, 95 held by 3 pipelines, of which 2 are settling).",
         ),
         (
-            {"ahead": (AHEAD,), "place": 2, "waiting": 2, "first": "DAG d"},
-            "200 credits needed, 120 available (150 on the account, 30 promised to 1 ahead). Place 2 of 2. Next in line: "
-            "DAG d.",
+            {"ahead": (AHEAD,), "place": 2, "waiting": 2, "first": "d"},
+            (
+                "200 credits needed, 120 available (150 on the account, 30 promised to 1 ahead). Place 2 of 2. "
+                "Next in line: d."
+            ),
         ),
-        ({"paused_until": 0}, "200 credits needed. Credit holds of this account are paused until somebody resumes them."),
+        (
+            {"paused_until": 0},
+            "200 credits needed. Credit holds of this account are paused until somebody resumes them.",
+        ),
         (
             {"paused_until": 1_800_000_000_000},
             "200 credits needed. Credit holds of this account are paused until 2027-01-15 08:00:00 UTC.",
         ),
         (
             {"is_complete": False, "paused_until": 0},
-            "200 credits needed. The account has more records of holds than one listing shows, so nobody starts. Ended "
-            "holds are being removed.",
+            (
+                "200 credits needed. The account has more records of holds than one listing shows, so nobody starts. "
+                "Ended holds are being removed."
+            ),
         ),
     ],
 )
@@ -74,7 +81,15 @@ def test_waiting_gate_says_why(fields: dict[str, Any], text: str) -> None:
 
 @pytest.mark.parametrize(
     ("credits", "text"),
-    [("100", "100"), ("1E+2", "100"), ("7.50", "7.5"), ("7.00", "7"), ("0", "0"), ("-60", "-60"), ("0.000001", "0.000001")],
+    [
+        ("100", "100"),
+        ("1E+2", "100"),
+        ("7.50", "7.5"),
+        ("7.00", "7"),
+        ("0", "0"),
+        ("-60", "-60"),
+        ("0.000001", "0.000001"),
+    ],
 )
 def test_credits_are_written_plainly(credits: str, text: str) -> None:
     assert number(Decimal(credits)) == text

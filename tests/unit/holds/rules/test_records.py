@@ -60,14 +60,35 @@ def test_whole_key_is_a_flag() -> None:
 
     assert found is not None
     assert (found.account, found.holder, found.try_id) == ("shared", "9f86d081884c7d65.-1", "0123456789ab")
-    assert (found.kind, found.credits, found.ms, found.priority) == (Kind.WAITING, Decimal("75.5"), 1_800_000_000_000, 3)
+    assert (found.kind, found.credits, found.ms, found.priority) == (
+        Kind.WAITING,
+        Decimal("75.5"),
+        1_800_000_000_000,
+        3,
+    )
     assert found.owner == ("9f86d081884c7d65.-1", "0123456789ab")
 
 
 @pytest.mark.parametrize(
     "credits",
-    ["NaN", "sNaN", "Infinity", "-1", "-0", "+5", "1e3", "1e-999999999", "1E+400", "9" * 17, "9" * 5000, "١", "½"]
-    + ["1_000", " 5", "5 ", ".5", "5.", "0x10", "1,5", "", "None", "5\n"],
+    [
+        *[
+            "NaN",
+            "sNaN",
+            "Infinity",
+            "-1",
+            "-0",
+            "+5",
+            "1e3",
+            "1e-999999999",
+            "1E+400",
+            "9" * 17,
+            "9" * 5000,
+            "\u0661",
+            "½",
+        ],
+        *["1_000", " 5", "5 ", ".5", "5.", "0x10", "1,5", "", "None", "5\n"],
+    ],
 )
 def test_hostile_credits_are_not_a_flag(credits: str) -> None:
     assert parse_key(WHOLE.replace("75.5", credits)) is None
@@ -75,18 +96,31 @@ def test_hostile_credits_are_not_a_flag(credits: str) -> None:
 
 @pytest.mark.parametrize(
     "ms",
-    ["-1", "١٨٠٠٠٠٠٠٠٠٠٠٠", "1e12", "1.5", "", "+1", "007", "NaN", "1_000", "9" * 16, "9" * 5000, "253402300800000"],
+    [
+        "-1",
+        "\u0661\u0668\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0660",
+        "1e12",
+        "1.5",
+        "",
+        "+1",
+        "007",
+        "NaN",
+        "1_000",
+        "9" * 16,
+        "9" * 5000,
+        "253402300800000",
+    ],
 )
 def test_hostile_moment_is_not_a_flag(ms: str) -> None:
     assert parse_key(WHOLE.replace("1800000000000", ms)) is None
 
 
-@pytest.mark.parametrize("priority", ["١", "1.5", "", "+1", "0", "-0", "03", "high", "9" * 5000])
+@pytest.mark.parametrize("priority", ["\u0661", "1.5", "", "+1", "0", "-0", "03", "high", "9" * 5000])
 def test_hostile_priority_is_not_a_flag(priority: str) -> None:
     assert parse_key(f"{WHOLE.removesuffix('3')}{priority}") is None
 
 
-@pytest.mark.parametrize("kind", ["x", "W", "wh", "waiting", "", "ｗ"])
+@pytest.mark.parametrize("kind", ["x", "W", "wh", "waiting", "", "\uff57"])
 def test_newer_kind_is_not_a_flag(kind: str) -> None:
     assert parse_key(WHOLE.replace("/w/", f"/{kind}/")) is None
 
@@ -134,7 +168,13 @@ def test_two_accounts_never_share_a_part(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [("b", "run", "task", 3), ("a", "b", "task", 3), ("a", "run", "b", 3), ("a", "run", "task", 4), ("arun", "", "task", 3)],
+    [
+        ("b", "run", "task", 3),
+        ("a", "b", "task", 3),
+        ("a", "run", "b", 3),
+        ("a", "run", "task", 4),
+        ("arun", "", "task", 3),
+    ],
 )
 def test_holder_is_one_task_instance(other: tuple[str, str, str, int]) -> None:
     assert holder_of("a", "run", "task", 3) != holder_of(*other)
@@ -158,8 +198,9 @@ def test_try_is_named_by_the_tail_of_its_id() -> None:
 
 @pytest.mark.parametrize("credits", ["0." + "1" * 250, "1e-300", "1e-999999999", "1" + "0" * 250, "1e999999999"])
 def test_key_that_is_too_long_is_an_error(credits: str) -> None:
-    with pytest.raises(VideoDBConfigError, match="Nothing was held. Next step: give a figure with fewer digits") as caught:
+    with pytest.raises(VideoDBConfigError, match="Nothing was held") as caught:
         check_key(flag(Kind.HELD, Task(), credits))
+    assert str(caught.value).endswith("Next step: give a figure with fewer digits.")
     assert len(str(caught.value)) < 200
 
 

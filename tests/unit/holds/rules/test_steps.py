@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordUnreadableError,
     VideoDBServerError,
 )
+from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.journal import read_notes
+from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.account import View
 from airflow_provider_videodb.holds.rules.records import Kind, parse_key, task_part
 from airflow_provider_videodb.holds.rules.steps import (
@@ -43,7 +46,9 @@ from tests.support.holds import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+
+    from airflow_provider_videodb.holds.rules.steps import ClaimResult, Step
 
 A, B, C = Task(dag_id="a", run_id="ra"), Task(dag_id="b", run_id="rb"), Task(dag_id="c", run_id="rc")
 #: More calls of the store than a claim or a release makes.
@@ -77,13 +82,17 @@ class TestClaim:
         steps = claim_credits(claim_of(A, 75))
         done: list[object] = []
         ledger = world.ledger(A)
-        step = next(steps)
-        with pytest.raises(StopIteration) as end:
-            while True:
-                done.append(type(step) if not isinstance(step, Put | Remove) else (type(step), step.flag.kind))
-                step = steps.send(ledger.do(step))
 
-        assert end.value.value.is_held
+        def watched() -> Generator[Step, Any, ClaimResult]:
+            step = next(steps)
+            while True:
+                done.append((type(step), step.flag.kind) if isinstance(step, Put | Remove) else type(step))
+                try:
+                    step = steps.send((yield step))
+                except StopIteration as end:
+                    return end.value
+
+        assert ledger.run(watched()).is_held
         assert done == [
             ListFlags,
             (Put, Kind.WAITING),
@@ -113,9 +122,7 @@ class TestClaim:
             world.now_ms += MINUTE
             assert not world.claim(A.next_try() if minute > 1 else A, 75).is_held
 
-        assert [(one.kind, one.ms, one.try_id) for one in world.flags()] == [
-            (Kind.WAITING, START, A.next_try().try_id)
-        ]
+        assert [(one.kind, one.ms, one.try_id) for one in world.flags()] == [(Kind.WAITING, START, A.next_try().try_id)]
 
     def test_other_spelling_of_the_credits_leaves_no_flag(self, world: World) -> None:
         world.balance = 0
@@ -206,8 +213,8 @@ class TestClaim:
                 f"{holder}/t/h/-50/1",
                 f"{holder}/t/h/1e99/1",
                 f"{holder}/t/h/Infinity/1",
-                f"{holder}/t/h/٥٠/1",
-                f"{holder}/t/h/50/١",
+                f"{holder}/t/h/\u0665\u0660/1",
+                f"{holder}/t/h/50/\u0661",
                 f"{holder}/t/x/50/1",
                 f"{holder}/t/h/50/1/2/3",
                 f"{holder}//h/50/1",
@@ -221,6 +228,21 @@ class TestClaim:
         assert not world.claim(B, 1).is_held
         world.release(A)
         assert foreign.items() <= world.kept.items()
+
+    @pytest.mark.parametrize(
+        ("credits", "can_hold", "is_next"), [(40, True, False), (41, False, False), (10, True, True)]
+    )
+    def test_claim_says_at_once_whether_it_may_open(
+        self, world: World, credits: int, can_hold: bool, is_next: bool
+    ) -> None:
+        world.put(flag(Kind.HELD, B, 55))
+        waits(world, C, 30, minutes=31)
+        claim, view = claim_of(A, credits, reserve=5), world.ledger().view()
+
+        assert claim.can_hold(view, Decimal(100)) is can_hold
+        assert claim.is_next(view, Decimal(100)) is is_next
+        paused = replace(view, flags=(*view.flags, flag(Kind.PAUSED, None, 0, ms=0)))
+        assert not claim.can_hold(paused, Decimal(100))
 
 
 class TestThousandRecords:
@@ -255,14 +277,16 @@ class TestDisturbedClaim:
         "error", [VideoDBServerError("VideoDB is down."), KeyboardInterrupt(), SystemExit(1), RuntimeError("a bug")]
     )
     def test_balance_that_cannot_be_read_takes_the_flag_down(self, world: World, error: BaseException) -> None:
-        ledger = world.ledger(A)
-        steps = claim_credits(claim_of(A, 75))
-        step, balances = next(steps), 0
+        reads = itertools.count(1)
+
+        def read_balance() -> Decimal:
+            if next(reads) == 2:
+                raise error
+            return Decimal(100)
+
+        ledger = Ledger(ACCOUNT, store=world.store(), me=Identity.of(A, settlement_ms=0), read_balance=read_balance)
         with pytest.raises(type(error)) as caught:
-            while True:
-                balances += isinstance(step, ReadBalance)
-                is_second = isinstance(step, ReadBalance) and balances == 2
-                step = steps.throw(error) if is_second else steps.send(ledger.do(step))
+            ledger.run(claim_credits(claim_of(A, 75)))
 
         assert caught.value is error
         assert world.shown() == ["w 75"]
