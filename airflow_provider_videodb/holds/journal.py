@@ -7,10 +7,12 @@ One note per hold, kept for 30 days, outside the keys that gates list.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.exceptions import VideoDBError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +62,11 @@ def write_note(
         "map_index": None if who is None else who.map_index,
     }
     store.write(f"{PREFIX}{flag.account}/{now_ms}/{flag.holder}/{flag.try_id}", json.dumps(fields))
-    notes = _keys_of(store, flag.account)
-    for key in [key for (_, ended_ms, _, _), key in notes if ended_ms < now_ms - KEPT_MS][:_DELETED_AT_ONCE]:
-        store.delete(key)
+    # What fails here is left to the next release. The hold has to end nevertheless.
+    with suppress(VideoDBError):
+        notes = _keys_of(store, flag.account)
+        for key in [key for (_, ended_ms, _, _), key in notes if ended_ms < now_ms - KEPT_MS][:_DELETED_AT_ONCE]:
+            store.delete(key)
 
 
 def read_notes(store: HoldStore, account: str | None, *, since_ms: int) -> Iterator[Note]:

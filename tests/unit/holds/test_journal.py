@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.journal import KEPT_MS, PREFIX, Note, read_notes, write_note
 from airflow_provider_videodb.holds.rules.records import PREFIX as HOLDS
@@ -121,6 +122,28 @@ def test_old_notes_are_deleted_twenty_at_a_time() -> None:
         note(store, Task(dag_id=f"later {left}"), now_ms=later)
         assert len(notes(store)) == left
     assert f"{PREFIX}shared/notes" in store.kept
+
+
+@pytest.mark.parametrize("nth", [2, 3])
+def test_old_note_that_stays_does_not_stop_a_release(nth: int) -> None:
+    store = ModelStore()
+    note(store)
+    again = ModelStore(store.kept)
+    again.raise_at(nth, VideoDBRecordNotKeptError("no"))
+
+    note(again, Task(dag_id="later"), now_ms=START + KEPT_MS + 1)
+
+    assert len(notes(store)) == 2
+    note(store, Task(dag_id="later"), now_ms=START + KEPT_MS + 1)
+    assert len(notes(store)) == 1
+
+
+def test_note_that_is_not_written_is_an_error() -> None:
+    store = ModelStore()
+    store.raise_at(1, VideoDBRecordNotKeptError("no"))
+
+    with pytest.raises(VideoDBRecordNotKeptError):
+        note(store)
 
 
 def test_note_is_kept_for_thirty_days() -> None:

@@ -266,6 +266,16 @@ class TestThousandRecords:
 
         assert len(world.flags()) == 1
 
+    def test_release_removes_twenty_at_most(self, world: World) -> None:
+        for number in range(45):
+            world.put(flag(Kind.RELEASED, Task(dag_id=f"{number}"), 1, ms=START))
+
+        world.release(A)
+        assert len(world.flags()) == 25
+        world.release(A)
+        world.release(A)
+        assert world.flags() == []
+
 
 class TestDisturbedClaim:
     """What goes wrong between the flag and the decision opens no gate, and the flag comes down."""
