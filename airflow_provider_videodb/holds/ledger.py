@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.holds.store import HoldStore
 
 _ResultT = TypeVar("_ResultT")
+#: How many keys two pages have in common.
+_OVERLAP = 100
 
 
 class Ledger:
@@ -113,6 +115,26 @@ class Ledger:
         # SQLite and MySQL do not tell capitals apart in a prefix, so they also list the account "A" for "a".
         flags = tuple(flag for flag in found if self._account in (None, flag.account))
         return View(flags=flags, listed_at=listed_at, is_complete=listing.is_complete)
+
+    def pages(self) -> View:
+        """
+        List all flags, page by page.
+
+        These are not the flags of one moment, so no gate may open on them. A release may, because a full listing must
+        not keep it from finding its hold.
+        """
+        listed_at = self.now_ms()
+        listing = self.store.list(self._prefix)
+        keys = set(listing.keys)
+        offset = 0
+        while not listing.is_complete:
+            # The pages overlap, because flags that are removed meanwhile move the others to the front.
+            offset += max(1, len(listing.keys) - _OVERLAP)
+            listing = self.store.list(self._prefix, offset=offset)
+            keys.update(listing.keys)
+        # SQLite and MySQL do not tell capitals apart in a prefix.
+        own = sorted(key for key in keys if key.startswith(self._prefix))
+        return View(flags=tuple(flag for key in own if (flag := parse_key(key)) is not None), listed_at=listed_at)
 
     def who(self, flag: Flag) -> Identity | None:
         """Return who a flag belongs to; ``None`` if its value does not say, or if somebody overwrote it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 CHECK_AIRFLOW = "Next step: check Airflow's API server and its database, then retry the task."
 #: A Variable's key has this many characters at most.
 _MAX_KEY = 250
+#: A worker's channel takes one call at a time. With ``dag.test()``, it is missing during each call.
+ONE_CALL = threading.Lock()
 #: A key becomes a part of a URL, so it holds these characters only.
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:+~-]+")
 #: Airflow returns this many keys at a time at most.
@@ -168,10 +171,11 @@ def _change(message: Any, what: str) -> None:
 
 
 def ask_airflow(message: Any) -> Any:
-    """Send a message to the API server over the worker's channel."""
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+    """Send a message to the API server over the worker's channel, from any thread."""
+    with ONE_CALL:
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-    return SUPERVISOR_COMMS.send(message)
+        return SUPERVISOR_COMMS.send(message)
 
 
 def describe_cause(cause: object) -> str:

@@ -21,6 +21,7 @@ from airflow_provider_videodb.hooks.arguments import (
     parse_priority,
 )
 from airflow_provider_videodb.hooks.log_page import log_error
+from airflow_provider_videodb.operators._holding import HoldsCredits
 from airflow_provider_videodb.sensors._trigger_arguments import (
     can_start_in_triggerer,
     start_arguments,
@@ -56,7 +57,7 @@ _LITERALS: Mapping[str, Reader] = {
 }
 
 
-class CreditThresholdSensor(BaseSensorOperator):
+class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
     """
     Wait until the account has at least ``threshold`` credits that nobody else holds.
 

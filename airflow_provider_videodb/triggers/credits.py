@@ -100,12 +100,13 @@ class CreditThresholdTrigger(BillingTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
         path, kwargs = super().serialize()
-        return path, kwargs | {
+        own = {
             "threshold": self.threshold,
             "end_from_trigger": self.end_from_trigger,
             "soft_fail": self.soft_fail,
-            "gate": self.gate,
         }
+        # Without a gate, the arguments are those that the first release stored.
+        return path, kwargs | own | ({} if self.gate is None else {"gate": self.gate})
 
     async def prepare(self) -> None:
         """Take a place in the queue if no worker has."""

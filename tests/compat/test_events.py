@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 EVENTS = Path(__file__).parent / "events"
 #: What each event comes to in its task: the result or the error.
 OF_THE_SENSOR = {
-    "credits_enough": {"credit_balance": 120, "usage_this_month": 30.5, "breakdown": {"indexing": 30.5}},
+    "credits_enough": {
+        "credit_balance": 120,
+        "usage_this_month": 30.5,
+        "breakdown": {"indexing": 30.5},
+        "held": 0,
+        "balance": 120,
+        # The first release did not say.
+        "available": None,
+    },
     "credits_timeout": AirflowSensorTimeout,
     "credits_timeout_unread": AirflowSensorTimeout,
     "error": VideoDBServerError,

@@ -11,9 +11,10 @@ from airflow.sdk.execution_time.comms import DRCount, GetDRCount, GetTaskStates,
 
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.ledger import Ledger
-from airflow_provider_videodb.holds.rules.account import count
+from airflow_provider_videodb.holds.rules.account import View, count
 from airflow_provider_videodb.holds.rules.records import PREFIX, Flag, Kind, holder_of, parse_key, try_of
-from airflow_provider_videodb.holds.rules.steps import Claim, ClaimResult, collect, release_holder
+from airflow_provider_videodb.holds.rules.releasing import Released, release_gate
+from airflow_provider_videodb.holds.rules.steps import Claim, ClaimResult, collect
 from airflow_provider_videodb.holds.store import Listing
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ class ModelStore:
 
         (self.after if is_done else self.before)[nth] = fail
 
-    def list(self, prefix: str) -> Listing:
+    def list(self, prefix: str, *, offset: int = 0) -> Listing:
         keys = self._call("list", prefix, lambda: sorted(key for key in self.kept if key.startswith(prefix)))
-        return Listing(tuple(keys[: self.page]), is_complete=len(keys) < self.page)
+        page = keys[offset : offset + self.page]
+        return Listing(tuple(page), is_complete=len(page) < self.page)
 
     def read(self, key: str) -> str | None:
         return self._call("read", key, lambda: self.kept.get(key))
@@ -190,11 +192,19 @@ class World:
         return self.ledger(task, store=store, skew_ms=skew_ms).run(claim_credits(claim))
 
     def release(
-        self, task: Task, *, spent: int | None = None, store: ModelStore | None = None, skew_ms: int = 0
-    ) -> list[Flag]:
+        self,
+        task: Task,
+        *,
+        spent: int | None = None,
+        store: ModelStore | None = None,
+        skew_ms: int = 0,
+        view: View | None = None,
+        why: str = "the teardown",
+    ) -> Released:
         ledger = self.ledger(store=store, skew_ms=skew_ms)
         amount = None if spent is None else Decimal(spent)
-        steps = release_holder(ledger.view(), task.holder, settlement_ms=SETTLEMENT, why="the teardown", spent=amount)
+        listed = ledger.pages() if view is None else view
+        steps = release_gate(listed, task.holder, settlement_ms=lambda _: SETTLEMENT, why=why, spent=amount)
         return ledger.run(steps)
 
     def collect(self, *, store: ModelStore | None = None, skew_ms: int = 0) -> None:

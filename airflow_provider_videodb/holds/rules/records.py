@@ -26,6 +26,9 @@ PREFIX = "videodb/holds/"
 NOBODY = "-"
 #: Airflow stores keys of this many characters at most.
 MAX_KEY = 250
+#: The longest settlement time that a connection may have, in milliseconds. VideoDB bills a sandbox when it stops, up to
+#: a day later.
+LONGEST_SETTLEMENT_MS = 2 * 24 * 3600 * 1000
 #: An account of dots only would change the path of the URL that a key becomes.
 _PLAIN_ACCOUNT = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,60}")
 _CREDITS = re.compile(r"[0-9]+(\.[0-9]+)?")

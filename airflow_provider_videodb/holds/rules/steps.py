@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 #: How many of those who wait are checked at a time, from the head of the queue.
 _CHECKED_WAITERS = 10
-#: Settled flags that one release removes at most, so that it takes no longer than it has to.
-_REMOVED_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,16 +233,12 @@ def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Generator[Step, Any, C
         raise
     except BaseException:
         # A flag whose gate stays closed would keep others out. The next try removes it if this one cannot.
-        yield from _remove_if_possible(held)
+        with suppress(VideoDBError):
+            yield Remove(held)
         raise
     if not is_held:
         yield Remove(held)
     return ClaimResult(is_held=is_held, seen=seen, was_contended=not is_held)
-
-
-def _remove_if_possible(flag: Flag) -> Generator[Step, Any, None]:
-    with suppress(VideoDBError):
-        yield Remove(flag)
 
 
 def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step, Any, None]:
@@ -298,27 +292,6 @@ def release_flag(
         yield WriteJournal(flag, spent, why)
         yield Put(replace(flag, kind=Kind.RELEASED, credits=counts, ms=until), like=flag)
     yield Remove(flag)
-
-
-def release_holder(
-    view: View, holders: str, *, settlement_ms: int, why: str, spent: Decimal | None = None
-) -> Generator[Step, Any, list[Flag]]:
-    """
-    Release all holds of a task instance, or of all map indexes of a task, and take them out of the queue.
-
-    :param holders: a holder, or a task's part of its holders.
-    :return: what was released.
-    """
-    own = [flag for flag in view.flags if flag.is_of(holders)]
-    ended = [flag for flag in own if flag.kind is Kind.HELD]
-    for flag in ended:
-        yield from release_flag(flag, until=view.listed_at + settlement_ms, why=why, view=view, spent=spent)
-    for flag in own:
-        if flag.kind is Kind.WAITING:
-            yield Remove(flag)
-    # On an account where nobody ever waits, nobody collects.
-    yield from remove_settled(view, at_most=_REMOVED_AT_ONCE)
-    return ended
 
 
 def held_by(view: View, holders: str) -> list[Flag]:

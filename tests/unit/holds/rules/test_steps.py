@@ -28,7 +28,7 @@ from airflow_provider_videodb.holds.rules.steps import (
     claim_credits,
     enqueue,
     held_by,
-    release_holder,
+    release_flag,
 )
 from tests.support.holds import (
     ACCOUNT,
@@ -550,8 +550,8 @@ class TestZombie:
         world.is_unused = False
         assert world.claim(A.next_try(), 60).is_held
 
-        assert len(world.release(A.next_try(), spent=0)) == 2
-        assert world.shown() == ["r 0", "r 0"]
+        assert len(world.release(A.next_try(), spent=0).holds) == 2
+        assert world.shown() == ["r 60", "r 60"]
 
 
 class TestEarlierTry:
@@ -630,7 +630,7 @@ class TestCollect:
             assert world.shown() == ["h 75"]
             assert not world.may_start(26)
 
-        assert len(world.release(A)) == 1
+        assert len(world.release(A).holds) == 1
         assert world.shown() == ["r 75"]
 
     @pytest.mark.parametrize("first", [Kind.HELD, Kind.RELEASED])
@@ -696,7 +696,7 @@ class TestRelease:
     @pytest.mark.parametrize(("spent", "counts"), [(None, 75), (0, 0), (30, 30), (90, 90)])
     def test_spending_counts_while_it_settles(self, world: World, spent: int | None, counts: int) -> None:
         assert world.claim(A, 75).is_held
-        assert [one.credits for one in world.release(A, spent=spent)] == [75]
+        assert world.release(A, spent=spent).credits == 75
 
         assert world.shown() == [f"r {counts}"]
         assert world.may_start(100 - counts)
@@ -706,7 +706,7 @@ class TestRelease:
         world.balance = 0
         world.claim(A, 75)
 
-        assert world.release(A) == []
+        assert world.release(A).holds == ()
         assert world.flags() == []
 
     def test_release_of_one_map_index_leaves_the_others(self, world: World) -> None:
@@ -721,19 +721,6 @@ class TestRelease:
             Task(map_index=11).holder,
         }
         assert held_by(view, Task(map_index=1).holder) == []
-
-    def test_release_of_a_task_is_that_of_all_map_indexes(self, world: World) -> None:
-        for index in range(3):
-            assert world.claim(Task(map_index=index), 30).is_held
-        assert world.claim(A, 10).is_held
-        ledger = world.ledger()
-
-        ended = ledger.run(
-            release_holder(ledger.view(), task_part("dag", "run", "gate"), settlement_ms=SETTLEMENT, why="the teardown")
-        )
-
-        assert len(ended) == 3
-        assert world.shown() == ["h 10", "r 30", "r 30", "r 30"]
 
     def test_released_credits_say_whose_they_were(self, world: World) -> None:
         assert world.claim(A, 75).is_held
@@ -750,7 +737,7 @@ class TestRelease:
         view = ledger.view()
         world.release(A, spent=30)
 
-        ledger.run(release_holder(view, A.holder, settlement_ms=SETTLEMENT, why="the end of the DAG run"))
+        world.release(A, view=view, why="the end of the DAG run")
 
         assert world.shown() == ["r 30", "r 75"]
         assert not world.may_start(26)
@@ -760,9 +747,8 @@ class TestRelease:
     def test_figure_that_is_too_long_releases_nothing(self, world: World) -> None:
         assert world.claim(A, 75).is_held
         ledger = world.ledger()
-        steps = release_holder(
-            ledger.view(), A.holder, settlement_ms=SETTLEMENT, why="the teardown", spent=Decimal("1e-300")
-        )
+        (held,) = ledger.view().flags
+        steps = release_flag(held, until=START, why="the teardown", view=ledger.view(), spent=Decimal("1e-300"))
 
         with pytest.raises(VideoDBConfigError, match="too long"):
             ledger.run(steps)
