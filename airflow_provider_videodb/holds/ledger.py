@@ -17,6 +17,7 @@ from airflow_provider_videodb.holds.rules.steps import (
     ListFlags,
     Put,
     ReadBalance,
+    ReadClock,
     Remove,
     Step,
     WriteJournal,
@@ -92,6 +93,8 @@ class Ledger:
                 if self._read_balance is None:
                     raise RuntimeError("This ledger has no account at VideoDB.")
                 return self._read_balance()
+            case ReadClock():
+                return self.now_ms()
             case Put(flag=flag, like=like):
                 return self.store.write(check_key(flag).key, self._value(flag, like))
             case Remove(flag=flag):
@@ -139,6 +142,7 @@ class Ledger:
     def who(self, flag: Flag) -> Identity | None:
         """Return who a flag belongs to; ``None`` if its value does not say, or if somebody overwrote it."""
         if flag.owner not in self._known:
+            # Somebody who is just opening has another flag by now, so what cannot be read is read again.
             who = Identity.from_text(self.store.read(flag.key))
             if who is None or who.holder != flag.holder:
                 return None

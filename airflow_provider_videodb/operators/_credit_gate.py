@@ -86,12 +86,22 @@ class TaskGate:
         self._credits = credits
         #: Why the gate is closed, if it holds credits or if the holds of others keep it closed.
         self.reason: str | None = None
-        #: What this task has said of it; empty if a trigger may have said more.
+        #: What log and XCom say of it; empty if a trigger may have said something else.
         self._said = "" if has_waited else None
+        self._audited = ""
         #: Whether the task is certainly in the queue.
         self._has_place = False
         #: Below Airflow 3.3, no task can list what others hold.
-        self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or task.hold is True)
+        self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or bool(task.hold))
+
+    def resume(self, told: str | None) -> None:
+        """
+        Go on after a trigger.
+
+        :param told: why the gate waited when the trigger ended.
+        """
+        # Not None, because an earlier reason may still stand in XCom.
+        self._said = told or ""
 
     def check(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
         """
@@ -100,12 +110,9 @@ class TaskGate:
         :param get_usage: reads the balance from VideoDB.
         :raises VideoDBError: if Airflow or VideoDB does not say. Then the gate stays closed.
         """
-        gate = self._gate(settings, get_usage)
         if not self.sees_holds:
-            # An audit never changes when the gate opens.
-            if self._task.hold == "audit":
-                self._log_audit(gate.look())
             return self._without_holds(settings, get_usage())
+        gate = self._gate(settings, get_usage)
         self._has_place = False
         admission = gate.hold() if self._task.hold is True else gate.look()
         self._has_place = True
@@ -113,8 +120,10 @@ class TaskGate:
             self._log_audit(admission)
         if admission.is_held:
             self._task.log.info("This task holds %s credits until they are released.", number(self._credits))
-        self._report(admission)
-        return self._with_holds(admission)
+        check = self._check_of(settings, admission)
+        if check.admission is not None:
+            self._report(admission)
+        return check
 
     def look(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
         """
@@ -124,7 +133,7 @@ class TaskGate:
         """
         if not self.sees_holds:
             return self._without_holds(settings, get_usage())
-        return self._with_holds(self._gate(settings, get_usage).look())
+        return self._check_of(settings, self._gate(settings, get_usage).look())
 
     def leave(self, settings: ConnectionSettings, *, keeps_place: bool = False) -> None:
         """
@@ -149,7 +158,13 @@ class TaskGate:
             # The trigger takes the place if the check failed before this task had one.
             needs_place=holds and not self._has_place,
             decides_in_worker=bool(self._task.hold),
+            respects_holds=self._task.respect_holds,
         ).to_dict()
+
+    def _check_of(self, settings: ConnectionSettings, admission: Admission) -> GateCheck:
+        # An audit never changes when the gate opens.
+        ignores_holds = not self._task.respect_holds and self._task.hold is not True
+        return self._without_holds(settings, admission.usage) if ignores_holds else self._with_holds(admission)
 
     def _without_holds(self, settings: ConnectionSettings, usage: Usage) -> GateCheck:
         available = usage.credit_balance - settings.credit_reserve
@@ -190,19 +205,23 @@ class TaskGate:
         if reason is not None:
             self._task.log.info("%s", reason)
         self._said = reason
-        self._ti.xcom_push(key=WAITING_KEY, value=reason)
+        push_reason(self._ti, reason)
 
     def _log_audit(self, admission: Admission) -> None:
         if admission.seen.is_next(self._credits):
-            self._task.log.info(
-                "Audit: with hold=True this gate would open now and hold %s credits.", number(self._credits)
-            )
+            text = f"would open now and hold {number(self._credits)} credits."
         else:
-            self._task.log.info(
-                "Audit: with hold=True this gate would wait now, and lack %s credits. %s",
-                number(admission.seen.shortfall(self._credits)),
-                admission.reason,
-            )
+            lacks = number(admission.seen.shortfall(self._credits))
+            text = f"would wait now, and lack {lacks} credits. {admission.reason}"
+        if text != self._audited:
+            self._task.log.info("Audit: with hold=True this gate %s", text)
+        self._audited = text
+
+
+def push_reason(ti: Any, reason: str | None) -> None:
+    """Push why a gate waits as XCom; ``None`` takes it back. It is for people, so a failure does not matter."""
+    with suppress(Exception):
+        ti.xcom_push(key=WAITING_KEY, value=reason)
 
 
 def _no_usage() -> Usage:

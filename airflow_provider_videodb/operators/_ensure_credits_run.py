@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, assert_never
 
 from airflow_provider_videodb.api.parsing import to_json_number
@@ -117,7 +118,11 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     ) -> None:
         super().__init__(task, context, waiting, request)
         self._parse_request = parse_request
-        self._gate = TaskGate(task, context, waiting.credits)
+
+    @cached_property
+    def _gate(self) -> TaskGate:
+        # A task without a request has waited.
+        return TaskGate(self.task, self.context, self.waiting.credits, has_waited=self._request is None)
 
     def start(self) -> dict[str, Any]:
         """Buy what is missing unless an earlier try did, and wait until the gate opens."""
@@ -130,7 +135,6 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         """Check the gate again after the event of the trigger, and go on."""
         with self._leaving_queue_on_failure():
             checked = self.checked_event(event, *_EVENTS, needs="wait")
-            self._gate = TaskGate(self.task, self.context, self.waiting.credits, has_waited=True)
             wait, check = CreditWait.from_dict(checked["wait"]), self._check()
             may_buy = False
             if wait.purchase is not None and not check.is_open:
@@ -148,6 +152,8 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         try:
             yield
         except Exception as err:
+            if self.task.hold is not True:
+                raise
             ti = self.context["ti"]
             is_retried = ti.try_number <= ti.max_tries and not (isinstance(err, VideoDBError) and is_permanent(err))
             with suppress(VideoDBError):

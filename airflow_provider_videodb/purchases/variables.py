@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 CHECK_AIRFLOW = "Next step: check Airflow's API server and its database, then retry the task."
 #: A Variable's key has this many characters at most.
 _MAX_KEY = 250
-#: A worker's channel takes one call at a time. With ``dag.test()``, it is missing during each call.
-ONE_CALL = threading.Lock()
+#: A task asks its supervisor one question at a time, because ``dag.test()`` mixes up the responses to two of them.
+ONE_QUESTION = threading.RLock()
 #: A key becomes a part of a URL, so it holds these characters only.
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:+~-]+")
 #: Airflow returns this many keys at a time at most.
@@ -171,11 +171,15 @@ def _change(message: Any, what: str) -> None:
 
 
 def ask_airflow(message: Any) -> Any:
-    """Send a message to the API server over the worker's channel, from any thread."""
-    with ONE_CALL:
+    """Send a message to the API server over the channel of this worker or triggerer, from any thread."""
+    # With dag.test(), the channel is missing while another thread asks.
+    with ONE_QUESTION:
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-        return SUPERVISOR_COMMS.send(message)
+        if not hasattr(SUPERVISOR_COMMS, "start_reader"):
+            return SUPERVISOR_COMMS.send(message)
+    # A triggerer's channel tells the responses apart, and a slow one must not delay the polls of other accounts.
+    return SUPERVISOR_COMMS.send(message)
 
 
 def describe_cause(cause: object) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.exceptions import VideoDBRateLimitError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook, poll_client
-from airflow_provider_videodb.purchases.variables import ONE_CALL
+from airflow_provider_videodb.purchases.variables import ONE_QUESTION
 from airflow_provider_videodb.triggers._encoding import clean
 from airflow_provider_videodb.triggers._gates import AccountHolds
 
@@ -36,7 +36,7 @@ async def read_in_worker(conn_id: str) -> ConnectionSettings:
 
 
 def _read(conn_id: str) -> ConnectionSettings:
-    with ONE_CALL:
+    with ONE_QUESTION:
         return VideoDBBillingHook(conn_id).settings
 
 

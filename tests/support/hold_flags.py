@@ -71,6 +71,26 @@ def forget_holds() -> None:
         session.execute(delete(Variable).where(Variable.key.startswith("videodb/")))
 
 
+def add_flag(flag: Flag) -> None:
+    """Record a flag that nobody described."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(Variable(key=flag.key, val="{}"))
+
+
+def remove_flags(kind: Kind) -> None:
+    """Delete all flags of a kind."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    keys = [flag.key for flag in flags_in_database() if flag.kind is kind]
+    with create_session() as session:
+        session.execute(delete(Variable).where(Variable.key.in_(keys)))
+
+
 def notes_in_database() -> list[dict[str, Any]]:
     """Return what each note of the journal says, the oldest first."""
     from airflow.models.variable import Variable

@@ -64,8 +64,7 @@ def release_gate(
     used = spent if len(holds) == 1 else None
     for flag in holds:
         counted += recorded.get(flag.owner, flag.credits if used is None else used)
-        until = view.listed_at + settlement_ms(flag)
-        yield from release_flag(flag, until=until, why=why, view=view, spent=used)
+        yield from release_flag(flag, settlement_ms=settlement_ms(flag), why=why, view=view, spent=used)
     for flag in own:
         if flag.kind is Kind.WAITING:
             yield Remove(flag)

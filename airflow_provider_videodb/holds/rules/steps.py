@@ -41,6 +41,11 @@ class ReadBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadClock:
+    """Read the clock; the result is in milliseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
 class Put:
     """
     Record a flag. The store has confirmed it when the step is done.
@@ -99,7 +104,7 @@ class WriteJournal:
     why: str
 
 
-Step: TypeAlias = ListFlags | ReadBalance | Put | Remove | IsOver | IsEarlier | IsUnused | WriteJournal
+Step: TypeAlias = ListFlags | ReadBalance | ReadClock | Put | Remove | IsOver | IsEarlier | IsUnused | WriteJournal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,8 +217,8 @@ def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, 
             # The gate has not opened for that try, and no longer can.
             yield Remove(flag)
         elif flag.owner in released or (yield IsUnused(flag)):
-            until = view.listed_at + claim.settlement_ms
-            yield from release_flag(flag, until=until, why="a later try of the gate", view=view)
+            why = "a later try of the gate"
+            yield from release_flag(flag, settlement_ms=claim.settlement_ms, why=why, view=view)
 
 
 def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Generator[Step, Any, ClaimResult]:
@@ -256,7 +261,7 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
         if flag.holder == but:
             continue
         if flag.kind is Kind.HELD and (flag.owner in released or (yield IsOver(flag))):
-            yield from release_flag(flag, until=view.listed_at + settlement_ms, why="the end of the DAG run", view=view)
+            yield from release_flag(flag, settlement_ms=settlement_ms, why="the end of the DAG run", view=view)
         elif flag.kind is Kind.PAUSED and flag.ms and flag.ms <= view.listed_at:
             yield Remove(flag)
     for flag in view.queue[:_CHECKED_WAITERS]:
@@ -274,12 +279,14 @@ def remove_settled(view: View, *, at_most: int | None = None) -> Generator[Step,
 
 
 def release_flag(
-    flag: Flag, *, until: int, why: str, view: View, spent: Decimal | None = None
+    flag: Flag, *, settlement_ms: int, why: str, view: View, spent: Decimal | None = None
 ) -> Generator[Step, Any, None]:
     """
     Release one hold: the credits count until their spending shows.
 
-    :param until: when they stop to count, in milliseconds since 1970.
+    The caller knows that the work has stopped.
+
+    :param settlement_ms: how long they count from now on, in milliseconds.
     :param why: who released it.
     :param spent: credits; ``None`` if nobody knows, which counts as all of them. A job that used more than it held
         counts with what it used.
@@ -290,8 +297,24 @@ def release_flag(
         # A release that is interrupted after the note is repeated, and its first note counts. In the other order,
         # one that is interrupted before the note would leave none.
         yield WriteJournal(flag, spent, why)
+        # The work may have stopped long after the listing, if this process was frozen in between.
+        until = (yield ReadClock()) + settlement_ms
         yield Put(replace(flag, kind=Kind.RELEASED, credits=counts, ms=until), like=flag)
     yield Remove(flag)
+
+
+def release_holder(
+    view: View, holders: str, *, settlement_ms: int, why: str, spent: Decimal | None = None
+) -> Generator[Step, Any, list[Flag]]:
+    """Release all holds of a task instance, or of all map indexes of a task, and take them out of the queue."""
+    own = [flag for flag in view.flags if flag.is_of(holders)]
+    ended = [flag for flag in own if flag.kind is Kind.HELD]
+    for flag in ended:
+        yield from release_flag(flag, settlement_ms=settlement_ms, why=why, view=view, spent=spent)
+    for flag in own:
+        if flag.kind is Kind.WAITING:
+            yield Remove(flag)
+    return ended
 
 
 def held_by(view: View, holders: str) -> list[Flag]:

@@ -175,11 +175,16 @@ class TestTurn:
         assert (seen.place, seen.waiting) == (3, 3)
 
     def test_gate_keeps_its_place_while_it_opens(self) -> None:
-        flags = waits(A, 60, minutes=2), held(A, 60), waits(B, 60, minutes=1)
+        flags = waits(A, 60, minutes=3), held(A, 60), waits(B, 60, minutes=1), waits(C, 60, minutes=2)
 
         seen = seen_by(A, 60, *flags)
 
-        assert (seen.place, seen.waiting) == (1, 2)
+        assert (seen.place, seen.waiting) == (1, 3)
+
+    def test_gate_that_opens_has_the_place_of_its_longest_wait(self) -> None:
+        flags = waits(A, 60, minutes=3), waits(A, 50, minutes=1), held(A, 60), waits(B, 60, minutes=2)
+
+        assert seen_by(A, 60, *flags).place == seen_by(A, 60, *reversed(flags)).place == 1
 
     def test_mapped_gates_are_distinct(self) -> None:
         one, ten = Task(map_index=1), Task(map_index=10)

@@ -52,7 +52,8 @@ def release(
                     left.add(flag)
                 case Remove(flag=flag):
                     left.discard(flag)
-            step = steps.send(None)
+            # The clock is the only step with a result.
+            step = steps.send(NOW)
     except StopIteration as end:
         return left, end.value, done
     return left, None, done

@@ -29,6 +29,7 @@ from airflow_provider_videodb.holds.rules.steps import (
     enqueue,
     held_by,
     release_flag,
+    release_holder,
 )
 from tests.support.holds import (
     ACCOUNT,
@@ -564,6 +565,15 @@ class TestEarlierTry:
         world.now_ms += SETTLEMENT
         assert world.claim(A.next_try(), 60).is_held
 
+    def test_hold_of_a_try_that_did_not_open_is_free_at_once(self, world: World) -> None:
+        """Its place in the queue is there still, so no job has run on it, whatever jobs run."""
+        world.is_unused = False
+        world.put(flag(Kind.HELD, A, 60), text_of(A))
+        waits(world, A, 60)
+
+        assert world.claim(A.next_try(), 60).is_held
+        assert world.shown() == ["h 60"]
+
     def test_used_hold_of_earlier_try_stays(self, world: World) -> None:
         """A gate that was cleared alone while its jobs run."""
         world.is_unused = False
@@ -722,6 +732,18 @@ class TestRelease:
         }
         assert held_by(view, Task(map_index=1).holder) == []
 
+    def test_release_of_a_task_is_that_of_all_map_indexes(self, world: World) -> None:
+        for index in range(3):
+            assert world.claim(Task(map_index=index), 30).is_held
+        assert world.claim(A, 10).is_held
+        world.put(flag(Kind.WAITING, Task(map_index=9), 5))
+        ledger, task = world.ledger(), task_part("dag", "run", "gate")
+
+        ended = ledger.run(release_holder(ledger.view(), task, settlement_ms=SETTLEMENT, why="the teardown"))
+
+        assert len(ended) == 3
+        assert world.shown() == ["h 10", "r 30", "r 30", "r 30"]
+
     def test_released_credits_say_whose_they_were(self, world: World) -> None:
         assert world.claim(A, 75).is_held
         world.release(A)
@@ -748,7 +770,9 @@ class TestRelease:
         assert world.claim(A, 75).is_held
         ledger = world.ledger()
         (held,) = ledger.view().flags
-        steps = release_flag(held, until=START, why="the teardown", view=ledger.view(), spent=Decimal("1e-300"))
+        steps = release_flag(
+            held, settlement_ms=SETTLEMENT, why="the teardown", view=ledger.view(), spent=Decimal("1e-300")
+        )
 
         with pytest.raises(VideoDBConfigError, match="too long"):
             ledger.run(steps)

@@ -1,0 +1,148 @@
+"""
+Takes one safeguard of the holds out, so that a search can show what it is for.
+
+Each one replaces a real function of the package by another, built from the same steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.holds import ledger
+from airflow_provider_videodb.holds.rules import account, steps
+from airflow_provider_videodb.holds.rules.records import Flag, Kind
+from airflow_provider_videodb.holds.rules.steps import (
+    Claim,
+    ClaimResult,
+    ListFlags,
+    Put,
+    ReadBalance,
+    ReadClock,
+    Remove,
+)
+from tests.support.holds_search import model_check, programs
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from airflow_provider_videodb.holds.rules.account import View
+
+_LEASE_MS = 30 * 60 * 1000
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """
+    A safeguard, and what stands in for it.
+
+    :param replaced: owners and names of functions, and what replaces them.
+    :param needs_time: whether only a search with clocks can notice that it is gone.
+    """
+
+    name: str
+    replaced: tuple[tuple[Any, str, Any], ...]
+    needs_time: bool = False
+
+    @contextlib.contextmanager
+    def taken_out(self) -> Iterator[None]:
+        """Do without the safeguard."""
+        before = [(owner, name, getattr(owner, name)) for owner, name, _ in self.replaced]
+        try:
+            for owner, name, value in self.replaced:
+                setattr(owner, name, value)
+            yield
+        finally:
+            for owner, name, value in before:
+                setattr(owner, name, value)
+
+
+def _opens(claim: Claim, held: Flag, waiting: Flag, seen: account.Assessment) -> steps.Steps:
+    if seen.can_hold(claim.credits):
+        yield Remove(waiting)
+        return ClaimResult(is_held=True, seen=seen)
+    yield Remove(held)
+    return ClaimResult(is_held=False, seen=seen, was_contended=True)
+
+
+def _balance_before_the_flag(claim: Claim, now: int, waiting: Flag) -> steps.Steps:
+    held = claim.flag(Kind.HELD, now)
+    balance = yield ReadBalance()
+    yield Put(held)
+    return (yield from _opens(claim, held, waiting, claim.assess((yield ListFlags()), balance)))
+
+
+def _balance_before_the_listing(claim: Claim, now: int, waiting: Flag) -> steps.Steps:
+    held = claim.flag(Kind.HELD, now)
+    yield Put(held)
+    balance = yield ReadBalance()
+    return (yield from _opens(claim, held, waiting, claim.assess((yield ListFlags()), balance)))
+
+
+def _check_then_put(claim: Claim, now: int, waiting: Flag) -> steps.Steps:
+    held = claim.flag(Kind.HELD, now)
+    view = yield ListFlags()
+    seen = claim.assess(view, (yield ReadBalance()))
+    if seen.can_hold(claim.credits):
+        yield Put(held)
+    return (yield from _opens(claim, held, waiting, seen))
+
+
+def _no_settlement(flag: Flag, **_: Any) -> Generator[steps.Step, Any, None]:
+    yield Remove(flag)
+
+
+def _removed_before_released(
+    flag: Flag, *, settlement_ms: int, why: str, view: View, spent: Any = None
+) -> Generator[steps.Step, Any, None]:
+    yield Remove(flag)
+    yield from _release_flag(flag, settlement_ms=settlement_ms, why=why, view=view, spent=spent)
+
+
+def _settles_from_the_listing(
+    flag: Flag, *, settlement_ms: int, why: str, view: View, spent: Any = None
+) -> Generator[steps.Step, Any, None]:
+    for step in (walk := _release_flag(flag, settlement_ms=settlement_ms, why=why, view=view, spent=spent)):
+        if isinstance(step, ReadClock):
+            put = walk.send(view.listed_at)
+            yield put
+        else:
+            yield step
+
+
+def _always(*_: object) -> bool:
+    return True
+
+
+def _expires(view: View) -> list[account.Counted]:
+    return [
+        one
+        for one in _count(view)
+        if one.flag.kind is not Kind.HELD or one.flag.ms + _LEASE_MS > view.listed_at
+    ]
+
+
+_release_flag = steps.release_flag
+_count = account.count
+
+
+def _settles_early(view: View) -> list[account.Counted]:
+    """Count a release for 5 minutes instead of 20."""
+    return _count(replace(view, listed_at=view.listed_at + 15 * 60 * 1000))
+
+
+ABLATIONS = (
+    Ablation("check, then put", ((steps, "_raise_flag", _check_then_put),)),
+    Ablation("balance before the flag", ((steps, "_raise_flag", _balance_before_the_flag),)),
+    Ablation("balance before the listing", ((steps, "_raise_flag", _balance_before_the_listing),)),
+    Ablation("no settlement", ((steps, "release_flag", _no_settlement),)),
+    Ablation("h removed before r is there", ((steps, "release_flag", _removed_before_released),)),
+    Ablation("five minutes of settlement", ((account, "count", _settles_early),), needs_time=True),
+    Ablation("settlement from the listing on", ((steps, "release_flag", _settles_from_the_listing),), needs_time=True),
+    Ablation("holds that expire after 30 minutes", ((account, "count", _expires),), needs_time=True),
+    Ablation("an earlier try tidies up after a later one", ((ledger.Ledger, "_is_earlier", _always), (model_check, "_is_earlier", _always))),
+    Ablation("a release that does not ask whether it is current", ((programs, "may_release", _always), (model_check, "_may_release", _always)),),
+    Ablation("no holds at all", ((account.Assessment, "held", Decimal(0)),)),
+)
