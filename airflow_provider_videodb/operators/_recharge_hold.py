@@ -98,11 +98,11 @@ class RechargeHold:
             changed = describe_settings(outcome.changed_by_person)
             self._log.warning(f"{_SOMEBODY} The last pipeline restores that.", changed)
         if outcome.others:
-            kept = " It stays on, because they need it." if outcome.current.enabled and not wants.enabled else ""
+            stays_on = outcome.current.enabled and not wants.enabled
             self._log.info(
-                "%s of this account in automatic recharge as well. The last one restores it.%s",
-                "1 other pipeline takes part" if outcome.others == 1 else f"{outcome.others} other pipelines take part",
-                kept,
+                "%s automatic recharge of this account as well. The last one restores it.%s",
+                "1 other pipeline sets" if outcome.others == 1 else f"{outcome.others} other pipelines set",
+                " It stays on, because another pipeline needs it." if stays_on else "",
             )
 
     def _describe_teardown(self, outcome: Outcome) -> None:

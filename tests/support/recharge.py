@@ -91,6 +91,31 @@ def once(*acts: Callable[[], object]) -> Callable[[], None]:
     return act
 
 
+def run_in_order(*steps: str | Callable[[], object], **wants: dict[str, Any]) -> Run:
+    """
+    Run overlapping pairs in one DAG run, one task after the other.
+
+    :param steps: ``on_x``, ``back_x``, or what a task between them does.
+    :param wants: the arguments of a setup by its name ``on_x``.
+    """
+    done: list[Any] = []
+    setups: dict[str, AutoRechargeOperator] = {}
+    with new_dag("overlapping") as dag:
+        for number, step in enumerate(steps):
+            if callable(step):
+                following: Any = task(task_id=f"step_{number}")(step)()
+            elif step.startswith("on_"):
+                following = AutoRechargeOperator(task_id=step, **{"threshold": 20, "amount": 100} | wants.get(step, {}))
+                setups[step] = following
+            else:
+                setup = setups[step.replace("back_", "on_")]
+                following = AutoRechargeOperator(task_id=step, restore=setup.output)
+            if done:
+                done[-1] >> following
+            done.append(following)
+    return run(dag)
+
+
 class Pair:
     """
     One run of `on >> job >> back`, the latter a teardown, with a task after the job so that its failure counts.
