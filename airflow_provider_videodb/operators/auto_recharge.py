@@ -55,8 +55,9 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
     last one to leave restores that. Until then, automatic recharge is on if any of them needs it, with the largest
     threshold and the largest amount that they ask for. Each setup raises a flag, an Airflow Variable
     ``videodb/recharge/…``, and its teardown takes it down. If a DAG run ends without its teardown, the next pair to
-    come or leave takes its flag down. Connections of one account have to name the same ``credit_account``. Sharing needs
-    Airflow 3.3. Below, only one pipeline of an account should use a pair, with ``max_active_runs=1``.
+    come or leave takes its flag down. Connections of one account have to name the same ``credit_account``.
+
+    Sharing needs Airflow 3.3. Below, only one pipeline of an account should use a pair, with ``max_active_runs=1``.
 
     A change by a person stays. If a setup begins after it, the last teardown restores the changed settings. VideoDB has
     no compare-and-set, so a change in the moment between a task's read and its write is lost. A change to figures that

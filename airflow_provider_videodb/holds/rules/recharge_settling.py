@@ -50,6 +50,7 @@ class Settling:
         self._is_over = False
         self._first: AutoRecharge | None = None
         self._changed: AutoRecharge | None = None
+        self._written: AutoRecharge | None = None
         self._failure: VideoDBSettingsNotAppliedError | None = None
 
     def run(self) -> Generator[Step, Any, Outcome]:
@@ -109,6 +110,7 @@ class Settling:
                     # It was read before a person's change that another setup knows of.
                     yield Remove(flag)
         yield Put(self._me.flag(Mark.APPLIES, wanted))
+        self._written = wanted
         try:
             yield WriteSettings(wanted, is_undo=self._is_over)
         except VideoDBSettingsNotAppliedError as err:
@@ -122,6 +124,9 @@ class Settling:
         self._is_over = self._is_leaving = True
         self._retired = [self._me, *self._retired]
         yield Put(self._me.flag(Mark.LEAVES))
+        if self._written is not None:
+            # Without this flag, the write that came too late looks like a person's change.
+            yield Put(self._me.flag(Mark.APPLIES, self._written))
         if self._found is not None:
             yield Put(replace(self._found, owner=self._me))
 

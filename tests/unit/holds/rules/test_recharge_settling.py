@@ -35,8 +35,9 @@ class Account:
         self.flags = set(flags)
         self.settings = FOUND
 
-    def run(self, steps: Any) -> Any:
-        step = next(steps)
+    def run(self, steps: Any, step: Any = None) -> Any:
+        """Carry out the steps, from ``step`` on if they have begun."""
+        step = next(steps) if step is None else step
         try:
             while True:
                 try:
