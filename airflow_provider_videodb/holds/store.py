@@ -56,7 +56,9 @@ class VariableStore:
 
     def list(self, prefix: str) -> Listing:
         """Return the keys that begin with ``prefix``, as they are at one moment."""
-        return Listing(*list_variables(prefix))
+        keys, is_complete = list_variables(prefix)
+        # SQLite and MySQL do not tell capitals apart in a prefix, so the holds of another account may be among them.
+        return Listing(tuple(key for key in keys if key.startswith(prefix)), is_complete)
 
     def read(self, key: str) -> str | None:
         """Return the value of a Variable; ``None`` if it is certain that there is none."""
