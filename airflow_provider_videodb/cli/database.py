@@ -49,8 +49,8 @@ class DatabaseStore:
         #: The team of each account, if Airflow runs with teams.
         self._teams: dict[str, set[str | None]] = {}
 
-    def list(self, prefix: str) -> Listing:
-        """Return all keys that begin with ``prefix``."""
+    def list(self, prefix: str, *, offset: int = 0) -> Listing:
+        """Return all keys that begin with ``prefix``, sorted, from ``offset`` on."""
         with _reading(f"list its Variables {prefix!r}") as session:
             found = select(Variable).where(Variable.key.startswith(_check(prefix), autoescape=True))
             # SQLite and MySQL do not tell capitals apart in a prefix.
@@ -59,7 +59,7 @@ class DatabaseStore:
         self._rows |= rows
         for key, row in rows.items():
             self._teams.setdefault(_account(key), set()).add(getattr(row, "team_name", None))
-        return Listing(tuple(sorted(rows)), is_complete=True)
+        return Listing(tuple(sorted(rows)[offset:]), is_complete=True)
 
     def read(self, key: str) -> str | None:
         """Return the text; ``None`` if the database has none."""

@@ -9,9 +9,8 @@ from airflow_provider_videodb.cli.overview import DELETED
 from airflow_provider_videodb.cli.text import printable, to_age
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.holds.rules.messages import moment, number
-from airflow_provider_videodb.holds.rules.records import Kind
-from airflow_provider_videodb.holds.rules.steps import release_holder
-from airflow_provider_videodb.hooks.connection import ConnectionSettings
+from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS, Kind
+from airflow_provider_videodb.holds.rules.releasing import release_gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.holds.rules.account import View
     from airflow_provider_videodb.holds.rules.records import Flag
 
-#: What a record that does not say so settles in, in milliseconds.
-_SETTLEMENT_MS = int(ConnectionSettings.settlement_minutes * 60_000)
 _ACTIVE = frozenset({"queued", "running"})
 
 
@@ -46,8 +43,8 @@ def release_by_hand(
     if not held:
         return _nothing_to_release(own, view, holder, ledger)
     lines: list[str] = []
-    for owner in sorted({(flag.account, *flag.owner) for flag in held}):
-        lines += _release_try(ledger, own, owner, why=f"released by hand by {by}: {reason}")
+    for account in sorted({flag.account for flag in held}):
+        lines += _release(ledger, own, account, why=f"released by hand by {by}: {reason}")
     who = ledger.who(held[0])
     state = read_run_states([(who.dag_id, who.run_id)]).get((who.dag_id, who.run_id), DELETED) if who else None
     if state in _ACTIVE:
@@ -58,19 +55,21 @@ def release_by_hand(
     return lines
 
 
-def _release_try(ledger: Ledger, own: View, owner: tuple[str, str, str], *, why: str) -> list[str]:
+def _release(ledger: Ledger, own: View, account: str, *, why: str) -> list[str]:
+    def settlement_ms(flag: Flag) -> int:
+        who = ledger.who(flag)
+        return LONGEST_SETTLEMENT_MS if who is None else who.settlement_ms
+
     # A place in the queue stays, because a later try of the gate may wait there.
-    flags = tuple(
-        flag for flag in own.flags if (flag.account, *flag.owner) == owner and flag.kind in {Kind.HELD, Kind.RELEASED}
-    )
-    part = replace(own, flags=flags)
-    settled = next((flag for flag in flags if flag.kind is Kind.RELEASED), None)
-    largest = max((flag for flag in flags if flag.kind is Kind.HELD), key=lambda flag: flag.credits)
-    who = ledger.who(largest)
-    settlement_ms = _SETTLEMENT_MS if who is None else who.settlement_ms
-    ledger.run(release_holder(part, largest.holder, settlement_ms=settlement_ms, why=why))
-    until = own.listed_at + settlement_ms if settled is None else settled.ms
-    return _describe(largest, who, own.listed_at, until)
+    flags = tuple(flag for flag in own.flags if flag.account == account and flag.kind in {Kind.HELD, Kind.RELEASED})
+    settling = {flag.owner: flag.ms for flag in flags if flag.kind is Kind.RELEASED}
+    names = {flag.owner: ledger.who(flag) for flag in flags}
+    steps = release_gate(replace(own, flags=flags), flags[0].holder, settlement_ms=settlement_ms, why=why)
+    lines: list[str] = []
+    for flag in ledger.run(steps).holds:
+        until = settling.get(flag.owner, own.listed_at + settlement_ms(flag))
+        lines += _describe(flag, names[flag.owner], own.listed_at, until)
+    return lines
 
 
 def _describe(flag: Flag, who: Identity | None, now_ms: int, until: int) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
@@ -21,7 +22,6 @@ from airflow_provider_videodb.holds.rules.steps import Claim, Remove, claim_cred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
     from airflow_provider_videodb.api.models import Usage
     from airflow_provider_videodb.holds.rules.account import Assessment
@@ -42,6 +42,7 @@ class Admission:
     :param seen: the assessment that decided.
     :param credits: what the gate needs.
     :param is_held: whether it holds the credits now.
+    :param missing: credits that have to be bought; 0 if none, or if buying would not open the gate.
     :param first: who is next in line, if somebody else is.
     """
 
@@ -50,6 +51,7 @@ class Admission:
     seen: Assessment
     credits: Decimal
     is_held: bool = False
+    missing: Decimal = Decimal(0)
     first: Identity | None = None
 
     @property
@@ -136,25 +138,38 @@ class CreditGate:
                 break
             time.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311 - not a secret
             result = self._ledger.run(claim_credits(self.claim))
-        return self._admission(result.seen, is_open=result.is_held, is_held=result.is_held)
+        return self._admission(
+            result.seen, is_open=result.is_held, is_held=result.is_held, is_certain=not result.was_contended
+        )
 
-    def leave(self) -> None:
-        """Leave the queue."""
+    def leave(self, *, keeps_place: bool = False) -> None:
+        """
+        Hold nothing, because this try fails before its gate opens, and leave the queue.
+
+        :param keeps_place: whether a retry takes the place in the queue.
+        """
         for flag in self._ledger.view().flags:
-            if flag.holder == self.claim.holder and flag.kind is Kind.WAITING:
+            is_own_hold = flag.kind is Kind.HELD and flag.owner == self.claim.owner
+            is_place = flag.kind is Kind.WAITING and flag.holder == self.claim.holder
+            if is_own_hold or (is_place and not keeps_place):
                 self._ledger.do(Remove(flag))
 
-    def _admission(self, seen: Assessment, *, is_open: bool, is_held: bool = False) -> Admission:
+    def _admission(
+        self, seen: Assessment, *, is_open: bool, is_held: bool = False, is_certain: bool = True
+    ) -> Admission:
         if self._usage is None:
             raise RuntimeError("The balance was not read.")
         is_somebody_else = seen.first is not None and seen.first.holder != self.claim.holder
         first = self._ledger.who(seen.first) if seen.first is not None and is_somebody_else and not is_open else None
+        # Gates that have raised their flags at the same time take them down again, so what they hold is not missing.
+        is_missing = is_certain and not is_open
         return Admission(
             is_open=is_open,
             usage=self._usage,
             seen=seen,
             credits=self.claim.credits,
             is_held=is_held,
+            missing=seen.shortfall(self.claim.credits, but=self.claim.holder) if is_missing else Decimal(0),
             first=first,
         )
 

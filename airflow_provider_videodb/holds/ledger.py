@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.holds.store import HoldStore
 
 _ResultT = TypeVar("_ResultT")
+#: How many keys two pages have in common.
+_OVERLAP = 100
 
 
 class Ledger:
@@ -62,7 +64,7 @@ class Ledger:
         self._is_unused = is_unused
         self._may_ask = may_ask
         self._now = now
-        self._known: dict[tuple[str, str], Identity | None] = {}
+        self._known: dict[tuple[str, str], Identity] = {}
 
     def run(self, steps: Generator[Step, Any, _ResultT]) -> _ResultT:
         """Carry out the steps; an error of one is raised inside them, so that they can tidy up."""
@@ -105,14 +107,40 @@ class Ledger:
         """List all flags. Keys that are not flags of this version are ignored."""
         listed_at = self.now_ms()
         listing = self.store.list(self._prefix)
-        flags = tuple(flag for key in listing.keys if (flag := parse_key(key)) is not None)
+        # SQLite and MySQL do not tell capitals apart in a prefix.
+        own = (key for key in listing.keys if key.startswith(self._prefix))
+        flags = tuple(flag for key in own if (flag := parse_key(key)) is not None)
         return View(flags=flags, listed_at=listed_at, is_complete=listing.is_complete)
+
+    def pages(self) -> View:
+        """
+        List all flags, page by page.
+
+        These are not the flags of one moment, so no gate may open on them. A release may, because a full listing must
+        not keep it from finding its hold.
+        """
+        listed_at = self.now_ms()
+        listing = self.store.list(self._prefix)
+        keys = set(listing.keys)
+        offset = 0
+        while not listing.is_complete:
+            # The pages overlap, because flags that are removed meanwhile move the others to the front.
+            offset += max(1, len(listing.keys) - _OVERLAP)
+            listing = self.store.list(self._prefix, offset=offset)
+            keys.update(listing.keys)
+        # SQLite and MySQL do not tell capitals apart in a prefix.
+        own = sorted(key for key in keys if key.startswith(self._prefix))
+        return View(flags=tuple(flag for key in own if (flag := parse_key(key)) is not None), listed_at=listed_at)
 
     def who(self, flag: Flag) -> Identity | None:
         """Return who a flag belongs to; ``None`` if its value does not say."""
-        if flag.owner not in self._known:
-            self._known[flag.owner] = Identity.from_text(self.store.read(flag.key))
-        return self._known[flag.owner]
+        known = self._known.get(flag.owner)
+        if known is None:
+            # Somebody who is just opening has another flag by now, so what cannot be read is read again.
+            known = Identity.from_text(self.store.read(flag.key))
+            if known is not None:
+                self._known[flag.owner] = known
+        return known
 
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""

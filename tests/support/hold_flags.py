@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from decimal import Decimal
+from typing import Any
 
+from airflow_provider_videodb.holds import journal
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.records import PREFIX, Flag, Kind, parse_key
 
@@ -20,6 +23,45 @@ def flags_in_database() -> list[Flag]:
     return [flag for key in sorted(keys) if (flag := parse_key(key)) is not None]
 
 
+def flag_of_another(
+    kind: Kind, credits: float, *, ms: int | None = None, holder: str = "another.-1", priority: int = 0
+) -> Flag:
+    """
+    Return a flag of another pipeline on the account of `videodb_default`.
+
+    :param ms: see `Kind`; a minute ago by default.
+    """
+    return Flag(
+        account="videodb_default",
+        holder=holder,
+        try_id="try",
+        kind=kind,
+        credits=Decimal(str(credits)),
+        ms=int(time.time() * 1000) - 60_001 if ms is None else ms,
+        priority=priority,
+    )
+
+
+def put_flag(flag: Flag) -> Flag:
+    """Put up a flag. Its value names no DAG run, so nobody can find out that its holder has ended."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(Variable(key=flag.key, val="{}"))
+    return flag
+
+
+def drop_flag(flag: Flag) -> None:
+    """Take down a flag."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        session.execute(delete(Variable).where(Variable.key == flag.key))
+
+
 def forget_holds() -> None:
     """Delete all flags and the journal."""
     from airflow.models.variable import Variable
@@ -30,7 +72,7 @@ def forget_holds() -> None:
         session.execute(delete(Variable).where(Variable.key.startswith("videodb/")))
 
 
-def put_flag(
+def raise_flag(
     kind: Kind,
     credits: str,
     *,
@@ -46,7 +88,7 @@ def put_flag(
     settlement_ms: int = 20 * 60_000,
 ) -> Flag:
     """
-    Put up a flag, as a gate would.
+    Put up a flag whose value says who it is, as a gate does.
 
     :param ms: milliseconds since 1970.
     :param ago: milliseconds before now, unless ``ms`` is given.
@@ -67,3 +109,14 @@ def put_flag(
     )
     DatabaseStore().write(flag.key, who.to_text(kind=kind.name.lower()))
     return flag
+
+
+def notes_in_database() -> list[dict[str, Any]]:
+    """Return what each note of the journal says, the oldest first."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        notes = session.scalars(select(Variable).where(Variable.key.startswith(journal.PREFIX))).all()
+        return [json.loads(note.get_val()) for note in sorted(notes, key=lambda note: note.key)]

@@ -20,6 +20,7 @@ AIRFLOW = "import airflow.sdk, airflow.providers.common.compat.sdk"
 DAG_FILE = """
 import airflow_provider_videodb.operators.auto_recharge
 import airflow_provider_videodb.operators.ensure_credits
+import airflow_provider_videodb.operators.release_credits
 import airflow_provider_videodb.operators.topup
 import airflow_provider_videodb.sensors.credits
 """
@@ -64,11 +65,14 @@ def test_parsing_a_dag_file_loads_these_modules_and_no_others():
         "airflow_provider_videodb.links.checkout",
         "airflow_provider_videodb.operators",
         "airflow_provider_videodb.operators._arguments",
+        "airflow_provider_videodb.operators._holding",
         "airflow_provider_videodb.operators._purchasing",
         "airflow_provider_videodb.operators.auto_recharge",
         "airflow_provider_videodb.operators.ensure_credits",
+        "airflow_provider_videodb.operators.release_credits",
         "airflow_provider_videodb.operators.topup",
         "airflow_provider_videodb.sensors",
+        "airflow_provider_videodb.sensors._trigger_arguments",
         "airflow_provider_videodb.sensors.credits",
         # Five names from one of two places in Airflow.
         "airflow_provider_videodb.version_compat",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_videodb.holds.rules.records import Kind
-from tests.support.hold_flags import forget_holds, put_flag
+from tests.support.hold_flags import forget_holds, raise_flag
 
 AIRFLOW = [str(Path(sys.executable).with_name("airflow")), "videodb"]
 MODULE = [sys.executable, "-m", "airflow_provider_videodb"]
@@ -24,7 +24,7 @@ def run(*command):
 @pytest.fixture
 def held(airflow_db):
     forget_holds()
-    yield put_flag(Kind.HELD, "12.5")
+    yield raise_flag(Kind.HELD, "12.5")
     forget_holds()
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: A later and smaller request may pass one that has waited for less than this many milliseconds.
 BYPASS_MS = 30 * 60 * 1000
+#: A gate has decided within this many milliseconds after it raised its flag, or it has died.
+_OPENING_MS = 60 * 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +83,11 @@ class Counted:
     Credits that nobody else may count on.
 
     :param flag: the flag that says so: held, or released and still settling.
+    :param is_opening: whether the holder has just raised the flag, and may take it down again.
     """
 
     flag: Flag
+    is_opening: bool = False
 
     @property
     def is_settling(self) -> bool:
@@ -144,16 +148,25 @@ class Assessment:
         """Tell whether this gate may try to open, without taking what is promised to those ahead."""
         return self.is_open and self.available - self.promised >= credits
 
-    def shortfall(self, credits: Decimal) -> Decimal:
+    def is_kept_by_others(self, credits: Decimal) -> bool:
+        """Tell whether the account has enough for a closed gate, so that others alone keep it closed."""
+        return not self.is_open or self.balance - self.reserve >= credits
+
+    def shortfall(self, credits: Decimal, *, but: str = "") -> Decimal:
         """
         Return the credits that have to be bought for this gate; 0 if none, or if buying would not open it.
 
         Those ahead who lack credits buy their own. So what is promised to them counts only as far as the account has
-        it.
+        it. While another gate is opening, nobody knows yet what it leaves.
+
+        :param but: a holder whose flags do not count. What earlier tries of the gate hold comes free without a
+            purchase.
         """
-        if not self.is_open:
+        others = [one for one in self.counted if one.flag.holder != but]
+        if not self.is_open or any(one.is_opening for one in others):
             return Decimal(0)
-        left = self.available if self.available <= 0 else max(Decimal(0), self.available - self.promised)
+        available = self.balance - self.reserve - sum((one.flag.credits for one in others), Decimal(0))
+        left = available if available <= 0 else max(Decimal(0), available - self.promised)
         return max(Decimal(0), credits - left)
 
 
@@ -231,7 +244,11 @@ def count(view: View) -> list[Counted]:
         is_held = flag.kind is Kind.HELD and flag.owner not in released
         if (is_settling or is_held) and (flag.owner not in largest or largest[flag.owner].credits < flag.credits):
             largest[flag.owner] = flag
-    return [Counted(flag=flag) for flag in sorted(largest.values(), key=lambda flag: flag.key)]
+    waiting = {flag.owner for flag in view.flags if flag.kind is Kind.WAITING}
+    return [
+        Counted(flag=flag, is_opening=flag.owner in waiting and _was_just_raised(flag, now=view.listed_at))
+        for flag in sorted(largest.values(), key=lambda flag: flag.key)
+    ]
 
 
 def queue_of(flags: Iterable[Flag]) -> list[Flag]:
@@ -247,6 +264,10 @@ def queue_of(flags: Iterable[Flag]) -> list[Flag]:
         if flag.owner not in opening:
             places.setdefault(flag.holder, flag)
     return sorted(places.values(), key=_order)
+
+
+def _was_just_raised(flag: Flag, *, now: int) -> bool:
+    return flag.kind is Kind.HELD and now - flag.ms < _OPENING_MS
 
 
 def _before(view: View, holder: str, priority: int) -> tuple[Flag, ...]:

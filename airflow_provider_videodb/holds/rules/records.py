@@ -26,6 +26,9 @@ PREFIX = "videodb/holds/"
 NOBODY = "-"
 #: Airflow stores keys of this many characters at most.
 MAX_KEY = 250
+#: The longest settlement time that a connection may have, in milliseconds. VideoDB bills a sandbox when it stops, up to
+#: a day later.
+LONGEST_SETTLEMENT_MS = 2 * 24 * 3600 * 1000
 _PLAIN_ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _TRY_LENGTH = 12
 
@@ -76,6 +79,15 @@ class Flag:
     def owner(self) -> tuple[str, str]:
         """Holder and try."""
         return self.holder, self.try_id
+
+    def is_of(self, holders: str) -> bool:
+        """
+        Tell whether the flag belongs to a holder, or to any map index of a task.
+
+        :param holders: see :func:`holder_of` and :func:`task_part`.
+        """
+        # Without the dot, map index 1 would also stand for 10.
+        return self.holder == holders or (holders.endswith(".") and self.holder.startswith(holders))
 
 
 def parse_key(key: str) -> Flag | None:

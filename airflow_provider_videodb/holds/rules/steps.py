@@ -304,6 +304,4 @@ def release_holder(
 
 def held_by(view: View, holders: str) -> list[Flag]:
     """Return what a task instance, or all map indexes of a task, hold now."""
-    return [
-        one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.holder.startswith(holders)
-    ]
+    return [one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.is_of(holders)]

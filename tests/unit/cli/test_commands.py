@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, event, select
 from sqlalchemy.orm import sessionmaker
 
 from airflow_provider_videodb.holds.rules.records import Kind
-from tests.support.hold_flags import flags_in_database, put_flag
+from tests.support.hold_flags import flags_in_database, raise_flag
 
 MINUTE = 60_000
 
@@ -37,8 +37,8 @@ def test_old_airflow_is_told_why_there_is_nothing(holds, monkeypatch):
 
 
 def test_list_shows_one_account_or_all(holds):
-    put_flag(Kind.HELD, "50", ago=90 * MINUTE)
-    put_flag(Kind.WAITING, "20", account="team_b")
+    raise_flag(Kind.HELD, "50", ago=90 * MINUTE)
+    raise_flag(Kind.WAITING, "20", account="team_b")
     assert "Account team_b" in holds("list").out
     only = holds("list", "--account", "videodb_default").out
     assert "Account team_b" not in only
@@ -46,7 +46,7 @@ def test_list_shows_one_account_or_all(holds):
 
 
 def test_json_of_the_list_is_all_of_the_output(holds):
-    put_flag(Kind.HELD, "50")
+    raise_flag(Kind.HELD, "50")
     ran = holds("list", "-o", "json")
     (account,) = json.loads(ran.out)["accounts"]
     assert account["held_credits"] == 50
@@ -58,7 +58,7 @@ def test_listing_costs_two_statements(holds, monkeypatch):
     from airflow import settings
 
     for number in range(20):
-        put_flag(Kind.HELD, "5", run_id=f"manual__{number}")
+        raise_flag(Kind.HELD, "5", run_id=f"manual__{number}")
     seen = []
     note = lambda *given: seen.append(given[2])  # noqa: E731
     event.listen(settings.engine, "before_cursor_execute", note)
@@ -68,12 +68,12 @@ def test_listing_costs_two_statements(holds, monkeypatch):
 
 
 def test_settled_release_is_not_listed(holds):
-    put_flag(Kind.RELEASED, "50", ago=MINUTE)
+    raise_flag(Kind.RELEASED, "50", ago=MINUTE)
     assert "Nobody holds" in holds("list").out
 
 
 def test_hold_is_released_by_the_id_of_the_list(holds):
-    put_flag(Kind.HELD, "50")
+    raise_flag(Kind.HELD, "50")
     (account,) = json.loads(holds("list", "-o", "json").out)["accounts"]
     ran = holds("release", account["holds"][0]["id"], "--reason", "stuck\nsince noon")
     assert ran.status == 0
@@ -83,7 +83,7 @@ def test_hold_is_released_by_the_id_of_the_list(holds):
 
 
 def test_hold_is_released_by_the_names_of_its_task(holds):
-    put_flag(Kind.HELD, "50", map_index=2)
+    raise_flag(Kind.HELD, "50", map_index=2)
     names = ["--dag-id", "nightly", "--run-id", "manual__1", "--task-id", "credits"]
     assert holds("release", *names, "--reason", "x").status == 1
     assert holds("release", *names, "--map-index", "2", "--reason", "x").status == 0
@@ -113,7 +113,7 @@ def test_mistake_is_told_on_stderr(holds, arguments, status, text):
 
 
 def test_pause_and_resume_of_the_only_account(holds):
-    put_flag(Kind.HELD, "5")
+    raise_flag(Kind.HELD, "5")
     paused = holds("pause", "--for", "1h", "--reason", "the invoice")
     assert paused.status == 0
     assert "Account videodb_default is paused until 2" in paused.out
@@ -135,8 +135,8 @@ def test_second_pause_says_what_it_replaces(holds):
 
 def test_name_that_no_gate_has_used_is_warned_of(holds):
     """A pause of a misspelt account stops nothing."""
-    put_flag(Kind.HELD, "5", account="prod")
-    put_flag(Kind.HELD, "5", account="test")
+    raise_flag(Kind.HELD, "5", account="prod")
+    raise_flag(Kind.HELD, "5", account="test")
     for _ in range(2):
         warned = holds("pause", "--account", "porduction", "--reason", "x").out
         assert (
@@ -145,14 +145,14 @@ def test_name_that_no_gate_has_used_is_warned_of(holds):
 
 
 def test_name_in_the_journal_is_known(holds):
-    held = put_flag(Kind.HELD, "5", settlement_ms=0)
+    held = raise_flag(Kind.HELD, "5", settlement_ms=0)
     holds("release", held.holder.removesuffix(".-1"), "--reason", "x")
     assert "Warning" not in holds("pause", "--reason", "x").out
 
 
 def test_account_of_several_has_to_be_named(holds):
-    put_flag(Kind.HELD, "5", account="prod")
-    put_flag(Kind.HELD, "5", account="test")
+    raise_flag(Kind.HELD, "5", account="prod")
+    raise_flag(Kind.HELD, "5", account="test")
     ran = holds("pause", "--reason", "x")
     assert ran.status == 1
     assert "2 accounts: prod, test" in ran.err
@@ -164,7 +164,7 @@ def test_resume_of_a_running_account_changes_nothing(holds):
 
 
 def test_journal_shows_what_ended_since_then(holds):
-    held = put_flag(Kind.HELD, "50")
+    held = raise_flag(Kind.HELD, "50")
     assert "No hold has ended since" in holds("journal").out
     holds("release", held.holder.removesuffix(".-1"), "--reason", "x")
     assert "1 hold of 50 credits; nobody said what was spent." in holds("journal").out
@@ -177,7 +177,7 @@ def test_changes_are_in_airflows_audit_log(holds):
     with create_session() as session:
         for row in session.scalars(select(Log)):
             session.delete(row)
-    put_flag(Kind.HELD, "5")
+    raise_flag(Kind.HELD, "5")
     holds("list")
     holds("journal")
     holds("pause", "--reason", "x")

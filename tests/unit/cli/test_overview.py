@@ -81,8 +81,10 @@ def test_those_who_wait_are_in_the_order_of_the_queue():
     ]
     assert [one["reason"] for one in shown["waiting"]] == [
         "Waiting: 20 credits needed (12.5 held by 1 pipeline). Place 1 of 2.",
-        "Waiting: 50 credits needed (12.5 held by 1 pipeline, 20 promised to 1 ahead). Place 2 of 2. "
-        "Next in line: DAG urgent, run r, task t.",
+        (
+            "Waiting: 50 credits needed (12.5 held by 1 pipeline, 20 promised to 1 ahead). Place 2 of 2. "
+            "Next in line: DAG urgent, run r, task t."
+        ),
     ]
 
 

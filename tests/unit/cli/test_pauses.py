@@ -8,7 +8,7 @@ from airflow_provider_videodb.cli.database import DatabaseStore
 from airflow_provider_videodb.cli.pauses import Pause, active_pause, pause_account, remove_pauses
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.records import Kind
-from tests.support.hold_flags import flags_in_database, forget_holds, put_flag
+from tests.support.hold_flags import flags_in_database, forget_holds, raise_flag
 
 ACCOUNT = "videodb_default"
 NOW = 1_000_000
@@ -57,7 +57,7 @@ def test_new_pause_is_up_before_the_earlier_one_is_removed(store, monkeypatch):
 
 
 def test_pause_of_another_account_and_holds_stay(store):
-    held = put_flag(Kind.HELD, "12")
+    held = raise_flag(Kind.HELD, "12")
     pause_account(store, view(store), "other", Pause(until_ms=0))
     pause_account(store, view(store), ACCOUNT, Pause(until_ms=0))
     remove_pauses(store, view(store).flags, ACCOUNT)

@@ -9,8 +9,8 @@ from airflow_provider_videodb.cli.releases import release_by_hand
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.holds.journal import read_notes
 from airflow_provider_videodb.holds.ledger import Ledger
-from airflow_provider_videodb.holds.rules.records import Kind
-from tests.support.hold_flags import flags_in_database, forget_holds, put_flag
+from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS, Kind
+from tests.support.hold_flags import flags_in_database, forget_holds, raise_flag
 
 NOW = 1_795_564_800_000
 MINUTE = 60_000
@@ -42,19 +42,23 @@ def notes():
 
 
 def test_released_credits_count_until_they_settle(release):
-    held = put_flag(Kind.HELD, "50", ms=NOW - 90 * MINUTE, settlement_ms=30 * MINUTE)
+    held = raise_flag(Kind.HELD, "50", ms=NOW - 90 * MINUTE, settlement_ms=30 * MINUTE)
     lines = release(held)
     assert flags() == [(held.holder, Kind.RELEASED, "50", NOW + 30 * MINUTE)]
     assert lines == [
-        "Released 50 credits of account videodb_default, held for 1 h 30 min by DAG nightly, run manual__1, task credits "
-        "(try 1).",
-        "They still count until 2026-11-25 00:30:00 UTC, because VideoDB's balance shows spending late. Then other gates "
-        "can use what is left of them.",
+        (
+            "Released 50 credits of account videodb_default, held for 1 h 30 min by DAG nightly, run manual__1, task "
+            "credits (try 1)."
+        ),
+        (
+            "They still count until 2026-11-25 00:30:00 UTC, because VideoDB's balance shows spending late. Then other "
+            "gates can use what is left of them."
+        ),
     ]
 
 
 def test_journal_says_who_released_and_why(release):
-    release(put_flag(Kind.HELD, "50", ms=NOW - MINUTE))
+    release(raise_flag(Kind.HELD, "50", ms=NOW - MINUTE))
     (note,) = notes()
     assert note["released_by"] == "released by hand by ada: stuck"
     assert note["credits"] == 50
@@ -64,21 +68,21 @@ def test_journal_says_who_released_and_why(release):
 
 def test_neighbour_in_the_map_keeps_its_hold(release):
     """The holder of index 1 begins as that of index 10."""
-    tenth = put_flag(Kind.HELD, "5", map_index=10, ms=NOW)
-    release(put_flag(Kind.HELD, "5", map_index=1, ms=NOW))
+    tenth = raise_flag(Kind.HELD, "5", map_index=10, ms=NOW)
+    release(raise_flag(Kind.HELD, "5", map_index=1, ms=NOW))
     assert [flag.holder for flag in flags_in_database() if flag.kind is Kind.HELD] == [tenth.holder]
 
 
 def test_later_try_keeps_its_place_in_the_queue(release):
-    held = put_flag(Kind.HELD, "5", ms=NOW)
-    waiting = put_flag(Kind.WAITING, "5", ms=NOW, try_id="ba9876543210")
+    held = raise_flag(Kind.HELD, "5", ms=NOW)
+    waiting = raise_flag(Kind.WAITING, "5", ms=NOW, try_id="ba9876543210")
     release(held)
     assert waiting in flags_in_database()
 
 
 def test_all_tries_of_a_gate_are_released(release):
-    put_flag(Kind.HELD, "5", ms=NOW, settlement_ms=MINUTE)
-    lines = release(put_flag(Kind.HELD, "7", ms=NOW, try_id="ba9876543210", settlement_ms=2 * MINUTE))
+    raise_flag(Kind.HELD, "5", ms=NOW, settlement_ms=MINUTE)
+    lines = release(raise_flag(Kind.HELD, "7", ms=NOW, try_id="ba9876543210", settlement_ms=2 * MINUTE))
     assert {(kind, credits, ms) for _, kind, credits, ms in flags()} == {
         (Kind.RELEASED, "5", NOW + MINUTE),
         (Kind.RELEASED, "7", NOW + 2 * MINUTE),
@@ -86,9 +90,20 @@ def test_all_tries_of_a_gate_are_released(release):
     assert sum(line.startswith("Released ") for line in lines) == 2
 
 
+def test_hold_in_two_accounts_is_released_in_both(release):
+    raise_flag(Kind.HELD, "5", ms=NOW)
+    lines = release(raise_flag(Kind.HELD, "7", ms=NOW, account="other"))
+    assert {(flag.account, flag.kind) for flag in flags_in_database()} == {
+        ("videodb_default", Kind.RELEASED),
+        ("other", Kind.RELEASED),
+    }
+    assert "of account other" in lines[0]
+    assert "of account videodb_default" in lines[2]
+
+
 def test_interrupted_release_is_finished_without_a_second_note(release):
-    held = put_flag(Kind.HELD, "5", ms=NOW - MINUTE)
-    put_flag(Kind.RELEASED, "5", ms=NOW + 3 * MINUTE)
+    held = raise_flag(Kind.HELD, "5", ms=NOW - MINUTE)
+    raise_flag(Kind.RELEASED, "5", ms=NOW + 3 * MINUTE)
     lines = release(held)
     assert flags() == [(held.holder, Kind.RELEASED, "5", NOW + 3 * MINUTE)]
     assert "until 2026-11-25 00:03:00 UTC" in lines[1]
@@ -97,20 +112,20 @@ def test_interrupted_release_is_finished_without_a_second_note(release):
 
 @pytest.mark.parametrize(("state", "is_told"), [("running", True), ("queued", True), ("failed", False), (None, False)])
 def test_running_job_is_told(release, state, is_told):
-    lines = release(put_flag(Kind.HELD, "5", ms=NOW), run_state=state)
+    lines = release(raise_flag(Kind.HELD, "5", ms=NOW), run_state=state)
     assert any(f"The DAG run is still {state}. No hold covers" in line for line in lines) is is_told
 
 
-def test_hold_without_a_name_is_released_with_the_usual_settlement(release):
-    held = put_flag(Kind.HELD, "5", ms=NOW)
+def test_hold_without_a_name_settles_as_late_as_any(release):
+    held = raise_flag(Kind.HELD, "5", ms=NOW)
     DatabaseStore().write(held.key, "{}")
     lines = release(held)
-    assert flags() == [(held.holder, Kind.RELEASED, "5", NOW + 20 * MINUTE)]
+    assert flags() == [(held.holder, Kind.RELEASED, "5", NOW + LONGEST_SETTLEMENT_MS)]
     assert f"by hold {held.holder}." in lines[0]
 
 
 def test_second_release_changes_nothing(release):
-    held = put_flag(Kind.HELD, "5", ms=NOW)
+    held = raise_flag(Kind.HELD, "5", ms=NOW)
     release(held)
     before = flags_in_database()
     (line,) = release(held)
@@ -120,7 +135,7 @@ def test_second_release_changes_nothing(release):
 
 
 def test_waiting_gate_is_not_taken_out_of_the_queue(release):
-    waiting = put_flag(Kind.WAITING, "5", ms=NOW)
+    waiting = raise_flag(Kind.WAITING, "5", ms=NOW)
     with pytest.raises(VideoDBConfigError, match=r"waits for 5 credits and holds none\. .* mark the task as failed"):
         release(waiting)
     assert flags_in_database() == [waiting]
@@ -128,14 +143,14 @@ def test_waiting_gate_is_not_taken_out_of_the_queue(release):
 
 def test_mapped_task_without_its_index_is_asked_for_it(release):
     for map_index in (10, 2):
-        one = put_flag(Kind.HELD, "5", ms=NOW, map_index=map_index)
+        one = raise_flag(Kind.HELD, "5", ms=NOW, map_index=map_index)
     forgotten = type("Flag", (), {"holder": one.holder.rpartition(".")[0] + ".-1"})
     with pytest.raises(VideoDBConfigError, match=r"holds as map index 2, 10\. Nothing was released\. .*--map-index"):
         release(forgotten)
 
 
 def test_unknown_hold_is_an_error_with_a_next_step(release):
-    held = put_flag(Kind.HELD, "5", ms=NOW)
+    held = raise_flag(Kind.HELD, "5", ms=NOW)
     DatabaseStore().delete(held.key)
     with pytest.raises(VideoDBConfigError, match=r"no such hold.*Nothing was released\. Next step: .*holds list"):
         release(held)

@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
+#: A gate that leaves alone what others hold. No worker has put it into the queue.
+WITHOUT_PLACE = {
+    "holds": False,
+    "priority": 0,
+    "needs_place": False,
+    "decides_in_worker": False,
+    "respects_holds": True,
+}
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -67,6 +77,7 @@ def test_serialized_dag_keeps_the_arguments_of_the_trigger():
         "end_from_trigger": True,
         "soft_fail": True,
         "timeout": 60.0,
+        "gate": WITHOUT_PLACE,
     }
 
 
