@@ -54,6 +54,13 @@ def test_pages_of_one_account_show_its_flags_only():
     assert list(Ledger("b", store=PagedStore(flags, 150)).pages().flags) == flags[2:]
 
 
+def test_accounts_that_differ_in_capitals_are_apart():
+    flags = [flag_of(1, account="Prod"), flag_of(2, account="prod")]
+    ledger = Ledger("prod", store=PagedStore(flags, 150))
+    assert list(ledger.view().flags) == flags[1:]
+    assert list(ledger.pages().flags) == flags[1:]
+
+
 def test_page_smaller_than_the_overlap_is_no_endless_loop():
     flags = [flag_of(number) for number in range(5)]
     assert list(Ledger(None, store=PagedStore(flags, 2)).pages().flags) == flags
