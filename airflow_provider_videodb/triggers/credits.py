@@ -14,8 +14,9 @@ from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEve
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBResponseError
 from airflow_provider_videodb.holds.rules.messages import WAITING_KEY
-from airflow_provider_videodb.hooks.arguments import parse_credits
+from airflow_provider_videodb.hooks.arguments import parse_count, parse_credits
 from airflow_provider_videodb.triggers._base import BillingTrigger, Watch
+from airflow_provider_videodb.triggers._failures import FailureBudget, is_final
 from airflow_provider_videodb.triggers._gates import RECHECK_EVERY, AccountView, Reports, WaitingGate, take_place
 from airflow_provider_videodb.triggers._report import push_waiting
 from airflow_provider_videodb.triggers.events import EventStatus, gate_result
@@ -109,9 +110,18 @@ class CreditThresholdTrigger(BillingTrigger):
         return path, kwargs | own | ({} if self.gate is None else {"gate": self.gate})
 
     async def prepare(self) -> None:
-        """Take a place in the queue if no worker has."""
-        if self._gate is not None and self._gate.needs_place:
-            self._gate = await take_place(self._gate, self._needed, conn_id=self.videodb_conn_id, ti=self.task_instance)
+        """Take a place in the queue if no worker has; a failure counts as one of a poll."""
+        budget = FailureBudget(allowed=parse_count("max_consecutive_failures", self.max_consecutive_failures))
+        while self._gate is not None and self._gate.needs_place:
+            try:
+                self._gate = await take_place(
+                    self._gate, self._needed, conn_id=self.videodb_conn_id, ti=self.task_instance
+                )
+            except VideoDBError as err:
+                budget = budget.after(err)
+                if budget.is_spent or is_final(err, connection_was_read=False) or self.is_overdue():
+                    raise
+                await asyncio.sleep(self.poll_interval)
 
     def watches(self) -> Sequence[Watch]:
         """Poll the account, and compare what is available with the threshold."""

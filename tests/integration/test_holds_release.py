@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import task, task_group
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.sdk import BaseOperator, task, task_group
 
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
@@ -14,7 +15,7 @@ from airflow_provider_videodb.operators.release_credits import ReleaseCreditsOpe
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
-from tests.support.hold_flags import flags_in_database, notes_in_database
+from tests.support.hold_flags import flags_in_database, forget_holds, notes_in_database
 from tests.support.recharge import clear, mark_failed, once
 
 if TYPE_CHECKING:
@@ -337,6 +338,19 @@ class TestShapes:
         assert finished.task_state("each.release") == "failed"
         assert flags() == [(Kind.HELD, 12)]
 
+    @pytest.mark.parametrize("by_id", [True, False])
+    def test_mapped_release_of_a_mapped_gate_pairs_their_indexes(self, by_id):
+        with new_dag("pairs") as dag:
+            gate = CreditThresholdSensor.partial(
+                task_id="credits", hold=True, deferrable=False, poke_interval=0.1, timeout=3
+            ).expand(threshold=[10, 20])
+            job = task(task_id="job")(lambda spent: spent).expand(spent=[1, 2])
+            mapped = ReleaseCreditsOperator.partial(task_id="release", gate="credits" if by_id else gate)
+            gate >> job >> mapped.expand(spent=job)
+
+        assert run(dag).state == "success"
+        assert flags() == [(Kind.RELEASED, 1), (Kind.RELEASED, 2)]
+
     @pytest.mark.parametrize("name", ["id", "output", "operator"])
     def test_ordinary_release_follows_the_gate(self, name):
         with new_dag("ordinary") as dag:
@@ -446,6 +460,27 @@ class TestRequiredHold:
             ti.map_index: str(ti.state) for ti in finished.dag_run.get_task_instances() if ti.task_id == "each.job"
         }
         assert states == {0: "success", 1: "failed"}
+
+    @pytest.mark.parametrize("loses_hold", [False, True])
+    def test_deferred_job_that_resumes_runs_on(self, loses_hold):
+        resumed = []
+
+        class Deferred(BaseOperator):
+            def execute(self, context: Any) -> None:
+                if loses_hold:
+                    forget_holds()
+                self.defer(trigger=TimeDeltaTrigger(timedelta(0)), method_name="resume")
+
+            def resume(self, context: Any, event: Any = None) -> None:
+                resumed.append(flags())
+
+        with new_dag("resumes") as dag:
+            gate = gate_of()
+            with gate.held():
+                Deferred(task_id="job", pre_execute=gate.require_hold())
+
+        assert run(dag).state == "success"
+        assert resumed == [[] if loses_hold else [(Kind.HELD, 12)]]
 
     def test_mapped_jobs_share_the_hold_of_one_gate(self):
         with new_dag("shared") as dag:

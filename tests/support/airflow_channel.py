@@ -12,7 +12,7 @@ from airflow_provider_videodb.holds.rules.records import NOBODY, PREFIX, Flag, K
 from tests.support.variables import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class AirflowChannel(Variables):
@@ -29,6 +29,7 @@ class AirflowChannel(Variables):
         self.ended_runs: set[str] = set()
         self.task_states: dict[str, str | None] = {}
         self.refused: set[str] = set()
+        self.on_refusal: Callable[[Any], object] = lambda _question: None
         self.xcoms: list[tuple[str, str, Any]] = []
         #: Whether two questions were asked at the same time.
         self.was_crossed = False
@@ -42,6 +43,7 @@ class AirflowChannel(Variables):
         try:
             if name in self.refused:
                 self.asked.append(question)
+                self.on_refusal(question)
                 raise RuntimeError(f"{name}: Airflow is away")
             return self._serve(name, question)
         finally:

@@ -117,11 +117,7 @@ def _always(*_: object) -> bool:
 
 
 def _expires(view: View) -> list[account.Counted]:
-    return [
-        one
-        for one in _count(view)
-        if one.flag.kind is not Kind.HELD or one.flag.ms + _LEASE_MS > view.listed_at
-    ]
+    return [one for one in _count(view) if one.flag.kind is not Kind.HELD or one.flag.ms + _LEASE_MS > view.listed_at]
 
 
 _release_flag = steps.release_flag
@@ -142,7 +138,13 @@ ABLATIONS = (
     Ablation("five minutes of settlement", ((account, "count", _settles_early),), needs_time=True),
     Ablation("settlement from the listing on", ((steps, "release_flag", _settles_from_the_listing),), needs_time=True),
     Ablation("holds that expire after 30 minutes", ((account, "count", _expires),), needs_time=True),
-    Ablation("an earlier try tidies up after a later one", ((ledger.Ledger, "_is_earlier", _always), (model_check, "_is_earlier", _always))),
-    Ablation("a release that does not ask whether it is current", ((programs, "may_release", _always), (model_check, "_may_release", _always)),),
+    Ablation(
+        "an earlier try tidies up after a later one",
+        ((ledger.Ledger, "_is_earlier", _always), (model_check, "_is_earlier", _always)),
+    ),
+    Ablation(
+        "a release that does not ask whether it is current",
+        ((programs, "may_release", _always), (model_check, "_may_release", _always)),
+    ),
     Ablation("no holds at all", ((account.Assessment, "held", Decimal(0)),)),
 )

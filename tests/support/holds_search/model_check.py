@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRecordNotKeptError
@@ -193,12 +193,12 @@ def _view(flags: frozenset[Flag]) -> View:
     return View(flags=tuple(sorted(flags, key=lambda flag: flag.key)), listed_at=NOW)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _next_step(process: Process) -> Any:
     return _replay(process)[1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _same_as(process: Process) -> Process:
     """Return the first process that stands at the same place with the same variables."""
     key = process.gate, process.try_number, process.releases, _variables(_replay(process)[0])
@@ -209,9 +209,7 @@ _REPRESENTATIVES: dict[Any, Process] = {}
 
 
 def _replay(process: Process) -> tuple[Generator[Any, Any, Any], Any]:
-    program: Generator[Any, Any, Any] = (
-        _release(process) if process.releases else steps.claim_credits(_claim(process))
-    )
+    program: Generator[Any, Any, Any] = _release(process) if process.releases else steps.claim_credits(_claim(process))
     try:
         step = next(program)
         for told in process.told:
@@ -223,7 +221,7 @@ def _replay(process: Process) -> tuple[Generator[Any, Any, Any], Any]:
     return program, step
 
 
-@lru_cache(maxsize=None)
+@cache
 def _only_looks(process: Process) -> bool:
     """Tell whether a process that has begun neither raises a flag here nor releases one."""
     program, step = _replay(process)

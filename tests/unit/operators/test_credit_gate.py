@@ -248,6 +248,10 @@ class TestQueue:
 
         assert len(airflow.kinds) == 1
 
+    def test_leaving_reads_no_balance(self):
+        with pytest.raises(RuntimeError, match="reads no balance"):
+            Gate(True).task_gate._gate(SETTINGS, credit_gate._no_usage).look()
+
     def test_gate_without_a_hold_has_no_place_to_leave(self, airflow):
         Gate(False).task_gate.leave(SETTINGS)
 

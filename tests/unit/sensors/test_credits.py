@@ -165,6 +165,13 @@ def test_task_returns_the_usage_that_the_trigger_read():
     assert resumed(sensor(), event) == RESULT_OF_THREE
 
 
+def test_task_that_ended_in_the_triggerer_polls_again_where_the_event_is_lost(emulator):
+    # A real triggerer ends the task itself, dag.test() does not.
+    assert resumed(sensor(threshold=3, end_from_trigger=True), "success") == RESULT_OF_THREE
+    with pytest.raises(AirflowSkipException):
+        resumed(sensor(soft_fail=True, end_from_trigger=True), "skipped")
+
+
 TIMEOUT = {"status": "timeout", "usage": USAGE_OF_THREE}
 NEVER_SEEN = {"status": "timeout", "usage": None}
 REFUSED = {"status": "error", "error": "VideoDBAuthenticationError", "message": "401: put a valid key there"}

@@ -240,13 +240,47 @@ async def test_trigger_takes_a_place_that_no_worker_took(airflow, emulator):
 
 @pytest.mark.parametrize("refused", ["GetVariableKeys", "PutVariable"])
 async def test_place_that_airflow_does_not_confirm_is_an_error(airflow, emulator, refused):
-    one = trigger(replace(HOLDING, needs_place=True))
+    one = trigger(replace(HOLDING, needs_place=True), max_consecutive_failures=2, poll_interval=0)
     one.task_instance = a_task()
     airflow.refused = {refused}
 
     told = await payload(one, seen("60"))
 
-    assert told["status"] == "error"
+    assert (told["status"], airflow.count(refused)) == ("error", 2)
+
+
+async def test_place_is_taken_once_airflow_is_back(airflow, emulator):
+    one = trigger(replace(HOLDING, needs_place=True), poll_interval=0)
+    one.task_instance = a_task()
+    airflow.refused = {"PutVariable"}
+    airflow.on_refusal = lambda question: airflow.refused.clear() if airflow.count("PutVariable") == 2 else None
+
+    assert (await payload(one, seen("60")))["status"] == "may_open"
+    assert airflow.kinds == [Kind.WAITING]
+
+
+async def test_deadline_ends_the_wait_for_a_place(airflow, emulator):
+    one = trigger(replace(HOLDING, needs_place=True), poll_interval=0, timeout=0)
+    one.task_instance = a_task()
+    airflow.refused = {"PutVariable"}
+
+    assert (await payload(one, seen("60")))["error"] == "VideoDBRecordNotKeptError"
+    assert airflow.count("PutVariable") == 1
+
+
+async def test_connection_without_a_password_ends_the_wait_for_a_place(airflow, emulator, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", '{"conn_type": "videodb"}')
+    one = trigger(replace(HOLDING, needs_place=True))
+    one.task_instance = a_task()
+
+    assert (await payload(one, seen("60")))["error"] == "VideoDBConfigError"
+
+
+async def test_dag_test_waits_for_the_worker_to_take_the_place(airflow):
+    # It runs a trigger without its task.
+    one = trigger(replace(HOLDING, needs_place=True))
+
+    assert (await payload(one, seen("60")))["status"] == "may_open"
 
 
 async def test_success_without_a_worker_takes_back_the_reason():
