@@ -39,12 +39,12 @@ class Ablation:
     A safeguard, and what stands in for it.
 
     :param replaced: owners and names of functions, and what replaces them.
-    :param needs_time: whether only a search with clocks can notice that it is gone.
+    :param model: the model check that notices that it is gone; ``None`` if that needs the adversary's clocks.
     """
 
     name: str
     replaced: tuple[tuple[Any, str, Any], ...]
-    needs_time: bool = False
+    model: dict[str, Any] | None = None
 
     @contextlib.contextmanager
     def taken_out(self) -> Iterator[None]:
@@ -117,11 +117,7 @@ def _always(*_: object) -> bool:
 
 
 def _expires(view: View) -> list[account.Counted]:
-    return [
-        one
-        for one in _count(view)
-        if one.flag.kind is not Kind.HELD or one.flag.ms + _LEASE_MS > view.listed_at
-    ]
+    return [one for one in _count(view) if one.flag.kind is not Kind.HELD or one.flag.ms + _LEASE_MS > view.listed_at]
 
 
 _release_flag = steps.release_flag
@@ -133,16 +129,26 @@ def _settles_early(view: View) -> list[account.Counted]:
     return _count(replace(view, listed_at=view.listed_at + 15 * 60 * 1000))
 
 
+_TWO_GATES: dict[str, Any] = {"gates": 2, "looks_at_once": True}
+
 ABLATIONS = (
-    Ablation("check, then put", ((steps, "_raise_flag", _check_then_put),)),
-    Ablation("balance before the flag", ((steps, "_raise_flag", _balance_before_the_flag),)),
-    Ablation("balance before the listing", ((steps, "_raise_flag", _balance_before_the_listing),)),
-    Ablation("no settlement", ((steps, "release_flag", _no_settlement),)),
-    Ablation("h removed before r is there", ((steps, "release_flag", _removed_before_released),)),
-    Ablation("five minutes of settlement", ((account, "count", _settles_early),), needs_time=True),
-    Ablation("settlement from the listing on", ((steps, "release_flag", _settles_from_the_listing),), needs_time=True),
-    Ablation("holds that expire after 30 minutes", ((account, "count", _expires),), needs_time=True),
-    Ablation("an earlier try tidies up after a later one", ((ledger.Ledger, "_is_earlier", _always), (model_check, "_is_earlier", _always))),
-    Ablation("a release that does not ask whether it is current", ((programs, "may_release", _always), (model_check, "_may_release", _always)),),
-    Ablation("no holds at all", ((account.Assessment, "held", Decimal(0)),)),
+    Ablation("no holds, threshold only", ((account.Assessment, "held", Decimal(0)),), _TWO_GATES),
+    Ablation("check, then put", ((steps, "_raise_flag", _check_then_put),), _TWO_GATES),
+    Ablation("balance before the flag", ((steps, "_raise_flag", _balance_before_the_flag),), _TWO_GATES),
+    Ablation("balance before the listing", ((steps, "_raise_flag", _balance_before_the_listing),), _TWO_GATES),
+    Ablation("no settlement", ((steps, "release_flag", _no_settlement),), _TWO_GATES),
+    Ablation("h removed before r is there", ((steps, "release_flag", _removed_before_released),), _TWO_GATES),
+    Ablation(
+        "an earlier try tidies up after a later one",
+        ((ledger.Ledger, "_is_earlier", _always), (model_check, "is_earlier", _always)),
+        _TWO_GATES | {"stale_try": True},
+    ),
+    Ablation(
+        "a release that has been replaced goes on",
+        ((programs, "may_release", _always), (model_check, "may_release", _always)),
+        _TWO_GATES | {"stale_release": True},
+    ),
+    Ablation("settlement counts from the listing on", ((steps, "release_flag", _settles_from_the_listing),)),
+    Ablation("five minutes of settlement", ((account, "count", _settles_early),)),
+    Ablation("holds expire after 30 minutes", ((account, "count", _expires),)),
 )
