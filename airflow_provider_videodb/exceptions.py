@@ -19,6 +19,7 @@ Every error that this package raises.
       · VideoDBGatewayError
   + VideoDBSettingsNotAppliedError
   + VideoDBLimitExceededError (permanent)
+  + VideoDBNoHoldError (permanent)
   + VideoDBPurchaseError
     - VideoDBCheckoutExpiredError
     - VideoDBCheckoutMissingError
@@ -150,6 +151,10 @@ class VideoDBLimitExceededError(VideoDBError):
     """A purchase exceeds a spending limit, or the limit cannot be checked. No payment link was shared."""
 
 
+class VideoDBNoHoldError(VideoDBError):
+    """A job was about to run without the credit hold of its gate. The job did not run."""
+
+
 class VideoDBPurchaseError(VideoDBError):
     """Base of the errors of one purchase."""
 
@@ -197,6 +202,7 @@ _PERMANENT_ERRORS = (
     VideoDBAuthenticationError,
     VideoDBPermissionError,
     VideoDBLimitExceededError,
+    VideoDBNoHoldError,
     VideoDBPurchaseUnknownError,
 )
 

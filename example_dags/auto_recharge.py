@@ -11,9 +11,9 @@ VideoDB does not respond, Airflow retries it. If the last retry fails, the run f
 `report` prints what was indexed. It makes the run fail if `index_videos` fails. With `on_failure_fail_dagrun`, Airflow
 judges the run by `recharge_back` and `report`, and not by the tasks before them.
 
-The settings belong to the account. `max_active_runs=1` keeps two runs of this DAG apart. Do not let another pipeline
-change them at the same time, because the one that ends last may restore the setting of the other. Automatic recharge
-then stays on.
+The settings belong to the account. If several pipelines change them at the same time, the last one restores what the
+first one found. Below Airflow 3.3, only one pipeline at a time may change them, because automatic recharge can
+otherwise stay on. `max_active_runs=1` keeps two runs of this DAG apart.
 """
 
 from datetime import timedelta

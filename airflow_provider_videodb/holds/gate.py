@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
@@ -21,12 +22,14 @@ from airflow_provider_videodb.holds.rules.steps import Claim, Remove, claim_cred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
     from airflow_provider_videodb.api.models import Usage
     from airflow_provider_videodb.holds.rules.account import Assessment
     from airflow_provider_videodb.holds.store import HoldStore
 
+#: States of a task that Airflow starts only when the gate before it has succeeded. A job that was cleared while it ran
+#: is up for retry.
+_NOT_BEGUN = (None, "up_for_retry")
 #: How often a gate tries again at once if another one raised its flag at the same time.
 _TRIES = 3
 #: Longest pause between two of these tries, in seconds.
@@ -42,6 +45,7 @@ class Admission:
     :param seen: the assessment that decided.
     :param credits: what the gate needs.
     :param is_held: whether it holds the credits now.
+    :param missing: credits that have to be bought; 0 if none, or if buying would not open the gate.
     :param first: who is next in line, if somebody else is.
     """
 
@@ -50,6 +54,7 @@ class Admission:
     seen: Assessment
     credits: Decimal
     is_held: bool = False
+    missing: Decimal = Decimal(0)
     first: Identity | None = None
 
     @property
@@ -136,25 +141,38 @@ class CreditGate:
                 break
             time.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311 - not a secret
             result = self._ledger.run(claim_credits(self.claim))
-        return self._admission(result.seen, is_open=result.is_held, is_held=result.is_held)
+        return self._admission(
+            result.seen, is_open=result.is_held, is_held=result.is_held, is_certain=not result.was_contended
+        )
 
-    def leave(self) -> None:
-        """Leave the queue."""
+    def leave(self, *, keeps_place: bool = False) -> None:
+        """
+        Hold nothing, because this try fails before its gate opens, and leave the queue.
+
+        :param keeps_place: whether a retry takes the place in the queue.
+        """
         for flag in self._ledger.view().flags:
-            if flag.holder == self.claim.holder and flag.kind is Kind.WAITING:
+            is_own_hold = flag.kind is Kind.HELD and flag.owner == self.claim.owner
+            is_place = flag.kind is Kind.WAITING and flag.holder == self.claim.holder
+            if is_own_hold or (is_place and not keeps_place):
                 self._ledger.do(Remove(flag))
 
-    def _admission(self, seen: Assessment, *, is_open: bool, is_held: bool = False) -> Admission:
+    def _admission(
+        self, seen: Assessment, *, is_open: bool, is_held: bool = False, is_certain: bool = True
+    ) -> Admission:
         if self._usage is None:
             raise RuntimeError("The balance was not read.")
         is_somebody_else = seen.first is not None and seen.first.holder != self.claim.holder
         first = self._ledger.who(seen.first) if seen.first is not None and is_somebody_else and not is_open else None
+        # Gates that have raised their flags at the same time take them down again, so what they hold is not missing.
+        is_missing = is_certain and not is_open
         return Admission(
             is_open=is_open,
             usage=self._usage,
             seen=seen,
             credits=self.claim.credits,
             is_held=is_held,
+            missing=seen.shortfall(self.claim.credits, but=self.claim.holder) if is_missing else Decimal(0),
             first=first,
         )
 
@@ -171,9 +189,10 @@ def is_earlier_try_unused(states: list[str | None], *, is_setup: bool) -> bool:
     """
     Tell from the states of the tasks behind a gate whether no job runs on the hold of an earlier try. Pure.
 
-    :param states: of the tasks behind the gate; ``None`` for a task that has not begun.
+    :param states: of the tasks behind the gate; ``None`` for a task that has not begun. A task that waits for its retry
+        begins when the gate has succeeded again.
     :param is_setup: whether a task that has not begun has to wait for the gate again.
     """
     if is_setup:
-        return all(state is None or state in FINISHED for state in states)
-    return all(state is None for state in states) or all(state in FINISHED for state in states)
+        return all(state in _NOT_BEGUN or state in FINISHED for state in states)
+    return all(state in _NOT_BEGUN for state in states) or all(state in FINISHED for state in states)

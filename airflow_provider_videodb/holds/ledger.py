@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.holds.store import HoldStore
 
 _ResultT = TypeVar("_ResultT")
+#: How many keys two pages have in common.
+_OVERLAP = 100
 
 
 class Ledger:
@@ -57,6 +59,7 @@ class Ledger:
         may_ask: Callable[[Flag], bool] = lambda _: True,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._account = account
         self._prefix = PREFIX if account is None else account_prefix(account)
         self.store = VariableStore() if store is None else store
         self._me = me
@@ -64,7 +67,7 @@ class Ledger:
         self._is_unused = is_unused
         self._may_ask = may_ask
         self._now = now
-        self._known: dict[tuple[str, str], Identity | None] = {}
+        self._known: dict[tuple[str, str], Identity] = {}
 
     def run(self, steps: Generator[Step, Any, _ResultT]) -> _ResultT:
         """Carry out the steps; an error of one is raised inside them, so that they can tidy up."""
@@ -111,13 +114,39 @@ class Ledger:
         """List all flags. Keys that are not flags of this version are ignored."""
         listed_at = self.now_ms()
         listing = self.store.list(self._prefix)
-        flags = tuple(flag for key in listing.keys if (flag := parse_key(key)) is not None)
+        found = [flag for key in listing.keys if (flag := parse_key(key)) is not None]
+        # SQLite and MySQL do not tell capitals apart in a prefix, so they also list the account "A" for "a".
+        flags = tuple(flag for flag in found if self._account in (None, flag.account))
         return View(flags=flags, listed_at=listed_at, is_complete=listing.is_complete)
 
+    def pages(self) -> View:
+        """
+        List all flags, page by page.
+
+        These are not the flags of one moment, so no gate may open on them. A release may, because a full listing must
+        not keep it from finding its hold.
+        """
+        listed_at = self.now_ms()
+        listing = self.store.list(self._prefix)
+        keys = set(listing.keys)
+        offset = 0
+        while not listing.is_complete:
+            # The pages overlap, because flags that are removed meanwhile move the others to the front.
+            offset += max(1, len(listing.keys) - _OVERLAP)
+            listing = self.store.list(self._prefix, offset=offset)
+            keys.update(listing.keys)
+        # SQLite and MySQL do not tell capitals apart in a prefix.
+        own = sorted(key for key in keys if key.startswith(self._prefix))
+        return View(flags=tuple(flag for key in own if (flag := parse_key(key)) is not None), listed_at=listed_at)
+
     def who(self, flag: Flag) -> Identity | None:
-        """Return who a flag belongs to; ``None`` if its value does not say."""
+        """Return who a flag belongs to; ``None`` if its value does not say, or if somebody overwrote it."""
         if flag.owner not in self._known:
-            self._known[flag.owner] = Identity.from_text(self.store.read(flag.key))
+            # Somebody who is just opening has another flag by now, so what cannot be read is read again.
+            who = Identity.from_text(self.store.read(flag.key))
+            if who is None or who.holder != flag.holder:
+                return None
+            self._known[flag.owner] = who
         return self._known[flag.owner]
 
     def now_ms(self) -> int:

@@ -34,8 +34,8 @@ class Listing:
 class HoldStore(Protocol):
     """Keeps a text under a key."""
 
-    def list(self, prefix: str) -> Listing:
-        """Return the keys that begin with ``prefix``, as they are at one moment."""
+    def list(self, prefix: str, *, offset: int = 0) -> Listing:
+        """Return the keys that begin with ``prefix``, sorted, from ``offset`` on, as they are at one moment."""
         ...
 
     def read(self, key: str) -> str | None:
@@ -54,9 +54,9 @@ class HoldStore(Protocol):
 class VariableStore:
     """Keeps flags as Airflow Variables, from a worker or a triggerer."""
 
-    def list(self, prefix: str) -> Listing:
-        """Return the keys that begin with ``prefix``, as they are at one moment."""
-        return Listing(*list_variables(prefix))
+    def list(self, prefix: str, *, offset: int = 0) -> Listing:
+        """Return the keys that begin with ``prefix``, sorted, from ``offset`` on, as they are at one moment."""
+        return Listing(*list_variables(prefix, offset=offset))
 
     def read(self, key: str) -> str | None:
         """Return the value of a Variable; ``None`` if it is certain that there is none."""

@@ -16,6 +16,7 @@ from airflow_provider_videodb.api.parsing import to_decimal
 from airflow_provider_videodb.api.transport import CONNECT_TIMEOUT
 from airflow_provider_videodb.api.urls import check_api_key, check_base_url, is_loopback
 from airflow_provider_videodb.exceptions import VideoDBConfigError
+from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ CONN_TYPE = "videodb"
 _MAX_TIMEOUT = 3600
 _MAX_RETRIES = 10
 _DEFAULT_SETTLEMENT_MINUTES = 20
-#: VideoDB bills a sandbox when it stops, up to a day later.
-_MAX_SETTLEMENT_MINUTES = 2 * 24 * 60
 _FIELDS = (
     "timeout",
     "max_retries",
@@ -101,7 +100,7 @@ class ConnectionSettings:
         timeout = _field(conn_id, extra, "timeout", low=Decimal("0.001"), high=_MAX_TIMEOUT)
         max_retries = _field(conn_id, extra, "max_retries", high=_MAX_RETRIES, whole=True)
         reserve = _field(conn_id, extra, "credit_reserve")
-        settlement = _field(conn_id, extra, "settlement_minutes", high=_MAX_SETTLEMENT_MINUTES)
+        settlement = _field(conn_id, extra, "settlement_minutes", high=LONGEST_SETTLEMENT_MS // 60_000)
         return cls(
             api_key=api_key,
             base_url=base_url,

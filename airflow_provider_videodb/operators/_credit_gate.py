@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_videodb.api.parsing import to_json_number
@@ -17,7 +18,6 @@ from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk.types import Logger
@@ -53,11 +53,15 @@ class GateCheck:
 
     :param admission: what the holds of the account allow; ``None`` if the gate ignores them.
     :param available: credits that the gate may take.
+    :param missing: credits that have to be bought; 0 if none, or if buying would not open the gate.
+    :param is_kept_by_others: whether the gate is closed although the account has enough.
     """
 
     is_open: bool
     usage: Usage
     available: Decimal
+    missing: Decimal = Decimal(0)
+    is_kept_by_others: bool = False
     admission: Admission | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,18 +77,31 @@ class TaskGate:
     The gate of one task, as its author chose it.
 
     :param credits: what the job needs.
+    :param has_waited: whether this try has waited before, so that a trigger may have said why.
     """
 
-    def __init__(self, task: GateTask, context: Context, credits: Decimal) -> None:
+    def __init__(self, task: GateTask, context: Context, credits: Decimal, *, has_waited: bool = False) -> None:
         self._task = task
         self._ti: Any = context["ti"]
         self._credits = credits
         #: Why the gate is closed, if it holds credits or if the holds of others keep it closed.
         self.reason: str | None = None
+        #: What log and XCom say of it; empty if a trigger may have said something else.
+        self._said = "" if has_waited else None
+        self._audited = ""
         #: Whether the task is certainly in the queue.
         self._has_place = False
         #: Below Airflow 3.3, no task can list what others hold.
         self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or bool(task.hold))
+
+    def resume(self, told: str | None) -> None:
+        """
+        Go on after a trigger.
+
+        :param told: why the gate waited when the trigger ended.
+        """
+        # Not None, because an earlier reason may still stand in XCom.
+        self._said = told or ""
 
     def check(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
         """
@@ -94,9 +111,7 @@ class TaskGate:
         :raises VideoDBError: if Airflow or VideoDB does not say. Then the gate stays closed.
         """
         if not self.sees_holds:
-            usage = get_usage()
-            available = usage.credit_balance - settings.credit_reserve
-            return GateCheck(is_open=available >= self._credits, usage=usage, available=available)
+            return self._without_holds(settings, get_usage())
         gate = self._gate(settings, get_usage)
         self._has_place = False
         admission = gate.hold() if self._task.hold is True else gate.look()
@@ -105,16 +120,30 @@ class TaskGate:
             self._log_audit(admission)
         if admission.is_held:
             self._task.log.info("This task holds %s credits until they are released.", number(self._credits))
-        self._report(admission)
-        return GateCheck(
-            is_open=admission.is_open, usage=admission.usage, available=admission.seen.available, admission=admission
-        )
+        check = self._check_of(settings, admission)
+        if check.admission is not None:
+            self._report(admission)
+        return check
 
-    def leave(self, settings: ConnectionSettings) -> None:
-        """Leave the queue, because the wait has failed for good. What fails here is found out by those who wait."""
+    def look(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
+        """
+        Assess the account again, without holding anything.
+
+        :raises VideoDBError: if Airflow or VideoDB does not say.
+        """
+        if not self.sees_holds:
+            return self._without_holds(settings, get_usage())
+        return self._check_of(settings, self._gate(settings, get_usage).look())
+
+    def leave(self, settings: ConnectionSettings, *, keeps_place: bool = False) -> None:
+        """
+        Hold nothing and leave the queue, because this try has failed. If this fails, those who wait find it out.
+
+        :param keeps_place: whether a retry takes the place in the queue.
+        """
         if self._task.hold is True:
             with suppress(VideoDBError):
-                self._gate(settings, _no_usage).leave()
+                self._gate(settings, _no_usage).leave(keeps_place=keeps_place)
 
     def for_trigger(self) -> dict[str, Any] | None:
         """Return the gate for a trigger, in JSON form; ``None`` if it ignores holds."""
@@ -129,7 +158,28 @@ class TaskGate:
             # The trigger takes the place if the check failed before this task had one.
             needs_place=holds and not self._has_place,
             decides_in_worker=bool(self._task.hold),
+            respects_holds=self._task.respect_holds,
         ).to_dict()
+
+    def _check_of(self, settings: ConnectionSettings, admission: Admission) -> GateCheck:
+        # An audit never changes when the gate opens.
+        ignores_holds = not self._task.respect_holds and self._task.hold is not True
+        return self._without_holds(settings, admission.usage) if ignores_holds else self._with_holds(admission)
+
+    def _without_holds(self, settings: ConnectionSettings, usage: Usage) -> GateCheck:
+        available = usage.credit_balance - settings.credit_reserve
+        missing = max(Decimal(0), self._credits - available)
+        return GateCheck(is_open=not missing, usage=usage, available=available, missing=missing)
+
+    def _with_holds(self, admission: Admission) -> GateCheck:
+        return GateCheck(
+            is_open=admission.is_open,
+            usage=admission.usage,
+            available=admission.seen.available,
+            missing=admission.missing,
+            is_kept_by_others=not admission.is_open and admission.seen.is_kept_by_others(self._credits),
+            admission=admission,
+        )
 
     def _gate(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> CreditGate:
         return CreditGate(
@@ -149,20 +199,29 @@ class TaskGate:
         seen = admission.seen
         is_worth_saying = self._task.hold is True or not seen.is_open or bool(seen.counted)
         reason = admission.reason if is_worth_saying and not admission.is_open else None
-        if reason == self.reason:
+        self.reason = reason
+        if reason == self._said:
             return
         if reason is not None:
             self._task.log.info("%s", reason)
-        self.reason = reason
-        self._ti.xcom_push(key=WAITING_KEY, value=reason)
+        self._said = reason
+        push_reason(self._ti, reason)
 
     def _log_audit(self, admission: Admission) -> None:
         if admission.seen.is_next(self._credits):
-            self._task.log.info(
-                "Audit: with hold=True this gate would open now and hold %s credits.", number(self._credits)
-            )
+            text = f"would open now and hold {number(self._credits)} credits."
         else:
-            self._task.log.info("Audit: with hold=True this gate would wait now. %s", admission.reason)
+            lacks = number(admission.seen.shortfall(self._credits))
+            text = f"would wait now, and lack {lacks} credits. {admission.reason}"
+        if text != self._audited:
+            self._task.log.info("Audit: with hold=True this gate %s", text)
+        self._audited = text
+
+
+def push_reason(ti: Any, reason: str | None) -> None:
+    """Push why a gate waits as XCom; ``None`` takes it back. It is for people, so a failure does not matter."""
+    with suppress(Exception):
+        ti.xcom_push(key=WAITING_KEY, value=reason)
 
 
 def _no_usage() -> Usage:

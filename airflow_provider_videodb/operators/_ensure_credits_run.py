@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, assert_never
 
 from airflow_provider_videodb.api.parsing import to_json_number
-from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
-from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, WaitRequest, task_result
+from airflow_provider_videodb.exceptions import VideoDBError, is_permanent, without_next_step
+from airflow_provider_videodb.operators._credit_gate import TaskGate
+from airflow_provider_videodb.operators._purchase_run import (
+    PurchaseRequest,
+    PurchaseRun,
+    WaitRequest,
+    read_after,
+    task_result,
+)
 from airflow_provider_videodb.operators._timeouts import (
+    kept_by_others_error,
     not_filled_error,
     not_shown_error,
     payment_timeout_error,
 )
+from airflow_provider_videodb.purchases.executor import Need
 from airflow_provider_videodb.purchases.rules.candidates import describe_moment
 from airflow_provider_videodb.purchases.rules.credit_wait import (
     Buy,
     CreditWait,
+    Gate,
+    KeptByOthers,
     NotFilled,
     NotPaid,
     NotShown,
@@ -31,10 +44,18 @@ from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigge
 from airflow_provider_videodb.triggers.events import EventStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from decimal import Decimal
 
-    from airflow_provider_videodb.api.models import Usage
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_videodb.hooks.arguments import HoldMode
+    from airflow_provider_videodb.operators._credit_gate import GateCheck
+    from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
+
+#: How a wait may end, apart from an error.
+_EVENTS = (EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.SHORT, EventStatus.PAID, EventStatus.TIMEOUT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +64,14 @@ class CreditsWaitRequest(WaitRequest):
     The parsed arguments that the wait of an ``EnsureCreditsOperator`` needs.
 
     :param settle_timeout: seconds.
+    :param hold: this and the next two are parsed to be checked. The gate reads them from the task.
     """
 
     credits: Decimal
     settle_timeout: float
+    hold: HoldMode
+    respect_holds: bool
+    priority: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,96 +87,171 @@ class EnsureCreditsRequest(PurchaseRequest, CreditsWaitRequest):
     min_amount: int
     topup: bool
 
-    def dollars_for(self, usage: Usage) -> int:
-        """Return what to buy at this balance, in whole US dollars; 0 if it suffices."""
-        if usage.covers(self.credits):
+    def dollars_for(self, missing: Decimal) -> int:
+        """Return what to buy, in whole US dollars; 0 if nothing is missing."""
+        if not missing:
             return 0
-        missing = self.credits - usage.credit_balance
         return dollars_for(missing, usd_per_credit=self.usd_per_credit, min_amount=self.min_amount)
+
+    def need_at(self, check: GateCheck) -> Need:
+        """Return what the account needs for this gate."""
+        return Need(amount=self.dollars_for(check.missing), balance=to_json_number(check.usage.credit_balance))
 
 
 class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
-    """Buys what is missing, and waits for the balance."""
+    """
+    Buys what is missing, and waits until the gate opens.
+
+    :param parse_request: parses all arguments, for a task that resumes and buys after all.
+    """
+
+    task: EnsureCreditsOperator
+
+    def __init__(
+        self,
+        task: EnsureCreditsOperator,
+        context: Context,
+        waiting: CreditsWaitRequest,
+        request: EnsureCreditsRequest | None = None,
+        *,
+        parse_request: Callable[[], EnsureCreditsRequest],
+    ) -> None:
+        super().__init__(task, context, waiting, request)
+        self._parse_request = parse_request
+
+    @cached_property
+    def _gate(self) -> TaskGate:
+        # A task without a request has waited.
+        return TaskGate(self.task, self.context, self.waiting.credits, has_waited=self._request is None)
 
     def start(self) -> dict[str, Any]:
-        """Buy what is missing unless an earlier try did, and wait for the balance."""
-        existing, usage = self.executor.load_existing(), self.hook.get_usage()
-        wait = self._begin_wait(existing)
-        return self._go_on(wait, usage, may_buy=self.request.topup, without_purchase="not_needed")
+        """Buy what is missing unless an earlier try did, and wait until the gate opens."""
+        with self._leaving_queue_on_failure():
+            existing, check = self.executor.load_existing(), self._check()
+            wait = self._begin_wait(existing, buys_if_short=self.request.topup)
+            return self._go_on(wait, check, may_buy=self.request.topup, without_purchase="not_needed")
 
     def resume(self, event: object) -> dict[str, Any]:
-        """Go on after the event of the trigger."""
-        expected = (EventStatus.ENOUGH, EventStatus.TIMEOUT, EventStatus.PAID)
-        checked = self.checked_event(event, *expected, needs="wait")
-        wait, usage = CreditWait.from_dict(checked["wait"]), self.hook.get_usage()
-        purchase = wait.purchase
-        if purchase is not None and not usage.covers(self.waiting.credits):
-            confirmed = self.executor.confirm(purchase) if purchase.paid else self.executor.reconcile(purchase)[0]
-            wait = replace(wait, purchase=confirmed)
-        return self._go_on(wait, usage, may_buy=False, without_purchase="filled")
+        """Check the gate again after the event of the trigger, and go on."""
+        with self._leaving_queue_on_failure():
+            checked = self.checked_event(event, *_EVENTS, needs="wait")
+            wait, check = CreditWait.from_dict(checked["wait"]), self._check()
+            may_buy = False
+            if wait.purchase is not None and not check.is_open:
+                wait = replace(wait, purchase=self._confirmed(wait.purchase))
+            elif wait.may_buy and check.missing and time.time() < wait.deadline:
+                self.take_request(self._parse_request())
+                # Somebody may have changed topup in the DAG file.
+                may_buy = self.request.topup
+                wait = replace(wait, purchase=self.executor.load_existing(), buys_if_short=may_buy)
+            return self._go_on(wait, check, may_buy=may_buy, without_purchase="filled")
 
-    def _begin_wait(self, purchase: Purchase | None) -> CreditWait:
-        return CreditWait(purchase=purchase, deadline=time.time() + self.waiting.payment_timeout)
+    @contextmanager
+    def _leaving_queue_on_failure(self) -> Iterator[None]:
+        """Hold nothing for a try that fails, and leave the queue unless a retry takes the place in it."""
+        try:
+            yield
+        except Exception as err:
+            if self.task.hold is not True:
+                raise
+            ti = self.context["ti"]
+            is_retried = ti.try_number <= ti.max_tries and not (isinstance(err, VideoDBError) and is_permanent(err))
+            with suppress(VideoDBError):
+                self._gate.leave(self.hook.settings, keeps_place=is_retried)
+            raise
 
-    def _go_on(self, wait: CreditWait, usage: Usage, *, may_buy: bool, without_purchase: str) -> dict[str, Any]:
+    def _check(self) -> GateCheck:
+        return self._gate.check(self.hook.settings, self.hook.get_usage)
+
+    def _look(self) -> GateCheck:
+        return self._gate.look(self.hook.settings, self.hook.get_usage)
+
+    def _confirmed(self, purchase: Purchase) -> Purchase:
+        return self.executor.confirm(purchase) if purchase.paid else self.executor.reconcile(purchase)[0]
+
+    def _begin_wait(self, purchase: Purchase | None, *, buys_if_short: bool) -> CreditWait:
+        deadline = time.time() + self.waiting.payment_timeout
+        return CreditWait(purchase=purchase, deadline=deadline, buys_if_short=buys_if_short)
+
+    def _go_on(self, wait: CreditWait, check: GateCheck, *, may_buy: bool, without_purchase: str) -> dict[str, Any]:
         """
-        Take the next step at this balance.
+        Take the next step after this check of the gate.
 
         :param without_purchase: the status of the result if the task bought nothing.
         """
-        waiting, has_paid = self.waiting, wait.purchase is not None and bool(wait.purchase.paid)
-        self.task.has_open_checkout = not has_paid
+        self.task.has_open_checkout = wait.purchase is None or not wait.purchase.paid
         step = decide_credit_wait(
             wait,
-            usage,
-            credits=waiting.credits,
+            Gate(is_open=check.is_open, missing=check.missing, is_kept_by_others=check.is_kept_by_others),
             may_buy=may_buy,
-            settle_timeout=waiting.settle_timeout,
+            settle_timeout=self.waiting.settle_timeout,
             now=time.time(),
         )
         match step:
             case Proceed():
-                return self._finish(wait.purchase, usage, without_purchase=without_purchase)
-            case Buy(missing=missing):
-                purchase = self._buy(wait.purchase, usage, missing)
+                return self._finish(wait.purchase, check, without_purchase=without_purchase)
+            case Buy():
+                purchase = self._buy(wait.purchase, check)
                 if purchase is None:
                     # Somebody filled the account in the meantime. The credits may be used up again by now.
-                    usage = self.hook.get_usage()
-                    purchase = wait.purchase if usage.covers(waiting.credits) else None
-                return self._go_on(self._begin_wait(purchase), usage, may_buy=False, without_purchase="filled")
-            case WaitUntil(deadline=deadline):
-                return self._wait(wait, deadline)
+                    check = self._check()
+                    wait = replace(wait, purchase=wait.purchase if check.is_open else None)
+                else:
+                    wait = self._begin_wait(purchase, buys_if_short=wait.buys_if_short)
+                return self._go_on(wait, check, may_buy=False, without_purchase="filled")
+            case WaitUntil(deadline=deadline, recheck_at=recheck_at):
+                return self._wait(replace(wait, recheck_at=recheck_at), deadline)
+            case failure:
+                raise self._error(failure, check)
+
+    def _error(self, failure: NotFilled | NotPaid | NotShown | KeptByOthers, check: GateCheck) -> VideoDBError:
+        waiting, usage, reason = self.waiting, check.usage, self._gate.reason or ""
+        match failure:
             case NotFilled():
-                raise not_filled_error(usage, waiting.credits, payment_timeout=waiting.payment_timeout)
+                return not_filled_error(usage, waiting.credits, payment_timeout=waiting.payment_timeout, reason=reason)
             case NotPaid(purchase=unpaid):
-                raise payment_timeout_error(unpaid, payment_timeout=waiting.payment_timeout)
+                return payment_timeout_error(unpaid, payment_timeout=waiting.payment_timeout)
             case NotShown(purchase=paid):
-                raise not_shown_error(paid, usage, waiting.credits, settle_timeout=waiting.settle_timeout)
+                return not_shown_error(paid, usage, waiting.credits, settle_timeout=waiting.settle_timeout)
+            case KeptByOthers(purchase=bought):
+                return kept_by_others_error(bought, reason, payment_timeout=waiting.payment_timeout)
             case unknown:
                 assert_never(unknown)
 
-    def _buy(self, existing: Purchase | None, usage: Usage, missing: Decimal) -> Purchase | None:
+    def _buy(self, existing: Purchase | None, check: GateCheck) -> Purchase | None:
         """Return what was bought, paid or with a shared link; ``None`` if nothing is missing any more."""
-        request = self.request
-        if existing is None or not existing.has_effect:
-            self.executor.check_per_purchase_limits(request.dollars_for(usage), currency=request.currency)
+        request, read = self.request, read_after(check, self._look)
+        assessed = [check]
+
+        def assess() -> Need:
+            assessed[0] = read()
+            return request.need_at(assessed[0])
+
+        if check.missing and (existing is None or not existing.has_effect):
+            self.executor.check_per_purchase_limits(request.dollars_for(check.missing), currency=request.currency)
             self.task.log.info(
-                "The account has %s of %s credits, so %s are missing.", usage.credit_balance, request.credits, missing
+                "The job needs %s credits. The account has %s, of which %s are available, so %s are missing.",
+                request.credits,
+                check.usage.credit_balance,
+                check.available,
+                check.missing,
             )
-        purchase = self.obtain_checkout(existing, usage, request.dollars_for, reprices=True)
+        purchase = self.obtain_checkout(existing, assess, reprices=True)
         if purchase is None or purchase.paid:
             return purchase
-        return self.share_link(purchase, credits_missing=to_json_number(missing))
+        return self.share_link(purchase, credits_missing=to_json_number(assessed[0].missing))
 
     def _wait(self, wait: CreditWait, deadline: float) -> dict[str, Any]:
         if wait.purchase is not None and wait.purchase.paid:
             self.task.log.info(
-                "%s are paid. The task waits until %s for the balance to show them, and buys nothing more.",
+                "%s are paid. The task waits until %s for %s, and buys nothing more.",
                 wait.purchase.price_paid,
                 describe_moment(datetime.fromtimestamp(deadline, UTC)),
+                "the balance to show them" if wait.recheck_at is None else "others to release credits",
             )
         trigger = EnsureCreditsTrigger(
             threshold=str(self.waiting.credits),
+            gate=self._gate.for_trigger(),
             wait=wait.to_dict(),
             videodb_conn_id=self.waiting.videodb_conn_id,
             poll_interval=self.waiting.poll_interval,
@@ -159,22 +259,23 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         )
         return self.wait(trigger, wait.purchase)
 
-    def _finish(self, purchase: Purchase | None, usage: Usage, *, without_purchase: str) -> dict[str, Any]:
-        balance = to_json_number(usage.credit_balance)
+    def _finish(self, purchase: Purchase | None, check: GateCheck, *, without_purchase: str) -> dict[str, Any]:
+        balance = to_json_number(check.usage.credit_balance)
         self.task.log.info("The balance is %s credits, and the job needs %s.", balance, self.waiting.credits)
         if purchase is None:
-            return task_result(status=without_purchase, balance_before=balance, balance_after=balance)
+            result = task_result(status=without_purchase, balance_before=balance, balance_after=balance)
+            return result | check.to_dict()
         try:
             if purchase.paid:
                 purchase, left_open = self.executor.confirm(purchase), ""
             else:
                 purchase, left_open = self.executor.reconcile(purchase)
         except VideoDBError as err:
-            # The job needs the balance only, so it must not wait until the payment can be checked.
+            # The job needs the credits only, so it must not wait until the payment can be checked.
             left_open = without_next_step(str(err))
         if purchase.paid:
             self.log_payment(purchase)
-            return task_result(purchase, status="completed", balance_after=balance)
+            return task_result(purchase, status="completed", balance_after=balance) | check.to_dict()
         self.task.has_open_checkout = False
         self.task.log.warning("The account has enough credits, although this task's checkout is unpaid. %s", left_open)
-        return task_result(purchase, status="pending", balance_after=balance)
+        return task_result(purchase, status="pending", balance_after=balance) | check.to_dict()

@@ -14,12 +14,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_videodb.api.models import by_id
-from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
-from airflow_provider_videodb.purchases.executor import Need, PurchaseExecutor
+from airflow_provider_videodb.purchases.executor import PurchaseExecutor
 from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
 from airflow_provider_videodb.purchases.rules.tracking import describe_open_payment
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
-    from airflow_provider_videodb.api.models import Usage
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
+    from airflow_provider_videodb.purchases.executor import Need
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.triggers._base import BillingTrigger
     from airflow_provider_videodb.triggers.events import EventStatus
@@ -69,6 +68,7 @@ class PurchaseRequest(WaitRequest):
 
 WaitT = TypeVar("WaitT", bound=WaitRequest)
 RequestT = TypeVar("RequestT", bound=PurchaseRequest)
+ValueT = TypeVar("ValueT")
 
 
 class PurchaseRun(Generic[WaitT, RequestT]):
@@ -78,8 +78,8 @@ class PurchaseRun(Generic[WaitT, RequestT]):
     A run lasts until the task waits, or from the event of its trigger on. It reads the connection once.
 
     :param waiting: the parsed arguments of the wait.
-    :param request: all parsed arguments; ``None`` for a task that resumes. It buys nothing, so a template that broke
-        during the wait must not hide the payment.
+    :param request: all parsed arguments; ``None`` for a task that resumes. One that has bought needs none of them, so a
+        template that broke during the wait must not hide the payment.
     """
 
     def __init__(
@@ -133,23 +133,22 @@ class PurchaseRun(Generic[WaitT, RequestT]):
             self.task.log.warning("Checkout %s for %s may still be paid.", purchase.checkout_id, purchase.price)
             self.task.log.warning("A retry or a clear waits for it. A new DAG run would buy again.")
 
+    def take_request(self, request: RequestT) -> None:
+        """Buy with these arguments, in a task that resumes."""
+        self._request = request
+        # An executor that was made before knows nothing of max_amount.
+        self.__dict__.pop("executor", None)
+
     def obtain_checkout(
-        self, existing: Purchase | None, usage: Usage, dollars_for: Callable[[Usage], int], *, reprices: bool
+        self, existing: Purchase | None, assess: Callable[[], Need], *, reprices: bool
     ) -> Purchase | None:
         """
         Return the purchase of this task instance, paid or with a link.
 
         :param existing: what earlier tries bought.
-        :param usage: what was just read. The executor asks again before each further POST.
-        :param dollars_for: the US dollars that an account with this usage needs; 0 if none.
+        :param assess: returns what the account needs. The executor asks again before each further POST.
         :return: ``None`` if nothing is needed any more.
         """
-        just_read = [usage]
-
-        def assess() -> Need:
-            seen = just_read.pop() if just_read else self.hook.get_usage()
-            return Need(amount=dollars_for(seen), balance=to_json_number(seen.credit_balance))
-
         return self.executor.obtain_checkout(
             existing,
             assess,
@@ -218,6 +217,12 @@ class PurchaseRun(Generic[WaitT, RequestT]):
         # This client does not retry, because Airflow kills the process within seconds.
         client = self.hook.get_poll_client()
         return lambda: describe_open_payment(purchase, by_id(client.list_checkouts()), now=datetime.now(UTC))
+
+
+def read_after(just_read: ValueT, read: Callable[[], ValueT]) -> Callable[[], ValueT]:
+    """Return a function that returns what was just read, and reads anew from the second call on."""
+    unused = [just_read]
+    return lambda: unused.pop() if unused else read()
 
 
 def task_result(

@@ -142,6 +142,8 @@ class PurchasingOperator(RejectsEmptyTemplates):
             self.defer(trigger=trigger, method_name="execute_complete", timeout=remaining + backstop)
         self._holds_worker = True
         while True:
+            # The trigger tells Airflow why this task waits.
+            trigger.task_instance = context["ti"]  # type: ignore[assignment]  # Airflow names the triggerer's class only
             event = asyncio.run(_first_event(trigger))
             try:
                 return self._resume(context).resume(event)

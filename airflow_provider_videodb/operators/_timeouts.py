@@ -24,11 +24,37 @@ def payment_timeout_error(purchase: Purchase, *, payment_timeout: float) -> Vide
     )
 
 
-def not_filled_error(usage: Usage, credits: Decimal, *, payment_timeout: float) -> VideoDBCreditsMissingError:
-    """Return the error for an account that nobody filled."""
+def not_filled_error(
+    usage: Usage, credits: Decimal, *, payment_timeout: float, reason: str | None = None
+) -> VideoDBCreditsMissingError:
+    """
+    Return the error for an account that nobody filled.
+
+    :param reason: why the gate waits, if others have to do with it.
+    """
+    why = f" {reason}" if reason else ""
     return VideoDBCreditsMissingError(
         f"The balance is {usage.credit_balance} of {credits} credits after {in_words(payment_timeout)} "
-        "(payment_timeout). Nothing was bought. Next step: top up the account, then clear this task."
+        f"(payment_timeout).{why} Nothing was bought. Next step: top up the account, then clear this task."
+    )
+
+
+def kept_by_others_error(
+    purchase: Purchase | None, reason: str, *, payment_timeout: float
+) -> VideoDBCreditsMissingError:
+    """
+    Return the error for a gate that others kept closed.
+
+    :param purchase: what this task paid for; ``None`` if it bought nothing.
+    :param reason: why the gate waits.
+    """
+    if purchase is None:
+        bought = "Nothing was bought."
+    else:
+        bought = f"This task's {purchase.price_paid} are paid, and a retry buys nothing more."
+    return VideoDBCreditsMissingError(
+        f"The gate did not open within {in_words(payment_timeout)} (payment_timeout). {reason} {bought} Next step: see "
+        "who holds credits with `airflow videodb holds list`. Wait until they are released, then clear this task."
     )
 
 

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
-from airflow_provider_videodb.operators._purchase_run import PurchaseRequest, PurchaseRun, WaitRequest, task_result
+from airflow_provider_videodb.operators._purchase_run import (
+    PurchaseRequest,
+    PurchaseRun,
+    WaitRequest,
+    read_after,
+    task_result,
+)
 from airflow_provider_videodb.operators._timeouts import payment_timeout_error
+from airflow_provider_videodb.purchases.executor import Need
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from airflow_provider_videodb.triggers.events import EventStatus
@@ -32,10 +39,10 @@ class TopupRequest(PurchaseRequest):
     only_if_below: Decimal | None
     wait_for_payment: bool
 
-    def dollars_for(self, usage: Usage) -> int:
+    def need_at(self, usage: Usage) -> Need:
         """Return what to buy at this balance: the amount, or nothing."""
         is_enough = self.only_if_below is not None and usage.covers(self.only_if_below)
-        return 0 if is_enough else self.amount
+        return Need(amount=0 if is_enough else self.amount, balance=to_json_number(usage.credit_balance))
 
 
 class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
@@ -49,7 +56,8 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
         if existing is None or not existing.has_effect:
             self.executor.check_per_purchase_limits(request.amount, currency=request.currency)
         usage = self.hook.get_usage()
-        purchase = self.obtain_checkout(existing, usage, request.dollars_for, reprices=False)
+        read_usage = read_after(usage, self.hook.get_usage)
+        purchase = self.obtain_checkout(existing, lambda: request.need_at(read_usage()), reprices=False)
         if purchase is None:
             return self._finish_without_purchase(usage)
         if purchase.paid:

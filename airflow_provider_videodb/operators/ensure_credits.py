@@ -9,10 +9,13 @@ from airflow_provider_videodb.hooks.arguments import (
     parse_credits,
     parse_dollars,
     parse_flag,
+    parse_hold,
     parse_price,
+    parse_priority,
     parse_seconds,
 )
 from airflow_provider_videodb.operators._arguments import NOT_GIVEN
+from airflow_provider_videodb.operators._holding import HoldsCredits
 from airflow_provider_videodb.operators._purchasing import WAIT_ARGUMENTS, PurchasingOperator
 
 if TYPE_CHECKING:
@@ -20,16 +23,27 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
+    from airflow_provider_videodb.hooks.arguments import HoldMode
     from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
-    from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRun
+    from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest, EnsureCreditsRun
+
+#: The arguments that say how the task treats the holds of the account.
+_GATE_ARGUMENTS = ("hold", "respect_holds", "priority")
 
 
-class EnsureCreditsOperator(PurchasingOperator):
+class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
     """
     Wait until the account has the credits a job needs, and buy those that are missing.
 
     The task reads the balance, buys what is missing, shows the payment link, and waits until the balance shows the
-    payment. It succeeds only on a balance that it has just read.
+    payment. It succeeds only on a balance that it has just read, and that others leave enough of: what they hold and
+    the connection's ``credit_reserve`` do not count as available.
+
+    With ``hold=True``, the task also holds the credits, so that no other gate of the account counts on them. It holds
+    them until a :class:`~airflow_provider_videodb.operators.release_credits.ReleaseCreditsOperator` or the end of the
+    DAG run releases them. A gate that cannot hold them buys what is missing of the available credits. It waits without
+    a purchase while the account is paused, and buys later if it then lacks credits. While it waits, its log and the
+    XCom ``waiting`` say why, and at which place. A task that fails holds nothing.
 
     The guarantees of :class:`~airflow_provider_videodb.operators.topup.TopupOperator` hold for the purchase. If it is
     paid but the balance does not show it yet, the task waits and buys nothing more. VideoDB's balance lags by 5 to 15
@@ -37,28 +51,32 @@ class EnsureCreditsOperator(PurchasingOperator):
     can still be paid.
 
     The wait shares its poll with the sensors of the same connection and interval. After each ``settle_timeout`` or
-    ``payment_timeout``, a worker checks the payment for a moment.
+    ``payment_timeout``, a worker checks the payment for a moment. A worker also decides whenever the gate may open.
 
-    The result (XCom ``return_value``) is a flat dict with the keys of ``TopupOperator``. ``status`` is one of:
+    The result (XCom ``return_value``) is a flat dict with the keys of ``TopupOperator`` and three more: ``held``, which
+    is 0 without a hold, ``balance`` and ``available``. ``status`` is one of:
 
-    - ``not_needed``: the balance sufficed from the start;
+    - ``not_needed``: the credits were available from the start;
     - ``completed``: the task bought credits, and they are paid;
-    - ``pending``: the balance suffices without the payment, which the log describes;
-    - ``filled``: the task bought nothing, and somebody else filled the account.
+    - ``pending``: the credits are available without the payment, which the log describes;
+    - ``filled``: the task bought nothing, and somebody else filled the account or released credits.
 
     The task raises the errors of ``TopupOperator``, with one difference. It waits on if the list does not show the
-    checkout. It raises :class:`~airflow_provider_videodb.exceptions.VideoDBCreditsMissingError` if the balance does
-    not suffice within ``settle_timeout`` after the payment, or if nobody fills the account within ``payment_timeout``.
+    checkout. It raises :class:`~airflow_provider_videodb.exceptions.VideoDBCreditsMissingError` in three cases. The
+    balance does not suffice within ``settle_timeout`` after the payment. Nobody fills the account within
+    ``payment_timeout``. The balance suffices, but others keep the gate closed for ``payment_timeout``. If Airflow
+    cannot list the holds, the gate stays closed and the task fails.
 
     :param credits: what the job needs, in credits. (templated)
     :param usd_per_credit: the price of one credit, in US dollars. (templated)
     :param min_amount: the least that a purchase may be, in whole US dollars. (templated)
     :param topup: ``False`` buys nothing, and waits until somebody else fills the account.
-    :param settle_timeout: how long the balance may take to show a payment, as a timedelta or in seconds.
+    :param settle_timeout: how long the balance may take to show a payment, as a timedelta or in seconds. The time does
+        not count while others alone keep the gate closed.
     :param currency: is sent as given. VideoDB's documents show ``usd``. (templated)
     :param redirect_url: the page that opens after the payment. (templated)
-    :param payment_timeout: how long one try waits for the payment, as a timedelta or in seconds. With
-        ``topup=False``, how long it waits for the credits.
+    :param payment_timeout: how long one try waits for the payment, as a timedelta or in seconds. Also how long it waits
+        for others, and with ``topup=False`` for the credits.
     :param poll_interval: time between two polls of the balance, as a timedelta or in seconds.
     :param max_amount: the most US dollars that this task may spend in one purchase. The limits of the connection apply
         as well. ``None`` and empty text are refused. (templated)
@@ -66,6 +84,9 @@ class EnsureCreditsOperator(PurchasingOperator):
         died during the call. In their templates, ``{{ task.payment_url }}`` is the link.
     :param deferrable: wait in the triggerer. ``False`` occupies a worker slot for the whole wait.
     :param videodb_conn_id: the ``videodb`` connection. (templated)
+    :param hold: hold ``credits``. ``"audit"`` opens as without, and logs what a hold would do. It needs Airflow 3.3.
+    :param respect_holds: count what others hold as not available. It has no effect before Airflow 3.3.
+    :param priority: place in the queue of those who wait with a hold; a higher number goes first.
     """
 
     template_fields: Sequence[str] = (
@@ -91,6 +112,9 @@ class EnsureCreditsOperator(PurchasingOperator):
         notifiers: Sequence[BaseNotifier] = (),
         deferrable: bool = True,
         videodb_conn_id: Text = "videodb_default",
+        hold: HoldMode = False,
+        respect_holds: bool = True,
+        priority: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -109,15 +133,23 @@ class EnsureCreditsOperator(PurchasingOperator):
         self.min_amount = self.templated("min_amount", min_amount, parse_dollars)
         self.topup = self.plain("topup", topup, parse_flag)
         self.settle_timeout = self.plain("settle_timeout", settle_timeout, parse_seconds)
+        self.hold = self.plain("hold", hold, parse_hold)
+        self.respect_holds = self.plain("respect_holds", respect_holds, parse_flag)
+        self.priority = self.plain("priority", priority, parse_priority)
 
     def _start(self, context: Context) -> EnsureCreditsRun:
-        from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest, EnsureCreditsRun
+        from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRun
 
-        request = EnsureCreditsRequest(**self.parsed())
-        return EnsureCreditsRun(self, context, request, request)
+        request = self._request()
+        return EnsureCreditsRun(self, context, request, request, parse_request=self._request)
 
     def _resume(self, context: Context) -> EnsureCreditsRun:
         from airflow_provider_videodb.operators._ensure_credits_run import CreditsWaitRequest, EnsureCreditsRun
 
-        waiting = CreditsWaitRequest(**self.parsed(*WAIT_ARGUMENTS, "credits", "settle_timeout"))
-        return EnsureCreditsRun(self, context, waiting)
+        waiting = CreditsWaitRequest(**self.parsed(*WAIT_ARGUMENTS, *_GATE_ARGUMENTS, "credits", "settle_timeout"))
+        return EnsureCreditsRun(self, context, waiting, parse_request=self._request)
+
+    def _request(self) -> EnsureCreditsRequest:
+        from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest
+
+        return EnsureCreditsRequest(**self.parsed())

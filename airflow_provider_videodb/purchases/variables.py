@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 CHECK_AIRFLOW = "Next step: check Airflow's API server and its database, then retry the task."
 #: A Variable's key has this many characters at most.
 _MAX_KEY = 250
+#: A task asks its supervisor one question at a time, because ``dag.test()`` mixes up the responses to two of them.
+ONE_QUESTION = threading.RLock()
 #: A key becomes a part of a URL, so it holds these characters only.
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:+~-]+")
 #: Airflow returns this many keys at a time at most.
@@ -168,9 +171,14 @@ def _change(message: Any, what: str) -> None:
 
 
 def ask_airflow(message: Any) -> Any:
-    """Send a message to the API server over the worker's channel."""
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+    """Send a message to the API server over the channel of this worker or triggerer, from any thread."""
+    # With dag.test(), the channel is missing while another thread asks.
+    with ONE_QUESTION:
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
+        if not hasattr(SUPERVISOR_COMMS, "start_reader"):
+            return SUPERVISOR_COMMS.send(message)
+    # A triggerer's channel tells the responses apart, and a slow one must not delay the polls of other accounts.
     return SUPERVISOR_COMMS.send(message)
 
 

@@ -71,6 +71,10 @@ class CreditCheck:
         pause = None if self._pokes.pause is None else self._pokes.pause.to_dict()
         return CreditThresholdTrigger(**arguments | {"gate": self._gate.for_trigger()}, deadline=deadline, pause=pause)
 
+    def resume(self, told: str | None) -> None:
+        """Go on after a trigger that told why the gate waits."""
+        self._gate.resume(told)
+
     @property
     def reason(self) -> str | None:
         """Why the last poke kept the gate closed, if the holds of others have to do with it."""

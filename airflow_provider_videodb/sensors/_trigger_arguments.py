@@ -63,6 +63,7 @@ def _gate_without_place(sensor: CreditThresholdSensor) -> dict[str, Any] | None:
         "priority": sensor.priority,
         "needs_place": sensor.hold is True,
         "decides_in_worker": bool(sensor.hold),
+        "respects_holds": sensor.respect_holds,
     }
 
 

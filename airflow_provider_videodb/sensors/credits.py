@@ -21,12 +21,14 @@ from airflow_provider_videodb.hooks.arguments import (
     parse_priority,
 )
 from airflow_provider_videodb.hooks.log_page import log_error
+from airflow_provider_videodb.operators._holding import HoldsCredits
 from airflow_provider_videodb.sensors._trigger_arguments import (
     can_start_in_triggerer,
     start_arguments,
     trigger_arguments,
 )
 from airflow_provider_videodb.version_compat import (
+    VARIABLES_CAN_BE_LISTED,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferralError,
@@ -56,7 +58,7 @@ _LITERALS: Mapping[str, Reader] = {
 }
 
 
-class CreditThresholdSensor(BaseSensorOperator):
+class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
     """
     Wait until the account has at least ``threshold`` credits that nobody else holds.
 
@@ -191,6 +193,7 @@ class CreditThresholdSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Finish after the trigger; fail on an unknown event."""
+        from airflow_provider_videodb.operators._credit_gate import push_reason
         from airflow_provider_videodb.triggers.events import EventStatus, checked_event, gate_result
 
         if self.end_from_trigger and event == "success":
@@ -201,9 +204,12 @@ class CreditThresholdSensor(BaseSensorOperator):
         checked = checked_event(event, EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.TIMEOUT)
         if checked["status"] == EventStatus.TIMEOUT:
             raise self._timeout_error(context, checked)
-        if checked["status"] == EventStatus.MAY_OPEN:
-            # Others may have gone first since the trigger saw the account.
+        if checked["status"] == EventStatus.MAY_OPEN or self.hold:
+            # Others may have gone first since the trigger saw the account. An older trigger knows nothing of holds.
+            self._check_of(context).resume(checked.get("reason"))
             return self._execute_deferrable(context, deadline=checked.get("deadline"))
+        if self.respect_holds and VARIABLES_CAN_BE_LISTED:
+            push_reason(context["ti"], None)
         result = gate_result(checked)
         self.log.info("The balance is %s credits; the threshold is %s credits.", result["balance"], self.threshold)
         return result
@@ -232,6 +238,9 @@ class CreditThresholdSensor(BaseSensorOperator):
             return super().execute(context)
         except AirflowSensorTimeout:
             raise self._timeout_error(context, {"reason": self._check_of(context).reason}) from None
+        except AirflowSkipException:
+            self._leave_queue(context)
+            raise
 
     def _timeout_error(self, context: Context, event: Mapping[str, Any] | None = None) -> AirflowSensorTimeout:
         """
@@ -239,8 +248,7 @@ class CreditThresholdSensor(BaseSensorOperator):
 
         :param event: of the trigger; without it, the log above has the last balance.
         """
-        if self.hold is True:
-            self._check_of(context).leave_queue()
+        self._leave_queue(context)
         seen, waited = event or {}, in_words(self.timeout)
         if seen.get("reason"):
             return AirflowSensorTimeout(
@@ -254,6 +262,10 @@ class CreditThresholdSensor(BaseSensorOperator):
             f"The credit balance did not reach {self.threshold} credits within {waited} (timeout).{last} Next step: "
             "top up the account, then clear this task."
         )
+
+    def _leave_queue(self, context: Context) -> None:
+        if self.hold is True:
+            self._check_of(context).leave_queue()
 
     def _check_of(self, context: Context) -> CreditCheck:
         """Return the check of this try, which remembers the pokes before."""

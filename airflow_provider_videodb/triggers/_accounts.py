@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.exceptions import VideoDBRateLimitError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook, poll_client
+from airflow_provider_videodb.purchases.variables import ONE_QUESTION
 from airflow_provider_videodb.triggers._encoding import clean
 from airflow_provider_videodb.triggers._gates import AccountHolds
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 #: Longest delay in seconds after failures. A longer interval, or a longer Retry-After, is kept.
 LONGEST_PAUSE = 300.0
-#: A worker's socket to its supervisor takes one call at a time.
-_ONE_READ = threading.Lock()
 
 
 async def read_in_triggerer(conn_id: str) -> ConnectionSettings:
@@ -38,7 +36,7 @@ async def read_in_worker(conn_id: str) -> ConnectionSettings:
 
 
 def _read(conn_id: str) -> ConnectionSettings:
-    with _ONE_READ:
+    with ONE_QUESTION:
         return VideoDBBillingHook(conn_id).settings
 
 

@@ -163,7 +163,7 @@ class BillingTrigger(BaseTrigger):
         """Return the event that ends the wait, if this tick of the poll does."""
         event = None if result is NO_RESULT else self._event_after(watch, result)
         # The deadline comes second and on the first poll only, so a value that arrives at the deadline still counts.
-        if event is None and watch is self._watches[0] and time.monotonic() >= self._ends:
+        if event is None and watch is self._watches[0] and self.is_overdue():
             return {"status": EventStatus.TIMEOUT, **self.event_payload()}
         return event
 
@@ -185,6 +185,10 @@ class BillingTrigger(BaseTrigger):
     def now(self) -> datetime:
         """Return the time of day, measured from the start of the wait on the monotonic clock."""
         return self._began_at + timedelta(seconds=time.monotonic() - self._began)
+
+    def is_overdue(self) -> bool:
+        """Say whether the deadline has passed."""
+        return time.monotonic() >= self._ends
 
     def deadline_now(self) -> float | None:
         """Return the deadline as a date of today's clock, for a task that waits again."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.ledger import Ledger
+from airflow_provider_videodb.holds.rules.messages import describe_wait
 from airflow_provider_videodb.holds.rules.records import account_part, try_of
 from airflow_provider_videodb.holds.rules.steps import Claim, collect, enqueue
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_videodb.api.models import Usage
-    from airflow_provider_videodb.holds.rules.account import View
+    from airflow_provider_videodb.holds.rules.account import Assessment, View
     from airflow_provider_videodb.holds.rules.records import Flag
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
 
@@ -104,6 +105,7 @@ class WaitingGate:
         queue.
     :param needs_place: whether no worker has put the gate into the queue yet.
     :param decides_in_worker: whether a worker has to decide, because the gate holds, or says what a hold would do.
+    :param respects_holds: whether a gate without a hold leaves alone what others hold.
     """
 
     holds: bool
@@ -112,6 +114,7 @@ class WaitingGate:
     priority: int = 0
     needs_place: bool = False
     decides_in_worker: bool = False
+    respects_holds: bool = True
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> WaitingGate:
@@ -128,6 +131,7 @@ class WaitingGate:
                 priority=int(fields.get("priority", 0)),
                 needs_place=bool(fields.get("needs_place", False)),
                 decides_in_worker=bool(fields.get("decides_in_worker", False)),
+                respects_holds=bool(fields.get("respects_holds", True)),
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             raise VideoDBConfigError(
@@ -144,6 +148,7 @@ class WaitingGate:
             "priority": self.priority,
             "needs_place": self.needs_place,
             "decides_in_worker": self.decides_in_worker,
+            "respects_holds": self.respects_holds,
         }
 
     def claim(self, credits: Decimal, settings: ConnectionSettings) -> Claim:
@@ -158,9 +163,27 @@ class WaitingGate:
             settlement_ms=settings.settlement_ms,
         )
 
+    def may_open(self, credits: Decimal, account: AccountView, view: View) -> bool:
+        """Tell whether it is worth deciding now."""
+        claim, balance = self.claim(credits, account.settings), account.usage.credit_balance
+        if self.holds:
+            return claim.is_next(view, balance)
+        return claim.can_hold(view, balance) if self.respects_holds else balance - claim.reserve >= credits
+
+    def describe_wait(self, credits: Decimal, account: AccountView, seen: Assessment) -> str | None:
+        """Say why the gate waits, if it holds or if the holds of others keep it waiting."""
+        if not self.holds and not (self.respects_holds and (seen.counted or not seen.is_open)):
+            return None
+        is_somebody_else = seen.first is not None and seen.first.holder != self.holder
+        return describe_wait(seen, credits, first=account.first if self.holds and is_somebody_else else None)
+
     def has_earlier_hold(self, view: View) -> bool:
-        """Tell whether an earlier try of this gate still holds credits, which only a worker can judge."""
-        return any(
+        """
+        Tell whether an earlier try of this gate still holds credits, which only a worker can judge.
+
+        A gate that holds nothing any more has no worker that judges it, so it waits for the end of the DAG run.
+        """
+        return self.holds and any(
             holder == self.holder and try_id != self.try_id and not one.is_settling
             for (holder, try_id), one in view.counted.items()
         )
@@ -198,12 +221,15 @@ class Reports:
 
 async def take_place(gate: WaitingGate, credits: Decimal, *, conn_id: str, ti: Any) -> WaitingGate:
     """
-    Put a gate into the queue that began its wait in the triggerer.
+    Put a gate into the queue that no worker has put there.
 
     :param ti: the task instance of the trigger.
     :return: the gate, with its place.
     :raises VideoDBConfigError: if Airflow does not say which task the trigger belongs to.
     """
+    if ti is None and gate.holder:
+        # dag.test() runs a trigger without its task. Its worker takes the place when it decides.
+        return replace(gate, needs_place=False)
     if ti is None:
         raise VideoDBConfigError(
             "Airflow did not say which task this trigger belongs to, so the task has no place in the queue. Nothing "

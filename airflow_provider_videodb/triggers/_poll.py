@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
-from airflow_provider_videodb.triggers._accounts import Account, Backoff, read_in_triggerer
+from airflow_provider_videodb.triggers._accounts import Account, Backoff, read_in_triggerer, read_in_worker
 from airflow_provider_videodb.triggers._encoding import clean, describe
 from airflow_provider_videodb.triggers._pauses import mark_of
 
@@ -155,7 +155,10 @@ class _Poll:
             _abandon(request)
 
     def _send(self, account: Account) -> asyncio.Future[Any]:
-        return asyncio.get_running_loop().run_in_executor(account.thread, self.fetch, account)
+        # In a worker, asyncio waits for its own threads before the task goes on. So the task does not talk to Airflow
+        # at the same time as a poll that it abandoned.
+        thread = None if self.read_settings is read_in_worker else account.thread
+        return asyncio.get_running_loop().run_in_executor(thread, self.fetch, account)
 
     async def _current_account(self) -> Account:
         settings = await self.read_settings(self.conn_id)

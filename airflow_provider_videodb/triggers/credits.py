@@ -13,9 +13,10 @@ from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEve
 
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBResponseError
-from airflow_provider_videodb.holds.rules.messages import describe_wait
-from airflow_provider_videodb.hooks.arguments import parse_credits
+from airflow_provider_videodb.holds.rules.messages import WAITING_KEY
+from airflow_provider_videodb.hooks.arguments import parse_count, parse_credits
 from airflow_provider_videodb.triggers._base import BillingTrigger, Watch
+from airflow_provider_videodb.triggers._failures import FailureBudget, is_final
 from airflow_provider_videodb.triggers._gates import RECHECK_EVERY, AccountView, Reports, WaitingGate, take_place
 from airflow_provider_videodb.triggers._report import push_waiting
 from airflow_provider_videodb.triggers.events import EventStatus, gate_result
@@ -100,17 +101,27 @@ class CreditThresholdTrigger(BillingTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
         path, kwargs = super().serialize()
-        return path, kwargs | {
+        own = {
             "threshold": self.threshold,
             "end_from_trigger": self.end_from_trigger,
             "soft_fail": self.soft_fail,
-            "gate": self.gate,
         }
+        # Without a gate, the arguments are those that the first release stored.
+        return path, kwargs | own | ({} if self.gate is None else {"gate": self.gate})
 
     async def prepare(self) -> None:
-        """Take a place in the queue if no worker has."""
-        if self._gate is not None and self._gate.needs_place:
-            self._gate = await take_place(self._gate, self._needed, conn_id=self.videodb_conn_id, ti=self.task_instance)
+        """Take a place in the queue if no worker has; a failure counts as one of a poll."""
+        budget = FailureBudget(allowed=parse_count("max_consecutive_failures", self.max_consecutive_failures))
+        while self._gate is not None and self._gate.needs_place:
+            try:
+                self._gate = await take_place(
+                    self._gate, self._needed, conn_id=self.videodb_conn_id, ti=self.task_instance
+                )
+            except VideoDBError as err:
+                budget = budget.after(err)
+                if budget.is_spent or is_final(err, connection_was_read=False) or self.is_overdue():
+                    raise
+                await asyncio.sleep(self.poll_interval)
 
     def watches(self) -> Sequence[Watch]:
         """Poll the account, and compare what is available with the threshold."""
@@ -131,13 +142,13 @@ class CreditThresholdTrigger(BillingTrigger):
         if self._gate is None or account.view is None:
             available = account.usage.credit_balance - account.settings.credit_reserve
             return self._event(EventStatus.ENOUGH) if available >= self._needed else None
-        claim, balance = self._gate.claim(self._needed, account.settings), account.usage.credit_balance
-        may_open = claim.is_next(account.view, balance) if self._gate.holds else claim.can_hold(account.view, balance)
+        may_open = self._gate.may_open(self._needed, account, account.view)
         is_due = self._gate.has_earlier_hold(account.view) and time.monotonic() >= self._recheck_at
         if may_open or is_due:
             return self._event(EventStatus.MAY_OPEN if self._gate.decides_in_worker else EventStatus.ENOUGH)
         if self._reports.may_report(waiting=len(account.view.queue), now=time.monotonic()):
-            self._report(self._gate, account, claim.assess(account.view, balance))
+            claim = self._gate.claim(self._needed, account.settings)
+            self._report(self._gate, account, claim.assess(account.view, account.usage.credit_balance))
         return None
 
     def event_payload(self) -> dict[str, Any]:
@@ -149,7 +160,7 @@ class CreditThresholdTrigger(BillingTrigger):
         if gate is not None and latest.view is not None:
             claim = gate.claim(self._needed, latest.settings)
             seen = claim.assess(latest.view, latest.usage.credit_balance)
-            available, reason = seen.available, self._describe(gate, latest, seen)
+            available, reason = seen.available, gate.describe_wait(self._needed, latest, seen)
         return {
             "usage": latest.usage.to_dict(),
             "available": to_json_number(available),
@@ -160,7 +171,10 @@ class CreditThresholdTrigger(BillingTrigger):
     def to_trigger_event(self, event: dict[str, Any]) -> TriggerEvent:
         """End the task here if the author asked for it and no error has to be raised."""
         if self.end_from_trigger and event["status"] == EventStatus.ENOUGH:
-            return TaskSuccessEvent(xcoms={"return_value": gate_result(event)})
+            xcoms: dict[str, Any] = {"return_value": gate_result(event)}
+            if self._gate is not None:
+                xcoms[WAITING_KEY] = None
+            return TaskSuccessEvent(xcoms=xcoms)
         if self.end_from_trigger and self.soft_fail and event["status"] == EventStatus.TIMEOUT:
             return TaskSkippedEvent()
         return super().to_trigger_event(event)
@@ -169,20 +183,13 @@ class CreditThresholdTrigger(BillingTrigger):
         return {"status": status, **self.event_payload()}
 
     def _report(self, gate: WaitingGate, account: AccountView, seen: Assessment) -> None:
-        """Say why the gate waits, if it holds or if the holds of others keep it waiting."""
-        text = self._describe(gate, account, seen)
+        text = gate.describe_wait(self._needed, account, seen)
         if not self._reports.is_news(text or "", waiting=seen.waiting, now=time.monotonic()) or text is None:
             return
         # The poll runs in an empty context, and Airflow finds a trigger's log by its context.
         report = asyncio.get_running_loop().create_task(self._say(text), context=self._context)
         self._reporting.add(report)
         report.add_done_callback(self._reporting.discard)
-
-    def _describe(self, gate: WaitingGate, account: AccountView, seen: Assessment) -> str | None:
-        if not (gate.holds or seen.counted or not seen.is_open):
-            return None
-        is_somebody_else = seen.first is not None and seen.first.holder != gate.holder
-        return describe_wait(seen, self._needed, first=account.first if gate.holds and is_somebody_else else None)
 
     async def _say(self, text: str) -> None:
         self.log.info("%s", text)

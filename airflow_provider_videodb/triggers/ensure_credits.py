@@ -18,19 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.holds.rules.account import Assessment, View
+    from airflow_provider_videodb.triggers._gates import AccountView, WaitingGate
 
 
 class EnsureCreditsTrigger(CreditThresholdTrigger):
     """
-    Fires when the balance suffices, or the payment is decided.
+    Fires when the gate may open, when credits have to be bought, or when the payment is decided.
 
-    The trigger polls the balance. While the task's purchase is unpaid, it also polls the list of checkouts. Both polls
-    are shared with every other wait of the same connection and interval. If one of them fails, the wait goes on with
-    the other.
+    The trigger polls the balance and the holds of the account. While the task's purchase is unpaid, it also polls the
+    list of checkouts. Both polls are shared with every other wait of the same connection and interval. If one of them
+    fails, the wait goes on with the other.
 
-    Each event but an error returns the wait to the task:
+    Each event but an error returns the wait to the task, which checks the gate again:
 
-    - ``enough`` and ``timeout``, with the ``usage`` that was read last;
+    - ``enough``, ``may_open``, ``short`` and ``timeout``, with the ``usage`` that was read last. A task that has
+      bought nothing buys after ``short``;
     - ``paid``, with the paid purchase in the wait.
 
     An expired checkout is an error. It ends the wait only after a poll of the balance, because the account may have
@@ -62,6 +65,19 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
             return balance
         return [*balance, Watch(fetch_checkouts, self._on_checkouts, self._start_tracking)]
 
+    def on_account(self, account: AccountView) -> dict[str, Any] | None:
+        """Return the event that ends the wait, if the account needs a worker now."""
+        event = super().on_account(account)
+        if event is not None:
+            return event
+        if self._wait.may_buy and self._is_short(account):
+            return self._event(EventStatus.SHORT)
+        recheck_at = self._wait.recheck_at
+        is_due = recheck_at is not None and self.now().timestamp() >= recheck_at
+        if is_due and not self._is_kept_by_others(account):
+            return self._event(EventStatus.TIMEOUT)
+        return None
+
     def on_poll_result(self, watch: Watch, result: PollResult) -> dict[str, Any] | None:
         """Return the event that ends the wait, if this result does."""
         event = super().on_poll_result(watch, result)
@@ -78,6 +94,23 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         """Log what can still be paid, if a user ends the wait."""
         if self.wait["purchase"] is not None:
             self.log.warning(await payment_left_open(self.wait["purchase"], conn_id=self.videodb_conn_id))
+
+    def _is_short(self, account: AccountView) -> bool:
+        """Tell whether credits have to be bought for a gate that may not open."""
+        gate, view = self._gate, account.view
+        if gate is None or view is None or not (gate.holds or gate.respects_holds):
+            return True
+        # Thousands may wait for the end of a pause, so it comes before the assessment.
+        return view.is_open and self._assess(gate, account, view).shortfall(self._needed, but=gate.holder) > 0
+
+    def _is_kept_by_others(self, account: AccountView) -> bool:
+        gate, view = self._gate, account.view
+        if gate is None or view is None or not (gate.holds or gate.respects_holds):
+            return False
+        return self._assess(gate, account, view).is_kept_by_others(self._needed)
+
+    def _assess(self, gate: WaitingGate, account: AccountView, view: View) -> Assessment:
+        return gate.claim(self._needed, account.settings).assess(view, account.usage.credit_balance)
 
     def _start_tracking(self) -> None:
         if self._wait.purchase is not None:

@@ -26,6 +26,8 @@ class EventStatus(StrEnum):
     ENOUGH = "enough"
     #: A worker has to decide whether the gate may open now.
     MAY_OPEN = "may_open"
+    #: The gate lacks credits that the task has to buy.
+    SHORT = "short"
     PAID = "paid"
     TIMEOUT = "timeout"
     ERROR = "error"

@@ -62,6 +62,13 @@ def _ours(conn_id: str, interval: float) -> StoredTrigger:
     }
 
 
+def holding(conn_id: str, interval: float, *, holder: str) -> StoredTrigger:
+    """Return what `CreditThresholdSensor(hold=True)` defers to."""
+    classpath, arguments = _ours(conn_id, interval)
+    gate = {"holds": True, "holder": holder, "try_id": "0", "priority": 0, "decides_in_worker": True}
+    return classpath, arguments | {"gate": gate}
+
+
 def _shared(conn_id: str, interval: float) -> StoredTrigger:
     arguments = {"threshold": THRESHOLD, "conn_id": conn_id, "interval": interval}
     return "dev.benchmarks.triggers.SharedStreamTrigger", arguments

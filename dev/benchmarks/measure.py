@@ -15,6 +15,7 @@ from dev.benchmarks.contenders import (
     OURS_WITH_COLLECTOR,
     SHARED_STREAM,
 )
+from dev.benchmarks.holding import measure_holding
 from dev.benchmarks.imports import measure_imports
 from dev.benchmarks.page import Results
 from dev.benchmarks.waiting import REQUESTS, WAKING, measure_waiting
@@ -38,6 +39,8 @@ class Plan:
     #: Numbers of waiting tasks for which we only count requests, and for which we measure everything.
     counted: tuple[int, ...] = (1, 100)
     tasks: tuple[int, ...] = (1000, 10_000)
+    #: Numbers of gates that wait to hold credits.
+    holding: tuple[int, ...] = (100, 1000)
     #: Seconds between polls, and for how many intervals requests and CPU are measured.
     interval: float = 5
     intervals: int = 4
@@ -56,6 +59,7 @@ class Plan:
 QUICK = Plan(
     counted=(),
     tasks=(10,),
+    holding=(10,),
     interval=0.5,
     intervals=2,
     accounts=3,
@@ -72,6 +76,7 @@ def measure(plan: Plan, home: Path) -> Results:
     results = Results()
     for tasks in (*plan.counted, *plan.tasks):
         _measure_waiting(plan, home, tasks, results)
+    _measure_holding(plan, home, results)
     _measure_accounts(plan, home, results)
     if plan.live:
         say("1 task waits in a real Airflow: ours, HttpSensor, PythonSensor ...")
@@ -97,6 +102,14 @@ def _measure_waiting(plan: Plan, home: Path, tasks: int, results: Results) -> No
             results.add(OURS, tasks, {f"{WAKING}, without gc.disable()": figures[WAKING]})
         else:
             results.add(contender.name, tasks, figures)
+
+
+def _measure_holding(plan: Plan, home: Path, results: Results) -> None:
+    for tasks in plan.holding:
+        say(f"{tasks:,} gates wait to hold credits ...")
+        results.add(
+            OURS, tasks, measure_holding(tasks=tasks, interval=plan.interval, intervals=plan.intervals, logs=home)
+        )
 
 
 def _measure_accounts(plan: Plan, home: Path, results: Results) -> None:

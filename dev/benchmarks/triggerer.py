@@ -16,8 +16,15 @@ from airflow.executors.workloads.task import TaskInstanceDTO
 from airflow.executors.workloads.trigger import RunTrigger
 from airflow.jobs.triggerer_job_runner import messages
 from airflow.models.trigger import Trigger
-from airflow.sdk.execution_time.comms import _ResponseFrame
+from airflow.sdk.execution_time.comms import (
+    DRCount,
+    TaskStatesResult,
+    VariableKeysResult,
+    VariableResult,
+    _ResponseFrame,
+)
 
+from airflow_provider_videodb.holds.identity import Identity
 from dev.airflow.processes import until
 from dev.benchmarks.children import Child, with_connections
 from dev.benchmarks.triggerer_process import COLLECTOR_VARIABLE
@@ -28,6 +35,15 @@ if TYPE_CHECKING:
 
     from dev.benchmarks.contenders import StoredTrigger
 
+#: Whose holds and waits the Variables describe.
+_HOLDER = Identity(
+    dag_id="bench",
+    run_id="manual__2026-01-01T00:00:00+00:00",
+    task_id="enough_credits",
+    map_index=-1,
+    try_number=1,
+    settlement_ms=1_200_000,
+)
 #: The runner asks for triggers about once a second, and gets this many at most.
 TASKS_PER_MESSAGE = 1000
 
@@ -47,6 +63,9 @@ class Triggerer:
         #: When each event arrived here, on the machine's monotonic clock.
         self.received: list[float] = []
         self.failures: list[Any] = []
+        #: Keys of Airflow's Variables, and when each listing of them arrived.
+        self.keys: list[str] = []
+        self.listings: list[float] = []
         self._comms = comms
         self._to_create: deque[RunTrigger] = deque()
         self._started = 0
@@ -69,11 +88,27 @@ class Triggerer:
             self._send(_ResponseFrame(id=0, body={"type": "StartTriggerer"}))
             while True:
                 number, body, *_ = msgspec.msgpack.decode(self._read(int.from_bytes(self._read(4), "big")))
-                reply = self._sync(body) if body["type"] == "TriggerStateChanges" else None
-                self._send(_ResponseFrame(id=number, body=reply))
+                self._send(_ResponseFrame(id=number, body=self._reply(body)))
         except (OSError, EOFError):
             # The process was killed at the end of its measurement.
             return
+
+    def _reply(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        match body["type"]:
+            case "TriggerStateChanges":
+                return self._sync(body)
+            case "GetVariableKeys":
+                self.listings.append(time.monotonic())
+                keys = [key for key in self.keys if key.startswith(body["prefix"])]
+                return VariableKeysResult(keys=keys, total_entries=len(keys)).model_dump()
+            case "GetVariable":
+                return VariableResult(key=body["key"], value=_HOLDER.to_text()).model_dump()
+            case "GetDRCount":
+                return DRCount(count=1).model_dump()
+            case "GetTaskStates":
+                return TaskStatesResult(task_states={_HOLDER.run_id: {_HOLDER.task_id: "deferred"}}).model_dump()
+            case _:
+                return None
 
     def _sync(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         self.received += [time.monotonic()] * len(changes.get("events") or ())
@@ -123,9 +158,9 @@ def _workload(number: int, stored: StoredTrigger) -> RunTrigger:
         ti=TaskInstanceDTO(
             id=uuid4(),
             dag_version_id=uuid4(),
-            task_id="enough_credits",
-            dag_id="bench",
-            run_id="manual__2026-01-01T00:00:00+00:00",
+            task_id=_HOLDER.task_id,
+            dag_id=_HOLDER.dag_id,
+            run_id=_HOLDER.run_id,
             try_number=1,
             map_index=number,
             pool_slots=1,

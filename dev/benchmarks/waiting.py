@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REQUESTS = "requests per poll interval"
 WAKING = "event loop blocked while tasks wake up, ms"
 _CONN_ID = "bench_account"
-_LONGEST_STEP_SECONDS = 240.0
+LONGEST_STEP_SECONDS = 240.0
 
 
 def measure_waiting(
@@ -40,17 +40,17 @@ def measure_waiting(
         with triggerer(logs, connections=connections, collector=contender.collector) as process:
             stored = contender.trigger(_CONN_ID, interval)
             before = _start_first_task(contender, api, process, stored)
-            with _blocks(process) as arriving:
-                process.start([stored] * (tasks - 1), timeout=_LONGEST_STEP_SECONDS)
+            with measure_blocks(process) as arriving:
+                process.start([stored] * (tasks - 1), timeout=LONGEST_STEP_SECONDS)
             time.sleep(interval)
             if contender.missing:
                 # Each of its tasks polls alone, so wait until the slowest has polled once.
-                _wait_for_requests(api, tasks + 2)
+                wait_for_requests(api, tasks + 2)
             costs = _measure_costs(contender, api, process, interval=interval, intervals=intervals)
             memory = process.ask("memory") - before
-            with _blocks(process) as waiting:
+            with measure_blocks(process) as waiting:
                 time.sleep(interval)
-            with _blocks(process) as waking:
+            with measure_blocks(process) as waking:
                 times = _wake_up(contender, api, process, tasks)
     return {
         **costs,
@@ -64,15 +64,15 @@ def measure_waiting(
 
 def _start_first_task(contender: Contender, api: Child, process: Triggerer, stored: StoredTrigger) -> int:
     """Start one task, and return the memory then."""
-    process.start([stored], timeout=_LONGEST_STEP_SECONDS)
+    process.start([stored], timeout=LONGEST_STEP_SECONDS)
     if contender.polls:
-        _wait_for_requests(api, 2)
+        wait_for_requests(api, 2)
     memory: int = process.ask("memory")
     return memory
 
 
 @contextmanager
-def _blocks(process: Triggerer) -> Iterator[list[float]]:
+def measure_blocks(process: Triggerer) -> Iterator[list[float]]:
     """Append the event loop's longest block, in seconds."""
     longest: list[float] = []
     process.ask("watch_loop")
@@ -85,7 +85,7 @@ def _measure_costs(
 ) -> dict[str, float]:
     if contender.polls:
         # A window that begins half an interval after a poll holds a whole number of polls.
-        _wait_for_requests(api, api.ask("count") + 1)
+        wait_for_requests(api, api.ask("count") + 1)
         time.sleep(interval / 2)
     began = process.ask("usage")
     time.sleep(intervals * interval)
@@ -100,14 +100,15 @@ def _measure_costs(
 
 def _wake_up(contender: Contender, api: Child, process: Triggerer, tasks: int) -> dict[str, float]:
     credited = api.ask("give_credits_after_next_response") if contender.polls else process.ask("wake_all")
-    until(lambda: len(process.received) >= tasks, timeout=_LONGEST_STEP_SECONDS, what=f"{tasks} events", interval=0.05)
+    until(lambda: len(process.received) >= tasks, timeout=LONGEST_STEP_SECONDS, what=f"{tasks} events", interval=0.05)
     return {
         "wake-up until the last event, seconds": process.ask("usage")["last_event"] - credited,
         "wake-up until the supervisor has it, seconds": process.received[tasks - 1] - credited,
     }
 
 
-def _wait_for_requests(api: Child, count: int) -> None:
+def wait_for_requests(api: Child, count: int) -> None:
+    """Wait until the API has received that many requests."""
     until(
-        lambda: api.ask("count") >= count, timeout=_LONGEST_STEP_SECONDS, what=f"{count} requests in all", interval=0.02
+        lambda: api.ask("count") >= count, timeout=LONGEST_STEP_SECONDS, what=f"{count} requests in all", interval=0.02
     )

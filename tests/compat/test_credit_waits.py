@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_videodb.api.models import Usage
 from airflow_provider_videodb.purchases.rules.credit_wait import (
     CreditWait,
+    Gate,
     NotFilled,
     NotPaid,
     NotShown,
@@ -35,7 +35,9 @@ PAID_AT = datetime(2026, 1, 15, 12, 5, tzinfo=UTC).timestamp()
 ENDS = {
     "pending": (DEADLINE, NotPaid),
     "paid": (PAID_AT + 1800, NotShown),
+    "paid_kept_by_others": (PAID_AT + 1800, NotShown),
     "without_purchase": (DEADLINE, NotFilled),
+    "without_purchase_may_buy": (DEADLINE, NotFilled),
 }
 
 
@@ -69,8 +71,8 @@ def test_stored_wait_ends_as_it_would_have(stored: Callable[[Any], Any], name: s
     wait = CreditWait.from_dict(stored(golden(name)))
 
     def decide(now: float) -> object:
-        usage = Usage(credit_balance=Decimal(3), usage_this_month=Decimal(0), breakdown={})
-        return decide_credit_wait(wait, usage, credits=Decimal(53), may_buy=False, settle_timeout=1800, now=now)
+        gate = Gate(is_open=False, missing=Decimal(50))
+        return decide_credit_wait(wait, gate, may_buy=False, settle_timeout=1800, now=now)
 
     assert decide(ends_at - 1) == WaitUntil(deadline=ends_at)
     assert type(decide(ends_at)) is failure

@@ -13,13 +13,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError, VideoDBServerError
+from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers._base import BillingTrigger
 from tests.integration.conftest import short_waits  # noqa: F401 - a fixture
+from tests.support.airflow_channel import AirflowChannel, a_task
 from tests.support.purchases import PurchaseRuns
 
 if TYPE_CHECKING:
@@ -31,10 +33,14 @@ if TYPE_CHECKING:
 
 EVENTS = Path(__file__).parent / "events"
 #: What each event comes to in its task: the result or the error.
+USAGE = {"credit_balance": 120, "usage_this_month": 30.5, "breakdown": {"indexing": 30.5}}
 OF_THE_SENSOR = {
-    "credits_enough": {"credit_balance": 120, "usage_this_month": 30.5, "breakdown": {"indexing": 30.5}},
+    # An event of a version that knew no holds does not say what was available.
+    "credits_enough": USAGE | {"held": 0, "balance": 120, "available": None},
+    "credits_available": USAGE | {"held": 0, "balance": 120, "available": 110},
     "credits_timeout": AirflowSensorTimeout,
     "credits_timeout_unread": AirflowSensorTimeout,
+    "credits_timeout_held": AirflowSensorTimeout,
     "error": VideoDBServerError,
 }
 OF_A_PURCHASE = {
@@ -78,7 +84,9 @@ each_format = pytest.mark.parametrize("sent", [as_format_0_wrote, as_written, as
 
 
 def test_every_golden_file_is_read():
-    assert {path.stem for path in EVENTS.glob("*.json")} == OF_THE_SENSOR.keys() | {name for _, name in OF_A_PURCHASE}
+    read = OF_THE_SENSOR.keys() | {name for _, name in OF_A_PURCHASE} | {"credits_may_open"}
+
+    assert {path.stem for path in EVENTS.glob("*.json")} == read
 
 
 @pytest.mark.parametrize(("name", "end"), OF_THE_SENSOR.items(), ids=OF_THE_SENSOR)
@@ -91,6 +99,37 @@ def test_sensor_reads_the_event(sent: Callable[[Any], Any], name: str, end: Any)
             gate.execute_complete(context, sent(golden(name)))
     else:
         assert gate.execute_complete(context, sent(golden(name))) == end
+
+
+@each_format
+def test_sensor_decides_after_the_event_that_it_may(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, sent: Callable[[Any], Any]
+):
+    channel = AirflowChannel()
+    channel.install(monkeypatch)
+    emulator.set_balance(120)
+    gate = CreditThresholdSensor(task_id="gate", threshold=100, hold=True)
+    context: Any = {"ti": a_task()}
+
+    result = gate.execute_complete(context, sent(golden("credits_may_open")))
+
+    assert (result["held"], channel.kinds) == (100, [Kind.HELD])
+
+
+@pytest.mark.parametrize("name", ["credits_enough", "credits_available"])
+@each_format
+def test_event_of_a_trigger_without_holds_opens_no_gate_that_holds(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, sent: Callable[[Any], Any], name: str
+):
+    channel = AirflowChannel()
+    channel.install(monkeypatch)
+    gate = CreditThresholdSensor(task_id="gate", threshold=100, hold=True)
+    context: Any = {"ti": a_task()}
+
+    with pytest.raises(TaskDeferred):
+        gate.execute_complete(context, sent(golden(name)))
+
+    assert channel.kinds == [Kind.WAITING]
 
 
 @pytest.mark.parametrize(("operator", "name", "end"), [(*which, end) for which, end in OF_A_PURCHASE.items()])

@@ -43,6 +43,9 @@ def test_sufficient_balance_buys_nothing(person: Person, emulator: Emulator, cre
         "payment_url": None,
         "balance_before": 3,
         "balance_after": 3,
+        "held": 0,
+        "balance": 3,
+        "available": 3,
     }
     assert dollars(emulator) == []
 

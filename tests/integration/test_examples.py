@@ -7,6 +7,7 @@ import json
 import threading
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from videodb import InvalidRequestError
@@ -22,10 +23,10 @@ pytestmark = pytest.mark.usefixtures("airflow_db")
 FOLDER = Path(next(iter(example_dags.__path__)))
 
 
-def example(name):
-    """Import an example afresh and return its DAG."""
+def example(name, dag_id=None):
+    """Import an example afresh and return its DAG, or one of its DAGs."""
     module = importlib.reload(importlib.import_module(f"example_dags.{name}"))
-    return getattr(module, name)()
+    return getattr(module, dag_id or name)()
 
 
 @pytest.fixture
@@ -35,8 +36,24 @@ def paid_soon(emulator):
     return emulator
 
 
+@pytest.fixture
+def own_holds(paid_soon, monkeypatch):
+    """The same account with holds that no other test of this process has left."""
+    connection = json.loads(paid_soon.connection_json)
+    connection["extra"] = {"credit_account": f"test-{uuid4().hex}"}
+    monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", json.dumps(connection))
+    return paid_soon
+
+
 def test_every_example_is_tested_here():
-    tested = {"auto_recharge", "careful_index", "credit_gate", "ensure_credits", "top_up_and_notify"}
+    tested = {
+        "auto_recharge",
+        "careful_index",
+        "credit_gate",
+        "ensure_credits",
+        "shared_account",
+        "top_up_and_notify",
+    }
 
     assert {path.stem for path in FOLDER.glob("*.py")} == tested
 
@@ -220,3 +237,42 @@ def test_ensure_credits_continues_with_enough_credits(paid_soon):
 
     assert finished.result("ensure_credits")["status"] == "not_needed"
     assert paid_soon.calls("POST") == []
+
+
+def test_pipelines_of_one_account_buy_their_own_credits(own_holds):
+    """The second pipeline needs 8 credits, and asks for a payment although the account has 12."""
+    archive = run(example("shared_account", "shared_archive"))
+    highlights = run(example("shared_account", "shared_highlights"))
+
+    assert (archive.state, highlights.state) == ("success", "success")
+    assert archive.result("credits")["amount"] == 12 - 3
+    assert archive.result("credits")["held"] == 12
+    # The first pipeline has used 10 of its 12 credits, and they settle.
+    assert highlights.result("credits")["balance_before"] == 12
+    assert highlights.result("credits")["amount"] == 8 - (12 - 10)
+
+
+def test_failed_pipeline_keeps_all_its_credits_during_settlement(own_holds):
+    archive = example("shared_account", "shared_archive")
+    archive.get_task("index").python_callable = fail
+    failed = run(archive)
+
+    highlights = run(example("shared_account", "shared_highlights"))
+
+    assert failed.state == "failed"
+    assert failed.task_state("credits_release") == "success"
+    assert highlights.result("credits")["amount"] == 8
+
+
+def test_job_of_shared_account_needs_its_hold(own_holds):
+    archive = example("shared_account", "shared_archive")
+    archive.get_task("credits").hold = False
+
+    finished = run(archive)
+
+    assert finished.task_state("upload") == "failed"
+    assert finished.task_state("credits_release") == "success"
+
+
+def fail():
+    raise RuntimeError("the job failed")

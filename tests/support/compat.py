@@ -8,13 +8,16 @@ from unittest.mock import patch
 
 import pytest
 
-from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR
+from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR, VARIABLES_CAN_BE_LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 needs_task_state_store = pytest.mark.skipif(
     not STATE_STORE_OUTLIVES_CLEAR, reason="the task state store of this Airflow does not outlive a clear"
+)
+needs_listed_variables = pytest.mark.skipif(
+    not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables, so no gate can hold credits"
 )
 
 

@@ -15,6 +15,7 @@ PERMANENT = {
     "VideoDBAuthenticationError",
     "VideoDBPermissionError",
     "VideoDBLimitExceededError",
+    "VideoDBNoHoldError",
     "VideoDBPurchaseUnknownError",
 }
 

@@ -20,6 +20,7 @@ AIRFLOW = "import airflow.sdk, airflow.providers.common.compat.sdk"
 DAG_FILE = """
 import airflow_provider_videodb.operators.auto_recharge
 import airflow_provider_videodb.operators.ensure_credits
+import airflow_provider_videodb.operators.release_credits
 import airflow_provider_videodb.operators.topup
 import airflow_provider_videodb.sensors.credits
 """
@@ -64,11 +65,14 @@ def test_parsing_a_dag_file_loads_these_modules_and_no_others():
         "airflow_provider_videodb.links.checkout",
         "airflow_provider_videodb.operators",
         "airflow_provider_videodb.operators._arguments",
+        "airflow_provider_videodb.operators._holding",
         "airflow_provider_videodb.operators._purchasing",
         "airflow_provider_videodb.operators.auto_recharge",
         "airflow_provider_videodb.operators.ensure_credits",
+        "airflow_provider_videodb.operators.release_credits",
         "airflow_provider_videodb.operators.topup",
         "airflow_provider_videodb.sensors",
+        "airflow_provider_videodb.sensors._trigger_arguments",
         "airflow_provider_videodb.sensors.credits",
         # Five names from one of two places in Airflow.
         "airflow_provider_videodb.version_compat",
@@ -101,11 +105,19 @@ def test_the_client_loads_no_airflow():
         ("purchases/journal.py", "import airflow_provider_videodb.purchases.executor", "The parts of a purchase"),
         ("purchases/rules/decide.py", "import airflow_provider_videodb.api.client", "The rules of purchases"),
         ("purchases/rules/limits.py", "import airflow", "The rules of purchases"),
+        ("holds/ledger.py", "import airflow_provider_videodb.hooks.connection", "Each room knows"),
+        ("operators/topup.py", "import airflow_provider_videodb.cli.commands", "Each room knows"),
+        ("cli/commands.py", "import airflow_provider_videodb.__main__", "Each room knows"),
+        ("holds/identity.py", "import airflow_provider_videodb.holds.ledger", "A hold is built"),
+        ("holds/rules/steps.py", "import airflow_provider_videodb.purchases.clock", "The rules of holds"),
+        ("holds/rules/account.py", "import airflow", "The rules of holds"),
+        ("cli/pauses.py", "import airflow_provider_videodb.cli.database", "The command line"),
         ("api/client.py", "import airflow", "The API knows no Airflow"),
         ("api/models.py", "import airflow_provider_videodb.api.client", "The API is built"),
         ("api/retries.py", "import airflow_provider_videodb.api.failures", "The API is built"),
         ("api/retries.py", "import requests", "HTTP is spoken"),
         ("operators/topup.py", "import requests", "HTTP is spoken"),
+        ("cli/commands.py", "import requests", "HTTP is spoken"),
         ("emulator/account/ledger.py", "import airflow_provider_videodb.emulator.http.app", "The emulator's rooms"),
     ],
 )

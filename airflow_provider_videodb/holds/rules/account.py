@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.holds.rules.records import Flag
 
-#: A later and smaller request may pass one that has waited for less than this many milliseconds.
+#: A smaller request may pass one that has waited for less than this many milliseconds.
 BYPASS_MS = 30 * 60 * 1000
+#: A gate has decided within this many milliseconds after it raised its flag, or it has died.
+_OPENING_MS = 60 * 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,12 @@ class View:
         """The place of each holder in the queue, from 0 on."""
         return {flag.holder: place for place, flag in enumerate(self.queue)}
 
+    @cached_property
+    def waiting_since(self) -> dict[str, int]:
+        """Since when each holder waits, also one that is just opening and so is not in the queue."""
+        latest_first = sorted(self.flags, key=lambda flag: -flag.ms)
+        return {flag.holder: flag.ms for flag in latest_first if flag.kind is Kind.WAITING}
+
     @property
     def is_open(self) -> bool:
         """Whether anybody may start at all."""
@@ -81,9 +89,11 @@ class Counted:
     Credits that nobody else may count on.
 
     :param flag: the flag that says so: held, or released and still settling.
+    :param is_opening: whether the holder has just raised the flag, and may take it down again.
     """
 
     flag: Flag
+    is_opening: bool = False
 
     @property
     def is_settling(self) -> bool:
@@ -100,6 +110,7 @@ class Assessment:
     :param reserve: credits that no gate may use.
     :param counted: what others hold.
     :param ahead: those in the queue whose turn comes before this gate, and who leave it less.
+    :param before: all those in the queue whose turn comes before this gate, those whom it may pass included.
     :param place: of this gate in the queue, from 1 on.
     :param waiting: how many gates wait, this one included.
     :param paused_until: milliseconds since 1970; 0 until somebody resumes; ``None`` if the account is not paused.
@@ -110,6 +121,7 @@ class Assessment:
     reserve: Decimal
     counted: tuple[Counted, ...]
     ahead: tuple[Flag, ...]
+    before: tuple[Flag, ...]
     first: Flag | None
     place: int
     waiting: int
@@ -144,16 +156,27 @@ class Assessment:
         """Tell whether this gate may try to open, without taking what is promised to those ahead."""
         return self.is_open and self.available - self.promised >= credits
 
-    def shortfall(self, credits: Decimal) -> Decimal:
+    def is_kept_by_others(self, credits: Decimal) -> bool:
+        """Tell whether the account has enough for a closed gate, so that others alone keep it closed."""
+        return not self.is_open or self.balance - self.reserve >= credits
+
+    def shortfall(self, credits: Decimal, *, but: str = "") -> Decimal:
         """
         Return the credits that have to be bought for this gate; 0 if none, or if buying would not open it.
 
-        Those ahead who lack credits buy their own. So what is promised to them counts only as far as the account has
-        it.
+        Those before this gate who lack credits buy their own, and the first of them also buys what the account owes to
+        holds. So each gate buys what its place in the queue leaves open, and together they buy what all of them need.
+        While another gate is opening, nobody knows yet what it leaves.
+
+        :param but: a holder whose flags do not count. What earlier tries of the gate hold comes free without a
+            purchase.
         """
-        if not self.is_open:
+        others = [one for one in self.counted if one.flag.holder != but]
+        if not self.is_open or any(one.is_opening for one in others):
             return Decimal(0)
-        left = self.available if self.available <= 0 else max(Decimal(0), self.available - self.promised)
+        available = self.balance - self.reserve - sum((one.flag.credits for one in others), Decimal(0))
+        wanted_before = sum((flag.credits for flag in self.before), Decimal(0))
+        left = max(Decimal(0), available - wanted_before) if self.before else available
         return max(Decimal(0), credits - left)
 
 
@@ -179,6 +202,7 @@ def assess(
         counted=tuple(one for one in view.counted.values() if one.flag.owner != owner),
         ahead=tuple(flag for flag in before if _goes_first(flag, credits, priority, now=view.listed_at)),
         first=view.queue[0] if view.queue else None,
+        before=before,
         place=len(before) + 1,
         waiting=len(view.queue) + (owner[0] not in view.places),
         paused_until=view.paused_until,
@@ -231,22 +255,32 @@ def count(view: View) -> list[Counted]:
         is_held = flag.kind is Kind.HELD and flag.owner not in released
         if (is_settling or is_held) and (flag.owner not in largest or largest[flag.owner].credits < flag.credits):
             largest[flag.owner] = flag
-    return [Counted(flag=flag) for flag in sorted(largest.values(), key=lambda flag: flag.key)]
+    waiting = {flag.owner for flag in view.flags if flag.kind is Kind.WAITING}
+    return [
+        Counted(flag=flag, is_opening=flag.owner in waiting and _was_just_raised(flag, now=view.listed_at))
+        for flag in sorted(largest.values(), key=lambda flag: flag.key)
+    ]
 
 
 def queue_of(flags: Iterable[Flag]) -> list[Flag]:
     """
     Return those who wait, the first one first.
 
-    A holder has one place. Somebody who waits and holds is just opening, and already counted.
+    A holder has one place, the larger one while its credits change. Somebody who waits and holds is just opening, and
+    already counted.
     """
     everything = tuple(flags)
     opening = {flag.owner for flag in everything if flag.kind is Kind.HELD}
     places: dict[str, Flag] = {}
-    for flag in sorted((flag for flag in everything if flag.kind is Kind.WAITING), key=_order):
+    waiting = [flag for flag in everything if flag.kind is Kind.WAITING]
+    for flag in sorted(waiting, key=lambda flag: (_order(flag), -flag.credits, flag.try_id)):
         if flag.owner not in opening:
             places.setdefault(flag.holder, flag)
     return sorted(places.values(), key=_order)
+
+
+def _was_just_raised(flag: Flag, *, now: int) -> bool:
+    return flag.kind is Kind.HELD and now - flag.ms < _OPENING_MS
 
 
 def _before(view: View, holder: str, priority: int) -> tuple[Flag, ...]:
@@ -254,7 +288,7 @@ def _before(view: View, holder: str, priority: int) -> tuple[Flag, ...]:
     place = view.places.get(holder)
     if place is not None:
         return view.queue[:place]
-    me = (-priority, view.listed_at, holder)
+    me = (-priority, view.waiting_since.get(holder, view.listed_at), holder)
     return view.queue[: bisect_left(view.queue, me, key=_order)]
 
 

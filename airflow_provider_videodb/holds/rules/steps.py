@@ -12,9 +12,11 @@ several gates at each step, and kill them there.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.holds.rules.account import assess, held_by_others, is_next
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
 
@@ -153,12 +155,7 @@ class Claim:
     def assess(self, view: View, balance: Decimal) -> Assessment:
         """Assess the account for this gate."""
         return assess(
-            view,
-            balance,
-            reserve=self.reserve,
-            owner=self.owner,
-            credits=self.credits,
-            priority=self.priority,
+            view, balance, reserve=self.reserve, owner=self.owner, credits=self.credits, priority=self.priority
         )
 
 
@@ -177,10 +174,7 @@ class ClaimResult:
     was_contended: bool = False
 
 
-Steps: TypeAlias = "Generator[Step, Any, ClaimResult]"
-
-
-def claim_credits(claim: Claim) -> Steps:
+def claim_credits(claim: Claim) -> Generator[Step, Any, ClaimResult]:
     """Take a place in the queue, and hold the credits if they are there."""
     waiting = yield from enqueue(claim)
     view = yield ListFlags()
@@ -192,11 +186,7 @@ def claim_credits(claim: Claim) -> Steps:
 
 
 def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
-    """
-    Take a place in the queue, or keep the one of an earlier try.
-
-    What earlier tries left is tidied up first.
-    """
+    """Tidy up what earlier tries left, and take a place in the queue or keep theirs."""
     view: View = yield ListFlags()
     own = [flag for flag in view.flags if flag.holder == claim.holder]
     yield from _tidy_up(claim, own, view)
@@ -204,10 +194,11 @@ def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
     # A clock that was ahead must not give a later place than now.
     since = min([view.listed_at, *(flag.ms for flag in places)])
     waiting = claim.flag(Kind.WAITING, since)
-    if waiting not in places:
+    # Flags that are equal may differ in their keys: 75 and 75.0.
+    if waiting.key not in {place.key for place in places}:
         yield Put(waiting)
     for place in places:
-        if place != waiting:
+        if place.key != waiting.key:
             yield Remove(place)
     return waiting
 
@@ -216,13 +207,11 @@ def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, 
     waiting = {flag.owner for flag in own if flag.kind is Kind.WAITING}
     released = {flag.owner for flag in own if flag.kind is Kind.RELEASED}
     for flag in own:
-        if flag.kind is not Kind.HELD:
-            continue
-        if flag.try_id == claim.try_id:
-            # This try is still at its gate, so no job has run on its flag.
+        if flag.try_id == claim.try_id and flag.kind in (Kind.HELD, Kind.RELEASED):
+            # This try is still at its gate, so no job has run on its flag. A release by hand would hide the next one.
             yield Remove(flag)
-        elif not (yield IsEarlier(flag)):
-            # Airflow has given up this try, and its successor may be opening the gate.
+        elif flag.kind is not Kind.HELD or not (yield IsEarlier(flag)):
+            # If this try was frozen and given up by Airflow, its successor may be opening the gate.
             continue
         elif flag.owner in waiting:
             # The gate has not opened for that try, and no longer can.
@@ -232,13 +221,15 @@ def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, 
             yield from release_flag(flag, settlement_ms=claim.settlement_ms, why=why, view=view)
 
 
-def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Steps:
+def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Generator[Step, Any, ClaimResult]:
     held = claim.flag(Kind.HELD, now)
     try:
         yield Put(held)
         view: View = yield ListFlags()
         seen = claim.assess(view, (yield ReadBalance()))
-        is_held = held in view.flags and seen.can_hold(claim.credits)
+        own = view.counted.get(claim.owner)
+        # Somebody may have released it by hand meanwhile. Then others do not count it.
+        is_held = own is not None and own.flag == held and seen.can_hold(claim.credits)
         if is_held:
             # A try that waits and holds is known not to have opened its gate.
             yield Remove(waiting)
@@ -246,8 +237,9 @@ def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Steps:
         # Nobody carries out steps any more.
         raise
     except BaseException:
-        # A flag whose gate stays closed would keep others out.
-        yield Remove(held)
+        # A flag whose gate stays closed would keep others out. The next try removes it if this one cannot.
+        with suppress(VideoDBError):
+            yield Remove(held)
         raise
     if not is_held:
         yield Remove(held)
@@ -264,20 +256,26 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
     :param but: a holder to leave alone.
     """
     released = {flag.owner for flag in view.flags if flag.kind is Kind.RELEASED}
-    held = {flag.owner for flag in view.flags if flag.kind is Kind.HELD}
+    yield from remove_settled(view)
     for flag in view.flags:
         if flag.holder == but:
             continue
         if flag.kind is Kind.HELD and (flag.owner in released or (yield IsOver(flag))):
             yield from release_flag(flag, settlement_ms=settlement_ms, why="the end of the DAG run", view=view)
-        elif flag.kind is Kind.RELEASED and flag.ms <= view.listed_at and flag.owner not in held:
-            # With h still there, removing r would make h count again.
-            yield Remove(flag)
         elif flag.kind is Kind.PAUSED and flag.ms and flag.ms <= view.listed_at:
             yield Remove(flag)
     for flag in view.queue[:_CHECKED_WAITERS]:
         if flag.holder != but and (yield IsOver(flag)):
             yield Remove(flag)
+
+
+def remove_settled(view: View, *, at_most: int | None = None) -> Generator[Step, Any, None]:
+    """Remove what was released and counts no more."""
+    held = {flag.owner for flag in view.flags if flag.kind is Kind.HELD}
+    settled = [flag for flag in view.flags if flag.kind is Kind.RELEASED and flag.ms <= view.listed_at]
+    # With h still there, removing r would make h count again.
+    for flag in [flag for flag in settled if flag.owner not in held][:at_most]:
+        yield Remove(flag)
 
 
 def release_flag(
@@ -296,23 +294,20 @@ def release_flag(
     is_recorded = any(one.kind is Kind.RELEASED and one.owner == flag.owner for one in view.flags)
     if not is_recorded:
         counts = flag.credits if spent is None else spent
+        # A release that is interrupted after the note is repeated, and its first note counts. In the other order,
+        # one that is interrupted before the note would leave none.
+        yield WriteJournal(flag, spent, why)
         # The work may have stopped long after the listing, if this process was frozen in between.
         until = (yield ReadClock()) + settlement_ms
         yield Put(replace(flag, kind=Kind.RELEASED, credits=counts, ms=until), like=flag)
-        yield WriteJournal(flag, spent, why)
     yield Remove(flag)
 
 
 def release_holder(
     view: View, holders: str, *, settlement_ms: int, why: str, spent: Decimal | None = None
 ) -> Generator[Step, Any, list[Flag]]:
-    """
-    Release all holds of a task instance, or of all map indexes of a task, and take them out of the queue.
-
-    :param holders: what the holder begins with.
-    :return: what was released.
-    """
-    own = [flag for flag in view.flags if flag.holder.startswith(holders)]
+    """Release all holds of a task instance, or of all map indexes of a task, and take them out of the queue."""
+    own = [flag for flag in view.flags if flag.is_of(holders)]
     ended = [flag for flag in own if flag.kind is Kind.HELD]
     for flag in ended:
         yield from release_flag(flag, settlement_ms=settlement_ms, why=why, view=view, spent=spent)
@@ -324,6 +319,4 @@ def release_holder(
 
 def held_by(view: View, holders: str) -> list[Flag]:
     """Return what a task instance, or all map indexes of a task, hold now."""
-    return [
-        one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.holder.startswith(holders)
-    ]
+    return [one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.is_of(holders)]

@@ -17,8 +17,6 @@ from airflow_provider_videodb.purchases.rules.purchase import Purchase
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from airflow_provider_videodb.api.models import Usage
-
 _FORMAT = 1
 
 
@@ -30,10 +28,15 @@ class CreditWait:
     :param purchase: what the task bought; ``None`` if it bought nothing.
     :param deadline: when the wait for the payment, or for somebody else to fill the account, ends. In seconds since
         1970.
+    :param buys_if_short: whether the task buys what is missing as soon as it lacks credits.
+    :param recheck_at: when a paid wait ends unless others keep the gate closed, in seconds since 1970; ``None`` if the
+        trigger's own deadline says so.
     """
 
     purchase: Purchase | None
     deadline: float
+    buys_if_short: bool = False
+    recheck_at: float | None = None
 
     @classmethod
     def from_dict(cls, state: object) -> CreditWait:
@@ -45,29 +48,47 @@ class CreditWait:
         try:
             fields: dict[str, Any] = dict(state)  # type: ignore[call-overload]  # anything but a mapping raises below
             recorded, deadline = fields["purchase"], float(fields["deadline"])
+            buys_if_short, recheck_at = fields.get("buys_if_short", False) is True, fields.get("recheck_at")
+            recheck_at = None if recheck_at is None else float(recheck_at)
         except (TypeError, ValueError, KeyError) as err:
             raise VideoDBPurchaseError(
                 f"The state of this wait cannot be read: {str(err)[:200]!r}. Nothing more was bought. Next step: retry "
                 "or clear this task, which goes on from the record of its purchase."
             ) from None
-        return cls(purchase=None if recorded is None else Purchase.from_dict(recorded), deadline=deadline)
+        return cls(
+            purchase=None if recorded is None else Purchase.from_dict(recorded),
+            deadline=deadline,
+            buys_if_short=buys_if_short,
+            recheck_at=recheck_at,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form for the trigger and its events."""
-        return {
+        state: dict[str, Any] = {
             "format": _FORMAT,
             "purchase": None if self.purchase is None else self.purchase.to_dict(),
             "deadline": self.deadline,
         }
+        # The first release knows neither field, so a wait without them is stored as it stored it.
+        if self.buys_if_short:
+            state["buys_if_short"] = True
+        if self.recheck_at is not None:
+            state["recheck_at"] = self.recheck_at
+        return state
 
     @property
     def awaits_payment(self) -> bool:
         """Whether somebody can still pay what the task bought."""
         return self.purchase is not None and not self.purchase.paid
 
+    @property
+    def may_buy(self) -> bool:
+        """Whether a task that waits may still buy. One that has bought waits for what it bought."""
+        return self.purchase is None and self.buys_if_short
+
     def ends_at(self, *, settle_timeout: float, now: float) -> float:
         """
-        Return when the wait ends, in seconds since 1970.
+        Return when the wait ends if others have no part in it, in seconds since 1970.
 
         :param settle_timeout: seconds after the payment within which the balance has to show it.
         """
@@ -81,16 +102,32 @@ class CreditWait:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gate:
+    """
+    What one check of the account found for this task.
+
+    :param is_open: whether the job may start.
+    :param missing: credits that have to be bought; 0 if none, or if buying would not open the gate.
+    :param is_kept_by_others: whether the gate is closed although the account has enough: others hold credits or go
+        first, or the account is paused.
+    """
+
+    is_open: bool
+    missing: Decimal
+    is_kept_by_others: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Proceed:
-    """The balance suffices, so the job may start."""
+    """The gate is open, so the job may start."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Buy:
     """
-    Buy what is missing.
+    Buy what is missing, or go on with what an earlier try bought.
 
-    :param missing: credits.
+    :param missing: credits; 0 if nothing is missing now. Then nothing more may be bought.
     """
 
     missing: Decimal
@@ -99,12 +136,14 @@ class Buy:
 @dataclass(frozen=True, kw_only=True)
 class WaitUntil:
     """
-    Wait for the payment or the balance.
+    Wait for the payment, the balance or others.
 
     :param deadline: seconds since 1970.
+    :param recheck_at: see :class:`CreditWait`.
     """
 
     deadline: float
+    recheck_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,35 +165,38 @@ class NotShown:
     purchase: Purchase
 
 
-Step: TypeAlias = Proceed | Buy | WaitUntil | NotFilled | NotPaid | NotShown
+@dataclass(frozen=True, kw_only=True)
+class KeptByOthers:
+    """Fail, because others kept the gate closed for too long."""
+
+    purchase: Purchase | None
 
 
-def decide_credit_wait(
-    wait: CreditWait,
-    usage: Usage,
-    *,
-    credits: Decimal,
-    may_buy: bool,
-    settle_timeout: float,
-    now: float,
-) -> Step:
+Step: TypeAlias = Proceed | Buy | WaitUntil | NotFilled | NotPaid | NotShown | KeptByOthers
+
+
+def decide_credit_wait(wait: CreditWait, gate: Gate, *, may_buy: bool, settle_timeout: float, now: float) -> Step:
     """
-    Decide how the task goes on at this balance.
+    Decide how the task goes on at this check of its gate.
 
-    :param usage: what was just read.
-    :param credits: what the job needs.
-    :param may_buy: whether the task may still buy in this try. A paid purchase is never followed by another one.
-    :param settle_timeout: seconds after the payment within which the balance has to show it.
+    :param may_buy: whether the task may buy at this moment. A paid purchase is never followed by another one.
+    :param settle_timeout: seconds after the payment within which the balance has to show it. They do not count while
+        others alone keep the gate closed.
     :param now: seconds since 1970.
     """
-    if usage.covers(credits):
+    if gate.is_open:
         return Proceed()
     purchase = wait.purchase
-    if may_buy and (purchase is None or not purchase.paid):
-        return Buy(missing=credits - usage.credit_balance)
+    is_paid = purchase is not None and bool(purchase.paid)
+    if may_buy and not is_paid and (gate.missing or purchase is not None):
+        return Buy(missing=gate.missing)
     ends_at = wait.ends_at(settle_timeout=settle_timeout, now=now)
-    if now < ends_at:
-        return WaitUntil(deadline=ends_at)
+    waits_for_others = is_paid and gate.is_kept_by_others
+    deadline = max(ends_at, wait.deadline) if waits_for_others else ends_at
+    if now < deadline:
+        return WaitUntil(deadline=deadline, recheck_at=ends_at if waits_for_others else None)
+    if gate.is_kept_by_others and (is_paid or purchase is None):
+        return KeptByOthers(purchase=purchase)
     if purchase is None:
         return NotFilled()
-    return NotShown(purchase=purchase) if purchase.paid else NotPaid(purchase=purchase)
+    return NotShown(purchase=purchase) if is_paid else NotPaid(purchase=purchase)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRecordNotKeptError
 from airflow_provider_videodb.holds.gate import is_earlier_try_unused
-from airflow_provider_videodb.holds.rules import steps
+from airflow_provider_videodb.holds.rules import releasing, steps
 from airflow_provider_videodb.holds.rules.account import View
 from airflow_provider_videodb.holds.rules.records import Kind
 from tests.support.holds_search.model_state import FINISHED, NOW, SETTLING, Gate, Process, State, moves_of_world
@@ -222,7 +222,7 @@ def _only_looks(process: Process) -> bool:
         return False
     if isinstance(step, steps.Put | steps.Remove):
         return step.flag.kind is Kind.WAITING
-    return bool(_variables(program)[-1][0] in {"claim_credits", "enqueue", "collect", "_release"})
+    return bool(_variables(program)[-1][0] in {"claim_credits", "enqueue", "collect", "_release", "release_gate"})
 
 
 def _variables(program: Any) -> Any:
@@ -247,7 +247,9 @@ def _hashable(value: Any) -> int:
 def _release(process: Process) -> Generator[Any, Any, None]:
     view = yield steps.ListFlags()
     if may_release((yield IsCurrent())):
-        yield from steps.release_holder(view, str(process.gate), settlement_ms=SETTLING - NOW, why="the release")
+        yield from releasing.release_gate(
+            view, str(process.gate), settlement_ms=lambda _: SETTLING - NOW, why="the release"
+        )
 
 
 def may_release(is_current: bool) -> bool:

@@ -37,6 +37,9 @@ NEVER_A_NUMBER = [None, True, "", " ", "ten", "NaN", math.inf, [], {}, "{{ param
         (arguments.parse_dollars, Fraction(50), 50),
         (arguments.parse_list, [print, len], [print, len]),
         (arguments.parse_list, (), ()),
+        (arguments.parse_hold, False, False),
+        (arguments.parse_priority, -3, -3),
+        (arguments.parse_priority, 0, 0),
     ],
 )
 def test_argument_is_parsed_as_given_or_as_rendered(read, value, expected):
@@ -61,6 +64,8 @@ def test_argument_is_parsed_as_given_or_as_rendered(read, value, expected):
         *((arguments.parse_url, value) for value in ["javascript:alert(1)", "https://[x", "https://x\ny"]),
         *((arguments.parse_flag, value) for value in [None, "False", "true", 0, 1]),
         *((arguments.parse_list, value) for value in [None, "slack", print, {print}, ["slack"], [print, None]]),
+        *((arguments.parse_hold, value) for value in [None, "True", "false", "Audit", 0, 1, [], {}]),
+        *((arguments.parse_priority, value) for value in [*NEVER_A_NUMBER, 0.5, "2", 1_000_001, -1_000_001]),
     ],
 )
 def test_wrong_argument_is_named_with_value_and_rule(read, value):
@@ -69,6 +74,20 @@ def test_wrong_argument_is_named_with_value_and_rule(read, value):
     message = str(caught.value)
     assert message.startswith(f"the_argument is {str(value)[:200]!r}; it must be ")
     assert "Nothing was sent. Next step: correct" in message
+
+
+@pytest.mark.parametrize("value", [True, "audit"])
+def test_hold_is_parsed_where_variables_can_be_listed(monkeypatch, value):
+    monkeypatch.setattr(arguments, "VARIABLES_CAN_BE_LISTED", True)
+    assert arguments.parse_hold("hold", value) is value
+
+
+@pytest.mark.parametrize("value", [True, "audit"])
+def test_hold_needs_an_airflow_that_lists_variables(monkeypatch, value):
+    monkeypatch.setattr(arguments, "VARIABLES_CAN_BE_LISTED", False)
+    assert arguments.parse_hold("hold", False) is False
+    with pytest.raises(VideoDBConfigError, match=r"hold is .*need Airflow 3\.3.* Next step: upgrade Airflow"):
+        arguments.parse_hold("hold", value)
 
 
 def test_long_value_is_quoted_in_part():

@@ -41,7 +41,7 @@ class Store(dict[str, Any]):
 
 
 def sensor(mode: str = "deferrable", **arguments: Any) -> CreditThresholdSensor:
-    usual = {"task_id": "gate", "threshold": 10, "poke_interval": 0.01, "timeout": 5}
+    usual = {"task_id": "gate", "threshold": 10, "poke_interval": 0.01, "timeout": 5, "respect_holds": False}
     return CreditThresholdSensor(**usual | MODES[mode] | arguments)
 
 

@@ -23,6 +23,7 @@ from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from tests.support.dag_runs import new_dag, run
 
 USAGE_OF_THREE = {"credit_balance": 3, "usage_this_month": 0, "breakdown": {}}
+RESULT_OF_THREE = USAGE_OF_THREE | {"held": 0, "balance": 3, "available": 3}
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"deferrable": False, "mode": "poke"},
     "reschedule": {"deferrable": False, "mode": "reschedule"},
@@ -31,7 +32,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 def sensor(mode: str = "deferrable", **arguments: Any) -> CreditThresholdSensor:
-    usual = {"task_id": "gate", "threshold": 10, "poke_interval": 0.01, "timeout": 5}
+    usual = {"task_id": "gate", "threshold": 10, "poke_interval": 0.01, "timeout": 5, "respect_holds": False}
     return CreditThresholdSensor(**usual | MODES[mode] | arguments)
 
 
@@ -114,7 +115,7 @@ def test_subclass_that_adds_a_template_field_works(airflow_db, emulator):
 
 
 def test_task_with_enough_credits_needs_no_trigger(emulator):
-    assert sensor(threshold=3).execute(context()) == USAGE_OF_THREE
+    assert sensor(threshold=3).execute(context()) == RESULT_OF_THREE
     assert len(emulator.calls()) == 1
 
 
@@ -159,7 +160,16 @@ def resumed(gate: CreditThresholdSensor, event: Any) -> Any:
 
 
 def test_task_returns_the_usage_that_the_trigger_read():
-    assert resumed(sensor(), {"status": "enough", "usage": USAGE_OF_THREE}) == USAGE_OF_THREE
+    event = {"status": "enough", "usage": USAGE_OF_THREE, "available": 3}
+
+    assert resumed(sensor(), event) == RESULT_OF_THREE
+
+
+def test_task_that_ended_in_the_triggerer_polls_again_where_the_event_is_lost(emulator):
+    # A real triggerer ends the task itself, dag.test() does not.
+    assert resumed(sensor(threshold=3, end_from_trigger=True), "success") == RESULT_OF_THREE
+    with pytest.raises(AirflowSkipException):
+        resumed(sensor(soft_fail=True, end_from_trigger=True), "skipped")
 
 
 TIMEOUT = {"status": "timeout", "usage": USAGE_OF_THREE}

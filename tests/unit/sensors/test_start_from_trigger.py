@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
-import structlog
-from airflow.executors.workloads.task import TaskInstanceDTO
 from airflow.sdk import task, task_group
 from airflow.sdk.definitions._internal.contextmanager import DagContext
 from airflow.sdk.definitions.param import DagParam
-from airflow.sdk.execution_time.supervisor import (
-    InProcessSupervisorComms,
-    InProcessTestSupervisor,
-    set_supervisor_comms,
-)
-from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
+from airflow.serialization.serialized_objects import BaseSerialization
 
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
-from tests.support.dag_runs import Run, new_dag, run
+from tests.support.dag_runs import new_dag, run
+from tests.support.scheduler import as_the_scheduler_starts, comms_of, of_the_run, stored_form
 from tests.support.triggerer import polled, triggerer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow.sdk import DAG
-
 pytestmark = pytest.mark.anyio
+
+
+#: A gate that leaves alone what others hold. No worker has put it into the queue.
+WITHOUT_PLACE = {
+    "holds": False,
+    "priority": 0,
+    "needs_place": False,
+    "decides_in_worker": False,
+    "respects_holds": True,
+}
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_serialized_dag_keeps_the_arguments_of_the_trigger():
             end_from_trigger=True,
         )
 
-    stored = _stored(dag).get_task("gate")
+    stored = stored_form(dag).get_task("gate")
 
     assert stored.start_from_trigger is True
     assert stored.start_trigger_args.trigger_cls.endswith(".CreditThresholdTrigger")
@@ -67,6 +67,7 @@ def test_serialized_dag_keeps_the_arguments_of_the_trigger():
         "end_from_trigger": True,
         "soft_fail": True,
         "timeout": 60.0,
+        "gate": WITHOUT_PLACE,
     }
 
 
@@ -93,9 +94,9 @@ async def test_threshold_arrives_however_it_is_given(airflow_db, emulator, thres
     finished = run(dag)
     emulator.set_balance("100.0")
 
-    with _comms_of(finished, dag):
+    with comms_of(finished, dag):
         async with triggerer() as airflow:
-            trigger_id = await airflow.start_stored(**_as_the_scheduler_starts(dag, finished))
+            trigger_id = await airflow.start_stored(**as_the_scheduler_starts(dag, finished))
             await polled(emulator, 2)
             assert not airflow.happened
             emulator.set_balance("100.1")
@@ -111,9 +112,9 @@ async def test_template_that_renders_to_no_number_fails_the_task(airflow_db, emu
     dag.params["needed"] = "lots"
     finished.dag_run.conf = {"needed": "lots"}
 
-    with _comms_of(finished, dag):
+    with comms_of(finished, dag):
         async with triggerer() as airflow:
-            await airflow.start_stored(**_as_the_scheduler_starts(dag, finished))
+            await airflow.start_stored(**as_the_scheduler_starts(dag, finished))
             told = await airflow.payload()
 
     assert told["error"] == "VideoDBConfigError"
@@ -126,10 +127,10 @@ async def test_timeout_begins_in_the_triggerer(airflow_db, emulator):
     finished = run(dag)
     emulator.set_balance(0)
 
-    with _comms_of(finished, dag):
+    with comms_of(finished, dag):
         async with triggerer() as airflow:
             began = time.monotonic()
-            await airflow.start_stored(**_as_the_scheduler_starts(dag, finished))
+            await airflow.start_stored(**as_the_scheduler_starts(dag, finished))
             told = await airflow.payload()
 
     assert told["status"] == "timeout"
@@ -144,15 +145,15 @@ async def test_mapped_task_starts_in_a_worker(airflow_db, emulator):
 
     finished = run(dag)
     assert finished.state == "success"
-    assert _stored(dag).get_task("gate").start_trigger_args is None
+    assert stored_form(dag).get_task("gate").start_trigger_args is None
 
     # Airflow builds a template context in the triggerer for a mapped task too.
     classpath, kwargs = CreditThresholdTrigger(
         threshold="3", videodb_conn_id="videodb_default", poll_interval=0.1, deadline=time.time() + 30
     ).serialize()
-    with _comms_of(finished, dag):
+    with comms_of(finished, dag):
         async with triggerer() as airflow:
-            await airflow.start_stored(classpath, kwargs, **_of_the_run(dag, finished))
+            await airflow.start_stored(classpath, kwargs, **of_the_run(dag, finished))
             assert (await airflow.payload())["status"] == "enough"
 
 
@@ -188,7 +189,7 @@ def test_argument_without_a_template_starts_in_a_worker(name, give, is_told):
         gate = CreditThresholdSensor(task_id="gate", **{"threshold": 3, name: give()}, start_from_trigger=True)
 
     assert gate.start_from_trigger is is_told
-    stored = _stored(dag).get_task("gate")
+    stored = stored_form(dag).get_task("gate")
     assert stored.start_from_trigger is is_told
     assert (stored.start_trigger_args is not None) == is_told
     if is_told:
@@ -217,7 +218,7 @@ def test_task_of_a_mapped_group_starts_in_a_worker(airflow_db, emulator, thresho
 
         for_each.expand(credits=[1, 2, 3])
 
-    stored = _stored(dag).get_task("for_each.gate")
+    stored = stored_form(dag).get_task("for_each.gate")
     finished = run(dag)
 
     assert stored.start_from_trigger is False
@@ -238,34 +239,3 @@ def test_mapped_output_is_waited_for(airflow_db, emulator):
         )
 
     assert run(dag).state == "success"
-
-
-def _stored(dag: DAG) -> Any:
-    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
-
-
-def _as_the_scheduler_starts(dag: DAG, finished: Run) -> dict[str, Any]:
-    """Return what a scheduler and the triggerer's supervisor hand to the triggerer."""
-    start = _stored(dag).get_task("gate").start_trigger_args
-    return {"classpath": start.trigger_cls, "kwargs": start.trigger_kwargs} | _of_the_run(dag, finished)
-
-
-def _of_the_run(dag: DAG, finished: Run) -> dict[str, Any]:
-    return {
-        "ti": TaskInstanceDTO.model_validate(finished._task_instance("gate"), from_attributes=True),
-        "dag_data": DagSerialization.to_dict(dag),
-        "dag_run_data": finished.dag_run.dag_run_data.model_dump(exclude_unset=True),
-    }
-
-
-def _comms_of(finished: Run, dag: DAG) -> Any:
-    """Let templates read XComs as they do in the triggerer: from the execution API."""
-    supervisor = InProcessTestSupervisor(
-        id=finished._task_instance("gate").id,
-        pid=os.getpid(),
-        process=psutil.Process(),
-        process_log=structlog.get_logger("task"),
-        client=InProcessTestSupervisor._api_client(dag),
-    )
-    supervisor.comms = InProcessSupervisorComms(supervisor=supervisor)
-    return set_supervisor_comms(supervisor.comms)

@@ -10,6 +10,9 @@ from unittest.mock import patch
 
 from airflow_provider_videodb.api.models import Checkout, Usage
 from airflow_provider_videodb.exceptions import VideoDBRateLimitError, VideoDBServerError
+from airflow_provider_videodb.hooks.connection import ConnectionSettings
+from airflow_provider_videodb.purchases.rules.limits import SpendLimits
+from airflow_provider_videodb.triggers._gates import AccountView
 from airflow_provider_videodb.triggers._poll import PollResult
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
@@ -22,14 +25,21 @@ if TYPE_CHECKING:
 
 BLIP = PollResult(error=VideoDBServerError("a blip"))
 SLOW_DOWN = PollResult(error=VideoDBRateLimitError("slow down", retry_after=1))
+SETTINGS = ConnectionSettings(
+    api_key="sk-test-no-account",
+    base_url="http://127.0.0.1:9",
+    timeout=1,
+    max_retries=0,
+    limits=SpendLimits(),
+    credit_account="shared",
+)
 WAIT: dict[str, Any] = {"videodb_conn_id": "videodb_default", "poll_interval": 30}
 
 
 def balance(credits: str) -> PollResult:
     breakdown = MappingProxyType({"indexing": Decimal("30.5")})
-    return PollResult(
-        value=Usage(credit_balance=Decimal(credits), usage_this_month=Decimal("30.5"), breakdown=breakdown)
-    )
+    usage = Usage(credit_balance=Decimal(credits), usage_this_month=Decimal("30.5"), breakdown=breakdown)
+    return PollResult(value=AccountView(usage=usage, settings=SETTINGS))
 
 
 def listed(checkout_id: str, status: str) -> PollResult:

@@ -9,12 +9,15 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.execution_time.comms import GetVariable
 
 from airflow_provider_videodb.exceptions import VideoDBRateLimitError, VideoDBServerError
 from airflow_provider_videodb.triggers import _poll as polling
 from airflow_provider_videodb.triggers._accounts import Backoff, read_in_triggerer, read_in_worker
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
 from airflow_provider_videodb.triggers._shared_poll import PollKey, wait_for_event
+from tests.support.airflow_channel import AirflowChannel
+from tests.unit.triggers.poll_results import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,12 +93,15 @@ def test_retry_after_takes_the_place_of_the_doubled_delay():
         ({"password": "sk-test-another"}, True),
         ({"host": "http://127.0.0.1:10"}, True),
         ({"extra": {"timeout": 7}}, True),
+        ({"extra": {"credit_account": "shared"}}, True),
+        ({"extra": {"credit_reserve": 7}}, True),
+        ({"extra": {"settlement_minutes": 7}}, True),
         ({"extra": {"max_topup_amount": 7}}, False),
         ({"description": "in other words"}, False),
     ],
     ids=str,
 )
-async def test_account_changes_with_address_key_and_timeout(connect, caplog, read_settings, changed, is_another):
+async def test_account_changes_with_all_that_a_poll_depends_on(connect, caplog, read_settings, changed, is_another):
     caplog.set_level("INFO", logger=polling.__name__)
     async with aclosing(
         poll("account", lambda client: client, interval=INTERVAL, read_settings=read_settings)
@@ -108,6 +114,33 @@ async def test_account_changes_with_address_key_and_timeout(connect, caplog, rea
     assert (before.account != after.account) == is_another
     assert ("Connection account was changed" in caplog.text) == is_another
     assert "sk-test" not in caplog.text
+
+
+async def test_task_asks_airflow_one_question_at_a_time(monkeypatch):
+    class Airflow(AirflowChannel):
+        def _serve(self, name: str, question: Any) -> Any:
+            time.sleep(0.02)
+            return super()._serve(name, question)
+
+    class Hook:
+        def __init__(self, _: str) -> None:
+            airflow.send(GetVariable(key="in place of the connection"))
+            self.settings = SETTINGS
+
+    airflow = Airflow()
+    airflow.install(monkeypatch)
+    monkeypatch.setattr("airflow_provider_videodb.triggers._accounts.VideoDBBillingHook", Hook)
+
+    def list_often(account: Any) -> None:
+        for _ in range(20):
+            account.holds.list()
+
+    async with aclosing(poll("account", list_often, interval=0.05, read_settings=read_in_worker)) as results:
+        await next_results(results, 2)
+
+    assert airflow.listings() >= 40
+    # dag.test() mixes up the responses to two questions.
+    assert not airflow.was_crossed
 
 
 async def test_new_account_begins_without_a_delay(connect):

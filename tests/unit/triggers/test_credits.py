@@ -37,10 +37,15 @@ async def test_balance_is_compared_exactly(threshold, credits, enough):
 
 
 async def test_event_carries_the_usage():
-    assert await payload(threshold_trigger(), balance("99"), balance("120")) == {
+    told = await payload(threshold_trigger(deadline=4102444800.0), balance("99"), balance("120"))
+
+    assert told.pop("deadline") == pytest.approx(4102444800.0, abs=5)
+    assert told == {
         "format": 1,
         "status": "enough",
         "usage": {"credit_balance": 120, "usage_this_month": 30.5, "breakdown": {"indexing": 30.5}},
+        "available": 120,
+        "reason": None,
     }
 
 

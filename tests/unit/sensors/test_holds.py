@@ -1,0 +1,282 @@
+"""The sensor among others that hold credits: arguments, timeouts, and what follows a trigger."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBServerError
+from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.sensors._credit_check import CreditCheck
+from airflow_provider_videodb.sensors._trigger_arguments import trigger_arguments
+from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+from tests.support.airflow_channel import AirflowChannel, a_task
+
+if TYPE_CHECKING:
+    from airflow_provider_videodb.emulator.server import Emulator
+
+MODES: dict[str, dict[str, Any]] = {
+    "poke": {"deferrable": False, "mode": "poke"},
+    "reschedule": {"deferrable": False, "mode": "reschedule"},
+    "deferrable": {"deferrable": True},
+    "starts_in_trigger": {"deferrable": True, "start_from_trigger": True},
+}
+WAITING = "Waiting: 10 credits needed, 3 available (3 on the account)."
+
+
+@pytest.fixture(autouse=True)
+def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowChannel:
+    channel = AirflowChannel()
+    channel.install(monkeypatch)
+    return channel
+
+
+def sensor(mode: str = "deferrable", **arguments: Any) -> CreditThresholdSensor:
+    usual = {"task_id": "gate", "threshold": 10, "poke_interval": 0.01, "timeout": 5, "hold": True}
+    return CreditThresholdSensor(**usual | MODES[mode] | arguments)
+
+
+def context(ti: Any = None) -> Any:
+    return {"ti": a_task() if ti is None else ti, "task_state_store": None}
+
+
+def in_the_log(capsys: pytest.CaptureFixture[str], words: str) -> int:
+    return capsys.readouterr().out.count(words)
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [
+            *(("hold", value) for value in ("yes", "True", 1, 0, None)),
+            *(("respect_holds", value) for value in ("False", 1, None)),
+            *(("priority", value) for value in ("1", 1.5, True, 10**9, -(10**9), None)),
+        ],
+    )
+    def test_wrong_value_fails_when_the_dag_is_parsed(self, argument, value):
+        with pytest.raises(VideoDBConfigError, match=argument):
+            sensor(**{argument: value})
+
+    @pytest.mark.parametrize("hold", [True, "audit"])
+    def test_hold_needs_a_worker(self, hold):
+        with pytest.raises(VideoDBConfigError, match=r"only a worker can hold credits\. Nothing was held\. Next step"):
+            sensor(hold=hold, end_from_trigger=True)
+
+    @pytest.mark.parametrize("hold", [True, "audit"])
+    def test_hold_needs_airflow_3_3(self, monkeypatch, hold):
+        monkeypatch.setattr("airflow_provider_videodb.hooks.arguments.VARIABLES_CAN_BE_LISTED", False)
+
+        with pytest.raises(VideoDBConfigError, match=r"credit holds need Airflow 3\.3"):
+            sensor(hold=hold)
+        assert not sensor(hold=False).hold
+
+    @pytest.mark.parametrize(
+        ("arguments", "holds", "decides", "respects"),
+        [
+            ({}, True, True, True),
+            ({"hold": "audit"}, False, True, True),
+            ({"hold": "audit", "respect_holds": False}, False, True, False),
+            ({"hold": False}, False, False, True),
+        ],
+    )
+    def test_trigger_that_starts_without_a_worker_knows_how_to_assess(self, arguments, holds, decides, respects):
+        one = sensor("starts_in_trigger", priority=4, **arguments)
+
+        assert one.start_trigger_args.trigger_kwargs["gate"] == {
+            "holds": holds,
+            "priority": 4,
+            "needs_place": holds,
+            "decides_in_worker": decides,
+            "respects_holds": respects,
+        }
+
+    def test_trigger_of_a_gate_that_ignores_holds_lists_nothing(self, monkeypatch):
+        assert trigger_arguments(sensor(hold=False, respect_holds=False))["gate"] is None
+        monkeypatch.setattr("airflow_provider_videodb.sensors._trigger_arguments.VARIABLES_CAN_BE_LISTED", False)
+        assert trigger_arguments(sensor(hold=False))["gate"] is None
+
+
+class TestTimeout:
+    @pytest.mark.parametrize("mode", ["poke", "reschedule"])
+    def test_gate_leaves_the_queue_and_names_the_reason(self, emulator, airflow, mode):
+        gate = sensor(mode, timeout=0)
+
+        with pytest.raises(AirflowSensorTimeout, match=r"did not open within 0 s \(timeout\)\. Waiting: 10 credits ne"):
+            gate.execute(context())
+
+        assert airflow.kinds == []
+
+    @pytest.mark.parametrize("mode", ["poke", "reschedule"])
+    def test_skipped_gate_leaves_the_queue(self, emulator, airflow, mode):
+        with pytest.raises(AirflowSkipException):
+            sensor(mode, timeout=0, soft_fail=True).execute(context())
+
+        assert airflow.kinds == []
+
+    @pytest.mark.parametrize(("soft_fail", "raised"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
+    def test_gate_leaves_the_queue_after_the_event_of_its_trigger(self, emulator, airflow, soft_fail, raised):
+        with pytest.raises(TaskDeferred):
+            sensor().execute(context())
+        assert airflow.kinds == [Kind.WAITING]
+        event = {"status": "timeout", "usage": None, "reason": WAITING}
+
+        with pytest.raises(raised):
+            sensor(soft_fail=soft_fail).resume_execution("execute_complete", {"event": event}, context())
+
+        assert airflow.kinds == []
+
+    def test_error_tells_the_next_step(self):
+        event = {"status": "timeout", "usage": None, "reason": WAITING}
+
+        with pytest.raises(AirflowSensorTimeout, match="see who holds credits with `airflow videodb holds list`"):
+            sensor(hold=False).execute_complete(context(), event)
+
+    def test_queue_that_cannot_be_left_hides_no_timeout(self, emulator, airflow):
+        airflow.refused = {"DeleteVariable"}
+
+        with pytest.raises(AirflowSensorTimeout):
+            sensor("poke", timeout=0).execute(context())
+
+    def test_gate_without_a_hold_asks_nothing_at_its_end(self, emulator, airflow):
+        gate = sensor("poke", timeout=0, hold=False, respect_holds=False)
+
+        with pytest.raises(AirflowSensorTimeout, match="did not reach 10 credits"):
+            gate.execute(context())
+
+        assert airflow.asked == []
+
+
+class TestMayOpen:
+    """A trigger woke the gate, and a worker decides again."""
+
+    @staticmethod
+    def woken(deadline: float, reason: str | None = WAITING) -> dict[str, Any]:
+        usage = {"credit_balance": 10, "usage_this_month": 0, "breakdown": {}}
+        return {"status": "may_open", "usage": usage, "available": 10, "reason": reason, "deadline": deadline}
+
+    @pytest.mark.parametrize(("hold", "held"), [(True, 10), ("audit", 0)])
+    def test_gate_opens_if_the_credits_are_still_there(self, emulator, airflow, hold, held):
+        emulator.set_balance(10)
+        ti = a_task()
+
+        result = sensor(hold=hold).execute_complete(context(ti), self.woken(time.time() + 60))
+
+        assert (result["held"], result["balance"], result["available"]) == (held, 10, 10)
+        assert airflow.kinds == [Kind.HELD] * (held > 0)
+        assert ti.pushed == [("waiting", None)]
+
+    def test_gate_waits_on_until_the_same_deadline(self, emulator, airflow, capsys):
+        deadline = time.time() + 60
+
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor().execute_complete(context(), self.woken(deadline))
+
+        assert deferred.value.trigger.deadline == deadline
+        assert deferred.value.trigger.gate["needs_place"] is False
+        assert airflow.kinds == [Kind.WAITING]
+        assert in_the_log(capsys, WAITING) == 0
+
+    def test_gate_woken_at_its_deadline_opens_if_it_can(self, emulator, airflow):
+        emulator.set_balance(10)
+
+        assert sensor().execute_complete(context(), self.woken(time.time() - 1))["held"] == 10
+
+    def test_gate_woken_at_its_deadline_times_out_with_the_reason(self, emulator, airflow):
+        with pytest.raises(AirflowSensorTimeout, match=r"3 available \(3 on the account\)"):
+            sensor().execute_complete(context(), self.woken(time.time() - 1, reason=None))
+
+        assert airflow.kinds == []
+
+    def test_failed_poll_in_the_worker_waits_on(self, emulator, airflow):
+        emulator.add_fault("status", status=503)
+
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor().execute_complete(context(), self.woken(time.time() + 60))
+
+        assert deferred.value.trigger.gate["needs_place"] is True
+        assert Kind.HELD not in airflow.kinds
+
+
+class TestEnough:
+    USAGE = {"credit_balance": 12, "usage_this_month": 0, "breakdown": {}}  # noqa: RUF012 - nobody changes it
+
+    def test_reason_is_taken_back(self):
+        ti = a_task()
+        event = {"status": "enough", "usage": self.USAGE, "available": 11, "reason": None}
+
+        result = sensor(hold=False).execute_complete(context(ti), event)
+
+        assert (result["held"], result["balance"], result["available"]) == (0, 12, 11)
+        assert ti.pushed == [("waiting", None)]
+
+    def test_gate_that_ignores_holds_writes_no_reason(self):
+        ti = a_task()
+
+        sensor(hold=False, respect_holds=False).execute_complete(context(ti), {"status": "enough", "usage": self.USAGE})
+
+        assert ti.pushed == []
+
+
+class TestFirstPoll:
+    def test_hold_is_taken_without_a_trigger(self, emulator, airflow):
+        emulator.set_balance(15)
+
+        result = sensor().execute(context())
+
+        assert (result["held"], result["balance"], result["available"]) == (10, 15, 15)
+        assert airflow.kinds == [Kind.HELD]
+
+    def test_gate_waits_in_the_queue(self, emulator, airflow):
+        airflow.put(Kind.HELD, "5")
+        emulator.set_balance(14)
+        ti = a_task()
+
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor(priority=3).execute(context(ti))
+
+        gate = deferred.value.trigger.gate
+        assert (gate["holds"], gate["priority"], gate["needs_place"], gate["decides_in_worker"]) == (
+            True,
+            3,
+            False,
+            True,
+        )
+        reason = "Waiting: 10 credits needed, 9 available (14 on the account, 5 held by 1 pipeline)."
+        assert ti.pushed == [("waiting", reason)]
+
+    @pytest.mark.parametrize("hold", [False, True, "audit"])
+    def test_listing_that_fails_opens_no_gate(self, emulator, airflow, hold):
+        emulator.set_balance(1000)
+        airflow.refused = {"GetVariableKeys"}
+
+        with pytest.raises(TaskDeferred):
+            sensor(hold=hold).execute(context())
+
+    def test_retry_begins_with_its_own_check(self, emulator):
+        gate = sensor("poke")
+        gate.poke(context())
+        first = gate._check
+        gate.poke(context())
+        assert gate._check is first
+
+        gate.poke(context(a_task(try_number=2)))
+        assert gate._check is not first
+
+    def test_worker_without_a_connection_leaves_no_queue(self, emulator: Emulator, airflow, monkeypatch):
+        check = CreditCheck(sensor(), context())
+        check.poke()
+        monkeypatch.delenv("AIRFLOW_CONN_VIDEODB_DEFAULT")
+
+        check.leave_queue()
+
+        assert airflow.kinds == [Kind.WAITING]
+
+
+def test_too_many_failures_fail_a_gate_that_holds(emulator):
+    emulator.add_fault("status", times=None, status=503)
+
+    with pytest.raises(VideoDBServerError):
+        sensor("poke", max_consecutive_failures=2).execute(context())
