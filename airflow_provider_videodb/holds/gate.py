@@ -16,9 +16,11 @@ from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.holds.airflow_runs import FINISHED, states_of
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.ledger import Ledger
+from airflow_provider_videodb.holds.rules.claiming import Claim, claim_credits
 from airflow_provider_videodb.holds.rules.messages import describe_wait
 from airflow_provider_videodb.holds.rules.records import Kind, account_part, try_of
-from airflow_provider_videodb.holds.rules.steps import Claim, Remove, claim_credits, collect
+from airflow_provider_videodb.holds.rules.releasing import collect
+from airflow_provider_videodb.holds.rules.steps import Remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from airflow_provider_videodb.holds.rules.steps import (
     ListFlags,
     Put,
     ReadBalance,
-    ReadClock,
     Remove,
+    SettlesAt,
     Step,
     WriteJournal,
 )
@@ -93,8 +93,9 @@ class Ledger:
                 if self._read_balance is None:
                     raise RuntimeError("This ledger has no account at VideoDB.")
                 return self._read_balance()
-            case ReadClock():
-                return self.now_ms()
+            case SettlesAt(flag=flag, settlement_ms=settlement_ms):
+                who = self.who(flag)
+                return self.now_ms() + max(settlement_ms, who.settlement_ms if who else 0)
             case Put(flag=flag, like=like):
                 return self.store.write(check_key(flag).key, self._value(flag, like))
             case Remove(flag=flag):

@@ -12,9 +12,9 @@ from airflow.sdk.execution_time.comms import DRCount, GetDRCount, GetTaskStates,
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.account import View, count
+from airflow_provider_videodb.holds.rules.claiming import Claim, ClaimResult
 from airflow_provider_videodb.holds.rules.records import PREFIX, Flag, Kind, holder_of, parse_key, try_of
-from airflow_provider_videodb.holds.rules.releasing import Released, release_gate
-from airflow_provider_videodb.holds.rules.steps import Claim, ClaimResult, collect
+from airflow_provider_videodb.holds.rules.releasing import Released, collect, release_gate
 from airflow_provider_videodb.holds.store import Listing
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class World:
         priority: int = 0,
         reserve: int = 0,
     ) -> ClaimResult:
-        from airflow_provider_videodb.holds.rules.steps import claim_credits
+        from airflow_provider_videodb.holds.rules.claiming import claim_credits
 
         claim = claim_of(task, credits, priority=priority, reserve=reserve)
         return self.ledger(task, store=store, skew_ms=skew_ms).run(claim_credits(claim))

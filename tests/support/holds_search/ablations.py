@@ -12,17 +12,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_videodb.holds import ledger
-from airflow_provider_videodb.holds.rules import account, releasing, steps
+from airflow_provider_videodb.holds.rules import account, claiming, releasing, steps
+from airflow_provider_videodb.holds.rules.claiming import Claim, ClaimResult
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
-from airflow_provider_videodb.holds.rules.steps import (
-    Claim,
-    ClaimResult,
-    ListFlags,
-    Put,
-    ReadBalance,
-    ReadClock,
-    Remove,
-)
+from airflow_provider_videodb.holds.rules.steps import ListFlags, Put, ReadBalance, Remove, SettlesAt
 from tests.support.holds_search import model_check, programs
 
 if TYPE_CHECKING:
@@ -106,8 +99,8 @@ def _settles_from_the_listing(
     flag: Flag, *, settlement_ms: int, why: str, view: View, spent: Any = None
 ) -> Generator[steps.Step, Any, None]:
     for step in (walk := _release_flag(flag, settlement_ms=settlement_ms, why=why, view=view, spent=spent)):
-        if isinstance(step, ReadClock):
-            put = walk.send(view.listed_at)
+        if isinstance(step, SettlesAt):
+            put = walk.send(view.listed_at + step.settlement_ms)
             yield put
         else:
             yield step
@@ -125,7 +118,7 @@ def _expires(view: View) -> list[account.Counted]:
     return [one for one in _count(view) if one.flag.kind is not Kind.HELD or one.flag.ms + _LEASE_MS > view.listed_at]
 
 
-_release_flag = steps.release_flag
+_release_flag = releasing.release_flag
 _count = account.count
 
 
@@ -142,17 +135,17 @@ ABLATIONS = (
         ((account.Assessment, "held", Decimal(0)), (account, "held_by_others", _nothing)),
         _TWO_GATES,
     ),
-    Ablation("check, then put", ((steps, "_raise_flag", _check_then_put),), _TWO_GATES),
-    Ablation("balance before the flag", ((steps, "_raise_flag", _balance_before_the_flag),), _TWO_GATES),
-    Ablation("balance before the listing", ((steps, "_raise_flag", _balance_before_the_listing),), _TWO_GATES),
+    Ablation("check, then put", ((claiming, "_raise_flag", _check_then_put),), _TWO_GATES),
+    Ablation("balance before the flag", ((claiming, "_raise_flag", _balance_before_the_flag),), _TWO_GATES),
+    Ablation("balance before the listing", ((claiming, "_raise_flag", _balance_before_the_listing),), _TWO_GATES),
     Ablation(
         "no settlement",
-        ((steps, "release_flag", _no_settlement), (releasing, "release_flag", _no_settlement)),
+        ((claiming, "release_flag", _no_settlement), (releasing, "release_flag", _no_settlement)),
         _TWO_GATES,
     ),
     Ablation(
         "h removed before r is there",
-        ((steps, "release_flag", _removed_before_released), (releasing, "release_flag", _removed_before_released)),
+        ((claiming, "release_flag", _removed_before_released), (releasing, "release_flag", _removed_before_released)),
         _TWO_GATES,
     ),
     Ablation(
@@ -167,7 +160,7 @@ ABLATIONS = (
     ),
     Ablation(
         "settlement counts from the listing on",
-        ((steps, "release_flag", _settles_from_the_listing), (releasing, "release_flag", _settles_from_the_listing)),
+        ((claiming, "release_flag", _settles_from_the_listing), (releasing, "release_flag", _settles_from_the_listing)),
     ),
     Ablation("five minutes of settlement", ((account, "count", _settles_early),)),
     Ablation("holds expire after 30 minutes", ((account, "count", _expires),)),

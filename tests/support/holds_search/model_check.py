@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRecordNotKeptError
 from airflow_provider_videodb.holds.gate import is_earlier_try_unused
-from airflow_provider_videodb.holds.rules import releasing, steps
+from airflow_provider_videodb.holds.rules import claiming, releasing, steps
 from airflow_provider_videodb.holds.rules.account import View
 from airflow_provider_videodb.holds.rules.records import Kind
 from tests.support.holds_search.model_state import FINISHED, NOW, SETTLING, Gate, Process, State, moves_of_world
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.support.holds_search.model_state import Move
 
 _ONE = Decimal(1)
-_UNSEEN = (steps.ReadClock, steps.IsEarlier, steps.WriteJournal)
+_UNSEEN = (steps.SettlesAt, steps.IsEarlier, steps.WriteJournal)
 _FAILURE = VideoDBRecordNotKeptError("Airflow did not confirm it.")
 
 
@@ -161,8 +161,8 @@ def _perform(state: State, process: Process, step: Any) -> tuple[Any, frozenset[
             return _view(state.flags), state.flags
         case steps.ReadBalance():
             return state.balance, state.flags
-        case steps.ReadClock():
-            return NOW, state.flags
+        case steps.SettlesAt(settlement_ms=settlement_ms):
+            return NOW + settlement_ms, state.flags
         case steps.Put(flag=flag):
             return None, state.flags | {flag}
         case steps.Remove(flag=flag):
@@ -202,7 +202,9 @@ _REPRESENTATIVES: dict[Any, Process] = {}
 
 
 def _replay(process: Process) -> tuple[Generator[Any, Any, Any], Any]:
-    program: Generator[Any, Any, Any] = _release(process) if process.releases else steps.claim_credits(_claim(process))
+    program: Generator[Any, Any, Any] = (
+        _release(process) if process.releases else claiming.claim_credits(_claim(process))
+    )
     try:
         step = next(program)
         for told in process.told:
@@ -262,8 +264,8 @@ def is_earlier(process: Process, flag: Flag) -> bool:
     return int(flag.try_id) < process.try_number
 
 
-def _claim(process: Process) -> steps.Claim:
-    return steps.Claim(
+def _claim(process: Process) -> claiming.Claim:
+    return claiming.Claim(
         account="a",
         holder=str(process.gate),
         try_id=str(process.try_number),

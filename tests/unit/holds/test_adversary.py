@@ -9,8 +9,9 @@ import pytest
 
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.ledger import Ledger
+from airflow_provider_videodb.holds.rules.claiming import Claim, claim_credits, enqueue
 from airflow_provider_videodb.holds.rules.records import Flag, Kind, holder_of, try_of
-from airflow_provider_videodb.holds.rules.steps import Claim, claim_credits, collect, enqueue
+from airflow_provider_videodb.holds.rules.releasing import collect
 from tests.support.holds_search.ablations import ABLATIONS, Ablation
 from tests.support.holds_search.campaign import find_without, search_seeds
 from tests.support.holds_search.store import MemoryStore

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_videodb.holds.rules.account import View, count
 from airflow_provider_videodb.holds.rules.records import Flag, Kind, holder_of, task_part
 from airflow_provider_videodb.holds.rules.releasing import Released, holds_of, release_gate
-from airflow_provider_videodb.holds.rules.steps import Put, ReadClock, Remove, Step, WriteJournal
+from airflow_provider_videodb.holds.rules.steps import Put, Remove, SettlesAt, Step, WriteJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +53,8 @@ def release(
                     left.add(flag)
                 case Remove(flag=flag):
                     left.discard(flag)
-                case ReadClock():
-                    response = NOW
+                case SettlesAt(settlement_ms=settlement_ms):
+                    response = NOW + settlement_ms
             step = steps.send(response)
     except StopIteration as end:
         return left, end.value, done

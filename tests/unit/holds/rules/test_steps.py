@@ -19,18 +19,10 @@ from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.journal import read_notes
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.account import View
+from airflow_provider_videodb.holds.rules.claiming import claim_credits, enqueue
 from airflow_provider_videodb.holds.rules.records import Kind, parse_key, task_part
-from airflow_provider_videodb.holds.rules.steps import (
-    ListFlags,
-    Put,
-    ReadBalance,
-    Remove,
-    claim_credits,
-    enqueue,
-    held_by,
-    release_flag,
-    release_holder,
-)
+from airflow_provider_videodb.holds.rules.releasing import held_by, release_flag, release_gate
+from airflow_provider_videodb.holds.rules.steps import ListFlags, Put, ReadBalance, Remove
 from tests.support.holds import (
     ACCOUNT,
     MINUTE,
@@ -49,7 +41,8 @@ from tests.support.holds import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from airflow_provider_videodb.holds.rules.steps import ClaimResult, Step
+    from airflow_provider_videodb.holds.rules.claiming import ClaimResult
+    from airflow_provider_videodb.holds.rules.steps import Step
 
 A, B, C = Task(dag_id="a", run_id="ra"), Task(dag_id="b", run_id="rb"), Task(dag_id="c", run_id="rc")
 #: More calls of the store than a claim or a release makes.
@@ -752,9 +745,9 @@ class TestRelease:
         world.put(flag(Kind.WAITING, Task(map_index=9), 5))
         ledger, task = world.ledger(), task_part("dag", "run", "gate")
 
-        ended = ledger.run(release_holder(ledger.view(), task, settlement_ms=SETTLEMENT, why="the teardown"))
+        released = ledger.run(release_gate(ledger.view(), task, settlement_ms=lambda _: SETTLEMENT, why="the teardown"))
 
-        assert len(ended) == 3
+        assert len(released.holds) == 3
         assert world.shown() == ["h 10", "r 30", "r 30", "r 30"]
 
     def test_released_credits_say_whose_they_were(self, world: World) -> None:
