@@ -143,7 +143,7 @@ def _nothing_to_list(account: str | None, known: Iterable[str]) -> list[str]:
     lines = [f"Nobody holds or waits for credits{of}, and nothing is paused."]
     names = ", ".join(known) if account else ""
     if names:
-        lines.append(f"Accounts with holds are: {names}.")
+        lines.append(f"Known accounts: {names}.")
     if not VARIABLES_CAN_BE_LISTED:
         lines.append(_TOO_OLD)
     return lines

@@ -208,6 +208,7 @@ def test_states_of_dag_runs_are_read_and_a_missing_one_has_none(airflow_db):
     finished = run(dag)
     known = (finished.dag_run.dag_id, finished.dag_run.run_id)
     assert read_run_states([known, ("other_dag", finished.dag_run.run_id), ("states", "deleted")]) == {known: "success"}
+    assert read_run_states([("other_dag", finished.dag_run.run_id)]) == {}
     assert read_run_states([]) == {}
 
 

@@ -42,7 +42,7 @@ def test_second_pause_replaces_the_first(store, first, second):
 
 
 def test_new_pause_is_up_before_the_earlier_one_is_removed(store, monkeypatch):
-    pause_account(store, view(store), ACCOUNT, Pause(until_ms=NOW + 9))
+    pause_account(store, view(store), ACCOUNT, Pause(until_ms=NOW + 5))
     paused = []
     delete = DatabaseStore.delete
 
@@ -51,9 +51,9 @@ def test_new_pause_is_up_before_the_earlier_one_is_removed(store, monkeypatch):
         delete(self, key)
 
     monkeypatch.setattr(DatabaseStore, "delete", look_and_delete)
-    pause_account(store, view(store), ACCOUNT, Pause(until_ms=NOW + 5))
+    pause_account(store, view(store), ACCOUNT, Pause(until_ms=NOW + 9))
     assert paused == [NOW + 9]
-    assert view(store).paused_until == NOW + 5
+    assert view(store).paused_until == NOW + 9
 
 
 def test_pause_of_another_account_and_holds_stay(store):
