@@ -195,6 +195,13 @@ class TestBody:
         assert dag.get_task("outer").upstream_task_ids == {"credits"}
         assert dag.get_task("outer").downstream_task_ids == {"credits_release"}
 
+    def test_inner_hold_alone_adds_no_edges_to_its_jobs(self):
+        with new_dag("parsed") as dag, gate_of().held(), gate_of(task_id="more").held():
+            mapped_of("inner")
+
+        assert dag.get_task("inner").upstream_task_ids == {"more"}
+        assert dag.get_task("inner").downstream_task_ids == {"more_release"}
+
     def test_tasks_outside_of_the_body_are_left_alone(self):
         with new_dag("parsed") as dag:
             job_of("before")
