@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from airflow.cli import utils
 from airflow.cli.cli_config import GroupCommand
 
 from airflow_provider_videodb.cli.definition import get_videodb_cli_commands
@@ -31,10 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(group, GroupCommand):
             _add_commands(parser, group.subcommands)
     args = parser.parse_args(arguments)
-    # Airflow's own log must not stand between the lines of JSON. Only newer releases have this.
-    redirect = getattr(utils, "redirect_stdout_log_handlers_to_stderr", None)
-    if redirect is not None:
-        redirect()
     args.func(args)
 
 

@@ -56,22 +56,21 @@ def _audited(function: Callable[[Namespace], None]) -> Callable[[Namespace], Non
 def holds_list(args: Namespace) -> None:
     """Show who holds, who waits and what is paused."""
     store = DatabaseStore()
-    ledger = Ledger(args.account, store=store)
+    ledger = Ledger(None, store=store)
     view = ledger.view()
-    who = {flag: ledger.who(flag) for flag in view.flags if flag.kind is not Kind.PAUSED}
-    states = read_run_states(runs_of(view, who))
-    accounts = [
-        describe_account(name, part, who, states, active_pause(store, part)) for name, part in by_account(view).items()
-    ]
+    everything = by_account(view)
+    parts = {name: part for name, part in everything.items() if args.account in {None, name}}
+    flags = [flag for part in parts.values() for flag in part.flags if flag.kind is not Kind.PAUSED]
+    who = {flag: ledger.who(flag) for flag in flags}
+    states = read_run_states(runs_of(who))
+    accounts = [describe_account(name, part, who, states, active_pause(store, part)) for name, part in parts.items()]
     accounts = [one for one in accounts if one.counted or one.waiting or one.pause]
     if args.output == "json":
         _print_json({"at": to_iso(view.listed_at), "accounts": [one.to_dict() for one in accounts]})
     elif accounts:
         _print(describe_accounts(accounts, program=_program(args)))
     else:
-        of = f" of account {args.account}" if args.account else ""
-        _print([f"Nobody holds or waits for credits{of}, and nothing is paused."])
-        _print([_TOO_OLD] if not VARIABLES_CAN_BE_LISTED else [])
+        _print(_nothing_to_list(args.account, everything))
 
 
 @_command
@@ -137,6 +136,17 @@ def holds_journal(args: Namespace) -> None:
     else:
         of = f" of account {args.account}" if args.account else ""
         _print([f"No hold{of} has ended since {moment(args.since)}. Show more with --since 30d."])
+
+
+def _nothing_to_list(account: str | None, known: Iterable[str]) -> list[str]:
+    of = f" of account {account}" if account else ""
+    lines = [f"Nobody holds or waits for credits{of}, and nothing is paused."]
+    names = ", ".join(known) if account else ""
+    if names:
+        lines.append(f"Accounts with holds are: {names}.")
+    if not VARIABLES_CAN_BE_LISTED:
+        lines.append(_TOO_OLD)
+    return lines
 
 
 def _warn_of_a_new_name(account: str, known: Iterable[str]) -> list[str]:

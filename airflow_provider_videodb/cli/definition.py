@@ -7,11 +7,16 @@ and what a command does is loaded when it runs.
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
     from airflow.cli.cli_config import CLICommand
 
 _COMMANDS = "airflow_provider_videodb.cli.commands"
@@ -61,6 +66,20 @@ _SINCE = _argument(
 )
 
 
+def _lazy(name: str) -> Callable[[Namespace], None]:
+    load_and_run = lazy_load_command(f"{_COMMANDS}.{name}")
+
+    def command(args: Namespace) -> None:
+        # Airflow's log must not stand between the lines of JSON. Airflow 3.2 logs to stdout what a command imports.
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+                handler.setStream(sys.stderr)
+        load_and_run(args)
+
+    command.__name__ = name
+    return command
+
+
 def get_videodb_cli_commands() -> list[CLICommand]:
     """Return the commands that Airflow adds to its own."""
     return [
@@ -85,7 +104,7 @@ def _hold_commands() -> tuple[CLICommand, ...]:
             help="Show who holds credits since when, who waits at which place, and what is paused",
             description="Show who holds credits since when, who waits at which place, and what is paused. This reads "
             "Airflow's database and neither calls VideoDB nor needs its API key.",
-            func=lazy_load_command(f"{_COMMANDS}.holds_list"),
+            func=_lazy("holds_list"),
             args=(_ONE_ACCOUNT, _OUTPUT),
         ),
         ActionCommand(
@@ -94,7 +113,7 @@ def _hold_commands() -> tuple[CLICommand, ...]:
             description="Free the credits of one hold by hand. Name it by the ID that the list shows, or by "
             "--dag-id, --run-id and --task-id. Its credits still count until the settlement time is over. The "
             "journal keeps your name and the reason. The job is not stopped.",
-            func=lazy_load_command(f"{_COMMANDS}.holds_release"),
+            func=_lazy("holds_release"),
             args=(_HOLD_ID, _DAG_ID, _RUN_ID, _TASK_ID, _MAP_INDEX, _REASON),
         ),
         ActionCommand(
@@ -102,13 +121,13 @@ def _hold_commands() -> tuple[CLICommand, ...]:
             help="Stop all gates of an account from opening",
             description="Stop all gates of an account from opening, for some time or until somebody resumes it. "
             "Pipelines whose gate has opened go on. A second pause replaces the first.",
-            func=lazy_load_command(f"{_COMMANDS}.holds_pause"),
+            func=_lazy("holds_pause"),
             args=(_ACCOUNT, _FOR, _REASON),
         ),
         ActionCommand(
             name="resume",
             help="End the pause of an account",
-            func=lazy_load_command(f"{_COMMANDS}.holds_resume"),
+            func=_lazy("holds_resume"),
             args=(_ACCOUNT,),
         ),
         ActionCommand(
@@ -116,7 +135,7 @@ def _hold_commands() -> tuple[CLICommand, ...]:
             help="Show holds that have ended: how much, from when to when, what was spent, how they ended",
             description="Show holds that have ended: how much, from when to when, what was spent, and how they ended. "
             "The journal keeps each for 30 days.",
-            func=lazy_load_command(f"{_COMMANDS}.holds_journal"),
+            func=_lazy("holds_journal"),
             args=(_SINCE, _ONE_ACCOUNT, _OUTPUT),
         ),
     )

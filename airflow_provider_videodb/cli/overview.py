@@ -127,9 +127,9 @@ def by_account(view: View) -> dict[str, View]:
     }
 
 
-def runs_of(view: View, who: Mapping[Flag, Identity | None]) -> set[tuple[str, str]]:
+def runs_of(who: Mapping[Flag, Identity | None]) -> set[tuple[str, str]]:
     """Return the DAG runs of all who hold or wait."""
-    return {(one.dag_id, one.run_id) for flag in view.flags if (one := who.get(flag)) is not None}
+    return {(one.dag_id, one.run_id) for one in who.values() if one is not None}
 
 
 def describe_account(

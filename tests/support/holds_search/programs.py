@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBTryOverError
-from airflow_provider_videodb.holds.rules import steps
+from airflow_provider_videodb.holds.rules import releasing, steps
 from airflow_provider_videodb.holds.rules.records import holder_of, try_of
 from tests.support.holds_search.process import Act, AwaitChange, Pause
 
@@ -69,10 +69,10 @@ def release(airflow: Airflow, run: Pipeline, is_current: Callable[[], bool]) -> 
     # A release that was frozen before it listed may see the hold of a later round.
     if not may_release((yield Act(is_current))):
         raise VideoDBTryOverError("A newer try releases.")
-    yield from steps.release_holder(
+    yield from releasing.release_gate(
         view,
         holder_of(run.name, "run", "gate", None),
-        settlement_ms=airflow.schedule.settlement_ms,
+        settlement_ms=lambda _: airflow.schedule.settlement_ms,
         why="the release",
         spent=Decimal(run.spent) if airflow.schedule.gives_spent else None,
     )

@@ -45,6 +45,13 @@ def test_list_shows_one_account_or_all(holds):
     assert "1 h 30 min" in only
 
 
+def test_misspelt_account_is_told_which_there_are(holds):
+    raise_flag(Kind.HELD, "50", account="production")
+    shown = holds("list", "--account", "porduction").out
+    assert "Nobody holds or waits for credits of account porduction" in shown
+    assert "Accounts with holds are: production." in shown
+
+
 def test_json_of_the_list_is_all_of_the_output(holds):
     raise_flag(Kind.HELD, "50")
     ran = holds("list", "-o", "json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -44,6 +45,14 @@ def test_command_has_help_that_every_parser_can_print(command):
         # Airflow prints help with rich, which takes brackets for markup.
         assert "[" not in argument.kwargs["help"]
     assert parser.format_help()
+
+
+def test_log_of_airflow_does_not_stand_in_the_output(holds, monkeypatch):
+    """Airflow 3.2 logs to stdout what a command imports."""
+    handler = logging.StreamHandler(sys.stdout)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    holds("list")
+    assert handler.stream is sys.stderr
 
 
 def test_definition_loads_nothing_that_airflows_command_line_has_not_loaded():

@@ -108,4 +108,4 @@ def test_accounts_are_told_apart():
 
 
 def test_runs_of_all_with_a_name_are_asked_for():
-    assert runs_of(view(HELD, FIRST, OTHER), WHO) == {("held", "r"), ("first", "r")}
+    assert runs_of({flag: WHO[flag] for flag in (HELD, FIRST, OTHER)}) == {("held", "r"), ("first", "r")}

@@ -149,6 +149,15 @@ def test_mapped_task_without_its_index_is_asked_for_it(release):
         release(forgotten)
 
 
+def test_index_that_holds_nothing_releases_no_other(release):
+    tenth = raise_flag(Kind.HELD, "5", ms=NOW, map_index=10)
+    first = raise_flag(Kind.HELD, "5", ms=NOW, map_index=1)
+    DatabaseStore().delete(first.key)
+    with pytest.raises(VideoDBConfigError, match="holds as map index 10"):
+        release(first)
+    assert flags_in_database() == [tenth]
+
+
 def test_unknown_hold_is_an_error_with_a_next_step(release):
     held = raise_flag(Kind.HELD, "5", ms=NOW)
     DatabaseStore().delete(held.key)

@@ -267,6 +267,23 @@ class TestQueue:
         assert airflow.kinds == [Kind.WAITING]
 
 
+class TestLook:
+    """The gate assesses its account once more, without holding anything."""
+
+    def test_look_holds_nothing_and_says_nothing(self, airflow, caplog):
+        gate = Gate(True)
+
+        assert gate.task_gate.look(SETTINGS, lambda: usage("60")).is_open
+        assert (airflow.kinds, lines(caplog), gate.ti.pushed) == ([], [], [])
+
+    @pytest.mark.parametrize(("respect_holds", "is_open"), [(True, False), (False, True)])
+    def test_look_sees_what_the_gate_respects(self, airflow, respect_holds, is_open):
+        airflow.put(Kind.HELD, "20", account="shared")
+        gate = Gate(False, respect_holds=respect_holds)
+
+        assert gate.task_gate.look(SETTINGS, lambda: usage("60")).is_open is is_open
+
+
 class TestForTrigger:
     @pytest.mark.parametrize(
         ("hold", "holds", "decides"), [(True, True, True), ("audit", False, True), (False, False, False)]

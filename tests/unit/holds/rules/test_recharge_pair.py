@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from airflow_provider_videodb.api.models import AutoRecharge
 from airflow_provider_videodb.holds.rules.recharge import Mark
 from airflow_provider_videodb.holds.rules.recharge_pair import join, leave
 from airflow_provider_videodb.holds.rules.recharge_steps import Kept, WriteSettings
 from tests.support.recharge_model import FOUND, PERSON, WANTS, holder
 from tests.unit.holds.rules.test_recharge_settling import Account
+
+if TYPE_CHECKING:
+    from airflow_provider_videodb.api.models import AutoRecharge
 
 ME, OTHER = holder(0, "try"), holder(1, "try")
 KEPT = Kept(before=FOUND, after=WANTS[0])

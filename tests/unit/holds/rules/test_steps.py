@@ -393,6 +393,19 @@ class TestDisturbedClaim:
         world.collect()
         assert not world.may_start(26)
 
+    def test_release_that_has_just_begun_closes_the_gate(self, world: World) -> None:
+        store = world.store()
+        store.after[4] = lambda: world.put(flag(Kind.RELEASED, A, 75, ms=START + SETTLEMENT), text_of(A))
+
+        assert not world.claim(A, 75, store=store).is_held
+
+    def test_gate_that_has_begun_to_open_lets_nobody_pass(self, world: World) -> None:
+        """Who is next was decided before. Only what is held may close it again."""
+        store = world.store()
+        store.after[4] = lambda: waits(world, B, 90, priority=1)
+
+        assert world.claim(A, 75, store=store).is_held
+
     def test_removal_by_hand_meanwhile_closes_the_gate(self, world: World) -> None:
         store = world.store()
         store.after[4] = lambda: [world.kept.pop(one.key) for one in world.flags() if one.kind is Kind.HELD]
