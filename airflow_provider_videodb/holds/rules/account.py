@@ -168,8 +168,7 @@ class Assessment:
         holds. So each gate buys what its place in the queue leaves open, and together they buy what all of them need.
         While another gate is opening, nobody knows yet what it leaves.
 
-        :param but: a holder whose flags do not count. What earlier tries of the gate hold comes free without a
-            purchase.
+        :param but: a holder whose flags do not count, because what earlier tries of the gate hold comes free.
         """
         others = [one for one in self.counted if one.flag.holder != but]
         if not self.is_open or any(one.is_opening for one in others):
