@@ -11,10 +11,10 @@ MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors
 	--ignore=tests/unit/purchases/test_purchase_machine.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations bench lint clean
+.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations holds-search bench lint clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check the run (about a minute)
 	@$(PYTHON_IN_VENV) -m dev.demo.run
@@ -57,6 +57,9 @@ fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 e
 
 ablations: $(READY) ## Take each safeguard out, and see the search find the hole (about a quarter of an hour)
 	$(PYTHON_IN_VENV) -m tests.support.search_ablations
+
+holds-search: $(READY) ## Search 100,000 schedules for credits that two pipelines count on (about ten minutes)
+	@$(PYTHON_IN_VENV) -m tests.support.holds_search $(ARGS)
 
 bench: $(READY) ## Compare what waiting costs here and with HttpSensor (about 20 minutes)
 	@$(PYTHON_IN_VENV) -m dev.benchmarks $(ARGS)

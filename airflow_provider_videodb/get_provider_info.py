@@ -91,6 +91,7 @@ def get_provider_info() -> dict[str, object]:
         "triggers": [_modules("triggers", "checkout", "credits", "ensure_credits")],
         "extra-links": ["airflow_provider_videodb.links.checkout.CheckoutLink"],
         "connection-types": [_CONNECTION_TYPE],
+        "cli": ["airflow_provider_videodb.cli.definition.get_videodb_cli_commands"],
     }
 
 

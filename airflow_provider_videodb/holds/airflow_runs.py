@@ -38,14 +38,26 @@ def states_of(who: Identity, task_ids: Sequence[str], *, map_index: int = -1) ->
     """
     Return the states of tasks in the same DAG run, of all map indexes unless one is given.
 
+    Airflow names the map index 1 of task ``a`` as it names a task ``a_1``. So it is asked about each task alone.
+
     :return: ``None`` if Airflow does not say.
     """
+    states: list[str | None] = []
+    for task_id in task_ids:
+        found = _states_of_one(who, task_id, map_index=map_index)
+        if found is None:
+            return None
+        states += found
+    return states
+
+
+def _states_of_one(who: Identity, task_id: str, *, map_index: int) -> list[str | None] | None:
     from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 
     question = GetTaskStates(
         dag_id=who.dag_id,
         run_ids=[who.run_id],
-        task_ids=list(task_ids),
+        task_ids=[task_id],
         map_index=map_index if map_index >= 0 else None,
     )
     try:

@@ -16,9 +16,11 @@ from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.holds.airflow_runs import FINISHED, states_of
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.ledger import Ledger
+from airflow_provider_videodb.holds.rules.claiming import Claim, claim_credits
 from airflow_provider_videodb.holds.rules.messages import describe_wait
 from airflow_provider_videodb.holds.rules.records import Kind, account_part, try_of
-from airflow_provider_videodb.holds.rules.steps import Claim, Remove, claim_credits, collect
+from airflow_provider_videodb.holds.rules.releasing import collect
+from airflow_provider_videodb.holds.rules.steps import Remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.holds.rules.account import Assessment
     from airflow_provider_videodb.holds.store import HoldStore
 
+#: States of a task that Airflow starts only when the gate before it has succeeded. A job that was cleared while it ran
+#: is up for retry.
+_NOT_BEGUN = (None, "up_for_retry")
 #: How often a gate tries again at once if another one raised its flag at the same time.
 _TRIES = 3
 #: Longest pause between two of these tries, in seconds.
@@ -186,9 +191,10 @@ def is_earlier_try_unused(states: list[str | None], *, is_setup: bool) -> bool:
     """
     Tell from the states of the tasks behind a gate whether no job runs on the hold of an earlier try. Pure.
 
-    :param states: of the tasks behind the gate; ``None`` for a task that has not begun.
+    :param states: of the tasks behind the gate; ``None`` for a task that has not begun. A task that waits for its retry
+        begins when the gate has succeeded again.
     :param is_setup: whether a task that has not begun has to wait for the gate again.
     """
     if is_setup:
-        return all(state is None or state in FINISHED for state in states)
-    return all(state is None for state in states) or all(state in FINISHED for state in states)
+        return all(state in _NOT_BEGUN or state in FINISHED for state in states)
+    return all(state in _NOT_BEGUN for state in states) or all(state in FINISHED for state in states)

@@ -51,7 +51,7 @@ class Identity:
                 try_number=int(fields["try_number"]),
                 settlement_ms=int(fields["settlement_ms"]),
             )
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
 
     @property

@@ -7,10 +7,12 @@ One note per hold, kept for 30 days, outside the keys that gates list.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.exceptions import VideoDBError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,10 +62,11 @@ def write_note(
         "map_index": None if who is None else who.map_index,
     }
     store.write(f"{PREFIX}{flag.account}/{now_ms}/{flag.holder}/{flag.try_id}", json.dumps(fields))
-    keys = store.list(f"{PREFIX}{flag.account}/").keys
-    old = [key for key in keys if (found := _parse(key)) and found[1] < now_ms - KEPT_MS]
-    for key in old[:_DELETED_AT_ONCE]:
-        store.delete(key)
+    # What fails here is left to the next release. The hold has to end nevertheless.
+    with suppress(VideoDBError):
+        notes = _keys_of(store, flag.account)
+        for key in [key for (_, ended_ms, _, _), key in notes if ended_ms < now_ms - KEPT_MS][:_DELETED_AT_ONCE]:
+            store.delete(key)
 
 
 def read_notes(store: HoldStore, account: str | None, *, since_ms: int) -> Iterator[Note]:
@@ -72,13 +75,12 @@ def read_notes(store: HoldStore, account: str | None, *, since_ms: int) -> Itera
 
     Two who release one hold at the same time may both note it. The first note counts.
     """
-    keys = store.list(PREFIX if account is None else f"{PREFIX}{account}/").keys
-    found = sorted((part[1], part, key) for key in keys if (part := _parse(key)) is not None)
     seen: set[tuple[str, str, str]] = set()
-    for ended_ms, (name, _, holder, try_id), key in found:
-        if (name, holder, try_id) in seen or ended_ms < since_ms:
-            continue
+    for (name, ended_ms, holder, try_id), key in _keys_of(store, account):
+        is_repeated = (name, holder, try_id) in seen
         seen.add((name, holder, try_id))
+        if is_repeated or ended_ms < since_ms:
+            continue
         try:
             fields = dict(json.loads(store.read(key) or ""))
         except (ValueError, TypeError):
@@ -86,8 +88,17 @@ def read_notes(store: HoldStore, account: str | None, *, since_ms: int) -> Itera
         yield Note(account=name, ended_ms=ended_ms, owner=(holder, try_id), fields=fields)
 
 
+def _keys_of(store: HoldStore, account: str | None) -> list[tuple[tuple[str, int, str, str], str]]:
+    """Return the keys of notes with what they say, the oldest first."""
+    keys = store.list(PREFIX if account is None else f"{PREFIX}{account}/").keys
+    found = [(parts, key) for key in keys if (parts := _parse(key)) is not None]
+    # SQLite and MySQL do not tell capitals apart in a prefix.
+    own = [(parts, key) for parts, key in found if account in (None, parts[0])]
+    return sorted(own, key=lambda note: (note[0][1], note[1]))
+
+
 def _parse(key: str) -> tuple[str, int, str, str] | None:
     parts = key.removeprefix(PREFIX).split("/")
-    if len(parts) != 4 or not parts[1].isdecimal():
+    if len(parts) != 4 or not (parts[1].isascii() and parts[1].isdecimal()):
         return None
     return parts[0], int(parts[1]), parts[2], parts[3]

@@ -17,8 +17,8 @@ from airflow_provider_videodb.holds.rules.steps import (
     ListFlags,
     Put,
     ReadBalance,
-    ReadClock,
     Remove,
+    SettlesAt,
     Step,
     WriteJournal,
 )
@@ -59,6 +59,7 @@ class Ledger:
         may_ask: Callable[[Flag], bool] = lambda _: True,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._account = account
         self._prefix = PREFIX if account is None else account_prefix(account)
         self.store = VariableStore() if store is None else store
         self._me = me
@@ -92,8 +93,9 @@ class Ledger:
                 if self._read_balance is None:
                     raise RuntimeError("This ledger has no account at VideoDB.")
                 return self._read_balance()
-            case ReadClock():
-                return self.now_ms()
+            case SettlesAt(flag=flag, settlement_ms=settlement_ms):
+                who = self.who(flag)
+                return self.now_ms() + max(settlement_ms, who.settlement_ms if who else 0)
             case Put(flag=flag, like=like):
                 return self.store.write(check_key(flag).key, self._value(flag, like))
             case Remove(flag=flag):
@@ -113,7 +115,9 @@ class Ledger:
         """List all flags. Keys that are not flags of this version are ignored."""
         listed_at = self.now_ms()
         listing = self.store.list(self._prefix)
-        flags = tuple(flag for key in listing.keys if (flag := parse_key(key)) is not None)
+        found = [flag for key in listing.keys if (flag := parse_key(key)) is not None]
+        # SQLite and MySQL do not tell capitals apart in a prefix, so they also list the account "A" for "a".
+        flags = tuple(flag for flag in found if self._account in (None, flag.account))
         return View(flags=flags, listed_at=listed_at, is_complete=listing.is_complete)
 
     def pages(self) -> View:
@@ -137,14 +141,14 @@ class Ledger:
         return View(flags=tuple(flag for key in own if (flag := parse_key(key)) is not None), listed_at=listed_at)
 
     def who(self, flag: Flag) -> Identity | None:
-        """Return who a flag belongs to; ``None`` if its value does not say."""
-        known = self._known.get(flag.owner)
-        if known is None:
+        """Return who a flag belongs to; ``None`` if its value does not say, or if somebody overwrote it."""
+        if flag.owner not in self._known:
             # Somebody who is just opening has another flag by now, so what cannot be read is read again.
-            known = Identity.from_text(self.store.read(flag.key))
-            if known is not None:
-                self._known[flag.owner] = known
-        return known
+            who = Identity.from_text(self.store.read(flag.key))
+            if who is None or who.holder != flag.holder:
+                return None
+            self._known[flag.owner] = who
+        return self._known[flag.owner]
 
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""

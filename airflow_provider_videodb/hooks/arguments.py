@@ -44,7 +44,8 @@ def emptied(name: str) -> VideoDBConfigError:
 
 def parse_credits(name: str, value: object) -> Decimal:
     """Parse a number of credits, zero or more."""
-    return _number(name, value, "a number of credits, zero or more", minimum=0)
+    # Without the sign of a negative zero.
+    return _number(name, value, "a number of credits, zero or more", minimum=0).copy_abs()
 
 
 def parse_dollars(name: str, value: object) -> int:

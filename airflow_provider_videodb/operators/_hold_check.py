@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videodb.exceptions import VideoDBNoHoldError
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.messages import number
-from airflow_provider_videodb.holds.rules.steps import held_by
+from airflow_provider_videodb.holds.rules.releasing import held_by
 from airflow_provider_videodb.operators._arguments import fail_without_retry
 from airflow_provider_videodb.operators._gate_holders import holders_of_gate
 

@@ -46,7 +46,7 @@ class HoldsCredits(_Task):
         If the jobs say what they spent, they are named before the release::
 
             job = index()
-            gate >> job >> gate.held(spent=job.output)
+            gate >> job >> gate.held(spent=job)
 
         A mapped gate, made by ``.partial(…).expand(…)``, has no such method. Use
         ``ReleaseCreditsOperator(task_id=…, gate=gate).as_teardown(setups=gate)``.

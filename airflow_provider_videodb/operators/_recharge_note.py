@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import AutoRecharge
-from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBResponseError
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBResponseError, VideoDBTryOverError
 from airflow_provider_videodb.purchases.variables import read_variable, variable_key, write_variable
 
 if TYPE_CHECKING:
@@ -100,6 +100,25 @@ def describe_settings(settings: AutoRecharge) -> str:
     if settings.threshold is None or settings.amount is None:
         return state
     return f"{state} (threshold {settings.threshold}, amount {settings.amount} credits)"
+
+
+def describe_note(note: RechargeNote | None, verb: str) -> tuple[str, ...]:
+    """Say what automatic recharge may be now, and what it was, for an error."""
+    if note is None:
+        return ()
+    return (
+        f"Automatic recharge {verb} {describe_settings(note.after)}.",
+        f"This DAG run found it {describe_settings(note.before)}.",
+    )
+
+
+def undone_error() -> VideoDBTryOverError:
+    """Return the error of a setup whose restoring task ran before its write."""
+    return VideoDBTryOverError(
+        "Another task of this DAG run restored automatic recharge before this task wrote its settings, because "
+        "somebody has marked or cleared this task. The settings of this task were undone. Next step: clear this "
+        "task to set them again."
+    )
 
 
 def _as_texts(settings: AutoRecharge) -> Mapping[str, Any]:

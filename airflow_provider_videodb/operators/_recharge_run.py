@@ -1,28 +1,35 @@
-"""The steps of an ``AutoRechargeOperator`` in a worker."""
+"""
+The steps of an ``AutoRechargeOperator`` in a worker.
+
+A pair of tasks shares the settings with other pipelines, see ``_recharge_hold.py``. Here is the task that changes the
+settings for good, and the pair below Airflow 3.3, where no task can list Variables.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError, VideoDBTryOverError
+from airflow_provider_videodb.api.models import AutoRecharge
+from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
+from airflow_provider_videodb.holds.rules.recharge import restored, settings_of
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.operators import _recharge_note as notes
+from airflow_provider_videodb.operators._recharge_hold import RechargeHold
 from airflow_provider_videodb.operators._recharge_note import RechargeNote, describe_settings
 from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.variables import delete_variable
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_videodb.api.client import BillingClient
-    from airflow_provider_videodb.api.models import AutoRecharge
     from airflow_provider_videodb.operators._arguments import RejectsEmptyTemplates
 
 
@@ -61,7 +68,7 @@ class RechargeRequest:
     def changes(self) -> dict[str, Any]:
         """What to set; ``None`` keeps a stored figure."""
         if self.restore is not None:
-            return _settings_of(self.restore)
+            return settings_of(AutoRecharge(**self.restore))
         return {"enabled": self.enabled, "threshold": self.threshold, "amount": self.amount}
 
 
@@ -85,17 +92,24 @@ class RechargeRun:
         return RechargeRequest(**self.task.parsed())
 
     @cached_property
+    def hook(self) -> VideoDBBillingHook:
+        """The hook of the connection."""
+        return VideoDBBillingHook(self.request.videodb_conn_id)
+
+    @cached_property
     def client(self) -> BillingClient:
         """The client of the connection."""
-        return VideoDBBillingHook(self.request.videodb_conn_id).get_conn()
+        return self.hook.get_conn()
 
     def change(self) -> dict[str, Any]:
         """Read the settings, compare, write what differs, and read back."""
+        if self.is_restored_later and self.request.restore is None and VARIABLES_CAN_BE_LISTED:
+            return RechargeHold(self).switch_on()
         changes, ti = self.request.changes, self.context["ti"]
         key = notes.note_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
         note = notes.load_note(key)
-        self._reject_another_connection(note)
-        with self._explaining(note):
+        self.reject_another_connection(note)
+        with self.adding_to_error(lambda: notes.describe_note(note, "may be")):
             current = self.client.get_auto_recharge()
             if note is not None and current not in (note.before, note.after):
                 self.task.log.warning(
@@ -106,60 +120,63 @@ class RechargeRun:
         if wanted != current:
             note = RechargeNote(videodb_conn_id=self.request.videodb_conn_id, before=before, after=wanted)
             notes.save_note(key, note)
-            with self._explaining(note):
-                current = self._write(wanted)
+            with self.adding_to_error(lambda: notes.describe_note(note, "may be")):
+                current = self.write(wanted)
                 if self.is_restored_later and notes.load_note(key) is None:
                     self._undo(before)
         if note is not None and not self.is_restored_later:
             delete_variable(key)
-        return self._result(before, current)
+        return self.result(before, current)
 
     def bring_back(self, setup_task_id: str) -> dict[str, Any]:
         """Restore the settings that the setup task found."""
-        with self._adding_to_error(f"Automatic recharge may still be as task {setup_task_id} set it."):
+        if VARIABLES_CAN_BE_LISTED:
+            return RechargeHold(self).switch_back(setup_task_id)
+        with self.adding_to_error(lambda: (f"Automatic recharge may still be as task {setup_task_id} set it.",)):
             ti = self.context["ti"]
             key, note = notes.load_note_of_pair(ti.dag_id, ti.run_id, setup_task_id, ti.map_index)
-            self._reject_another_connection(note)
+            self.reject_another_connection(note)
         if note is None:
-            current = self.client.get_auto_recharge()
-            self.task.log.info(
-                "Nothing to restore: task %s changed nothing in this DAG run, or its change is undone already.",
-                setup_task_id,
-            )
-            return self._result(current, current)
-        with self._adding_to_error(f"Automatic recharge may still be {describe_settings(note.after)}.", _found(note)):
-            current = self.client.get_auto_recharge()
-            if current not in (note.before, note.after):
+            return self.nothing_to_restore(setup_task_id)
+        with self.adding_to_error(lambda: notes.describe_note(note, "may still be")):
+            current = after = self.client.get_auto_recharge()
+            wanted = restored(note.before, current)
+            if current == note.after and wanted != current:
+                after = self.write(wanted)
+            elif wanted != current:
                 self.task.log.warning(
-                    "Somebody else changed automatic recharge meanwhile. It is now %s. The task overwrites that.",
+                    "Somebody else changed automatic recharge meanwhile. It is now %s. The task leaves it so.",
                     describe_settings(current),
                 )
-            wanted = current.changed_to(**_settings_of(asdict(note.before)))
-            restored = current if wanted == current else self._write(wanted)
         delete_variable(key)
-        return self._result(current, restored)
+        return self.result(current, after)
 
-    def _write(self, settings: AutoRecharge) -> AutoRecharge:
+    def nothing_to_restore(self, setup_task_id: str) -> dict[str, Any]:
+        """Report the settings of a pair that has changed nothing."""
+        current = self.client.get_auto_recharge()
+        self.task.log.info(
+            "Nothing to restore: task %s changed nothing in this DAG run, or its change is undone already.",
+            setup_task_id,
+        )
+        return self.result(current, current)
+
+    def write(self, settings: AutoRecharge) -> AutoRecharge:
         """Write the settings, if this try may still act."""
         CurrentTry(self.context["ti"], is_stopped=self.is_stopped).check()
-        return self._set(settings)
+        return self.set(settings)
 
-    def _undo(self, before: AutoRecharge) -> None:
-        """Restore the settings, because the restoring task ran before this try wrote."""
-        # This try may no longer act, but its write took effect and nobody else will undo it.
-        self._set(self.client.get_auto_recharge().changed_to(**_settings_of(asdict(before))))
-        raise VideoDBTryOverError(
-            "Another task of this DAG run restored automatic recharge before this task wrote its settings, because "
-            "somebody has marked or cleared this task. The settings of this task were undone. Next step: clear this "
-            "task to set them again."
-        )
-
-    def _set(self, settings: AutoRecharge) -> AutoRecharge:
+    def set(self, settings: AutoRecharge) -> AutoRecharge:
+        """Write the settings and read them back."""
         return self.client.set_auto_recharge(
             enabled=settings.enabled, threshold=settings.threshold, amount=settings.amount
         )
 
-    def _reject_another_connection(self, note: RechargeNote | None) -> None:
+    def reject_another_connection(self, note: RechargeNote | None) -> None:
+        """
+        Refuse to restore one account's settings on another.
+
+        :raises VideoDBConfigError: if the note names another connection.
+        """
         conn_id = self.request.videodb_conn_id
         if note is not None and note.videodb_conn_id != conn_id:
             raise VideoDBConfigError(
@@ -167,13 +184,8 @@ class RechargeRun:
                 f"{note.videodb_conn_id!r}. Nothing was sent. Next step: give both tasks of the pair that connection."
             )
 
-    def _explaining(self, note: RechargeNote | None) -> AbstractContextManager[None]:
-        if note is None:
-            return nullcontext()
-        return self._adding_to_error(f"Automatic recharge may be {describe_settings(note.after)}.", _found(note))
-
     @contextmanager
-    def _adding_to_error(self, *facts: str) -> Iterator[None]:
+    def adding_to_error(self, get_facts: Callable[[], Sequence[str]]) -> Iterator[None]:
         """
         Say what automatic recharge may be now if something fails inside.
 
@@ -182,14 +194,17 @@ class RechargeRun:
         try:
             yield
         except VideoDBError as err:
-            err.args = ("\n".join([*facts, _with_next_step(str(err))]),)
+            if facts := get_facts():
+                err.args = ("\n".join([*facts, _with_next_step(str(err))]),)
             raise
         except BaseException:
-            for line in (*facts, _NEXT_STEP):
-                self.task.log.error(line)  # noqa: TRY400 - Airflow logs the traceback
+            if facts := get_facts():
+                for line in (*facts, _NEXT_STEP):
+                    self.task.log.error(line)  # noqa: TRY400 - Airflow logs the traceback
             raise
 
-    def _result(self, before: AutoRecharge, after: AutoRecharge) -> dict[str, Any]:
+    def result(self, before: AutoRecharge, after: AutoRecharge) -> dict[str, Any]:
+        """Return the XCom of the task, and log it."""
         if before == after:
             self.task.log.info("Automatic recharge is %s. Nothing was changed.", describe_settings(after))
         else:
@@ -198,17 +213,11 @@ class RechargeRun:
             )
         return {"changed": before != after, "before": before.to_dict(), "after": after.to_dict()}
 
-
-def _settings_of(before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what to set, so that the settings are as before."""
-    if not before["amount"]:
-        # The account had no figures. VideoDB has no call that deletes figures, so they stay while it is disabled.
-        return {"enabled": before["enabled"], "threshold": None, "amount": None}
-    return dict(before)
-
-
-def _found(note: RechargeNote) -> str:
-    return f"This DAG run found it {describe_settings(note.before)}."
+    def _undo(self, before: AutoRecharge) -> None:
+        """Restore the settings, because the restoring task ran before this try wrote."""
+        # This try may no longer act, but its write took effect and nobody else will undo it.
+        self.set(restored(before, self.client.get_auto_recharge()))
+        raise notes.undone_error()
 
 
 def _with_next_step(text: str) -> str:

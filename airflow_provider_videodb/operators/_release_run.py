@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_UP, Context, Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,8 @@ from airflow_provider_videodb.purchases.current_try import CurrentTry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context as TaskContext
 
     from airflow_provider_videodb.holds.rules.records import Flag
     from airflow_provider_videodb.holds.rules.releasing import Released
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: What a template renders to if the job left no result.
 _NOTHING = (None, "", "None")
+#: A finer figure may not fit into the key of a flag.
+_FINEST = Decimal("1e-20")
 
 
 class ReleaseRun:
@@ -37,7 +39,7 @@ class ReleaseRun:
     :param is_stopped: says whether the worker was told to stop.
     """
 
-    def __init__(self, task: ReleaseCreditsOperator, context: Context, *, is_stopped: Callable[[], bool]) -> None:
+    def __init__(self, task: ReleaseCreditsOperator, context: TaskContext, *, is_stopped: Callable[[], bool]) -> None:
         self._task = task
         self._context = context
         self._current_try = CurrentTry(context["ti"], is_stopped=is_stopped)
@@ -87,7 +89,7 @@ class ReleaseRun:
         if value in _NOTHING:
             return None, None
         try:
-            return parse_credits("spent", value), None
+            return _for_key(parse_credits("spent", value)), None
         except VideoDBConfigError:
             return None, VideoDBConfigError(
                 f"spent is {str(value)[:200]!r}; it must be a number of credits, zero or more. The gate's credits were "
@@ -128,3 +130,10 @@ class ReleaseRun:
             self._task.gate,
             number(released.counted),
         )
+
+
+def _for_key(spent: Decimal) -> Decimal:
+    """Return the figure as a key can hold it, rounded up so that it never counts too little."""
+    is_fine = spent.as_tuple().exponent < _FINEST.as_tuple().exponent  # type: ignore[operator]  # both are finite
+    # VideoDB has no negative zero, and neither has a key.
+    return (spent.quantize(_FINEST, ROUND_UP, Context(prec=60)) if is_fine else spent).copy_abs()

@@ -45,19 +45,29 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
     or a clear of the setup reports the settings in this Variable, and not its own change. The teardown restores them,
     reads them back, and deletes the Variable. It also runs if the setup failed, because a setup can fail after VideoDB
     has made the change. Without the Variable, the teardown changes nothing, because nothing was changed or everything
-    is restored already. If somebody else changed the settings in between, the teardown overwrites them and logs what
-    they were.
+    is restored already. If somebody else changed the settings in between, the teardown logs that and leaves them alone.
 
     With ``on_failure_fail_dagrun=True``, the DAG run fails if the settings could not be restored. Airflow then judges
     the run by its teardown and by the other tasks at its end. So a failed job fails the run only if a task follows the
     job, such as ``report`` above.
 
-    The settings belong to the account. Pairs that overlap on one account restore each other's settings, and automatic
-    recharge can stay on. So only one pipeline of an account should use a pair, with ``max_active_runs=1``. To map a
-    pair, put both tasks into a mapped task group.
+    The settings belong to the account, so pairs that overlap share them. The first pair records what it found, and the
+    last one to leave restores that. Until then, automatic recharge is on if any of them needs it, with the largest
+    threshold and the largest amount that they ask for. Each setup raises a flag, an Airflow Variable
+    ``videodb/recharge/…``, and its teardown takes it down. If a DAG run ends without its teardown, the next pair to
+    come or leave takes its flag down. Connections of one account have to name the same ``credit_account``.
+
+    Sharing needs Airflow 3.3. Below, only one pipeline of an account should use a pair, with ``max_active_runs=1``.
+
+    A change by a person stays. If a setup begins after it, the last teardown restores the changed settings. VideoDB has
+    no compare-and-set, so a change in the moment between a task's read and its write is lost. A change to figures that
+    a pair has found or asks for looks like the pair's own.
+
+    To map a pair, put both tasks into a mapped task group.
 
     The result (XCom ``return_value``) is ``{"changed": true, "before": {…}, "after": {…}}``. Both inner dicts have the
-    keys ``enabled``, ``threshold`` and ``amount``, in credits.
+    keys ``enabled``, ``threshold`` and ``amount``, in credits. The ``before`` of a setup is what the last teardown
+    restores.
 
     The task raises :class:`~airflow_provider_videodb.exceptions.VideoDBSettingsNotAppliedError` if the change did not
     take effect. It fails without a retry if a person has to act first, for example if VideoDB refuses the key. An error

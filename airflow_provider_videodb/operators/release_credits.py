@@ -72,6 +72,9 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
                 "held. Next step: upgrade Airflow, or remove the task."
             )
         self._is_stopped = False
+        #: The ids of the tasks before the body of a ``with`` statement, and in it.
+        self._before: frozenset[str] = frozenset()
+        self._body: frozenset[str] = frozenset()
         task = _task_of(gate)
         # Airflow constructs a mapped task once more when it runs, and then its place in the DAG is known.
         if task is not None and not kwargs.get("_airflow_from_mapped"):
@@ -95,6 +98,30 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
         super().as_teardown(setups=setups, **given)
         self.trigger_rule = TriggerRule.ALL_DONE
         return self
+
+    def __enter__(self) -> Any:
+        """Begin the body of a ``with`` statement, whose tasks are the jobs of the hold."""
+        self._before = frozenset(self.dag.task_ids)
+        return super().__enter__()  # type: ignore[no-untyped-call]  # Airflow's method
+
+    def __exit__(self, *error: object) -> None:
+        """
+        Put the jobs between the gate and this release.
+
+        Airflow leaves out mapped tasks, and tasks after an inner ``with``. Without the gate before them and the release
+        after them, they would run without a hold.
+        """
+        from airflow.sdk.definitions._internal.setup_teardown import SetupTeardownContext
+
+        created = [task for task in self.dag.tasks if task.task_id not in self._before]
+        self._body = frozenset(task.task_id for task in created)
+        inner = [task._body for task in created if isinstance(task, ReleaseCreditsOperator) and task is not self]  # noqa: SLF001
+        known = {task.task_id for task in SetupTeardownContext.context_map.get(self, [])}.union(*inner)
+        for task in created:
+            if task.task_id not in known:
+                # Setups and teardowns are left out there.
+                SetupTeardownContext.update_context_map(task)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]  # Airflow's method
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
         """Render as Airflow does, but let no template keep the credits held."""

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.ledger import Ledger
+from airflow_provider_videodb.holds.rules.claiming import Claim, enqueue
 from airflow_provider_videodb.holds.rules.messages import describe_wait
 from airflow_provider_videodb.holds.rules.records import account_part, try_of
-from airflow_provider_videodb.holds.rules.steps import Claim, collect, enqueue
+from airflow_provider_videodb.holds.rules.releasing import collect
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_videodb.api.models import Checkout
-    from airflow_provider_videodb.triggers._gates import AccountView
+    from airflow_provider_videodb.holds.rules.account import Assessment, View
+    from airflow_provider_videodb.triggers._gates import AccountView, WaitingGate
 
 
 class EnsureCreditsTrigger(CreditThresholdTrigger):
@@ -96,18 +97,20 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
 
     def _is_short(self, account: AccountView) -> bool:
         """Tell whether credits have to be bought for a gate that may not open."""
-        if self._gate is None or account.view is None:
+        gate, view = self._gate, account.view
+        if gate is None or view is None or not (gate.holds or gate.respects_holds):
             return True
-        if not account.view.is_open:
-            return False
-        seen = self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
-        return seen.shortfall(self._needed, but=self._gate.holder) > 0
+        # Thousands may wait for the end of a pause, so it comes before the assessment.
+        return view.is_open and self._assess(gate, account, view).shortfall(self._needed, but=gate.holder) > 0
 
     def _is_kept_by_others(self, account: AccountView) -> bool:
-        if self._gate is None or account.view is None:
+        gate, view = self._gate, account.view
+        if gate is None or view is None or not (gate.holds or gate.respects_holds):
             return False
-        seen = self._gate.claim(self._needed, account.settings).assess(account.view, account.usage.credit_balance)
-        return seen.is_kept_by_others(self._needed)
+        return self._assess(gate, account, view).is_kept_by_others(self._needed)
+
+    def _assess(self, gate: WaitingGate, account: AccountView, view: View) -> Assessment:
+        return gate.claim(self._needed, account.settings).assess(view, account.usage.credit_balance)
 
     def _start_tracking(self) -> None:
         if self._wait.purchase is not None:

@@ -62,6 +62,10 @@ class Account:
         """Choose how to respond."""
         self.missing, self.latency = missing, latency
 
+    def give_credits(self) -> None:
+        """Set the balance above the threshold."""
+        self.enough = True
+
     def take_credits(self) -> None:
         """Set the balance below the threshold again."""
         self.enough = False
@@ -133,6 +137,7 @@ async def _main(channel: int) -> None:
     server = await loop.create_server(lambda: _Http(account), host="127.0.0.1", port=0, backlog=_BACKLOG)
     commands = (
         account.configure,
+        account.give_credits,
         account.take_credits,
         account.give_credits_after_next_response,
         account.count,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OURS, HTTP, SHARED, IDLE, PYTHON = "ours", "HttpSensor", "shared stream", "idle trigger", "PythonSensor"
+#: A pool with one slot.
+POOL = "pool"
 API_KEY = "sk-bench"
 THRESHOLD = 100
 _A_WEEK = 7 * 24 * 3600.0

@@ -15,6 +15,7 @@ from dev.benchmarks.contenders import (
     OURS_WITH_COLLECTOR,
     SHARED_STREAM,
 )
+from dev.benchmarks.handovers import measure_handovers
 from dev.benchmarks.holding import measure_holding
 from dev.benchmarks.imports import measure_imports
 from dev.benchmarks.page import Results
@@ -51,6 +52,8 @@ class Plan:
     latency: float = 2
     #: How often each import is timed.
     import_runs: int = 5
+    #: Pipelines that want the same credits.
+    pipelines: int = 6
     #: Also measure workers, which takes a whole Airflow.
     live: bool = True
 
@@ -82,6 +85,9 @@ def measure(plan: Plan, home: Path) -> Results:
         say("1 task waits in a real Airflow: ours, HttpSensor, PythonSensor ...")
         for contender, figures in measure_workers(home):
             results.add(contender, 1, figures)
+        say(f"{plan.pipelines} pipelines want the same credits in a real Airflow ...")
+        for contender, figures in measure_handovers(home, runs=plan.pipelines):
+            results.add(contender, plan.pipelines, figures)
     say("Importing ...")
     for contender, figures in measure_imports(plan.import_runs).items():
         results.add(contender, 0, figures)

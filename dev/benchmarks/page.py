@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from dev.benchmarks.contenders import HTTP, IDLE, OURS, PYTHON, SHARED
+from dev.benchmarks.contenders import HTTP, IDLE, OURS, POOL, PYTHON, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 #: The page is written by hand, except what is between these two lines.
 BEGIN, END = "<!-- measured by make bench -->", "<!-- end of the measured part -->"
-_COLUMNS = (OURS, HTTP, SHARED, IDLE, PYTHON)
+_COLUMNS = (OURS, HTTP, SHARED, IDLE, PYTHON, POOL)
 _PACKAGES = ("apache-airflow", "apache-airflow-providers-http", "apache-airflow-providers-standard", "requests")
 
 

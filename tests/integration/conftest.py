@@ -27,6 +27,13 @@ def no_holds(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
+def holding_account(airflow_db: None, emulator: Emulator) -> Emulator:
+    """Return an account with 150 credits."""
+    emulator.set_balance(150)
+    return emulator
+
+
+@pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten each wait of a purchase to a fraction of a second."""
     for module in ("purchases.rules.decide", "purchases.rules.tracking", "hooks.limited_client"):

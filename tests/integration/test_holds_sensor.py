@@ -12,8 +12,10 @@ from airflow.sdk import task
 
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.ledger import Ledger
+from airflow_provider_videodb.holds.rules.claiming import Claim, enqueue
 from airflow_provider_videodb.holds.rules.records import NOBODY, Flag, Kind, task_part
-from airflow_provider_videodb.holds.rules.steps import Claim, enqueue, release_holder
+from airflow_provider_videodb.holds.rules.releasing import release_gate
+from airflow_provider_videodb.holds.rules.steps import Remove
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from tests.integration.test_gates import MODES, meanwhile
 from tests.support.dag_runs import new_dag, run
@@ -50,8 +52,12 @@ def release(gate_id: str, **context: Any) -> None:
     """Release what a gate holds. Its spending shows at once."""
     ti = context["ti"]
     ledger = Ledger(ACCOUNT)
-    steps = release_holder(ledger.view(), task_part(ti.dag_id, ti.run_id, gate_id), settlement_ms=0, why="the test")
-    assert len(ledger.run(steps)) == 1
+    holders = task_part(ti.dag_id, ti.run_id, gate_id)
+    released = ledger.run(release_gate(ledger.view(), holders, settlement_ms=lambda _: 0, why="the test"))
+    assert len(released.holds) == 1
+    for flag in ledger.view().flags:
+        if flag.kind is Kind.RELEASED:
+            ledger.do(Remove(flag))
 
 
 @task

@@ -59,7 +59,7 @@ def test_failed_restore_fails_the_run_until_a_clear(live_airflow, account):
 def test_failed_setup_with_an_effect_is_restored(live_airflow, account):
     live_airflow.api.wait_for_dag("live_recharge_back")
     # The transport sends one read four times.
-    account.add_fault("status", method="GET", path=PATH, skip=1, times=4, status=503)
+    account.add_fault("status", method="GET", path=PATH, skip=2, times=4, status=503)
     run = live_airflow.api.trigger("live_recharge_back")
     until(lambda: run.task("back")["state"] == "success", timeout=90, what="the teardown to restore")
 

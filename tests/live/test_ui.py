@@ -20,6 +20,24 @@ from tests.live.conftest import keep_picture
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
 
+FIELD_LABELS = (
+    "Timeout (seconds)",
+    "Retries",
+    "Limit per top-up (USD)",
+    "Monthly limit (USD)",
+    "Credit account",
+    "Credit reserve (credits)",
+    "Settlement time (minutes)",
+)
+EMPTIED_FIELDS = (
+    "monthly_topup_limit",
+    "timeout",
+    "max_retries",
+    "credit_account",
+    "credit_reserve",
+    "settlement_minutes",
+)
+
 
 @pytest.fixture
 def page():
@@ -35,11 +53,11 @@ def test_connection_form_saves_what_the_hook_reads(live_airflow, page):
         assert page.get_by_text(hidden, exact=True).count() == 0
     page.locator("input[name=password]").fill("sk-from-the-form")
     show_extra_fields(page)
-    for label in ("Timeout (seconds)", "Retries", "Limit per top-up (USD)", "Monthly limit (USD)"):
+    for label in FIELD_LABELS:
         assert page.get_by_text(label, exact=True).is_visible()
     page.locator("input[name=element_max_topup_amount]").fill("50")
-    # An emptied number must not be saved as an empty text, because the hook refuses that.
-    for emptied in ("monthly_topup_limit", "timeout", "max_retries"):
+    # An emptied field must not be saved as an empty text, because the hook refuses that.
+    for emptied in EMPTIED_FIELDS:
         for typed in ("7", ""):
             page.locator(f"input[name=element_{emptied}]").fill(typed)
             page.keyboard.press("Tab")
@@ -60,16 +78,13 @@ def test_connection_form_saves_what_the_hook_reads(live_airflow, page):
         password="sk-from-the-form",
         extra=saved["extra"],
     )
-    assert json.loads(saved["extra"]) == {
-        "max_topup_amount": 50,
-        "monthly_topup_limit": None,
-        "timeout": None,
-        "max_retries": None,
-    }
+    assert json.loads(saved["extra"]) == {"max_topup_amount": 50, **dict.fromkeys(EMPTIED_FIELDS)}
     settings = ConnectionSettings.from_connection(connection)
     assert settings.limits.max_topup_amount == 50
     assert settings.limits.monthly_topup_limit is None
     assert (settings.timeout, settings.max_retries) == (30, 3)
+    assert settings.credit_account == "videodb_from_the_form"
+    assert (settings.credit_reserve, settings.settlement_minutes) == (0, 20)
 
 
 def test_button_leads_to_the_payment_and_then_disappears(live_airflow, emulator, page):

@@ -49,7 +49,14 @@ def new_dag(dag_id: str, **kwargs: Any) -> Iterator[DAG]:
 
 
 def run(dag: DAG, **kwargs: Any) -> Run:
-    """Store the DAG as the DAG processor does, and run it to its end."""
+    """Store the DAG, and run it to its end."""
+    store(dag)
+    with callbacks_know_the_exception():
+        return Run(dag.test(**kwargs))
+
+
+def store(dag: DAG) -> None:
+    """Store the DAG as the DAG processor does."""
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.serialization.serialized_objects import LazyDeserializedDAG
@@ -62,5 +69,3 @@ def run(dag: DAG, **kwargs: Any) -> Run:
             session.flush()
         serialized_dag().bulk_write_to_db(_BUNDLE, None, [serialized], session=session)
         SerializedDagModel.write_dag(serialized, bundle_name=_BUNDLE, session=session)
-    with callbacks_know_the_exception():
-        return Run(dag.test(**kwargs))

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider_videodb.holds import journal
+from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.records import PREFIX, Flag, Kind, parse_key
 
 
@@ -89,6 +90,45 @@ def remove_flags(kind: Kind) -> None:
     keys = [flag.key for flag in flags_in_database() if flag.kind is kind]
     with create_session() as session:
         session.execute(delete(Variable).where(Variable.key.in_(keys)))
+
+
+def raise_flag(
+    kind: Kind,
+    credits: str,
+    *,
+    account: str = "videodb_default",
+    dag_id: str = "nightly",
+    run_id: str = "manual__1",
+    task_id: str = "credits",
+    map_index: int = -1,
+    ms: int | None = None,
+    ago: int = 0,
+    priority: int = 0,
+    try_id: str = "0123456789ab",
+    settlement_ms: int = 20 * 60_000,
+) -> Flag:
+    """
+    Put up a flag whose value says who it is, as a gate does.
+
+    :param ms: milliseconds since 1970.
+    :param ago: milliseconds before now, unless ``ms`` is given.
+    """
+    from airflow_provider_videodb.cli.database import DatabaseStore
+
+    who = Identity(
+        dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index, try_number=1, settlement_ms=settlement_ms
+    )
+    flag = Flag(
+        account=account,
+        holder=who.holder,
+        try_id=try_id,
+        kind=kind,
+        credits=Decimal(credits),
+        ms=int(time.time() * 1000) - ago if ms is None else ms,
+        priority=priority,
+    )
+    DatabaseStore().write(flag.key, who.to_text(kind=kind.name.lower()))
+    return flag
 
 
 def notes_in_database() -> list[dict[str, Any]]:

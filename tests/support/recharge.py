@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState, get_current_context, task
 
+from airflow_provider_videodb.holds.rules.recharge import PREFIX
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from tests.support.dag_runs import Run, new_dag, run
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.server import Emulator
 
 PATH = "/billing/auto_recharge"
+NOTES = "videodb_auto_recharge__"
 
 
 def stored(emulator: Emulator) -> tuple[bool, Decimal | None, Decimal | None]:
@@ -31,17 +33,22 @@ def writes(emulator: Emulator) -> int:
 
 
 def notes() -> dict[str, Any]:
-    """Return what is kept in Variables, by the task that keeps it."""
-    return {key.split("__")[-3]: json.loads(value) for key, value in variables().items()}
+    """Return what is kept in notes, by the task that keeps it."""
+    return {key.split("__")[-3]: json.loads(value) for key, value in variables(NOTES).items()}
 
 
-def variables() -> dict[str, str]:
+def flags() -> list[str]:
+    """Return the flags of all pipelines, without their prefix."""
+    return [key.removeprefix(PREFIX) for key in variables(PREFIX)]
+
+
+def variables(prefix: str) -> dict[str, str]:
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     with create_session() as session:
-        kept = session.scalars(select(Variable).where(Variable.key.startswith("videodb_auto_recharge__"))).all()
+        kept = session.scalars(select(Variable).where(Variable.key.startswith(prefix))).all()
         return {variable.key: variable.get_val() for variable in kept}
 
 
@@ -82,6 +89,31 @@ def once(*acts: Callable[[], object]) -> Callable[[], None]:
             left.pop(0)()
 
     return act
+
+
+def run_in_order(*steps: str | Callable[[], object], **wants: dict[str, Any]) -> Run:
+    """
+    Run overlapping pairs in one DAG run, one task after the other.
+
+    :param steps: ``on_x``, ``back_x``, or what a task between them does.
+    :param wants: the arguments of a setup by its name ``on_x``.
+    """
+    done: list[Any] = []
+    setups: dict[str, AutoRechargeOperator] = {}
+    with new_dag("overlapping") as dag:
+        for number, step in enumerate(steps):
+            if callable(step):
+                following: Any = task(task_id=f"step_{number}")(step)()
+            elif step.startswith("on_"):
+                following = AutoRechargeOperator(task_id=step, **{"threshold": 20, "amount": 100} | wants.get(step, {}))
+                setups[step] = following
+            else:
+                setup = setups[step.replace("back_", "on_")]
+                following = AutoRechargeOperator(task_id=step, restore=setup.output)
+            if done:
+                done[-1] >> following
+            done.append(following)
+    return run(dag)
 
 
 class Pair:

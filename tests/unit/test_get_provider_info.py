@@ -67,6 +67,16 @@ def test_airflow_finds_the_entry_point():
     assert entry_point.load()() == INFO
 
 
+def test_named_function_returns_commands_that_no_airflow_has():
+    """A name that Airflow has already would break every `airflow` command."""
+    from airflow.cli.cli_config import core_commands
+
+    (path,) = INFO["cli"]
+    module, _, name = path.rpartition(".")
+    (group,) = getattr(import_module(module), name)()
+    assert group.name not in {command.name for command in core_commands}
+
+
 def class_paths():
     yield from INFO["extra-links"]
     for connection_type in INFO["connection-types"]:
@@ -102,6 +112,9 @@ def test_form_field_has_a_description():
         "max_retries",
         "max_topup_amount",
         "monthly_topup_limit",
+        "credit_account",
+        "credit_reserve",
+        "settlement_minutes",
     }
     for field in connection_type["conn-fields"].values():
         assert field["label"]
@@ -126,7 +139,8 @@ print(json.dumps(form.model_dump(mode="json") | {"modules": ours}))
     assert {name for name, field in standard.items() if field and field["hidden"]} == {"port", "login", "url_schema"}
     assert standard["password"]["title"] == "API key"
     assert standard["host"]["title"] == "Base URL"
-    assert set(served["extra_fields"]) == {"timeout", "max_retries", "max_topup_amount", "monthly_topup_limit"}
+    (declared,) = INFO["connection-types"]
+    assert set(served["extra_fields"]) == set(declared["conn-fields"])
     assert served["extra_fields"]["timeout"]["schema"]["title"] == "Timeout (seconds)"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.holds.rules.records import Flag
 
-#: A later and smaller request may pass one that has waited for less than this many milliseconds.
+#: A smaller request may pass one that has waited for less than this many milliseconds.
 BYPASS_MS = 30 * 60 * 1000
 #: A gate has decided within this many milliseconds after it raised its flag, or it has died.
 _OPENING_MS = 60 * 1000
@@ -60,6 +60,12 @@ class View:
     def places(self) -> dict[str, int]:
         """The place of each holder in the queue, from 0 on."""
         return {flag.holder: place for place, flag in enumerate(self.queue)}
+
+    @cached_property
+    def waiting_since(self) -> dict[str, int]:
+        """Since when each holder waits, also one that is just opening and so is not in the queue."""
+        latest_first = sorted(self.flags, key=lambda flag: -flag.ms)
+        return {flag.holder: flag.ms for flag in latest_first if flag.kind is Kind.WAITING}
 
     @property
     def is_open(self) -> bool:
@@ -104,6 +110,7 @@ class Assessment:
     :param reserve: credits that no gate may use.
     :param counted: what others hold.
     :param ahead: those in the queue whose turn comes before this gate, and who leave it less.
+    :param before: all those in the queue whose turn comes before this gate, those whom it may pass included.
     :param place: of this gate in the queue, from 1 on.
     :param waiting: how many gates wait, this one included.
     :param paused_until: milliseconds since 1970; 0 until somebody resumes; ``None`` if the account is not paused.
@@ -114,6 +121,7 @@ class Assessment:
     reserve: Decimal
     counted: tuple[Counted, ...]
     ahead: tuple[Flag, ...]
+    before: tuple[Flag, ...]
     first: Flag | None
     place: int
     waiting: int
@@ -156,17 +164,18 @@ class Assessment:
         """
         Return the credits that have to be bought for this gate; 0 if none, or if buying would not open it.
 
-        Those ahead who lack credits buy their own. So what is promised to them counts only as far as the account has
-        it. While another gate is opening, nobody knows yet what it leaves.
+        Those before this gate who lack credits buy their own, and the first of them also buys what the account owes to
+        holds. So each gate buys what its place in the queue leaves open, and together they buy what all of them need.
+        While another gate is opening, nobody knows yet what it leaves.
 
-        :param but: a holder whose flags do not count. What earlier tries of the gate hold comes free without a
-            purchase.
+        :param but: a holder whose flags do not count, because what earlier tries of the gate hold comes free.
         """
         others = [one for one in self.counted if one.flag.holder != but]
         if not self.is_open or any(one.is_opening for one in others):
             return Decimal(0)
         available = self.balance - self.reserve - sum((one.flag.credits for one in others), Decimal(0))
-        left = available if available <= 0 else max(Decimal(0), available - self.promised)
+        wanted_before = sum((flag.credits for flag in self.before), Decimal(0))
+        left = max(Decimal(0), available - wanted_before) if self.before else available
         return max(Decimal(0), credits - left)
 
 
@@ -192,6 +201,7 @@ def assess(
         counted=tuple(one for one in view.counted.values() if one.flag.owner != owner),
         ahead=tuple(flag for flag in before if _goes_first(flag, credits, priority, now=view.listed_at)),
         first=view.queue[0] if view.queue else None,
+        before=before,
         place=len(before) + 1,
         waiting=len(view.queue) + (owner[0] not in view.places),
         paused_until=view.paused_until,
@@ -255,12 +265,14 @@ def queue_of(flags: Iterable[Flag]) -> list[Flag]:
     """
     Return those who wait, the first one first.
 
-    A holder has one place. Somebody who waits and holds is just opening, and already counted.
+    A holder has one place, the larger one while its credits change. Somebody who waits and holds is just opening, and
+    already counted.
     """
     everything = tuple(flags)
     opening = {flag.owner for flag in everything if flag.kind is Kind.HELD}
     places: dict[str, Flag] = {}
-    for flag in sorted((flag for flag in everything if flag.kind is Kind.WAITING), key=_order):
+    waiting = [flag for flag in everything if flag.kind is Kind.WAITING]
+    for flag in sorted(waiting, key=lambda flag: (_order(flag), -flag.credits, flag.try_id)):
         if flag.owner not in opening:
             places.setdefault(flag.holder, flag)
     return sorted(places.values(), key=_order)
@@ -275,7 +287,7 @@ def _before(view: View, holder: str, priority: int) -> tuple[Flag, ...]:
     place = view.places.get(holder)
     if place is not None:
         return view.queue[:place]
-    me = (-priority, view.listed_at, holder)
+    me = (-priority, view.waiting_since.get(holder, view.listed_at), holder)
     return view.queue[: bisect_left(view.queue, me, key=_order)]
 
 

@@ -20,25 +20,56 @@ def describe_wait(seen: Assessment, credits: Decimal, *, first: object = None) -
 
     :param first: who is next in line, if that is somebody else and known.
     """
-    if not seen.is_complete:
-        return (
-            f"Waiting: {number(credits)} credits needed. The account has more records of holds than one listing "
-            "shows, so nobody starts. Ended holds are being removed."
-        )
-    if seen.paused_until is not None:
-        return f"Waiting: {number(credits)} credits needed. Credit holds of this account are paused {_until(seen)}."
+    blocked = _what_stops_everybody(seen)
+    if blocked:
+        return f"Waiting: {number(credits)} credits needed. {blocked}"
     parts = [f"{number(seen.balance)} on the account"]
     if seen.reserve:
         parts.append(f"{number(seen.reserve)} in reserve")
+    parts += _taken(seen)
+    left = number(seen.available - seen.promised)
+    text = f"Waiting: {number(credits)} credits needed, {left} available ({', '.join(parts)})."
+    return text + _place(seen, first)
+
+
+def describe_place(seen: Assessment, credits: Decimal, *, first: object = None) -> str:
+    """
+    Say what is known of a wait without the balance.
+
+    :param seen: an assessment whose balance and reserve say nothing.
+    :param first: who is next in line, if that is somebody else and known.
+    """
+    needed = f"Waiting: {number(credits)} credits needed"
+    blocked = _what_stops_everybody(seen)
+    if blocked:
+        return f"{needed}. {blocked}"
+    taken = _taken(seen)
+    return (f"{needed} ({', '.join(taken)})." if taken else f"{needed}.") + _place(seen, first)
+
+
+def _what_stops_everybody(seen: Assessment) -> str:
+    if not seen.is_complete:
+        return (
+            "The account has more records of holds than one listing shows, so nobody starts. Ended holds are being "
+            "removed."
+        )
+    if seen.paused_until is not None:
+        return f"Credit holds of this account are paused {_until(seen)}."
+    return ""
+
+
+def _taken(seen: Assessment) -> list[str]:
+    parts = []
     settling = sum(one.is_settling for one in seen.counted)
     if seen.counted:
         parts.append(f"{number(seen.held)} held by {_holders(len(seen.counted), settling)}")
     if seen.ahead:
         parts.append(f"{number(seen.promised)} promised to {len(seen.ahead)} ahead")
-    left = number(seen.available - seen.promised)
-    text = f"Waiting: {number(credits)} credits needed, {left} available ({', '.join(parts)})."
-    if seen.waiting > 1:
-        text += f" Place {seen.place} of {seen.waiting}."
+    return parts
+
+
+def _place(seen: Assessment, first: object) -> str:
+    text = f" Place {seen.place} of {seen.waiting}." if seen.waiting > 1 else ""
     return text if first is None else f"{text} Next in line: {first}."
 
 

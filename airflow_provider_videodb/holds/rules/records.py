@@ -29,7 +29,12 @@ MAX_KEY = 250
 #: The longest settlement time that a connection may have, in milliseconds. VideoDB bills a sandbox when it stops, up to
 #: a day later.
 LONGEST_SETTLEMENT_MS = 2 * 24 * 3600 * 1000
-_PLAIN_ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+#: An account of dots only would change the path of the URL that a key becomes.
+_PLAIN_ACCOUNT = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,60}")
+_CREDITS = re.compile(r"[0-9]+(\.[0-9]+)?")
+_WHOLE = re.compile(r"-?[0-9]+")
+#: The last millisecond of the year 9999. No date can be written for a later one.
+_LAST_MS = 253_402_300_799_999
 _TRY_LENGTH = 12
 
 
@@ -91,11 +96,17 @@ class Flag:
 
 
 def parse_key(key: str) -> Flag | None:
-    """Read a key; ``None`` if it is not a flag of this version."""
+    """
+    Read a key; ``None`` if it is not a flag of this version.
+
+    Each flag has one spelling. A flag with another spelling could not be removed, so it is not a flag.
+    """
     parts = key.removeprefix(PREFIX).split("/")
-    if not key.startswith(PREFIX) or len(parts) not in (6, 7) or not all(parts):
+    if len(key) > MAX_KEY or not key.startswith(PREFIX) or len(parts) not in (6, 7) or not all(parts):
         return None
     account, holder, try_id, kind, credits, ms, *rest = parts
+    if not _CREDITS.fullmatch(credits) or not all(_WHOLE.fullmatch(figure) for figure in (ms, *rest)):
+        return None
     try:
         flag = Flag(
             account=account,
@@ -108,7 +119,7 @@ def parse_key(key: str) -> Flag | None:
         )
     except ValueError:
         return None
-    return flag if flag.credits >= 0 and flag.ms >= 0 else None
+    return flag if flag.key == key and 0 <= flag.ms <= _LAST_MS else None
 
 
 def account_part(name: str) -> str:
@@ -149,7 +160,9 @@ def check_key(flag: Flag) -> Flag:
 
     :raises VideoDBConfigError: if its figures are too long.
     """
-    if len(flag.key) > MAX_KEY:
+    # A figure with a huge exponent would fill the memory when its digits are written.
+    is_written = flag.credits.adjusted() < MAX_KEY and flag.credits.as_tuple().exponent > -MAX_KEY  # type: ignore[operator]  # finite
+    if not is_written or len(flag.key) > MAX_KEY:
         raise VideoDBConfigError(
             f"A hold of {str(flag.credits)[:40]}… credits cannot be recorded, because the figure is too long. Nothing "
             "was held. Next step: give a figure with fewer digits."

@@ -1,20 +1,26 @@
-"""Ends all holds of one gate."""
+"""Ends holds: by a release, or because their DAG run has ended."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.holds.rules.records import Kind
-from airflow_provider_videodb.holds.rules.steps import Remove, Step, release_flag
+from airflow_provider_videodb.holds.rules.steps import IsOver, Put, Remove, SettlesAt, WriteJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from airflow_provider_videodb.holds.rules.account import View
     from airflow_provider_videodb.holds.rules.records import Flag
+    from airflow_provider_videodb.holds.rules.steps import Step
+
+#: How many settled flags one release removes at most.
+_REMOVED_AT_ONCE = 20
+#: How many of those who wait are checked at a time, from the head of the queue.
+_CHECKED_WAITERS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,11 +67,12 @@ def release_gate(
     used = spent if len(holds) == 1 else None
     for flag in holds:
         counted += recorded.get(flag.owner, flag.credits if used is None else used)
-        until = view.listed_at + settlement_ms(flag)
-        yield from release_flag(flag, until=until, why=why, view=view, spent=used)
+        yield from release_flag(flag, settlement_ms=settlement_ms(flag), why=why, view=view, spent=used)
     for flag in own:
         if flag.kind is Kind.WAITING:
             yield Remove(flag)
+    # On an account where nobody ever waits, nobody collects.
+    yield from remove_settled(view, at_most=_REMOVED_AT_ONCE)
     return Released(holds=tuple(holds), counted=counted)
 
 
@@ -82,3 +89,65 @@ def holds_of(flags: Iterable[Flag]) -> tuple[list[Flag], list[Flag]]:
     largest_first = [sorted(group, key=lambda flag: flag.credits, reverse=True) for group in tries.values()]
     holds = sorted((group[0] for group in largest_first), key=lambda flag: (flag.ms, flag.key))
     return holds, [flag for group in largest_first for flag in group[1:]]
+
+
+def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step, Any, None]:
+    """
+    Remove what ended without saying so.
+
+    There is no expiry: a hold ends with its release, or with its DAG run, which whoever waits notices.
+
+    :param settlement_ms: how long released credits count at least, in milliseconds.
+    :param but: a holder to leave alone.
+    """
+    released = {flag.owner for flag in view.flags if flag.kind is Kind.RELEASED}
+    yield from remove_settled(view)
+    for flag in view.flags:
+        if flag.holder == but:
+            continue
+        if flag.kind is Kind.HELD and (flag.owner in released or (yield IsOver(flag))):
+            yield from release_flag(flag, settlement_ms=settlement_ms, why="the end of the DAG run", view=view)
+        elif flag.kind is Kind.PAUSED and flag.ms and flag.ms <= view.listed_at:
+            yield Remove(flag)
+    for flag in view.queue[:_CHECKED_WAITERS]:
+        if flag.holder != but and (yield IsOver(flag)):
+            yield Remove(flag)
+
+
+def remove_settled(view: View, *, at_most: int | None = None) -> Generator[Step, Any, None]:
+    """Remove what was released and counts no more."""
+    held = {flag.owner for flag in view.flags if flag.kind is Kind.HELD}
+    settled = [flag for flag in view.flags if flag.kind is Kind.RELEASED and flag.ms <= view.listed_at]
+    # With h still there, removing r would make h count again.
+    for flag in [flag for flag in settled if flag.owner not in held][:at_most]:
+        yield Remove(flag)
+
+
+def release_flag(
+    flag: Flag, *, settlement_ms: int, why: str, view: View, spent: Decimal | None = None
+) -> Generator[Step, Any, None]:
+    """
+    Release one hold: the credits count until their spending shows.
+
+    The caller knows that the work has stopped.
+
+    :param settlement_ms: how long they count from now on at least, in milliseconds.
+    :param why: who released it.
+    :param spent: credits; ``None`` if nobody knows, which counts as all of them. A job that used more than it held
+        counts with what it used.
+    """
+    is_recorded = any(one.kind is Kind.RELEASED and one.owner == flag.owner for one in view.flags)
+    if not is_recorded:
+        counts = flag.credits if spent is None else spent
+        # A release that is interrupted after the note is repeated, and its first note counts. In the other order,
+        # one that is interrupted before the note would leave none.
+        yield WriteJournal(flag, spent, why)
+        # The work may have stopped long after the listing, if this process was frozen in between.
+        until = yield SettlesAt(flag, settlement_ms)
+        yield Put(replace(flag, kind=Kind.RELEASED, credits=counts, ms=until), like=flag)
+    yield Remove(flag)
+
+
+def held_by(view: View, holders: str) -> list[Flag]:
+    """Return what a task instance, or all map indexes of a task, hold now."""
+    return [one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.is_of(holders)]

@@ -1,31 +1,19 @@
 """
-The protocol, as steps that something else carries out: raise the flag, then look.
+The steps of the protocol, which something else carries out.
 
-A gate puts up its own flag, lists all flags, and only then reads the balance. Then it opens, or takes its flag down.
-Each other holder is either listed, so its hold covers what it has spent unseen and what it may still spend; or its flag
-came after our listing, so its listing has ours; or it had settled, so the balance shows its spending. This needs no
-lock, no lease and no clock. Each other order lets two gates count on the same credits.
-
-The functions here are generators. They yield one step at a time and are sent its result. So the tests can interleave
-several gates at each step, and kill them there.
+The rules are generators. They yield one step at a time and are sent its result. So the tests can interleave several
+gates at each step, and kill them there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-from airflow_provider_videodb.holds.rules.account import assess, held_by_others, is_next
-from airflow_provider_videodb.holds.rules.records import Flag, Kind
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from decimal import Decimal
 
-    from airflow_provider_videodb.holds.rules.account import Assessment, View
-
-#: How many of those who wait are checked at a time, from the head of the queue.
-_CHECKED_WAITERS = 10
+    from airflow_provider_videodb.holds.rules.records import Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +27,18 @@ class ReadBalance:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadClock:
-    """Read the clock; the result is in milliseconds since 1970."""
+class SettlesAt:
+    """
+    Ask until when credits count that are released now; the result is in milliseconds since 1970.
+
+    Connections of one account may name different settlement times. So this is the longer one of the given one and that
+    of the holder's connection.
+
+    :param settlement_ms: milliseconds.
+    """
+
+    flag: Flag
+    settlement_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,226 +100,4 @@ class WriteJournal:
     why: str
 
 
-Step: TypeAlias = ListFlags | ReadBalance | ReadClock | Put | Remove | IsOver | IsEarlier | IsUnused | WriteJournal
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Claim:
-    """
-    What a gate wants.
-
-    :param settlement_ms: how long released credits count, in milliseconds.
-    :param reserve: credits that no gate may use.
-    """
-
-    account: str
-    holder: str
-    try_id: str
-    credits: Decimal
-    priority: int
-    reserve: Decimal
-    settlement_ms: int
-
-    @property
-    def owner(self) -> tuple[str, str]:
-        """Holder and try."""
-        return self.holder, self.try_id
-
-    def flag(self, kind: Kind, ms: int) -> Flag:
-        """Return a flag of this gate."""
-        priority = self.priority if kind is Kind.WAITING else 0
-        return Flag(
-            account=self.account,
-            holder=self.holder,
-            try_id=self.try_id,
-            kind=kind,
-            credits=self.credits,
-            ms=ms,
-            priority=priority,
-        )
-
-    def is_next(self, view: View, balance: Decimal) -> bool:
-        """Tell whether this gate may try to open; see :func:`~.account.is_next`."""
-        return is_next(
-            view, balance, reserve=self.reserve, owner=self.owner, credits=self.credits, priority=self.priority
-        )
-
-    def can_hold(self, view: View, balance: Decimal) -> bool:
-        """Tell whether every holder could finish if this gate opened now."""
-        return view.is_open and balance - self.reserve - held_by_others(view, self.owner) >= self.credits
-
-    def assess(self, view: View, balance: Decimal) -> Assessment:
-        """Assess the account for this gate."""
-        return assess(
-            view,
-            balance,
-            reserve=self.reserve,
-            owner=self.owner,
-            credits=self.credits,
-            priority=self.priority,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClaimResult:
-    """
-    How a claim ended.
-
-    :param is_held: whether the gate holds the credits, so that it may open.
-    :param seen: the assessment that decided.
-    :param was_contended: whether another gate raised its flag at the same time. Then it is worth trying again soon.
-    """
-
-    is_held: bool
-    seen: Assessment
-    was_contended: bool = False
-
-
-Steps: TypeAlias = "Generator[Step, Any, ClaimResult]"
-
-
-def claim_credits(claim: Claim) -> Steps:
-    """Take a place in the queue, and hold the credits if they are there."""
-    waiting = yield from enqueue(claim)
-    view = yield ListFlags()
-    seen = claim.assess(view, (yield ReadBalance()))
-    if not seen.is_next(claim.credits):
-        yield from collect(view, claim.settlement_ms, but=claim.holder)
-        return ClaimResult(is_held=False, seen=seen)
-    return (yield from _raise_flag(claim, view.listed_at, waiting))
-
-
-def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
-    """
-    Take a place in the queue, or keep the one of an earlier try.
-
-    What earlier tries left is tidied up first.
-    """
-    view: View = yield ListFlags()
-    own = [flag for flag in view.flags if flag.holder == claim.holder]
-    yield from _tidy_up(claim, own, view)
-    places = [flag for flag in own if flag.kind is Kind.WAITING]
-    # A clock that was ahead must not give a later place than now.
-    since = min([view.listed_at, *(flag.ms for flag in places)])
-    waiting = claim.flag(Kind.WAITING, since)
-    if waiting not in places:
-        yield Put(waiting)
-    for place in places:
-        if place != waiting:
-            yield Remove(place)
-    return waiting
-
-
-def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, None]:
-    waiting = {flag.owner for flag in own if flag.kind is Kind.WAITING}
-    released = {flag.owner for flag in own if flag.kind is Kind.RELEASED}
-    for flag in own:
-        if flag.kind is not Kind.HELD:
-            continue
-        if flag.try_id == claim.try_id:
-            # This try is still at its gate, so no job has run on its flag.
-            yield Remove(flag)
-        elif not (yield IsEarlier(flag)):
-            # Airflow has given up this try, and its successor may be opening the gate.
-            continue
-        elif flag.owner in waiting:
-            # The gate has not opened for that try, and no longer can.
-            yield Remove(flag)
-        elif flag.owner in released or (yield IsUnused(flag)):
-            why = "a later try of the gate"
-            yield from release_flag(flag, settlement_ms=claim.settlement_ms, why=why, view=view)
-
-
-def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Steps:
-    held = claim.flag(Kind.HELD, now)
-    try:
-        yield Put(held)
-        view: View = yield ListFlags()
-        seen = claim.assess(view, (yield ReadBalance()))
-        is_held = held in view.flags and seen.can_hold(claim.credits)
-        if is_held:
-            # A try that waits and holds is known not to have opened its gate.
-            yield Remove(waiting)
-    except GeneratorExit:
-        # Nobody carries out steps any more.
-        raise
-    except BaseException:
-        # A flag whose gate stays closed would keep others out.
-        yield Remove(held)
-        raise
-    if not is_held:
-        yield Remove(held)
-    return ClaimResult(is_held=is_held, seen=seen, was_contended=not is_held)
-
-
-def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step, Any, None]:
-    """
-    Remove what ended without saying so.
-
-    There is no expiry: a hold ends with its release, or with its DAG run, which whoever waits notices.
-
-    :param settlement_ms: how long released credits count, in milliseconds.
-    :param but: a holder to leave alone.
-    """
-    released = {flag.owner for flag in view.flags if flag.kind is Kind.RELEASED}
-    held = {flag.owner for flag in view.flags if flag.kind is Kind.HELD}
-    for flag in view.flags:
-        if flag.holder == but:
-            continue
-        if flag.kind is Kind.HELD and (flag.owner in released or (yield IsOver(flag))):
-            yield from release_flag(flag, settlement_ms=settlement_ms, why="the end of the DAG run", view=view)
-        elif flag.kind is Kind.RELEASED and flag.ms <= view.listed_at and flag.owner not in held:
-            # With h still there, removing r would make h count again.
-            yield Remove(flag)
-        elif flag.kind is Kind.PAUSED and flag.ms and flag.ms <= view.listed_at:
-            yield Remove(flag)
-    for flag in view.queue[:_CHECKED_WAITERS]:
-        if flag.holder != but and (yield IsOver(flag)):
-            yield Remove(flag)
-
-
-def release_flag(
-    flag: Flag, *, settlement_ms: int, why: str, view: View, spent: Decimal | None = None
-) -> Generator[Step, Any, None]:
-    """
-    Release one hold: the credits count until their spending shows.
-
-    The caller knows that the work has stopped.
-
-    :param settlement_ms: how long they count from now on, in milliseconds.
-    :param why: who released it.
-    :param spent: credits; ``None`` if nobody knows, which counts as all of them. A job that used more than it held
-        counts with what it used.
-    """
-    is_recorded = any(one.kind is Kind.RELEASED and one.owner == flag.owner for one in view.flags)
-    if not is_recorded:
-        counts = flag.credits if spent is None else spent
-        # The work may have stopped long after the listing, if this process was frozen in between.
-        until = (yield ReadClock()) + settlement_ms
-        yield Put(replace(flag, kind=Kind.RELEASED, credits=counts, ms=until), like=flag)
-        yield WriteJournal(flag, spent, why)
-    yield Remove(flag)
-
-
-def release_holder(
-    view: View, holders: str, *, settlement_ms: int, why: str, spent: Decimal | None = None
-) -> Generator[Step, Any, list[Flag]]:
-    """
-    Release all holds of a task instance, or of all map indexes of a task, and take them out of the queue.
-
-    :param holders: what the holder begins with.
-    :return: what was released.
-    """
-    own = [flag for flag in view.flags if flag.holder.startswith(holders)]
-    ended = [flag for flag in own if flag.kind is Kind.HELD]
-    for flag in ended:
-        yield from release_flag(flag, settlement_ms=settlement_ms, why=why, view=view, spent=spent)
-    for flag in own:
-        if flag.kind is Kind.WAITING:
-            yield Remove(flag)
-    return ended
-
-
-def held_by(view: View, holders: str) -> list[Flag]:
-    """Return what a task instance, or all map indexes of a task, hold now."""
-    return [one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.is_of(holders)]
+Step: TypeAlias = ListFlags | ReadBalance | SettlesAt | Put | Remove | IsOver | IsEarlier | IsUnused | WriteJournal

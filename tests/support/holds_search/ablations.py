@@ -9,20 +9,13 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_videodb.holds import ledger
-from airflow_provider_videodb.holds.rules import account, steps
+from airflow_provider_videodb.holds.rules import account, claiming, releasing, steps
+from airflow_provider_videodb.holds.rules.claiming import Claim, ClaimResult
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
-from airflow_provider_videodb.holds.rules.steps import (
-    Claim,
-    ClaimResult,
-    ListFlags,
-    Put,
-    ReadBalance,
-    ReadClock,
-    Remove,
-)
+from airflow_provider_videodb.holds.rules.steps import ListFlags, Put, ReadBalance, Remove, SettlesAt
 from tests.support.holds_search import model_check, programs
 
 if TYPE_CHECKING:
@@ -30,6 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.holds.rules.account import View
 
+_Steps: TypeAlias = "Generator[steps.Step, Any, ClaimResult]"
 _LEASE_MS = 30 * 60 * 1000
 
 
@@ -39,12 +33,12 @@ class Ablation:
     A safeguard, and what stands in for it.
 
     :param replaced: owners and names of functions, and what replaces them.
-    :param needs_time: whether only a search with clocks can notice that it is gone.
+    :param model: the model check that notices that it is gone; ``None`` if that needs the adversary's clocks.
     """
 
     name: str
     replaced: tuple[tuple[Any, str, Any], ...]
-    needs_time: bool = False
+    model: dict[str, Any] | None = None
 
     @contextlib.contextmanager
     def taken_out(self) -> Iterator[None]:
@@ -59,7 +53,7 @@ class Ablation:
                 setattr(owner, name, value)
 
 
-def _opens(claim: Claim, held: Flag, waiting: Flag, seen: account.Assessment) -> steps.Steps:
+def _opens(claim: Claim, held: Flag, waiting: Flag, seen: account.Assessment) -> _Steps:
     if seen.can_hold(claim.credits):
         yield Remove(waiting)
         return ClaimResult(is_held=True, seen=seen)
@@ -67,21 +61,21 @@ def _opens(claim: Claim, held: Flag, waiting: Flag, seen: account.Assessment) ->
     return ClaimResult(is_held=False, seen=seen, was_contended=True)
 
 
-def _balance_before_the_flag(claim: Claim, now: int, waiting: Flag) -> steps.Steps:
+def _balance_before_the_flag(claim: Claim, now: int, waiting: Flag) -> _Steps:
     held = claim.flag(Kind.HELD, now)
     balance = yield ReadBalance()
     yield Put(held)
     return (yield from _opens(claim, held, waiting, claim.assess((yield ListFlags()), balance)))
 
 
-def _balance_before_the_listing(claim: Claim, now: int, waiting: Flag) -> steps.Steps:
+def _balance_before_the_listing(claim: Claim, now: int, waiting: Flag) -> _Steps:
     held = claim.flag(Kind.HELD, now)
     yield Put(held)
     balance = yield ReadBalance()
     return (yield from _opens(claim, held, waiting, claim.assess((yield ListFlags()), balance)))
 
 
-def _check_then_put(claim: Claim, now: int, waiting: Flag) -> steps.Steps:
+def _check_then_put(claim: Claim, now: int, waiting: Flag) -> _Steps:
     held = claim.flag(Kind.HELD, now)
     view = yield ListFlags()
     seen = claim.assess(view, (yield ReadBalance()))
@@ -105,11 +99,15 @@ def _settles_from_the_listing(
     flag: Flag, *, settlement_ms: int, why: str, view: View, spent: Any = None
 ) -> Generator[steps.Step, Any, None]:
     for step in (walk := _release_flag(flag, settlement_ms=settlement_ms, why=why, view=view, spent=spent)):
-        if isinstance(step, ReadClock):
-            put = walk.send(view.listed_at)
+        if isinstance(step, SettlesAt):
+            put = walk.send(view.listed_at + step.settlement_ms)
             yield put
         else:
             yield step
+
+
+def _nothing(*_: object) -> Decimal:
+    return Decimal(0)
 
 
 def _always(*_: object) -> bool:
@@ -117,14 +115,10 @@ def _always(*_: object) -> bool:
 
 
 def _expires(view: View) -> list[account.Counted]:
-    return [
-        one
-        for one in _count(view)
-        if one.flag.kind is not Kind.HELD or one.flag.ms + _LEASE_MS > view.listed_at
-    ]
+    return [one for one in _count(view) if one.flag.kind is not Kind.HELD or one.flag.ms + _LEASE_MS > view.listed_at]
 
 
-_release_flag = steps.release_flag
+_release_flag = releasing.release_flag
 _count = account.count
 
 
@@ -133,16 +127,41 @@ def _settles_early(view: View) -> list[account.Counted]:
     return _count(replace(view, listed_at=view.listed_at + 15 * 60 * 1000))
 
 
+_TWO_GATES: dict[str, Any] = {"gates": 2, "looks_at_once": True}
+
 ABLATIONS = (
-    Ablation("check, then put", ((steps, "_raise_flag", _check_then_put),)),
-    Ablation("balance before the flag", ((steps, "_raise_flag", _balance_before_the_flag),)),
-    Ablation("balance before the listing", ((steps, "_raise_flag", _balance_before_the_listing),)),
-    Ablation("no settlement", ((steps, "release_flag", _no_settlement),)),
-    Ablation("h removed before r is there", ((steps, "release_flag", _removed_before_released),)),
-    Ablation("five minutes of settlement", ((account, "count", _settles_early),), needs_time=True),
-    Ablation("settlement from the listing on", ((steps, "release_flag", _settles_from_the_listing),), needs_time=True),
-    Ablation("holds that expire after 30 minutes", ((account, "count", _expires),), needs_time=True),
-    Ablation("an earlier try tidies up after a later one", ((ledger.Ledger, "_is_earlier", _always), (model_check, "_is_earlier", _always))),
-    Ablation("a release that does not ask whether it is current", ((programs, "may_release", _always), (model_check, "_may_release", _always)),),
-    Ablation("no holds at all", ((account.Assessment, "held", Decimal(0)),)),
+    Ablation(
+        "no holds, threshold only",
+        ((account.Assessment, "held", Decimal(0)), (account, "held_by_others", _nothing)),
+        _TWO_GATES,
+    ),
+    Ablation("check, then put", ((claiming, "_raise_flag", _check_then_put),), _TWO_GATES),
+    Ablation("balance before the flag", ((claiming, "_raise_flag", _balance_before_the_flag),), _TWO_GATES),
+    Ablation("balance before the listing", ((claiming, "_raise_flag", _balance_before_the_listing),), _TWO_GATES),
+    Ablation(
+        "no settlement",
+        ((claiming, "release_flag", _no_settlement), (releasing, "release_flag", _no_settlement)),
+        _TWO_GATES,
+    ),
+    Ablation(
+        "h removed before r is there",
+        ((claiming, "release_flag", _removed_before_released), (releasing, "release_flag", _removed_before_released)),
+        _TWO_GATES,
+    ),
+    Ablation(
+        "an earlier try tidies up after a later one",
+        ((ledger.Ledger, "_is_earlier", _always), (model_check, "is_earlier", _always)),
+        _TWO_GATES | {"stale_try": True},
+    ),
+    Ablation(
+        "a release that has been replaced goes on",
+        ((programs, "may_release", _always), (model_check, "may_release", _always)),
+        _TWO_GATES | {"stale_release": True},
+    ),
+    Ablation(
+        "settlement counts from the listing on",
+        ((claiming, "release_flag", _settles_from_the_listing), (releasing, "release_flag", _settles_from_the_listing)),
+    ),
+    Ablation("five minutes of settlement", ((account, "count", _settles_early),)),
+    Ablation("holds expire after 30 minutes", ((account, "count", _expires),)),
 )

@@ -258,4 +258,3 @@ class Airflow:
     def _settled(self) -> None:
         self.timeline.changed()
         self.timeline.event()
-

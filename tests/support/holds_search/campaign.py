@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
-from tests.support.holds_search.ablations import ABLATIONS
+from tests.support.holds_search.model_check import check
 from tests.support.holds_search.schedule import search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tests.support.holds_search.ablations import Ablation
 
 _AT_ONCE = 250
 
@@ -61,11 +63,14 @@ def search_on_all_cores(schedules: int, *, cores: int = 2) -> Tally:
         return sum(pool.imap(search_seeds, parts), Tally())
 
 
-def first_seed_without(name: str, *, schedules: int) -> int | None:
-    """Return the first seed that breaks the invariant without one safeguard."""
-    ablation = next(one for one in ABLATIONS if one.name == name)
+def find_without(ablation: Ablation, *, schedules: int) -> str | None:
+    """Return how a search noticed that a safeguard is gone; ``None`` if it did not."""
     with ablation.taken_out():
-        return next((seed for seed in range(schedules) if search(seed).violations), None)
+        if ablation.model is not None:
+            checked = check(**ablation.model)
+            return None if checked.path is None else f"model check, after {checked.states:,} states"
+        found = next((seed for seed in range(schedules) if search(seed).violations), None)
+        return None if found is None else f"adversary, in schedule {found + 1:,}"
 
 
 def _search_one(seed: int) -> Tally:

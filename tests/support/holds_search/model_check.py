@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRecordNotKeptError
 from airflow_provider_videodb.holds.gate import is_earlier_try_unused
-from airflow_provider_videodb.holds.rules import steps
+from airflow_provider_videodb.holds.rules import claiming, releasing, steps
 from airflow_provider_videodb.holds.rules.account import View
 from airflow_provider_videodb.holds.rules.records import Kind
 from tests.support.holds_search.model_state import FINISHED, NOW, SETTLING, Gate, Process, State, moves_of_world
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.support.holds_search.model_state import Move
 
 _ONE = Decimal(1)
-_UNSEEN = (steps.ReadClock, steps.IsEarlier, steps.WriteJournal)
+_UNSEEN = (steps.SettlesAt, steps.IsEarlier, steps.WriteJournal)
 _FAILURE = VideoDBRecordNotKeptError("Airflow did not confirm it.")
 
 
@@ -55,26 +55,33 @@ class IsCurrent:
     """Ask whether this is the newest try."""
 
 
-def check(*, gates: int, faults: int = 0, clears: int = 0, credits: int = 1, looks_at_once: bool = False) -> Checked:
+_NEVER_FAIL = (steps.IsOver, steps.IsUnused, IsCurrent)
+
+
+def check(
+    *, gates: int, errors: int = 0, stale_try: bool = False, stale_release: bool = False, looks_at_once: bool = False
+) -> Checked:
     """
     Visit every state.
 
-    :param faults: how many processes may be killed, frozen or meet an error, in total.
-    :param clears: how many times a person may clear a gate and what is behind it.
+    :param errors: how many steps may fail, with or without their effect.
+    :param stale_try: whether an earlier try of gate 0 goes on, as after a freeze. It may stop anywhere, so this covers
+        a try that was killed.
+    :param stale_release: whether a release of gate 0 goes on, though a person has cleared the gate.
     :param looks_at_once: whether all that a gate does before it raises its flag happens in one move. It decides who
         tries to open, and nothing else.
     """
-    _next_step.cache_clear()
-    _same_as.cache_clear()
-    _only_looks.cache_clear()
+    for cached in (_next_step, _same_as, _only_looks):
+        cached.cache_clear()
     _REPRESENTATIVES.clear()
+    stale = [Process(0, 1)] * stale_try + [Process(0, 1, releases=True)] * stale_release
+    first_try = 2 if stale else 1
     first = State(
-        left=credits,
-        gates=(Gate(),) * gates,
-        processes=tuple(Process(number, 1) for number in range(gates)),
+        left=1,
+        gates=(Gate(try_number=first_try), *[Gate()] * (gates - 1)),
+        processes=(*stale, Process(0, first_try), *(Process(number, 1) for number in range(1, gates))),
         flags=frozenset(),
-        faults=faults,
-        clears=clears,
+        errors=errors,
         looks_at_once=looks_at_once,
     )
     came_from: dict[State, tuple[State, str] | None] = {first: None}
@@ -110,25 +117,11 @@ def _moves(state: State) -> Iterator[Move]:
         told, flags = _perform(state, process, step)
         done = state._replace(flags=flags)
         yield f"{name} {_describe(step)}", _tell(done, process, told)
-        if state.faults:
-            faulty = state._replace(faults=state.faults - 1)
-            yield from _faults(faulty, process, step, name)
+        if state.errors and not isinstance(step, _NEVER_FAIL):
+            failing = state._replace(errors=state.errors - 1)
+            yield f"{name} meets an error", _tell(failing, process, _FAILURE)
             if flags != state.flags:
-                yield from _faults(faulty._replace(flags=flags), process, step, f"{name} {_describe(step)}, and")
-
-
-def _faults(state: State, process: Process, step: Any, name: str) -> Iterator[Move]:
-    if not isinstance(step, steps.IsOver | steps.IsUnused | IsCurrent):
-        yield f"{name} meets an error", _tell(state, process, _FAILURE)
-    if _is_current(state, process):
-        yield f"{name} is killed", _replace_try(state.without(process), process)
-        yield f"{name} is frozen and replaced", _replace_try(state, process)
-
-
-def _replace_try(state: State, process: Process) -> State:
-    if process.releases:
-        return state.with_gate(process.gate, release=FINISHED, is_active=False)
-    return state.new_try(process.gate)
+                yield f"{name} {_describe(step)}, and an error", _tell(failing._replace(flags=flags), process, _FAILURE)
 
 
 def _tell(state: State, process: Process, told: Any) -> State:
@@ -162,14 +155,14 @@ def _end(state: State, process: Process, ended: Ended) -> State:
     return following.with_process(process._replace(told=()))
 
 
-def _perform(state: State, process: Process, step: Any) -> tuple[Any, frozenset[Flag]]:
+def _perform(state: State, process: Process, step: Any) -> tuple[Any, frozenset[Flag]]:  # noqa: PLR0911 - one per step
     match step:
         case steps.ListFlags():
             return _view(state.flags), state.flags
         case steps.ReadBalance():
             return state.balance, state.flags
-        case steps.ReadClock():
-            return NOW, state.flags
+        case steps.SettlesAt(settlement_ms=settlement_ms):
+            return NOW + settlement_ms, state.flags
         case steps.Put(flag=flag):
             return None, state.flags | {flag}
         case steps.Remove(flag=flag):
@@ -178,7 +171,7 @@ def _perform(state: State, process: Process, step: Any) -> tuple[Any, frozenset[
             gate = state.gates[int(flag.holder)]
             return not gate.is_active or (flag.kind is Kind.WAITING and gate.is_open), state.flags
         case steps.IsEarlier(flag=flag):
-            return _is_earlier(process, flag), state.flags
+            return is_earlier(process, flag), state.flags
         case steps.IsUnused():
             gate = state.gates[process.gate]
             return is_earlier_try_unused([gate.job, gate.release], is_setup=True), state.flags
@@ -193,12 +186,12 @@ def _view(flags: frozenset[Flag]) -> View:
     return View(flags=tuple(sorted(flags, key=lambda flag: flag.key)), listed_at=NOW)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _next_step(process: Process) -> Any:
     return _replay(process)[1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _same_as(process: Process) -> Process:
     """Return the first process that stands at the same place with the same variables."""
     key = process.gate, process.try_number, process.releases, _variables(_replay(process)[0])
@@ -210,7 +203,7 @@ _REPRESENTATIVES: dict[Any, Process] = {}
 
 def _replay(process: Process) -> tuple[Generator[Any, Any, Any], Any]:
     program: Generator[Any, Any, Any] = (
-        _release(process) if process.releases else steps.claim_credits(_claim(process))
+        _release(process) if process.releases else claiming.claim_credits(_claim(process))
     )
     try:
         step = next(program)
@@ -223,7 +216,7 @@ def _replay(process: Process) -> tuple[Generator[Any, Any, Any], Any]:
     return program, step
 
 
-@lru_cache(maxsize=None)
+@cache
 def _only_looks(process: Process) -> bool:
     """Tell whether a process that has begun neither raises a flag here nor releases one."""
     program, step = _replay(process)
@@ -231,7 +224,7 @@ def _only_looks(process: Process) -> bool:
         return False
     if isinstance(step, steps.Put | steps.Remove):
         return step.flag.kind is Kind.WAITING
-    return bool(_variables(program)[-1][0] in {"claim_credits", "enqueue", "collect", "_release"})
+    return bool(_variables(program)[-1][0] in {"claim_credits", "enqueue", "collect", "_release", "release_gate"})
 
 
 def _variables(program: Any) -> Any:
@@ -247,26 +240,32 @@ def _variables(program: Any) -> Any:
 
 
 def _hashable(value: Any) -> int:
+    if isinstance(value, dict):
+        return hash(tuple((name, _hashable(one)) for name, one in value.items()))
     # Within one check, equal values have equal hashes, and 64 bits tell the few thousand others apart.
     return hash(tuple(value) if isinstance(value, list) else frozenset(value) if isinstance(value, set) else value)
 
 
 def _release(process: Process) -> Generator[Any, Any, None]:
     view = yield steps.ListFlags()
-    if _may_release((yield IsCurrent())):
-        yield from steps.release_holder(view, str(process.gate), settlement_ms=SETTLING - NOW, why="the release")
+    if may_release((yield IsCurrent())):
+        yield from releasing.release_gate(
+            view, str(process.gate), settlement_ms=lambda _: SETTLING - NOW, why="the release"
+        )
 
 
-def _may_release(is_current: bool) -> bool:
+def may_release(is_current: bool) -> bool:
+    """Tell whether a release may act on what it has listed."""
     return is_current
 
 
-def _is_earlier(process: Process, flag: Flag) -> bool:
+def is_earlier(process: Process, flag: Flag) -> bool:
+    """Tell whether a flag belongs to an earlier try, as the ledger tells it by the number of the try."""
     return int(flag.try_id) < process.try_number
 
 
-def _claim(process: Process) -> steps.Claim:
-    return steps.Claim(
+def _claim(process: Process) -> claiming.Claim:
+    return claiming.Claim(
         account="a",
         holder=str(process.gate),
         try_id=str(process.try_number),

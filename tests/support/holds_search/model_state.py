@@ -47,8 +47,7 @@ class State(NamedTuple):
     gates: tuple[Gate, ...]
     processes: tuple[Process, ...]
     flags: frozenset[Flag]
-    faults: int
-    clears: int
+    errors: int
     #: Whether all that a gate does before it raises its flag happens in one move.
     looks_at_once: bool
 
@@ -78,12 +77,6 @@ class State(NamedTuple):
         processes.remove(process)
         return self._replace(processes=tuple(processes))
 
-    def new_try(self, number: int, **changes: Any) -> State:
-        """Let Airflow start another try of a gate."""
-        try_number = self.gates[number].try_number + 1
-        state = self.with_gate(number, try_number=try_number, **changes)
-        return state.with_process(Process(gate=number, try_number=try_number))
-
 
 def moves_of_world(state: State) -> Iterator[Move]:
     """Return what can happen apart from the steps of processes."""
@@ -97,12 +90,6 @@ def moves_of_world(state: State) -> Iterator[Move]:
             yield f"the run of {number} ends without a release", state.with_gate(number, is_active=False)
         if gate.unseen:
             yield f"a charge of {number} shows", state.with_gate(number, unseen=gate.unseen - 1)
-        if gate.is_open and state.clears:
-            cleared = state._replace(clears=state.clears - 1)
-            yield (
-                f"a person clears {number}",
-                cleared.new_try(number, is_open=False, job=None, release=None, is_active=True),
-            )
     for flag in state.flags:
         if flag.kind is Kind.RELEASED and flag.ms == SETTLING and not state.gates[int(flag.holder)].unseen:
             # Only its time has passed, so the key stays.

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBTryOverError
-from airflow_provider_videodb.holds.rules import steps
+from airflow_provider_videodb.holds.rules import claiming, releasing, steps
 from airflow_provider_videodb.holds.rules.records import holder_of, try_of
 from tests.support.holds_search.process import Act, AwaitChange, Pause
 
@@ -21,9 +21,9 @@ ACCOUNT = "shared"
 _TRIES = 3
 
 
-def claim_of(airflow: Airflow, run: Pipeline, try_number: int) -> steps.Claim:
+def claim_of(airflow: Airflow, run: Pipeline, try_number: int) -> claiming.Claim:
     """Return what a try of a gate wants."""
-    return steps.Claim(
+    return claiming.Claim(
         account=ACCOUNT,
         holder=holder_of(run.name, "run", "gate", None),
         try_id=try_of(f"{run.name}-{try_number:04}"),
@@ -41,7 +41,7 @@ def gate(airflow: Airflow, run: Pipeline, try_number: int) -> Generator[Any, Any
     while True:
         version = airflow.timeline.version
         try:
-            result = yield from steps.claim_credits(claim)
+            result = yield from claiming.claim_credits(claim)
         except VideoDBError:
             # Some gates go on after an error, others leave it to a retry.
             if not airflow.schedule.goes_on:
@@ -69,10 +69,10 @@ def release(airflow: Airflow, run: Pipeline, is_current: Callable[[], bool]) -> 
     # A release that was frozen before it listed may see the hold of a later round.
     if not may_release((yield Act(is_current))):
         raise VideoDBTryOverError("A newer try releases.")
-    yield from steps.release_holder(
+    yield from releasing.release_gate(
         view,
         holder_of(run.name, "run", "gate", None),
-        settlement_ms=airflow.schedule.settlement_ms,
+        settlement_ms=lambda _: airflow.schedule.settlement_ms,
         why="the release",
         spent=Decimal(run.spent) if airflow.schedule.gives_spent else None,
     )

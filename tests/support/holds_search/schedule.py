@@ -57,6 +57,8 @@ class Outcome:
 
     violations: list[str]
     pipelines: list[Pipeline]
+    #: Credits that nobody was owed, on average over time.
+    idle: float = 0.0
 
 
 def adversarial(random: Random) -> Schedule:
@@ -109,8 +111,12 @@ def _pipeline(name: str, random: Random) -> Pipeline:
     )
 
 
-def play(schedule: Schedule, random: Random, *, until: float = _LONGEST) -> Outcome:
-    """Let a schedule happen, over the real code."""
+def play(schedule: Schedule, random: Random, *, until: float = _LONGEST, stops: bool = True) -> Outcome:
+    """
+    Let a schedule happen, over the real code.
+
+    :param stops: whether it ends with the first violation; else with the last pipeline.
+    """
     timeline = Timeline(random, poll=schedule.poll, is_in_step=schedule.is_in_step)
     account = Account(left=schedule.left)
     airflow = Airflow(schedule, timeline, account)
@@ -122,8 +128,33 @@ def play(schedule: Schedule, random: Random, *, until: float = _LONGEST) -> Outc
         run = schedule.pipelines[number]
         timeline.after(at, lambda run=run, alone=alone: airflow.clear(run, alone=alone))
     with _asked(airflow):
-        timeline.run(until=until, is_done=lambda: bool(account.violations))
-    return Outcome(violations=account.violations, pipelines=schedule.pipelines)
+        if stops:
+            timeline.run(until=until, is_done=lambda: bool(account.violations))
+        else:
+            idle = _Idle(timeline, account)
+            timeline.run(until=until, is_done=lambda: idle.sees_all_ended(schedule.pipelines))
+            return Outcome(account.violations, schedule.pipelines, idle.average)
+    return Outcome(account.violations, schedule.pipelines)
+
+
+class _Idle:
+    """Measures the credits that nobody is owed."""
+
+    def __init__(self, timeline: Timeline, account: Account) -> None:
+        self._timeline, self._account = timeline, account
+        self._since = self._total = 0.0
+        self._credits = account.left
+
+    @property
+    def average(self) -> float:
+        return self._total / max(self._since, 1.0)
+
+    def sees_all_ended(self, pipelines: list[Pipeline]) -> bool:
+        """Measure before the next event, and tell whether all pipelines have ended."""
+        self._total += (self._timeline.now - self._since) * max(self._credits, 0)
+        self._since = self._timeline.now
+        self._credits = self._account.left - self._account.owed
+        return not any(run.is_active for run in pipelines)
 
 
 def search(seed: int) -> Outcome:

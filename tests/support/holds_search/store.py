@@ -23,9 +23,10 @@ class MemoryStore:
         self._notes: dict[str, str] = {}
         self._changed = changed
 
-    def list(self, prefix: str) -> Listing:
+    def list(self, prefix: str, *, offset: int = 0) -> Listing:
         """Return the keys that begin with ``prefix``."""
-        return Listing(tuple(sorted(key for key in self._kept(prefix) if key.startswith(prefix))), is_complete=True)
+        keys = sorted(key for key in self._kept(prefix) if key.startswith(prefix))
+        return Listing(tuple(keys[offset:]), is_complete=True)
 
     def read(self, key: str) -> str | None:
         """Return the text of a key."""

@@ -25,7 +25,8 @@ class PagedStore:
         self.removed_per_listing = 0
 
     def list(self, prefix: str, *, offset: int = 0) -> Listing:
-        found = [key for key in self.keys if key.startswith(prefix)][offset : offset + self.size]
+        # As SQLite and MySQL list them: they do not tell capitals apart in a prefix.
+        found = [key for key in self.keys if key.lower().startswith(prefix.lower())][offset : offset + self.size]
         self.listings += 1
         self.keys = self.keys[self.removed_per_listing :]
         return Listing(tuple(found), is_complete=len(found) < self.size)
@@ -49,8 +50,15 @@ def test_flags_that_are_removed_meanwhile_hide_no_others():
 
 
 def test_pages_of_one_account_show_its_flags_only():
-    flags = [flag_of(1), flag_of(2, account="b")]
-    assert list(Ledger("b", store=PagedStore(flags, 150)).pages().flags) == flags[1:]
+    flags = [flag_of(1), flag_of(2, account="B"), flag_of(3, account="b")]
+    assert list(Ledger("b", store=PagedStore(flags, 150)).pages().flags) == flags[2:]
+
+
+def test_accounts_that_differ_in_capitals_are_apart():
+    flags = [flag_of(1, account="Prod"), flag_of(2, account="prod")]
+    ledger = Ledger("prod", store=PagedStore(flags, 150))
+    assert list(ledger.view().flags) == flags[1:]
+    assert list(ledger.pages().flags) == flags[1:]
 
 
 def test_page_smaller_than_the_overlap_is_no_endless_loop():

@@ -145,3 +145,29 @@ def test_fingerprint_tells_accounts_apart(connect):
     ]
     assert len({one.fingerprint, *(other.fingerprint for other in others)}) == 4
     assert re.fullmatch(r"[0-9a-f]{16}", one.fingerprint)
+
+
+def test_account_of_a_connection_is_its_id_by_default(connect):
+    settings = connect().settings
+    assert settings.credit_account == "videodb_default"
+    assert (settings.credit_reserve, settings.settlement_minutes) == (0, 20)
+    assert settings.settlement_ms == 20 * 60_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"extra": {"credit_account": "prod", "credit_reserve": 12.5, "settlement_minutes": 0.5}},
+        {"extra": '{"credit_account": "prod", "credit_reserve": "12.5", "settlement_minutes": "0.5"}'},
+        f"videodb://:{API_KEY}@/?credit_account=prod&credit_reserve=12.5&settlement_minutes=0.5",
+    ],
+)
+def test_fields_of_holds_are_read_exactly(connect, value):
+    settings = (connect(value) if isinstance(value, str) else connect(**value)).settings
+    assert settings.credit_account == "prod"
+    assert settings.credit_reserve == Decimal("12.5")
+    assert settings.settlement_ms == 30_000
+
+
+def test_no_settlement_is_not_the_default(connect):
+    assert connect(extra={"settlement_minutes": 0}).settings.settlement_ms == 0

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_videodb.emulator.server import Emulator
+from airflow_provider_videodb.holds.rules.recharge import PREFIX
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from tests.conftest import API_KEY
+from tests.support.recharge import NOTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +47,8 @@ def no_notes(airflow_db: None) -> None:
     from sqlalchemy import delete
 
     with create_session() as session:
-        session.execute(delete(Variable).where(Variable.key.startswith("videodb_auto_recharge__")))
+        for prefix in NOTES, PREFIX:
+            session.execute(delete(Variable).where(Variable.key.startswith(prefix)))
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from airflow.sdk import get_current_context
 
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.exceptions import VideoDBRecordUnreadableError
+from airflow_provider_videodb.holds.rules.recharge import PREFIX
 from airflow_provider_videodb.purchases.variables import delete_variable
 from tests.support.purchases import Died, Point
-from tests.support.recharge import Pair, clear, mark_failed, notes, once, stored, variables, writes
+from tests.support.recharge import NOTES, Pair, clear, flags, mark_failed, notes, once, stored, variables, writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,8 @@ FOUND = (False, Decimal(5), Decimal(25))
 SET = (True, Decimal(20), Decimal(100))
 
 
-NOTE, RUN, CLIENT = "operators._recharge_note", "operators._recharge_run", "api.client.BillingClient"
+NOTE, HOLD, CLIENT = "operators._recharge_note", "operators._recharge_hold", "api.client.BillingClient"
+STORE = "holds.store.VariableStore"
 
 
 DEATHS = [
@@ -33,8 +35,8 @@ DEATHS = [
         for name in ("get_auto_recharge", "set_auto_recharge")
         for after in (False, True)
     ),
-    Point(CLIENT, "get_auto_recharge", nth=2),
-    Point(CLIENT, "get_auto_recharge", nth=2, after=True),
+    *(Point(CLIENT, "get_auto_recharge", nth=nth, after=after) for nth in (2, 3) for after in (False, True)),
+    *(Point(STORE, "write", nth=nth, after=after) for nth in (1, 2, 3) for after in (False, True)),
 ]
 
 
@@ -56,11 +58,25 @@ def test_setup_may_die_at_any_point(account, point, retries):
     assert pair.states() == (("success",) * 3 if retries else ("failed", "success", "failed"))
     assert during == ([SET] if retries else [])
     assert stored(account) == FOUND
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})
 
 
 @pytest.mark.parametrize(
-    "point", [*DEATHS, Point(RUN, "delete_variable"), Point(RUN, "delete_variable", after=True)], ids=str
+    "point",
+    [
+        *(Point(NOTE, "load_note", after=after) for after in (False, True)),
+        *(
+            Point(CLIENT, name, after=after)
+            for name in ("get_auto_recharge", "set_auto_recharge")
+            for after in (False, True)
+        ),
+        *(Point(STORE, "write", nth=nth, after=after) for nth in (1, 2) for after in (False, True)),
+        *(Point(STORE, "delete", nth=nth) for nth in (1, 2, 3, 4, 5)),
+        Point(STORE, "delete", nth=5, after=True),
+        Point(HOLD, "delete_variable"),
+        Point(HOLD, "delete_variable", after=True),
+    ],
+    ids=str,
 )
 def test_teardown_may_die_at_any_point(account, point):
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -68,7 +84,7 @@ def test_teardown_may_die_at_any_point(account, point):
 
     assert pair.states() == ("success", "success", "success")
     assert stored(account) == FOUND
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})
 
 
 def during(owner: str, method: str, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,22 +129,24 @@ def test_try_replaced_by_a_clear_writes_nothing(account, monkeypatch, task_id):
     # The replaced try wrote nothing, so each of the two tasks wrote once.
     assert writes(account) == 2
     assert stored(account) == FOUND
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})
 
 
 def test_setup_restored_before_its_write_undoes_that_write(account, monkeypatch):
     """A task that is marked failed runs on for seconds, so its teardown may run before its POST."""
 
     def teardown_runs() -> None:
-        (key,) = variables()
-        delete_variable(key)
+        for key in (*variables(NOTES), *variables(PREFIX)):
+            delete_variable(key)
 
     during(CLIENT, "set_auto_recharge", teardown_runs, monkeypatch)
     pair = Pair()
 
     assert pair.states() == ("failed", "success", "failed")
     assert type(pair.errors["on"][0]).__name__ == "VideoDBTryOverError"
+    assert "were undone" in str(pair.errors["on"][0])
     assert stored(account) == FOUND
+    assert (flags(), notes()) == ([], {})
 
 
 def test_unwritable_note_prevents_the_change(account, monkeypatch):

@@ -9,7 +9,7 @@ from airflow.sdk import task, task_group
 
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from tests.support.dag_runs import new_dag, run
-from tests.support.recharge import PATH, Pair, notes, stored, writes
+from tests.support.recharge import PATH, Pair, flags, notes, stored, writes
 
 FOUND = (False, Decimal(5), Decimal(25))
 SET = (True, Decimal(20), Decimal(100))
@@ -35,7 +35,7 @@ def test_two_pairs_restore_each_its_own_account(account, other_account):
     assert (writes(account), writes(other_account)) == (2, 2)
     assert stored(account) == FOUND
     assert stored(other_account) == (False, 7, 35)
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})
 
 
 def test_nested_pairs_restore_each_what_it_found(account):
@@ -55,7 +55,7 @@ def test_nested_pairs_restore_each_what_it_found(account):
     assert run(dag).state == "success"
     assert during == [SET]
     assert stored(account) == FOUND
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})
 
 
 def test_settings_of_one_account_are_not_restored_on_another(account, other_account):
@@ -82,7 +82,7 @@ def test_mapped_pairs_restore_each_its_own_account(account, other_account):
 
         with_recharge.expand(conn_id=["videodb_default", "other"])
     # The second copy's setup fails after its effect.
-    other_account.add_fault("status", method="GET", path=PATH, skip=1)
+    other_account.add_fault("status", method="GET", path=PATH, skip=2)
 
     finished = run(dag)
 
@@ -91,7 +91,7 @@ def test_mapped_pairs_restore_each_its_own_account(account, other_account):
     assert states["with_recharge.back", 0] == states["with_recharge.back", 1] == "success"
     assert stored(account) == FOUND
     assert stored(other_account) == (False, 7, 35)
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})
 
 
 def test_mapped_setups_are_not_restored_by_one_task(account):
@@ -113,7 +113,7 @@ def test_pair_of_ordinary_tasks_restores_too(account, rule):
 
     assert run(dag).state == "success"
     assert stored(account) == FOUND
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})
 
 
 def test_literal_settings_are_restored(account):
@@ -123,7 +123,7 @@ def test_literal_settings_are_restored(account):
 
     assert run(dag).state == "success"
     assert stored(account) == (True, 11, 22)
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})
 
 
 def test_task_that_nobody_restores_leaves_no_note(account):
@@ -132,4 +132,4 @@ def test_task_that_nobody_restores_leaves_no_note(account):
 
     assert run(dag).state == "success"
     assert stored(account) == SET
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})

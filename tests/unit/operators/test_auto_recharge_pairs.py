@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.recharge import PATH, Pair, clear, notes, once, stored, writes
+from tests.support.recharge import PATH, Pair, clear, flags, notes, once, stored, writes
 
 FOUND = (False, Decimal(5), Decimal(25))
 SET = (True, Decimal(20), Decimal(100))
@@ -23,7 +23,7 @@ def test_cleared_setup_returns_what_it_first_found(account):
     assert pair.run.result("on")["changed"]
     assert pair.states() == ("success", "success", "success")
     assert stored(account) == FOUND
-    assert notes() == {}
+    assert (flags(), notes()) == ([], {})
 
 
 def test_setup_and_job_cleared_restore_what_was_first_found(account):
@@ -32,14 +32,13 @@ def test_setup_and_job_cleared_restore_what_was_first_found(account):
     assert stored(account) == FOUND
 
 
-def test_setup_cleared_after_outside_change_keeps_its_note(account, log):
-    Pair(job=once(lambda: account.set_auto_recharge(enabled=True, threshold=33, amount=44), lambda: clear("on")))
+def test_setup_cleared_after_outside_change_finds_that(account, log):
+    pair = Pair(job=once(lambda: account.set_auto_recharge(enabled=True, threshold=33, amount=44), lambda: clear("on")))
 
-    assert (
-        "Somebody else changed automatic recharge meanwhile. It is now on (threshold 33, amount 44 credits)."
-        in log.messages
-    )
-    assert stored(account) == FOUND
+    changed = "Somebody else changed automatic recharge meanwhile. It is now on (threshold 33, amount 44 credits)."
+    assert f"{changed} The last pipeline restores that." in log.messages
+    assert pair.run.result("on")["before"] == {"enabled": True, "threshold": 33, "amount": 44}
+    assert stored(account) == (True, 33, 44)
 
 
 @pytest.mark.parametrize(("method", "skip"), [("POST", 0), ("GET", 0), ("GET", 1)])
@@ -89,7 +88,7 @@ def test_failed_job_fails_the_run_although_settings_are_restored(account):
 
 @pytest.mark.parametrize("kind", ["status", "drop_before", "truncated"])
 def test_setup_failed_after_its_effect_is_restored(account, kind):
-    account.add_fault(kind, method="GET", path=PATH, skip=1)
+    account.add_fault(kind, method="GET", path=PATH, skip=2)
     pair = Pair()
 
     assert pair.states() == ("failed", "success", "failed")
@@ -102,7 +101,7 @@ def test_setup_failed_after_its_effect_is_restored(account, kind):
 
 
 def test_setup_retry_that_cannot_read_says_what_may_be_on(account):
-    account.add_fault("status", method="GET", path=PATH, skip=1, times=None, status=503)
+    account.add_fault("status", method="GET", path=PATH, skip=2, times=None, status=503)
     pair = Pair(on={"retries": 1})
 
     assert all("may be on" in str(error) for error in pair.errors["on"])
@@ -136,13 +135,15 @@ def test_setup_without_a_change_leaves_later_changes_alone(account):
     assert writes(account) == 0
 
 
-def test_teardown_logs_what_it_overwrites(account, log):
+def test_teardown_leaves_an_outside_change_alone(account, log):
     pair = Pair(job=lambda: account.set_auto_recharge(enabled=True, threshold=33, amount=44))
 
-    assert stored(account) == FOUND
-    overwritten = "Somebody else changed automatic recharge meanwhile. It is now on (threshold 33, amount 44 credits)."
-    assert f"{overwritten} The task overwrites that." in log.messages
-    assert pair.run.result("back")["before"] == {"enabled": True, "threshold": 33, "amount": 44}
+    assert stored(account) == (True, 33, 44)
+    assert writes(account) == 1
+    changed = "Somebody else changed automatic recharge meanwhile. It is now on (threshold 33, amount 44 credits)."
+    assert f"{changed} The task leaves it so." in log.messages
+    assert pair.run.result("back")["changed"] is False
+    assert (flags(), notes()) == ([], {})
 
 
 def test_cleared_teardown_leaves_later_changes_alone(account, log):

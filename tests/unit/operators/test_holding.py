@@ -6,7 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
-from airflow.sdk import task, task_group
+from airflow.sdk import BaseOperator, task, task_group
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
@@ -21,6 +21,20 @@ GATES = pytest.mark.parametrize("gate_class", [CreditThresholdSensor, EnsureCred
 def gate_of(gate_class: type = CreditThresholdSensor, **arguments: Any) -> Any:
     name = "threshold" if gate_class is CreditThresholdSensor else "credits"
     return gate_class(**{"task_id": "credits", name: 12, "hold": True} | arguments)
+
+
+def job_of(task_id: str) -> Any:
+    return task(task_id=task_id)(lambda: None)()
+
+
+def mapped_of(task_id: str) -> Any:
+    return task(task_id=task_id)(lambda number: number).expand(number=[1, 2])
+
+
+class Job(BaseOperator):
+    def __init__(self, *, number: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.number = number
 
 
 @GATES
@@ -115,6 +129,93 @@ class TestHeld:
         with new_dag("parsed"):
             assert gate_of().held(spent="{{ params.x }}").spent == "{{ params.x }}"
             assert gate_of(task_id="more").held().spent is None
+
+
+@needs_listed_variables
+class TestBody:
+    """All jobs in the body of the `with` run between the gate and its release."""
+
+    def edges(self, write):
+        with new_dag("parsed") as dag:
+            gate = gate_of()
+            with gate.held():
+                write()
+        release = dag.get_task("credits_release")
+        behind = gate.get_flat_relative_ids(upstream=False)
+        before = release.get_flat_relative_ids(upstream=True)
+        jobs = set(dag.task_ids) - {"credits", "credits_release"}
+        return jobs - behind, jobs - before
+
+    def test_mapped_jobs_alone(self):
+        assert self.edges(lambda: mapped_of("job")) == (set(), set())
+
+    def test_mapped_jobs_of_a_classic_operator(self):
+        assert self.edges(lambda: Job.partial(task_id="job").expand(number=[1, 2])) == (set(), set())
+
+    def test_mapped_jobs_after_a_job(self):
+        assert self.edges(lambda: job_of("first") >> mapped_of("job")) == (set(), set())
+
+    def test_mapped_jobs_before_a_job(self):
+        assert self.edges(lambda: mapped_of("job") >> job_of("last")) == (set(), set())
+
+    def test_mapped_jobs_of_an_output(self):
+        assert self.edges(lambda: task(task_id="job")(lambda number: number).expand(number=job_of("list"))) == (
+            set(),
+            set(),
+        )
+
+    def test_mapped_group(self):
+        def write() -> None:
+            @task_group
+            def each(number: int) -> None:
+                job_of("first") >> job_of("last")
+
+            each.expand(number=[1, 2])
+
+        assert self.edges(write) == (set(), set())
+
+    def test_job_after_an_inner_hold(self):
+        def write() -> None:
+            job_of("first")
+            with gate_of(task_id="more").held():
+                mapped_of("inner")
+            job_of("last")
+            mapped_of("mapped")
+
+        assert self.edges(write) == (set(), set())
+
+    def test_inner_jobs_are_those_of_the_inner_gate(self):
+        with new_dag("parsed") as dag, gate_of().held():
+            with gate_of(task_id="more").held():
+                mapped_of("inner")
+            mapped_of("outer")
+
+        assert dag.get_task("inner").upstream_task_ids == {"more"}
+        assert dag.get_task("inner").downstream_task_ids == {"more_release"}
+        assert dag.get_task("outer").upstream_task_ids == {"credits"}
+        assert dag.get_task("outer").downstream_task_ids == {"credits_release"}
+
+    def test_inner_hold_alone_adds_no_edges_to_its_jobs(self):
+        with new_dag("parsed") as dag, gate_of().held(), gate_of(task_id="more").held():
+            mapped_of("inner")
+
+        assert dag.get_task("inner").upstream_task_ids == {"more"}
+        assert dag.get_task("inner").downstream_task_ids == {"more_release"}
+
+    def test_tasks_outside_of_the_body_are_left_alone(self):
+        with new_dag("parsed") as dag:
+            job_of("before")
+            mapped_of("mapped_before")
+            with gate_of().held():
+                job_of("job")
+            mapped_of("after")
+
+        assert {name for name in dag.task_ids if not dag.get_task(name).upstream_task_ids} >= {
+            "before",
+            "mapped_before",
+            "after",
+        }
+        assert dag.get_task("credits_release").upstream_task_ids == {"credits", "job"}
 
 
 @needs_listed_variables

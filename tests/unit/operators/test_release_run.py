@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordUnreadableError,
     VideoDBTryOverError,
 )
-from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS, Kind
+from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS, PREFIX, Kind
 from airflow_provider_videodb.operators._release_run import ReleaseRun
 from airflow_provider_videodb.operators.release_credits import ReleaseCreditsOperator
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
@@ -113,6 +114,24 @@ def test_figure_that_is_given_counts(worker):
     worker.hold()
     assert release(spent=5) == {"released": 12, "counted": 5, "holds": 1}
     assert worker.shown() == [(Kind.RELEASED, 5)]
+
+
+@pytest.mark.parametrize(
+    ("value", "counted"),
+    [
+        ("1e-300", "0.00000000000000000001"),
+        ("9007199254740991.0000000000000000000001", "9007199254740991.00000000000000000001"),
+        ("0.30000000000000004", "0.30000000000000004"),
+        ("-0", "0"),
+        ("0e-300", "0.00000000000000000000"),
+        ("1e2", "100"),
+    ],
+)
+def test_figure_fits_into_a_key_and_never_counts_too_little(worker, value, counted):
+    worker.hold()
+    release(spent=value)
+    assert [key.split("/")[6] for key in worker.kept if key.startswith(PREFIX)] == [counted]
+    assert [str(flag.credits) for flag in worker.flags()] == [str(Decimal(counted))]
 
 
 def test_waiting_gate_leaves_the_queue(worker):

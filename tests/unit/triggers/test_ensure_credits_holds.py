@@ -26,6 +26,7 @@ pytestmark = [
 PAID = Purchase.from_dict(purchase_of("cs_1") | {"paid": ["cs_1"], "paid_at": "2026-01-15T12:00:00+00:00"})
 HOLDS = WaitingGate(holds=True, holder="mine.-1", try_id="second", decides_in_worker=True).to_dict()
 RESPECTS = WaitingGate(holds=False, holder="mine.-1", try_id="second").to_dict()
+AUDITS = WaitingGate(holds=False, holder="mine.-1", decides_in_worker=True, respects_holds=False).to_dict()
 each_gate = pytest.mark.parametrize("gate", [HOLDS, RESPECTS], ids=["with a hold", "without"])
 
 
@@ -114,9 +115,11 @@ async def test_hold_of_an_earlier_try_is_no_reason_to_buy(emulator, variables):
         assert (await airflow.payload())["status"] == "may_open"
 
 
-async def test_used_up_account_wakes_a_worker_though_holds_are_ignored(emulator, variables):
+@pytest.mark.parametrize("gate", [None, AUDITS], ids=["unlisted", "audited"])
+async def test_gate_that_ignores_holds_buys_in_a_pause(emulator, variables, gate):
+    put(variables, flag_of_another(Kind.PAUSED, 0, ms=0))
     async with triggerer() as airflow:
-        await airflow.start(waiting(None))
+        await airflow.start(waiting(gate))
         assert (await airflow.payload())["status"] == "short"
 
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_videodb.holds.rules.account import View, count
 from airflow_provider_videodb.holds.rules.records import Flag, Kind, holder_of, task_part
 from airflow_provider_videodb.holds.rules.releasing import Released, holds_of, release_gate
-from airflow_provider_videodb.holds.rules.steps import Put, Remove, Step, WriteJournal
+from airflow_provider_videodb.holds.rules.steps import Put, Remove, SettlesAt, Step, WriteJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +47,15 @@ def release(
         step = next(steps)
         while len(done) != stop_before:
             done.append(step)
+            response = None
             match step:
                 case Put(flag=flag):
                     left.add(flag)
                 case Remove(flag=flag):
                     left.discard(flag)
-            step = steps.send(None)
+                case SettlesAt(settlement_ms=settlement_ms):
+                    response = NOW + settlement_ms
+            step = steps.send(response)
     except StopIteration as end:
         return left, end.value, done
     return left, None, done

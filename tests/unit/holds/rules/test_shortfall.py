@@ -36,7 +36,8 @@ def see(*flags: Flag, balance: int = 15, reserve: int = 0) -> Assessment:
         # Those ahead buy what the account does not have for them.
         (see(other(Kind.WAITING, 10)), 7),
         (see(other(Kind.WAITING, 100)), 12),
-        (see(other(Kind.HELD, 20), other(Kind.WAITING, 100, holder="third")), 17),
+        # The first in line also buys what the account owes to holds.
+        (see(other(Kind.HELD, 20), other(Kind.WAITING, 100, holder="third")), 12),
         # A purchase would not open the gate.
         (see(PAUSE, balance=0), 0),
         (replace(see(balance=0), is_complete=False), 0),

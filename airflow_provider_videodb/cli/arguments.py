@@ -1,0 +1,53 @@
+"""Reads what a person typed. An error becomes the text that argparse shows."""
+
+from __future__ import annotations
+
+import re
+import time
+from argparse import ArgumentTypeError
+from datetime import UTC, datetime
+
+from airflow_provider_videodb.holds.rules.records import account_part
+
+_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(?:[0-9]{1,6}[smhd])+")
+_HASHED_ACCOUNT = re.compile(r"~[0-9a-f]{16}")
+
+
+def parse_duration(text: str) -> int:
+    """Return the milliseconds of ``90s``, ``45m``, ``1h30m`` or ``2d``."""
+    word = text.strip().lower()
+    parts = re.findall(r"([0-9]+)([smhd])", word) if _DURATION.fullmatch(word) else []
+    duration = sum(int(count) * _MS[unit] for count, unit in parts)
+    if not 0 < duration <= 366 * _MS["d"]:
+        raise ArgumentTypeError(f"{text!r} is not a duration up to 366d; write it as 45m, 1h, 1h30m or 2d")
+    return duration
+
+
+def parse_since(text: str) -> int:
+    """Return a moment in milliseconds since 1970, from an age such as ``2d`` or from an ISO date; UTC by default."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        try:
+            return int(time.time() * 1000) - parse_duration(text)
+        except ArgumentTypeError:
+            raise ArgumentTypeError(
+                f"{text!r} is neither an age such as 12h or 2d nor a date such as 2026-11-25 or 2026-11-25T18:00"
+            ) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def parse_account(text: str) -> str:
+    """Return an account's part of the keys. The list shows the part, so it is accepted as well."""
+    if not text.strip():
+        raise ArgumentTypeError("the name of the account is empty")
+    return text if _HASHED_ACCOUNT.fullmatch(text) else account_part(text)
+
+
+def parse_reason(text: str) -> str:
+    """Return the reason on one line."""
+    reason = " ".join(text.split())
+    if not reason:
+        raise ArgumentTypeError("the reason is empty; say in a few words why")
+    return reason

@@ -1,0 +1,141 @@
+"""
+Declares the commands of credit holds.
+
+Airflow imports this file for each of its commands. So it imports only what Airflow's command line has imported already,
+and what a command does is loaded when it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+    from airflow.cli.cli_config import CLICommand
+
+_COMMANDS = "airflow_provider_videodb.cli.commands"
+_ARGUMENTS = "airflow_provider_videodb.cli.arguments"
+
+
+def _argument(*flags: str, **options: Any) -> Arg:
+    return Arg(flags, **options)  # type: ignore[no-untyped-call]  # Airflow does not type it
+
+
+_OUTPUT = _argument(
+    "-o", "--output", help="table for people, json for programs", choices=("table", "json"), default="table"
+)
+_ONE_ACCOUNT = _argument(
+    "--account",
+    help="only this account: the credit_account of its connections, by default the id of the connection",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_account"),
+)
+_ACCOUNT = _argument(
+    "--account",
+    help="the credit_account of the connection, by default the id of the connection. It may be left out if only one "
+    "account has holds",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_account"),
+)
+_REASON = _argument(
+    "--reason",
+    help="why, in a few words for those who look later",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_reason"),
+    required=True,
+)
+_HOLD_ID = _argument("id", help="the ID that the list shows", nargs="?")
+_DAG_ID = _argument("--dag-id", help="instead of an ID: the DAG of the gate")
+_RUN_ID = _argument("--run-id", help="instead of an ID: its DAG run")
+_TASK_ID = _argument("--task-id", help="instead of an ID: the task id of the gate")
+_MAP_INDEX = _argument("--map-index", help="the map index of a mapped gate", type=int, default=-1)
+_FOR = _argument(
+    "--for",
+    dest="duration",
+    help="how long, such as 45m, 1h or 2d. Without it, until somebody resumes the account",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_duration"),
+)
+_SINCE = _argument(
+    "--since",
+    help="show holds that ended after this: 2d, 12h, 2026-11-25 or 2026-11-25T18:00 (UTC). Default: 2d",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_since"),
+    default="2d",
+)
+
+
+def _lazy(name: str) -> Callable[[Namespace], None]:
+    load_and_run = lazy_load_command(f"{_COMMANDS}.{name}")
+
+    def command(args: Namespace) -> None:
+        # Airflow's log must not stand between the lines of JSON. Airflow 3.2 logs to stdout what a command imports.
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+                handler.setStream(sys.stderr)
+        load_and_run(args)
+
+    command.__name__ = name
+    return command
+
+
+def get_videodb_cli_commands() -> list[CLICommand]:
+    """Return the commands that Airflow adds to its own."""
+    return [
+        GroupCommand(
+            name="videodb",
+            help="See and manage the credit holds of VideoDB accounts",
+            subcommands=(
+                GroupCommand(
+                    name="holds",
+                    help="See who holds and who waits for credits, free a hold, pause an account",
+                    subcommands=_hold_commands(),
+                ),
+            ),
+        )
+    ]
+
+
+def _hold_commands() -> tuple[CLICommand, ...]:
+    return (
+        ActionCommand(
+            name="list",
+            help="Show who holds credits since when, who waits at which place, and what is paused",
+            description="Show who holds credits since when, who waits at which place, and what is paused. This reads "
+            "Airflow's database and neither calls VideoDB nor needs its API key.",
+            func=_lazy("holds_list"),
+            args=(_ONE_ACCOUNT, _OUTPUT),
+        ),
+        ActionCommand(
+            name="release",
+            help="Free the credits of one hold by hand",
+            description="Free the credits of one hold by hand. Name it by the ID that the list shows, or by "
+            "--dag-id, --run-id and --task-id. Its credits still count until the settlement time is over. The "
+            "journal keeps your name and the reason. The job is not stopped.",
+            func=_lazy("holds_release"),
+            args=(_HOLD_ID, _DAG_ID, _RUN_ID, _TASK_ID, _MAP_INDEX, _REASON),
+        ),
+        ActionCommand(
+            name="pause",
+            help="Stop all gates of an account from opening",
+            description="Stop all gates of an account from opening, for some time or until somebody resumes it. "
+            "Pipelines whose gate has opened go on. A second pause replaces the first.",
+            func=_lazy("holds_pause"),
+            args=(_ACCOUNT, _FOR, _REASON),
+        ),
+        ActionCommand(
+            name="resume",
+            help="End the pause of an account",
+            func=_lazy("holds_resume"),
+            args=(_ACCOUNT,),
+        ),
+        ActionCommand(
+            name="journal",
+            help="Show holds that have ended: how much, from when to when, what was spent, how they ended",
+            description="Show holds that have ended: how much, from when to when, what was spent, and how they ended. "
+            "The journal keeps each for 30 days.",
+            func=_lazy("holds_journal"),
+            args=(_SINCE, _ONE_ACCOUNT, _OUTPUT),
+        ),
+    )

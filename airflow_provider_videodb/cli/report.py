@@ -1,0 +1,111 @@
+"""Writes what the commands found, for people. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_videodb.cli.overview import total
+from airflow_provider_videodb.cli.text import printable, to_age, to_table
+from airflow_provider_videodb.holds.rules.messages import moment, number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_videodb.cli.overview import Account, Holder
+    from airflow_provider_videodb.cli.pauses import Pause
+
+_WHO = ("DAG", "RUN", "TASK", "MAP", "TRY", "RUN STATE")
+
+
+def describe_accounts(accounts: Sequence[Account], *, program: str) -> list[str]:
+    """
+    Return the lines of the list.
+
+    :param program: what a person types before ``holds``.
+    """
+    lines: list[str] = []
+    for account in accounts:
+        lines += ["", *_describe_account(account, program)] if lines else _describe_account(account, program)
+    return lines
+
+
+def describe_pause(pause: Pause) -> str:
+    """Say until when an account is paused, by whom and why."""
+    until = f"until {moment(pause.until_ms)}" if pause.until_ms else "until somebody resumes it"
+    by = f" by {pause.by}" if pause.by else ""
+    return printable(f"paused {until}{by}" + (f": {pause.reason}" if pause.reason else ""))
+
+
+def _describe_account(account: Account, program: str) -> list[str]:
+    lines = [_headline(account)]
+    if account.pause is not None:
+        lines += [f"It is {describe_pause(account.pause)}. No gate opens."]
+    if account.held:
+        rows = [_since(one, account.now_ms) + _who(one) for one in account.held]
+        lines += ["", *_section("HOLD", ("ID", "CREDITS", "HELD FOR", "SINCE", *_WHO), rows)]
+    if account.settling:
+        settling = [
+            [one.id, number(one.flag.credits), to_age(one.flag.ms - account.now_ms), moment(one.flag.ms), *_who(one)]
+            for one in account.settling
+        ]
+        lines += ["", *_section("SETTLE", ("ID", "CREDITS", "COUNT FOR", "UNTIL", *_WHO), settling)]
+    if account.waiting:
+        lines += ["", *_waiting(account)]
+    return lines + _hints(account, program)
+
+
+def _headline(account: Account) -> str:
+    parts = []
+    if account.held:
+        parts.append(f"{number(total(account.held))} credits held by {_count(account.held, 'pipeline')}")
+    if account.settling:
+        parts.append(f"{number(total(account.settling))} still counted after {_count(account.settling, 'release')}")
+    if account.waiting:
+        waiting = tuple(one for one, _ in account.waiting)
+        parts.append(f"{_count(waiting, 'gate')} waiting for {number(total(waiting))} credits")
+    return f"Account {printable(account.name)}: {', '.join(parts) or 'nobody holds or waits for credits'}."
+
+
+def _waiting(account: Account) -> list[str]:
+    head = ("PLACE", "ID", "CREDITS", "WAITS FOR", "SINCE", "PRIORITY", *_WHO)
+    rows = []
+    for place, (one, _) in enumerate(account.waiting, start=1):
+        name, credits, age, since = _since(one, account.now_ms)
+        rows.append([place, name, credits, age, since, one.flag.priority or None, *_who(one)])
+    first, reason = account.waiting[0]
+    return [*_section("WAIT", head, rows), "", f"First in line, {_short(first)}: {printable(reason)}"]
+
+
+def _section(name: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    return [name, *(f"  {line}" for line in to_table(head, rows))]
+
+
+def _since(one: Holder, now_ms: int) -> list[object]:
+    return [one.id, number(one.flag.credits), to_age(now_ms - one.flag.ms), moment(one.flag.ms)]
+
+
+def _who(one: Holder) -> list[object]:
+    if one.who is None:
+        return ["unknown", None, None, None, None, None]
+    place = None if one.who.map_index < 0 else one.who.map_index
+    return [one.who.dag_id, one.who.run_id, one.who.task_id, place, one.who.try_number, one.run_state]
+
+
+def _short(one: Holder) -> str:
+    return one.id if one.who is None else printable(str(one.who))
+
+
+def _hints(account: Account, program: str) -> list[str]:
+    ended = [one for one in account.held if one.has_ended]
+    if not ended:
+        return []
+    what = "1 hold has" if len(ended) == 1 else f"{len(ended)} holds have"
+    return [
+        "",
+        f"{what} a DAG run that has ended. The next gate that waits releases what such a run holds.",
+        f"To release the first now: {program} holds release {ended[0].id} --reason '...'",
+    ]
+
+
+def _count(holders: tuple[Holder, ...], what: str) -> str:
+    return f"{len(holders)} {what}{'' if len(holders) == 1 else 's'}"
