@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from airflow_provider_videodb.holds.airflow_runs import has_run_ended, has_task_finished
+from airflow_provider_videodb.holds.carrying_out import carry_out
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.journal import write_note
 from airflow_provider_videodb.holds.rules.account import View
@@ -71,18 +72,7 @@ class Ledger:
 
     def run(self, steps: Generator[Step, Any, _ResultT]) -> _ResultT:
         """Carry out the steps; an error of one is raised inside them, so that they can tidy up."""
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    result = self.do(step)
-                except BaseException as err:  # noqa: BLE001 - the steps raise it again
-                    step = steps.throw(err)
-                else:
-                    step = steps.send(result)
-        except StopIteration as end:
-            ended: _ResultT = end.value
-            return ended
+        return carry_out(steps, self.do)
 
     def do(self, step: Step) -> Any:  # noqa: PLR0911 - one per step
         """Carry out one step."""

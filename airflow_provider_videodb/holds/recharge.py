@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from airflow_provider_videodb.exceptions import VideoDBRecordUnreadableError
 from airflow_provider_videodb.holds.airflow_runs import has_run_ended
+from airflow_provider_videodb.holds.carrying_out import carry_out
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.recharge import (
     Holder,
@@ -71,18 +72,7 @@ class RechargeLedger:
 
     def run(self, steps: Generator[Step, Any, _ResultT]) -> _ResultT:
         """Carry out the steps; an error of one is raised inside them, so that they can tidy up."""
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    result = self._do(step)
-                except BaseException as err:  # noqa: BLE001 - the steps raise it again
-                    step = steps.throw(err)
-                else:
-                    step = steps.send(result)
-        except StopIteration as end:
-            ended: _ResultT = end.value
-            return ended
+        return carry_out(steps, self._do)
 
     def _do(self, step: Step) -> Any:  # noqa: PLR0911 - one per step
         match step:

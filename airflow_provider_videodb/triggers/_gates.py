@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _ASK_EVERY = 60.0
 #: Seconds after which a worker looks again at the hold of an earlier try, which no trigger can judge.
 RECHECK_EVERY = 300.0
-#: All gates of a triggerer together report so many changes per second, because each one writes a log and an XCom.
+#: All gates of a triggerer together report this many changes per second, because each one writes a log and an XCom.
 _REPORTS_PER_SECOND = 16
 _SHORTEST_PAUSE = 5.0
 #: Marks the try of a place in the queue that a triggerer took.

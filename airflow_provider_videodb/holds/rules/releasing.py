@@ -95,7 +95,7 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
     """
     Remove what ended without saying so.
 
-    There is no expiry: a hold ends with its release, or with its DAG run, which whoever waits notices.
+    A hold does not expire. It ends with its release or with its DAG run. Those who wait find out that a run has ended.
 
     :param settlement_ms: how long released credits count at least, in milliseconds.
     :param but: a holder to leave alone.

@@ -56,7 +56,7 @@ class Timeline:
             self.after(self._until_poll(), event)
 
     def after_events(self, number: int, event: Callable[[], None], *, within: float) -> None:
-        """Let something happen a few seconds after so many of the next events of a pipeline."""
+        """Let something happen a few seconds after that many of the next events of a pipeline."""
         self._after_events.append((number, lambda: self.after(self.random.random() * within, event)))
 
     def event(self) -> None:

@@ -50,7 +50,7 @@ def held(task: Task, credits: int = 10) -> Flag:
 
 
 def released(task: Task, credits: int = 10, *, minutes: float = 20) -> Flag:
-    """Return what counts for so many more minutes."""
+    """Return what still counts for this many minutes."""
     return flag(Kind.RELEASED, task, credits, ms=START + int(minutes * MINUTE))
 
 
