@@ -59,10 +59,12 @@ def _headline(account: Account) -> str:
     if account.held:
         parts.append(f"{number(total(account.held))} credits held by {_count(account.held, 'pipeline')}")
     if account.settling:
-        parts.append(f"{number(total(account.settling))} still counted after {_count(account.settling, 'release')}")
+        releases = _count(account.settling, "release")
+        parts.append(f"{number(total(account.settling))} credits still count after {releases}")
     if account.waiting:
         waiting = tuple(one for one, _ in account.waiting)
-        parts.append(f"{_count(waiting, 'gate')} waiting for {number(total(waiting))} credits")
+        verb = "waits" if len(waiting) == 1 else "wait"
+        parts.append(f"{_count(waiting, 'gate')} {verb} for {number(total(waiting))} credits")
     return f"Account {printable(account.name)}: {', '.join(parts) or 'nobody holds or waits for credits'}."
 
 

@@ -40,7 +40,7 @@ def check_hold(context: Context, gate: str, *, is_audit: bool) -> None:
             return
         raise VideoDBNoHoldError(
             f"Task {gate!r} holds no credits in this DAG run. This job did not run, because it would count on credits "
-            f"that others may take. Next step: clear task {gate!r} together with this task."
+            f"that others may take. Next step: put this task after task {gate!r}, or clear both together."
         )
 
 

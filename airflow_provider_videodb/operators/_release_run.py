@@ -123,7 +123,10 @@ class ReleaseRun:
             )
             return
         if self._task.spent_is_given and self._spent[0] is None:
-            self._task.log.warning("The job did not say what it spent, so all its credits count until they settle.")
+            self._task.log.warning(
+                "spent has no value, so all credits count until they settle. The job returned nothing, or spent names "
+                "a wrong task id."
+            )
         self._task.log.info(
             "Released %s credits of task %s. Counted until the balance shows what was spent: %s.",
             number(released.credits),

@@ -50,7 +50,7 @@ def test_job_cleared_alone_does_not_run():
     assert ran == [1]
     assert finished.task_state("job") == "failed"
     assert finished.tries("job") == 2
-    assert "Next step: clear task 'credits' together with this task." in str(errors[0])
+    assert "Next step: put this task after task 'credits', or clear both together." in str(errors[0])
 
 
 def test_job_cleared_with_its_gate_runs_with_a_new_hold():

@@ -67,7 +67,7 @@ def test_job_without_a_hold_does_not_run(worker, job, caplog, found):
     assert isinstance(caught.value.__context__, VideoDBNoHoldError)
     assert caught.value.__cause__ is None
     assert all(len(line) <= 75 for line in caplog.messages)
-    assert caplog.messages[-1] == "Next step: clear task 'credits' together with this task."
+    assert caplog.messages[-1] == "Next step: put this task after task 'credits', or clear both together."
 
 
 def test_job_that_is_mapped_shares_the_hold_of_its_gate(worker, job):

@@ -96,7 +96,10 @@ def test_missing_figure_is_logged_and_everything_counts(worker, log, value):
     worker.hold()
 
     assert release(rendered=[value]) == {"released": 12, "counted": 12, "holds": 1}
-    assert log.messages[0] == "The job did not say what it spent, so all its credits count until they settle."
+    assert log.messages[0] == (
+        "spent has no value, so all credits count until they settle. The job returned nothing, or spent names a wrong "
+        "task id."
+    )
     assert log.records[0].levelno == logging.WARNING
 
 
