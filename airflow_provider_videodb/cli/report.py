@@ -1,4 +1,4 @@
-"""Writes what the commands found, for people. Pure."""
+"""Writes the list of holds for people. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.cli.overview import total
 from airflow_provider_videodb.cli.text import printable, to_age, to_table
-from airflow_provider_videodb.holds.rules.messages import moment, number
+from airflow_provider_videodb.holds.rules.messages import moment, number, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +30,9 @@ def describe_accounts(accounts: Sequence[Account], *, program: str) -> list[str]
 
 
 def describe_pause(pause: Pause) -> str:
-    """Say until when an account is paused, by whom and why."""
-    until = f"until {moment(pause.until_ms)}" if pause.until_ms else "until somebody resumes it"
+    """Describe a pause: until when, by whom and why."""
     by = f" by {pause.by}" if pause.by else ""
-    return printable(f"paused {until}{by}" + (f": {pause.reason}" if pause.reason else ""))
+    return printable(f"paused {until(pause.until_ms)}{by}" + (f": {pause.reason}" if pause.reason else ""))
 
 
 def _describe_account(account: Account, program: str) -> list[str]:
@@ -59,10 +58,13 @@ def _headline(account: Account) -> str:
     if account.held:
         parts.append(f"{number(total(account.held))} credits held by {_count(account.held, 'pipeline')}")
     if account.settling:
-        parts.append(f"{number(total(account.settling))} still counted after {_count(account.settling, 'release')}")
+        parts.append(
+            f"{number(total(account.settling))} credits still count after {_count(account.settling, 'release')}"
+        )
     if account.waiting:
         waiting = tuple(one for one, _ in account.waiting)
-        parts.append(f"{_count(waiting, 'gate')} waiting for {number(total(waiting))} credits")
+        verb = "waits" if len(waiting) == 1 else "wait"
+        parts.append(f"{_count(waiting, 'gate')} {verb} for {number(total(waiting))}")
     return f"Account {printable(account.name)}: {', '.join(parts) or 'nobody holds or waits for credits'}."
 
 
@@ -102,7 +104,7 @@ def _hints(account: Account, program: str) -> list[str]:
     what = "1 hold has" if len(ended) == 1 else f"{len(ended)} holds have"
     return [
         "",
-        f"{what} a DAG run that has ended. The next gate that waits releases what such a run holds.",
+        f"{what} a DAG run that has ended. The next waiting gate releases the holds of such runs.",
         f"To release the first now: {program} holds release {ended[0].id} --reason '...'",
     ]
 

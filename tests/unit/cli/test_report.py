@@ -16,7 +16,7 @@ def report(*flags, name="a", states=None, pause=None):
 def test_account_is_summed_up_first():
     text = report(HELD, SETTLING, FIRST, URGENT)
     assert text.splitlines()[0] == (
-        "Account a: 12.5 credits held by 1 pipeline, 7 still counted after 1 release, 2 gates waiting for 70 credits."
+        "Account a: 12.5 credits held by 1 pipeline, 7 credits still count after 1 release, 2 gates wait for 70."
     )
 
 
