@@ -52,13 +52,13 @@ distributed: $(READY) ## Kill parts of a distributed Airflow during purchases: t
 	@$(ADD_GROUP) distributed
 	@$(PYTHON_IN_VENV) -m pytest -q -s tests/chaos/test_distributed.py
 
-fuzz: $(READY) ## Search long for a sequence of events that pays twice (10,000 examples)
+fuzz: $(READY) ## Search 10,000 examples for a sequence of events that pays twice
 	PURCHASE_MACHINE_EXAMPLES=10000 $(PYTHON_IN_VENV) -m pytest tests/unit/purchases/test_purchase_machine.py
 
-ablations: $(READY) ## Take each safeguard out, and see the search find the hole (about a quarter of an hour)
+ablations: $(READY) ## Remove each safeguard, and check that the search notices (about 15 minutes)
 	$(PYTHON_IN_VENV) -m tests.support.search_ablations
 
-holds-search: $(READY) ## Search 100,000 schedules for credits that two pipelines count on (about ten minutes)
+holds-search: $(READY) ## Search 100,000 schedules for two pipelines that count on the same credits (about ten minutes)
 	@$(PYTHON_IN_VENV) -m tests.support.holds_search $(ARGS)
 
 bench: $(READY) ## Compare what waiting costs here and with HttpSensor (about 20 minutes)

@@ -1,17 +1,19 @@
 """
-Two pipelines that share one account, and never count on the same credits.
+Two pipelines that share one account.
+
+They never count on the same credits.
 
 `shared_archive` needs 12 credits, `shared_highlights` needs 8. Start both at once, while the account has fewer than 20.
 
-`credits` continues when that many credits are *available*: the balance less what the other pipeline holds. It then
-holds its own. If credits are missing, it buys them, shows the payment link on its page, and waits without a worker. So
-it may ask for a payment although the balance looks high enough, because the other pipeline holds the rest.
+`credits` continues when enough credits are *available*: the balance less what the other pipeline holds. It then holds
+its own credits. If credits are missing, it buys them, shows the payment link on its page, and waits without a worker.
+So it may ask for a payment although the balance looks high enough, because the other pipeline holds the rest.
 
 `upload` and `index` stand for jobs that spend credits at VideoDB. `require_hold()` fails a job that is cleared without
-its gate, because it would spend the credits of the other pipeline. `index` returns how many credits the jobs used.
+its gate, because that job could spend the credits of the other pipeline. `index` returns the credits that both used.
 
 `credits_release` releases the hold when the jobs have ended, whether they succeeded or failed. VideoDB's balance shows
-spending late. So the credits that were used count for 20 more minutes, and the rest is free at once.
+spending late. So the used credits count for 20 more minutes. The rest is free at once.
 
 `airflow videodb holds list` shows who holds credits, and who waits. Credit holds need Airflow 3.3.
 """
@@ -26,7 +28,7 @@ JOB_SECONDS = 2
 
 
 def credits_then_jobs(credits: int) -> None:
-    """Hold the credits, do the jobs, release what is left."""
+    """Hold the credits, run the jobs, release the credits."""
     gate = EnsureCreditsOperator(task_id="credits", credits=credits, hold=True, poll_interval=5, retries=2)
 
     @task(pre_execute=gate.require_hold())

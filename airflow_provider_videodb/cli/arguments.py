@@ -1,4 +1,8 @@
-"""Reads what a person typed. An error becomes the text that argparse shows."""
+"""
+Reads what a person typed.
+
+argparse shows the text of an error.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,11 @@ def parse_duration(text: str) -> int:
 
 
 def parse_since(text: str) -> int:
-    """Return a moment in milliseconds since 1970, from an age such as ``2d`` or from an ISO date; UTC by default."""
+    """
+    Return a moment in milliseconds since 1970.
+
+    :param text: an age such as ``2d``, or an ISO date, in UTC by default.
+    """
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -39,7 +47,11 @@ def parse_since(text: str) -> int:
 
 
 def parse_account(text: str) -> str:
-    """Return an account's part of the keys. The list shows the part, so it is accepted as well."""
+    """
+    Return an account's part of the keys.
+
+    The list shows this part, so it is accepted as well.
+    """
     if not text.strip():
         raise ArgumentTypeError("the name of the account is empty")
     return text if _HASHED_ACCOUNT.fullmatch(text) else account_part(text)

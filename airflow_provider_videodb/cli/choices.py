@@ -1,4 +1,4 @@
-"""Finds out which hold or which account a person means. Pure."""
+"""Finds the hold or account that is meant. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ID = re.compile(r"[0-9a-f]{16}(?:\.[0-9]+)?")
 
 
 def choose_hold(args: Namespace) -> str:
-    """Return the holder that an id, or DAG, run and task name."""
+    """Return the holder that the arguments name."""
     names = {"--dag-id": args.dag_id, "--run-id": args.run_id, "--task-id": args.task_id}
     missing = [option for option, value in names.items() if value is None]
     if args.id is not None:
@@ -31,7 +31,7 @@ def choose_hold(args: Namespace) -> str:
             _refuse(f"{args.id!r} is not an ID of a hold; see the ID column of `holds list`")
         return args.id if "." in args.id else f"{args.id}.-1"
     if len(missing) == len(names):
-        _refuse("say which hold: the ID that `holds list` shows, or --dag-id, --run-id and --task-id")
+        _refuse("name the hold by the ID that `holds list` shows, or by --dag-id, --run-id and --task-id")
     if missing:
         _refuse(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     return holder_of(args.dag_id, args.run_id, args.task_id, args.map_index)
@@ -41,9 +41,9 @@ def choose_account(given: str | None, view: View, *, kind: Kind | None = None) -
     """
     Return the account that is meant.
 
-    Without a name, it is the only one that there is.
+    Without a name, it is the only account with flags.
 
-    :param kind: of the flags that make an account a candidate, at first.
+    :param kind: accounts with such a flag come first. The others count only if there are none.
     :raises VideoDBConfigError: if there are several.
     """
     if given is not None:
@@ -51,7 +51,7 @@ def choose_account(given: str | None, view: View, *, kind: Kind | None = None) -
     known = {flag.account for flag in view.flags if kind in {None, flag.kind}} or {one.account for one in view.flags}
     if len(known) > 1:
         raise VideoDBConfigError(
-            f"There are {len(known)} accounts: {', '.join(sorted(known))}. Nothing was changed. Next step: say which "
+            f"There are {len(known)} accounts: {', '.join(sorted(known))}. Nothing was changed. Next step: name "
             "one with --account."
         )
     return known.pop() if known else DEFAULT_ACCOUNT

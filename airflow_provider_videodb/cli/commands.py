@@ -21,7 +21,7 @@ from airflow_provider_videodb.cli.text import to_iso
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.holds.journal import read_notes
 from airflow_provider_videodb.holds.ledger import Ledger
-from airflow_provider_videodb.holds.rules.messages import moment
+from airflow_provider_videodb.holds.rules.messages import moment, until
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
@@ -33,7 +33,7 @@ _TOO_OLD = "Credit holds need Airflow 3.3 or newer, and this Airflow is older."
 
 
 def _command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
-    """Let an error of ours end the command with its text and status 1."""
+    """End the command with status 1 on our errors."""
 
     @wraps(function)
     def run(args: Namespace) -> None:
@@ -93,17 +93,18 @@ def holds_pause(args: Namespace) -> None:
     account = choose_account(args.account, view)
     parts = by_account(view)
     earlier = active_pause(store, parts[account]) if account in parts else None
-    until = 0 if args.duration is None else view.listed_at + args.duration
-    pause_account(store, view, account, Pause(until_ms=until, by=getuser(), reason=args.reason))
-    span = f"until {moment(until)}" if until else "until somebody resumes it"
-    lines = [f"Account {account} is paused {span}. No gate of it opens, except those with respect_holds=False."]
+    until_ms = 0 if args.duration is None else view.listed_at + args.duration
+    pause_account(store, view, account, Pause(until_ms=until_ms, by=getuser(), reason=args.reason))
+    lines = [
+        f"Account {account} is paused {until(until_ms)}. No gate of it opens, except those with respect_holds=False."
+    ]
     used = {flag.account for flag in view.flags if flag.kind is not Kind.PAUSED}
     if account not in used and not any(True for _ in read_notes(store, account, since_ms=0)):
         lines += _warn_of_a_new_name(account, used)
     if earlier is not None:
         lines.append(f"This replaces the earlier pause. It was {describe_pause(earlier)}.")
     lines += [
-        "Pipelines whose gate has opened go on.",
+        "Pipelines whose gate has opened continue.",
         f"To end the pause: {_program(args)} holds resume --account {account}",
     ]
     _print(lines)

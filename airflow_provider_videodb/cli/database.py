@@ -1,8 +1,8 @@
 """
-Reads and writes the records of holds in Airflow's metadata database.
+The records of holds in Airflow's metadata database.
 
-The command line runs where Airflow's database can be reached, without a task. Secrets backends are not asked, because
-the records are Variables of the database only.
+The command line runs without a task, where Airflow's database can be reached. It does not ask secrets backends, because
+the records exist only as Variables in the database.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _CHECK = "Next step: run `airflow db check`, then this command again."
 
 class DatabaseStore:
     """
-    Keeps the records of holds as Variables, straight in the database.
+    Reads and writes Variables directly in the database.
 
-    A listing is one query, which brings the values along. So a later read shows the same moment.
+    A listing is one query, which also returns the values. So a later read shows the same moment.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class DatabaseStore:
         self._teams: dict[str, set[str | None]] = {}
 
     def list(self, prefix: str, *, offset: int = 0) -> Listing:
-        """Return all keys that begin with ``prefix``, sorted, from ``offset`` on."""
+        """Return the sorted keys with ``prefix``, from ``offset`` on."""
         with _reading(f"list its Variables {prefix!r}") as session:
             found = select(Variable).where(Variable.key.startswith(_check(prefix), autoescape=True))
             # SQLite and MySQL do not tell capitals apart in a prefix.
@@ -79,7 +79,7 @@ class DatabaseStore:
         return text
 
     def write(self, key: str, text: str) -> None:
-        """Keep the text. The database has committed it when this returns."""
+        """Keep the text, and return after the commit."""
         fernet = get_fernet()
         values = {"_val": fernet.encrypt(text.encode()).decode(), "is_encrypted": fernet.is_encrypted}
         team = self._team(key)
@@ -96,7 +96,11 @@ class DatabaseStore:
         self._rows.pop(key, None)
 
     def _team(self, key: str) -> dict[str, str | None]:
-        """Return the team of a new record: that of the account's other records, so that its gates see it."""
+        """
+        Return the team of a new record.
+
+        It is that of the account's other records. Otherwise the gates of the account would not see the record.
+        """
         if not conf.getboolean("core", "multi_team", fallback=False):
             return {}
         teams = self._teams.get(_account(key), {None})
@@ -109,7 +113,11 @@ class DatabaseStore:
 
 
 def read_run_states(runs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the state of DAG runs, each given as DAG id and run id. A deleted run has none."""
+    """
+    Return the state of each DAG run; a deleted run has none.
+
+    :param runs: pairs of DAG id and run id.
+    """
     wanted = set(runs)
     run_ids = sorted({run_id for _, run_id in wanted})
     states = {}
@@ -152,6 +160,6 @@ def _writing(what: str) -> Iterator[Session]:
 
 
 def _failure(what: str, err: SQLAlchemyError, state: str) -> str:
-    # The text of SQLAlchemy has the statement and its values in it; that of the driver says what happened.
+    # SQLAlchemy's text contains the statement and its values. The driver's text has only the cause.
     cause = " ".join(str(getattr(err, "orig", None) or type(err).__name__).split())[:200]
     return f"Airflow's database could not {what} ({cause}). {state} {_CHECK}"

@@ -1,8 +1,8 @@
 """
 Declares the commands of credit holds.
 
-Airflow imports this file for each of its commands. So it imports only what Airflow's command line has imported already,
-and what a command does is loaded when it runs.
+Airflow imports this file for each of its commands. So this file imports only modules that Airflow's command line has
+imported already. The code of a command is loaded when the command runs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ACCOUNT = _argument(
 )
 _REASON = _argument(
     "--reason",
-    help="why, in a few words for those who look later",
+    help="why, in a few words. The records keep it",
     type=lazy_load_command(f"{_ARGUMENTS}.parse_reason"),
     required=True,
 )
@@ -55,7 +55,7 @@ _MAP_INDEX = _argument("--map-index", help="the map index of a mapped gate", typ
 _FOR = _argument(
     "--for",
     dest="duration",
-    help="how long, such as 45m, 1h or 2d. Without it, until somebody resumes the account",
+    help="how long, such as 45m, 1h or 2d. Without it, the pause lasts until a person resumes the account",
     type=lazy_load_command(f"{_ARGUMENTS}.parse_duration"),
 )
 _SINCE = _argument(
@@ -70,7 +70,7 @@ def _lazy(name: str) -> Callable[[Namespace], None]:
     load_and_run = lazy_load_command(f"{_COMMANDS}.{name}")
 
     def command(args: Namespace) -> None:
-        # Airflow's log must not stand between the lines of JSON. Airflow 3.2 logs to stdout what a command imports.
+        # Airflow 3.2 logs to stdout while a command is imported, and its log lines would break the JSON.
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
                 handler.setStream(sys.stderr)
@@ -119,8 +119,8 @@ def _hold_commands() -> tuple[CLICommand, ...]:
         ActionCommand(
             name="pause",
             help="Stop all gates of an account from opening",
-            description="Stop all gates of an account from opening, for some time or until somebody resumes it. "
-            "Pipelines whose gate has opened go on. A second pause replaces the first.",
+            description="Stop all gates of an account from opening, for some time or until a person resumes it. "
+            "Pipelines whose gate has opened continue. A second pause replaces the first.",
             func=_lazy("holds_pause"),
             args=(_ACCOUNT, _FOR, _REASON),
         ),

@@ -1,4 +1,4 @@
-"""Says who holds, who waits and what is paused. Pure."""
+"""What an account's flags say, for display. Pure."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _UNMAPPED = ".-1"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Holder:
     """
-    Somebody who holds or waits.
+    A task instance that holds or waits.
 
     :param who: the task instance; ``None`` if the record does not say.
-    :param run_state: the state of its DAG run; ``None`` if the record does not say which one.
+    :param run_state: the state of its DAG run; ``None`` if the record does not name the run.
     """
 
     flag: Flag
@@ -72,8 +72,8 @@ class Account:
     One account.
 
     :param name: the account's part of the keys.
-    :param counted: those whose credits count: held, or released and settling.
-    :param waiting: those who wait, the first one first, each with the reason.
+    :param counted: the holders whose credits count: held, or released and settling.
+    :param waiting: the waiting gates in the order of their turns, each with the reason.
     """
 
     name: str
@@ -84,12 +84,12 @@ class Account:
 
     @property
     def held(self) -> tuple[Holder, ...]:
-        """Those who hold."""
+        """The holders of unreleased credits."""
         return tuple(one for one in self.counted if one.flag.kind is Kind.HELD)
 
     @property
     def settling(self) -> tuple[Holder, ...]:
-        """Those who released, and whose spending may not show yet."""
+        """The holders of released credits that still count."""
         return tuple(one for one in self.counted if one.flag.kind is Kind.RELEASED)
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def by_account(view: View) -> dict[str, View]:
 
 
 def runs_of(who: Mapping[Flag, Identity | None]) -> set[tuple[str, str]]:
-    """Return the DAG runs of all who hold or wait."""
+    """Return the DAG runs of all holders."""
     return {(one.dag_id, one.run_id) for one in who.values() if one is not None}
 
 

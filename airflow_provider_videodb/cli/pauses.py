@@ -1,4 +1,4 @@
-"""Stops and resumes all admissions of an account."""
+"""Pauses and resumes the gates of an account."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _FORMAT = 1
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pause:
     """
-    Why nobody may start.
+    A pause of an account.
 
-    :param until_ms: milliseconds since 1970; 0 means until somebody resumes.
-    :param by: who paused; empty if the record does not say, as the reason.
+    :param until_ms: milliseconds since 1970; 0 means until a person resumes the account.
+    :param by: who paused it. This and the reason are empty if the record does not say.
     """
 
     until_ms: int
@@ -39,7 +39,11 @@ class Pause:
 
 
 def pause_account(store: HoldStore, view: View, account: str, pause: Pause) -> None:
-    """Pause an account. The new pause is up before the earlier ones are removed, so that nobody slips in between."""
+    """
+    Pause an account.
+
+    The new pause is written before the earlier ones are removed. Otherwise a gate could open in between.
+    """
     flag = Flag(
         account=account,
         holder=NOBODY,
@@ -61,7 +65,7 @@ def remove_pauses(store: HoldStore, flags: Iterable[Flag], account: str) -> None
 
 
 def active_pause(store: HoldStore, view: View) -> Pause | None:
-    """Return the pause that ends last, ``None`` if the account is not paused."""
+    """Return the latest pause; ``None`` if there is none."""
     until = view.paused_until
     if until is None:
         return None

@@ -9,7 +9,7 @@ from airflow_provider_videodb.cli.overview import DELETED
 from airflow_provider_videodb.cli.text import printable, to_age
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.holds.rules.messages import moment, number
-from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS, Kind
+from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.holds.rules.releasing import release_gate
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def release_by_hand(
     read_run_states: Callable[[Iterable[tuple[str, str]]], dict[tuple[str, str], str]],
 ) -> list[str]:
     """
-    Release what a task instance holds, and return what to tell.
+    Release a task instance's hold, and describe it.
 
     :param by: the name of the person.
     :raises VideoDBConfigError: if it holds nothing.
@@ -56,18 +56,14 @@ def release_by_hand(
 
 
 def _release(ledger: Ledger, own: View, account: str, *, why: str) -> list[str]:
-    def settlement_ms(flag: Flag) -> int:
-        who = ledger.who(flag)
-        return LONGEST_SETTLEMENT_MS if who is None else who.settlement_ms
-
     # A place in the queue stays, because a later try of the gate may wait there.
     flags = tuple(flag for flag in own.flags if flag.account == account and flag.kind in {Kind.HELD, Kind.RELEASED})
     settling = {flag.owner: flag.ms for flag in flags if flag.kind is Kind.RELEASED}
     names = {flag.owner: ledger.who(flag) for flag in flags}
-    steps = release_gate(replace(own, flags=flags), flags[0].holder, settlement_ms=settlement_ms, why=why)
+    steps = release_gate(replace(own, flags=flags), flags[0].holder, settlement_ms=ledger.settlement_ms, why=why)
     lines: list[str] = []
     for flag in ledger.run(steps).holds:
-        until = settling.get(flag.owner, own.listed_at + settlement_ms(flag))
+        until = settling.get(flag.owner, own.listed_at + ledger.settlement_ms(flag))
         lines += _describe(flag, names[flag.owner], own.listed_at, until)
     return lines
 
@@ -112,7 +108,7 @@ def _nothing_to_release(own: View, view: View, holder: str, ledger: Ledger) -> l
     if others:
         raise VideoDBConfigError(
             f"That task is mapped, and holds as map index {', '.join(map(str, others[:20]))}. Nothing was released. "
-            "Next step: say which one with --map-index, or by its ID in `holds list`."
+            "Next step: name one with --map-index, or by its ID in `holds list`."
         )
     raise VideoDBConfigError(
         "There is no such hold, or it has been released and settled. Nothing was released. Next step: see who holds "

@@ -1,4 +1,4 @@
-"""Writes what the commands found, for people. Pure."""
+"""Writes the list of holds for people. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.cli.overview import total
 from airflow_provider_videodb.cli.text import printable, to_age, to_table
-from airflow_provider_videodb.holds.rules.messages import moment, number
+from airflow_provider_videodb.holds.rules.messages import moment, number, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +30,9 @@ def describe_accounts(accounts: Sequence[Account], *, program: str) -> list[str]
 
 
 def describe_pause(pause: Pause) -> str:
-    """Say until when an account is paused, by whom and why."""
-    until = f"until {moment(pause.until_ms)}" if pause.until_ms else "until somebody resumes it"
+    """Describe a pause: until when, by whom and why."""
     by = f" by {pause.by}" if pause.by else ""
-    return printable(f"paused {until}{by}" + (f": {pause.reason}" if pause.reason else ""))
+    return printable(f"paused {until(pause.until_ms)}{by}" + (f": {pause.reason}" if pause.reason else ""))
 
 
 def _describe_account(account: Account, program: str) -> list[str]:
@@ -104,7 +103,7 @@ def _hints(account: Account, program: str) -> list[str]:
     what = "1 hold has" if len(ended) == 1 else f"{len(ended)} holds have"
     return [
         "",
-        f"{what} a DAG run that has ended. The next gate that waits releases what such a run holds.",
+        f"{what} a DAG run that has ended. The next waiting gate releases the holds of such runs.",
         f"To release the first now: {program} holds release {ended[0].id} --reason '...'",
     ]
 

@@ -19,7 +19,7 @@ _NOT_GIVEN = "not given"
 
 
 def note_to_dict(note: Note) -> dict[str, Any]:
-    """Return the JSON for programs. A field that is missing or unreadable is ``None``."""
+    """Return the JSON form; ``None`` for each unreadable field."""
     credits, spent = _credits(note, "credits"), _credits(note, "spent")
     since = _since_ms(note)
     return {
@@ -38,7 +38,7 @@ def note_to_dict(note: Note) -> dict[str, Any]:
 
 
 def describe_notes(notes: Sequence[Note]) -> list[str]:
-    """Return the lines of the journal, and the sum below."""
+    """Return the lines of the journal and the sum."""
     credits = [_credits(note, "credits") or Decimal(0) for note in notes]
     spent = [one for note in notes if (one := _credits(note, "spent")) is not None]
     missing = len(notes) - len(spent)

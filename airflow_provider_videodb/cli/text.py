@@ -17,7 +17,7 @@ def to_iso(ms: int) -> str:
 
 
 def to_age(ms: int) -> str:
-    """Return a duration in its two largest units, such as ``2 h 5 min``."""
+    """Write milliseconds in two units, such as ``2 h 5 min``."""
     left = max(0, ms)
     parts = []
     for unit, size in _UNITS:
@@ -31,9 +31,9 @@ def to_age(ms: int) -> str:
 
 def to_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """
-    Return aligned lines. A column without a value in any row is left out.
+    Return aligned lines, without the empty columns.
 
-    Lines are not broken, so that an id can be copied and a line can be searched.
+    Lines are not wrapped, so that an id can be copied and a line can be searched.
     """
     cells = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     columns = [column for column in range(len(head)) if any(row[column] for row in cells)]
@@ -43,5 +43,5 @@ def to_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]
 
 
 def printable(text: str) -> str:
-    """Return the text without characters that steer a terminal."""
+    """Return the text without control characters."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,4 +1,8 @@
-"""Asks Airflow whether those who hold or wait still run. Works in a worker and in a triggerer."""
+"""
+Asks Airflow whether a holder still runs.
+
+It works in a worker and in a triggerer.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +17,42 @@ if TYPE_CHECKING:
 
 #: States of a DAG run whose tasks may still run.
 _ACTIVE_RUNS = ["queued", "running"]
-#: States of a task that neither runs nor will run, unless somebody clears it.
+#: States of a task that neither runs nor will run, unless a person clears it.
 FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
 def has_run_ended(who: Identity) -> bool:
-    """Tell whether the DAG run has certainly ended or was deleted; ``False`` if Airflow does not say."""
+    """
+    Tell whether the DAG run has ended or was deleted.
+
+    :return: ``False`` also if Airflow does not say.
+    """
     from airflow.sdk.execution_time.comms import DRCount, GetDRCount
 
     try:
         active = ask_airflow(GetDRCount(dag_id=who.dag_id, run_ids=[who.run_id], states=_ACTIVE_RUNS))
-    except Exception:  # noqa: BLE001 - a hold that may be needed stays
+    except Exception:  # noqa: BLE001 - a hold that may still be needed stays
         return False
     return isinstance(active, DRCount) and active.count == 0
 
 
 def has_task_finished(who: Identity) -> bool:
-    """Tell whether the task has certainly finished, so that it waits no more; ``False`` if Airflow does not say."""
+    """
+    Tell whether the task has finished, so that it no longer waits.
+
+    :return: ``False`` also if Airflow does not say.
+    """
     states = states_of(who, [who.task_id], map_index=who.map_index)
     return states is not None and len(states) == 1 and states[0] in FINISHED
 
 
 def states_of(who: Identity, task_ids: Sequence[str], *, map_index: int = -1) -> list[str | None] | None:
     """
-    Return the states of tasks in the same DAG run, of all map indexes unless one is given.
+    Return the states of tasks in the same DAG run.
 
-    Airflow names the map index 1 of task ``a`` as it names a task ``a_1``. So it is asked about each task alone.
+    Airflow gives map index 1 of task ``a`` the same name as a task ``a_1``. So each task needs its own request.
 
+    :param map_index: ``-1`` stands for all map indexes.
     :return: ``None`` if Airflow does not say.
     """
     states: list[str | None] = []
@@ -62,7 +75,7 @@ def _states_of_one(who: Identity, task_id: str, *, map_index: int) -> list[str |
     )
     try:
         found = ask_airflow(question)
-    except Exception:  # noqa: BLE001 - what is unknown has not ended
+    except Exception:  # noqa: BLE001 - an unknown task counts as one that has not ended
         return None
     if not isinstance(found, TaskStatesResult):
         return None

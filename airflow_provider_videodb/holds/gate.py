@@ -1,7 +1,7 @@
 """
 Decides in a worker whether a gate may open.
 
-The caller reads the connection and the balance; this module lists the holds, and puts up and takes down flags.
+The caller reads the connection and the balance. This module lists the holds, raises flags and takes them down.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: States of a task that Airflow starts only when the gate before it has succeeded. A job that was cleared while it ran
 #: is up for retry.
 _NOT_BEGUN = (None, "up_for_retry")
-#: How often a gate tries again at once if another one raised its flag at the same time.
+#: How many times a gate tries in a row while another gate raises its flag at the same time.
 _TRIES = 3
 #: Longest pause between two of these tries, in seconds.
 _LONGEST_PAUSE = 2.0
@@ -48,7 +48,7 @@ class Admission:
     :param credits: what the gate needs.
     :param is_held: whether it holds the credits now.
     :param missing: credits that have to be bought; 0 if none, or if buying would not open the gate.
-    :param first: who is next in line, if somebody else is.
+    :param first: who is next in line; ``None`` if it is this gate, or unknown.
     """
 
     is_open: bool
@@ -124,7 +124,7 @@ class CreditGate:
         )
 
     def look(self) -> Admission:
-        """Assess the account without a flag. What others hold does not count as available."""
+        """Assess the account without raising a flag."""
         view = self._ledger.view()
         seen = self.claim.assess(view, self._read_balance())
         if not seen.can_hold(self.claim.credits):
@@ -133,9 +133,9 @@ class CreditGate:
 
     def hold(self) -> Admission:
         """
-        Hold the credits, or take a place in the queue.
+        Hold the credits, or join the queue.
 
-        :raises VideoDBError: if the store or VideoDB does not say. Then the gate holds nothing.
+        :raises VideoDBError: if the store or VideoDB does not respond. Then the gate holds nothing.
         """
         result = self._ledger.run(claim_credits(self.claim))
         for _ in range(_TRIES - 1):
@@ -149,7 +149,9 @@ class CreditGate:
 
     def leave(self, *, keeps_place: bool = False) -> None:
         """
-        Hold nothing, because this try fails before its gate opens, and leave the queue.
+        Take the flags of a failed try down.
+
+        The try fails before its gate opens, so no job uses its hold.
 
         :param keeps_place: whether a retry takes the place in the queue.
         """
@@ -164,9 +166,9 @@ class CreditGate:
     ) -> Admission:
         if self._usage is None:
             raise RuntimeError("The balance was not read.")
-        is_somebody_else = seen.first is not None and seen.first.holder != self.claim.holder
-        first = self._ledger.who(seen.first) if seen.first is not None and is_somebody_else and not is_open else None
-        # Gates that have raised their flags at the same time take them down again, so what they hold is not missing.
+        is_other_first = seen.first is not None and seen.first.holder != self.claim.holder
+        first = self._ledger.who(seen.first) if seen.first is not None and is_other_first and not is_open else None
+        # Gates that raised their flags at the same time take them down again. So their credits are not missing.
         is_missing = is_certain and not is_open
         return Admission(
             is_open=is_open,
@@ -189,10 +191,11 @@ class CreditGate:
 
 def is_earlier_try_unused(states: list[str | None], *, is_setup: bool) -> bool:
     """
-    Tell from the states of the tasks behind a gate whether no job runs on the hold of an earlier try. Pure.
+    Tell whether no job uses an earlier hold. Pure.
 
-    :param states: of the tasks behind the gate; ``None`` for a task that has not begun. A task that waits for its retry
-        begins when the gate has succeeded again.
+    A task that waits for its retry begins only after the gate has succeeded again.
+
+    :param states: of the tasks behind the gate; ``None`` for a task that has not begun.
     :param is_setup: whether a task that has not begun has to wait for the gate again.
     """
     if is_setup:

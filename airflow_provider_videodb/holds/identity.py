@@ -1,4 +1,4 @@
-"""Says who a flag belongs to, in its value."""
+"""The value of a flag, which names its holder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ class Identity:
 
     @classmethod
     def from_text(cls, text: str | None) -> Identity | None:
-        """Read the value of a flag; ``None`` if somebody overwrote it. Fields of a newer version are ignored."""
+        """
+        Read the value of a flag. Fields of a newer version are ignored.
+
+        :return: ``None`` if it cannot be read, because it was overwritten.
+        """
         try:
             fields: dict[str, Any] = dict(json.loads(text or ""))
             return cls(
@@ -64,6 +68,6 @@ class Identity:
         return json.dumps({"format": _FORMAT, **asdict(self), **more})
 
     def __str__(self) -> str:
-        """Return the words for people: ``dag a, run b, task c``."""
+        """Return the text for people: ``DAG a, run b, task c``."""
         place = "" if self.map_index < 0 else f" [{self.map_index}]"
         return f"DAG {self.dag_id}, run {self.run_id}, task {self.task_id}{place}"

@@ -1,7 +1,8 @@
 """
-Notes holds that have ended: who held how much, from when to when, what was spent, and who released it.
+The journal of holds that have ended.
 
-One note per hold, kept for 30 days, outside the keys that gates list.
+A note says who held how much, from when to when, what was spent, and who released it. The journal keeps each note for
+30 days. Gates do not list the keys of notes, so the journal does not slow them down.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PREFIX = "videodb/holds-journal/"
 #: How long a note is kept, in milliseconds.
 KEPT_MS = 30 * 24 * 3600 * 1000
 _FORMAT = 1
-#: Notes that one release deletes at most, so that it takes no longer than it has to.
+#: How many old notes one release deletes at most, so that it does not take long.
 _DELETED_AT_ONCE = 20
 
 
@@ -49,7 +50,13 @@ class Note:
 def write_note(
     store: HoldStore, flag: Flag, who: Identity | None, *, now_ms: int, spent: Decimal | None, why: str
 ) -> None:
-    """Note that a hold has ended, and delete notes that are too old."""
+    """
+    Write a note, and delete notes that are too old.
+
+    :param now_ms: milliseconds since 1970.
+    :param spent: credits; ``None`` if unknown.
+    :param why: who released the hold.
+    """
     fields = {
         "format": _FORMAT,
         "credits": to_json_number(flag.credits),
@@ -62,7 +69,7 @@ def write_note(
         "map_index": None if who is None else who.map_index,
     }
     store.write(f"{PREFIX}{flag.account}/{now_ms}/{flag.holder}/{flag.try_id}", json.dumps(fields))
-    # What fails here is left to the next release. The hold has to end nevertheless.
+    # A failure here must not keep the hold from ending. The next release deletes what is left.
     with suppress(VideoDBError):
         notes = _keys_of(store, flag.account)
         for key in [key for (_, ended_ms, _, _), key in notes if ended_ms < now_ms - KEPT_MS][:_DELETED_AT_ONCE]:
@@ -71,9 +78,12 @@ def write_note(
 
 def read_notes(store: HoldStore, account: str | None, *, since_ms: int) -> Iterator[Note]:
     """
-    Return the notes of one account, or of all, the oldest first.
+    Return notes, the oldest first.
 
-    Two who release one hold at the same time may both note it. The first note counts.
+    Two processes that release one hold at the same time may both write a note. The first note counts.
+
+    :param account: ``None`` stands for all accounts.
+    :param since_ms: milliseconds since 1970.
     """
     seen: set[tuple[str, str, str]] = set()
     for (name, ended_ms, holder, try_id), key in _keys_of(store, account):
@@ -89,7 +99,7 @@ def read_notes(store: HoldStore, account: str | None, *, since_ms: int) -> Itera
 
 
 def _keys_of(store: HoldStore, account: str | None) -> list[tuple[tuple[str, int, str, str], str]]:
-    """Return the keys of notes with what they say, the oldest first."""
+    """Return the parsed keys of notes, the oldest first."""
     keys = store.list(PREFIX if account is None else f"{PREFIX}{account}/").keys
     found = [(parts, key) for key in keys if (parts := _parse(key)) is not None]
     # SQLite and MySQL do not tell capitals apart in a prefix.

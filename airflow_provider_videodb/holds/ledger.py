@@ -1,4 +1,4 @@
-"""Carries out the steps of the protocol over a store."""
+"""Carries out the protocol over a store."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from airflow_provider_videodb.holds.airflow_runs import has_run_ended, has_task_finished
-from airflow_provider_videodb.holds.carrying_out import carry_out
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.journal import write_note
 from airflow_provider_videodb.holds.rules.account import View
-from airflow_provider_videodb.holds.rules.records import PREFIX, Kind, account_prefix, check_key, parse_key
+from airflow_provider_videodb.holds.rules.records import (
+    LONGEST_SETTLEMENT_MS,
+    PREFIX,
+    Kind,
+    account_prefix,
+    check_key,
+    parse_key,
+)
 from airflow_provider_videodb.holds.rules.steps import (
     IsEarlier,
     IsOver,
@@ -23,6 +29,7 @@ from airflow_provider_videodb.holds.rules.steps import (
     Step,
     WriteJournal,
 )
+from airflow_provider_videodb.holds.stepping import carry_out
 from airflow_provider_videodb.holds.store import VariableStore
 
 if TYPE_CHECKING:
@@ -42,9 +49,9 @@ class Ledger:
     The flags of one account, or of all.
 
     :param account: the account's part of the keys; ``None`` lists all accounts.
-    :param me: who puts up flags; ``None`` for a ledger that puts up none for itself.
+    :param me: who raises flags; ``None`` for a ledger that raises none of its own.
     :param read_balance: reads the balance from VideoDB.
-    :param is_unused: says whether an earlier try of this gate has certainly no job that runs.
+    :param is_unused: says whether no job runs on an earlier try of this gate.
     :param may_ask: says whether to ask Airflow about a flag now; a shared poll does not ask at every tick.
     :param now: seconds since 1970.
     """
@@ -71,7 +78,7 @@ class Ledger:
         self._known: dict[tuple[str, str], Identity] = {}
 
     def run(self, steps: Generator[Step, Any, _ResultT]) -> _ResultT:
-        """Carry out the steps; an error of one is raised inside them, so that they can tidy up."""
+        """Carry out the steps."""
         return carry_out(steps, self.do)
 
     def do(self, step: Step) -> Any:  # noqa: PLR0911 - one per step
@@ -102,7 +109,7 @@ class Ledger:
                 assert_never(unknown)
 
     def view(self) -> View:
-        """List all flags. Keys that are not flags of this version are ignored."""
+        """List all flags. Keys of other versions are ignored."""
         listed_at = self.now_ms()
         listing = self.store.list(self._prefix)
         found = [flag for key in listing.keys if (flag := parse_key(key)) is not None]
@@ -114,8 +121,8 @@ class Ledger:
         """
         List all flags, page by page.
 
-        These are not the flags of one moment, so no gate may open on them. A release may, because a full listing must
-        not keep it from finding its hold.
+        These are not the flags of one moment, so no gate may open on them. A release may use them, because it
+        has to find its hold even if the account has too many flags for one listing.
         """
         listed_at = self.now_ms()
         listing = self.store.list(self._prefix)
@@ -131,14 +138,23 @@ class Ledger:
         return View(flags=tuple(flag for key in own if (flag := parse_key(key)) is not None), listed_at=listed_at)
 
     def who(self, flag: Flag) -> Identity | None:
-        """Return who a flag belongs to; ``None`` if its value does not say, or if somebody overwrote it."""
+        """Return the holder of a flag; ``None`` if its value does not say."""
         if flag.owner not in self._known:
-            # Somebody who is just opening has another flag by now, so what cannot be read is read again.
+            # A gate that is just opening may have replaced this flag. So an unreadable value is read again next time.
             who = Identity.from_text(self.store.read(flag.key))
             if who is None or who.holder != flag.holder:
                 return None
             self._known[flag.owner] = who
         return self._known[flag.owner]
+
+    def settlement_ms(self, flag: Flag) -> int:
+        """
+        Return the settlement time of a flag, in milliseconds.
+
+        If the value cannot be read, this is the longest time that a connection may have.
+        """
+        who = self.who(flag)
+        return LONGEST_SETTLEMENT_MS if who is None else who.settlement_ms
 
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""

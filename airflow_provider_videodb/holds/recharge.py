@@ -1,4 +1,4 @@
-"""Carries out the steps of a pair that switches automatic recharge on and back."""
+"""Carries out the steps of a pair over a store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from airflow_provider_videodb.exceptions import VideoDBRecordUnreadableError
 from airflow_provider_videodb.holds.airflow_runs import has_run_ended
-from airflow_provider_videodb.holds.carrying_out import carry_out
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.recharge import (
     Holder,
@@ -26,6 +25,7 @@ from airflow_provider_videodb.holds.rules.recharge_steps import (
     WriteSettings,
 )
 from airflow_provider_videodb.holds.rules.records import account_part
+from airflow_provider_videodb.holds.stepping import carry_out
 from airflow_provider_videodb.holds.store import VariableStore
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ _ResultT = TypeVar("_ResultT")
 
 class RechargeLedger:
     """
-    The flags of the pipelines that need automatic recharge of one account.
+    The automatic-recharge flags of one account.
 
     :param account: the name of the account, see ``credit_account`` of the connection.
     :param me: the task instance of the setup.
     :param try_id: see :func:`~.rules.records.try_of`.
     :param read: reads the settings from VideoDB.
     :param write: writes them and reads them back; the second argument says whether this is an undo.
-    :param keep_note: keeps in a note what was found, and what is asked for.
+    :param keep_note: writes a note of the settings that were found and those that are asked for.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RechargeLedger:
         self._keys: dict[str, str] = {}
 
     def run(self, steps: Generator[Step, Any, _ResultT]) -> _ResultT:
-        """Carry out the steps; an error of one is raised inside them, so that they can tidy up."""
+        """Carry out the steps."""
         return carry_out(steps, self._do)
 
     def _do(self, step: Step) -> Any:  # noqa: PLR0911 - one per step
@@ -79,7 +79,7 @@ class RechargeLedger:
             case ListFlags():
                 return self._view()
             case ReadSettings():
-                # VideoDB was read after the last write already.
+                # The settings were read back after the last write, so they are not read again.
                 read_back, self._read_back = self._read_back, None
                 return self._read() if read_back is None else read_back
             case WriteSettings(settings=settings, is_undo=is_undo):
@@ -98,7 +98,7 @@ class RechargeLedger:
                 assert_never(unknown)
 
     def _view(self) -> RechargeView:
-        """List all flags. Keys that are not flags of this version are ignored."""
+        """List all flags. Keys of other versions are ignored."""
         listing = self._store.list(account_prefix(self.me.account))
         if not listing.is_complete:
             raise VideoDBRecordUnreadableError(
@@ -106,13 +106,13 @@ class RechargeLedger:
                 "was sent. Next step: delete those of ended pipelines (videodb/recharge/…), then retry the task."
             )
         flags = tuple(flag for key in sorted(listing.keys) if (flag := parse_key(key)) is not None)
-        # Some databases do not tell capitals apart in a prefix.
+        # SQLite and MySQL do not tell capitals apart in a prefix.
         flags = tuple(flag for flag in flags if flag.owner.account == self.me.account)
         self._keys |= {flag.owner.holder: flag.key for flag in flags}
         return RechargeView(flags)
 
     def _identity(self, owner: Holder) -> Identity | None:
-        """Return who has a flag; ``None`` if its value does not say."""
+        """Return the holder of a flag; ``None`` if unknown."""
         if self._who.get(owner.holder) is None and owner.holder in self._keys:
             self._who[owner.holder] = Identity.from_text(self._store.read(self._keys[owner.holder]))
         return self._who.get(owner.holder)

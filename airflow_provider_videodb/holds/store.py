@@ -1,9 +1,9 @@
 """
 Where flags are kept.
 
-Another store, such as a database table or Redis, is one class with these methods. Its listing has to be atomic, and it
-has to see every write that was confirmed before it. Every method raises a
-:class:`~airflow_provider_videodb.exceptions.VideoDBError` if the store did not confirm what it asked for.
+Another store, such as a database table or Redis, is one class with the methods of :class:`HoldStore`. A listing has to
+be atomic, and has to show every write that was confirmed before it. Every method raises a
+:class:`~airflow_provider_videodb.exceptions.VideoDBError` if the store did not confirm the request.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class HoldStore(Protocol):
         ...
 
     def read(self, key: str) -> str | None:
-        """Return the text; ``None`` if it is certain that there is none."""
+        """Return the text; ``None`` if the key certainly does not exist."""
         ...
 
     def write(self, key: str, text: str) -> None:
-        """Keep the text. The store has confirmed it when this returns."""
+        """Keep the text, and return after the store has confirmed it."""
         ...
 
     def delete(self, key: str) -> None:
@@ -52,14 +52,14 @@ class HoldStore(Protocol):
 
 
 class VariableStore:
-    """Keeps flags as Airflow Variables, from a worker or a triggerer."""
+    """Keeps flags as Variables, from worker or triggerer."""
 
     def list(self, prefix: str, *, offset: int = 0) -> Listing:
         """Return the keys that begin with ``prefix``, sorted, from ``offset`` on, as they are at one moment."""
         return Listing(*list_variables(prefix, offset=offset))
 
     def read(self, key: str) -> str | None:
-        """Return the value of a Variable; ``None`` if it is certain that there is none."""
+        """Return the value; ``None`` if the Variable certainly does not exist."""
         return read_variable(key)
 
     def write(self, key: str, text: str) -> None:

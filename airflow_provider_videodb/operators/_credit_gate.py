@@ -1,4 +1,8 @@
-"""How a task asks in a worker whether its gate may open, loaded when the task runs."""
+"""
+Checks in a worker whether a task's gate may open.
+
+Loaded when the task runs.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class GateTask(Protocol):
-    """What this module needs of a sensor or operator."""
+    """The sensor or operator that is a gate."""
 
     is_setup: bool
     hold: HoldMode
@@ -74,10 +78,10 @@ class GateCheck:
 
 class TaskGate:
     """
-    The gate of one task, as its author chose it.
+    The gate of one task.
 
     :param credits: what the job needs.
-    :param has_waited: whether this try has waited before, so that a trigger may have said why.
+    :param has_waited: whether this try has waited before. Then a trigger may have reported the reason.
     """
 
     def __init__(self, task: GateTask, context: Context, credits: Decimal, *, has_waited: bool = False) -> None:
@@ -86,7 +90,7 @@ class TaskGate:
         self._credits = credits
         #: Why the gate is closed, if it holds credits or if the holds of others keep it closed.
         self.reason: str | None = None
-        #: What log and XCom say of it; empty if a trigger may have said something else.
+        #: The reason in the log and in the XCom; empty if a trigger may have written another one.
         self._said = "" if has_waited else None
         self._audited = ""
         #: Whether the task is certainly in the queue.
@@ -96,19 +100,19 @@ class TaskGate:
 
     def resume(self, told: str | None) -> None:
         """
-        Go on after a trigger.
+        Continue after a trigger.
 
         :param told: why the gate waited when the trigger ended.
         """
-        # Not None, because an earlier reason may still stand in XCom.
+        # Not None, because the XCom may still have an earlier reason.
         self._said = told or ""
 
     def check(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
         """
-        Check once whether the gate may open, and hold the credits if it should.
+        Check the gate once, and hold the credits if possible.
 
         :param get_usage: reads the balance from VideoDB.
-        :raises VideoDBError: if Airflow or VideoDB does not say. Then the gate stays closed.
+        :raises VideoDBError: if Airflow or VideoDB does not respond. Then the gate stays closed.
         """
         if not self.sees_holds:
             return self._without_holds(settings, get_usage())
@@ -129,7 +133,7 @@ class TaskGate:
         """
         Assess the account again, without holding anything.
 
-        :raises VideoDBError: if Airflow or VideoDB does not say.
+        :raises VideoDBError: if Airflow or VideoDB does not respond.
         """
         if not self.sees_holds:
             return self._without_holds(settings, get_usage())
@@ -137,7 +141,9 @@ class TaskGate:
 
     def leave(self, settings: ConnectionSettings, *, keeps_place: bool = False) -> None:
         """
-        Hold nothing and leave the queue, because this try has failed. If this fails, those who wait find it out.
+        Release the hold and leave the queue after a failure.
+
+        If this fails too, other waiting gates remove the flags after the task has ended.
 
         :param keeps_place: whether a retry takes the place in the queue.
         """
@@ -146,7 +152,7 @@ class TaskGate:
                 self._gate(settings, _no_usage).leave(keeps_place=keeps_place)
 
     def for_trigger(self) -> dict[str, Any] | None:
-        """Return the gate for a trigger, in JSON form; ``None`` if it ignores holds."""
+        """Return the trigger's JSON form; ``None`` if holds are ignored."""
         if not self.sees_holds:
             return None
         holds = self._task.hold is True
@@ -195,7 +201,7 @@ class TaskGate:
         )
 
     def _report(self, admission: Admission) -> None:
-        """Say why the gate waits, once per change, and take that back when it opens."""
+        """Report each new reason; clear it after opening."""
         seen = admission.seen
         is_worth_saying = self._task.hold is True or not seen.is_open or bool(seen.counted)
         reason = admission.reason if is_worth_saying and not admission.is_open else None
@@ -219,7 +225,13 @@ class TaskGate:
 
 
 def push_reason(ti: Any, reason: str | None) -> None:
-    """Push why a gate waits as XCom; ``None`` takes it back. It is for people, so a failure does not matter."""
+    """
+    Push why a gate waits as XCom.
+
+    The XCom is for people, so a failure is ignored.
+
+    :param reason: ``None`` clears it.
+    """
     with suppress(Exception):
         ti.xcom_push(key=WAITING_KEY, value=reason)
 

@@ -61,10 +61,10 @@ _EVENTS = (EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.SHORT, EventSta
 @dataclass(frozen=True, kw_only=True)
 class CreditsWaitRequest(WaitRequest):
     """
-    The parsed arguments that the wait of an ``EnsureCreditsOperator`` needs.
+    The parsed arguments for an ``EnsureCreditsOperator``'s wait.
 
     :param settle_timeout: seconds.
-    :param hold: this and the next two are parsed to be checked. The gate reads them from the task.
+    :param hold: is parsed only to be checked, as the next two are. The gate reads them from the task.
     """
 
     credits: Decimal
@@ -88,7 +88,7 @@ class EnsureCreditsRequest(PurchaseRequest, CreditsWaitRequest):
     topup: bool
 
     def dollars_for(self, missing: Decimal) -> int:
-        """Return what to buy, in whole US dollars; 0 if nothing is missing."""
+        """Return what to buy, in whole US dollars."""
         if not missing:
             return 0
         return dollars_for(missing, usd_per_credit=self.usd_per_credit, min_amount=self.min_amount)
@@ -100,9 +100,9 @@ class EnsureCreditsRequest(PurchaseRequest, CreditsWaitRequest):
 
 class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     """
-    Buys what is missing, and waits until the gate opens.
+    Buys missing credits, and waits until the gate opens.
 
-    :param parse_request: parses all arguments, for a task that resumes and buys after all.
+    :param parse_request: parses all arguments, for a task that buys after it has resumed.
     """
 
     task: EnsureCreditsOperator
@@ -125,14 +125,18 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         return TaskGate(self.task, self.context, self.waiting.credits, has_waited=self._request is None)
 
     def start(self) -> dict[str, Any]:
-        """Buy what is missing unless an earlier try did, and wait until the gate opens."""
+        """
+        Buy what is missing, and wait until the gate opens.
+
+        A try buys nothing if an earlier one did.
+        """
         with self._leaving_queue_on_failure():
             existing, check = self.executor.load_existing(), self._check()
             wait = self._begin_wait(existing, buys_if_short=self.request.topup)
             return self._go_on(wait, check, may_buy=self.request.topup, without_purchase="not_needed")
 
     def resume(self, event: object) -> dict[str, Any]:
-        """Check the gate again after the event of the trigger, and go on."""
+        """Check the gate again after the trigger's event."""
         with self._leaving_queue_on_failure():
             checked = self.checked_event(event, *_EVENTS, needs="wait")
             wait, check = CreditWait.from_dict(checked["wait"]), self._check()
@@ -141,14 +145,18 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
                 wait = replace(wait, purchase=self._confirmed(wait.purchase))
             elif wait.may_buy and check.missing and time.time() < wait.deadline:
                 self.take_request(self._parse_request())
-                # Somebody may have changed topup in the DAG file.
+                # The DAG author may have changed topup meanwhile.
                 may_buy = self.request.topup
                 wait = replace(wait, purchase=self.executor.load_existing(), buys_if_short=may_buy)
             return self._go_on(wait, check, may_buy=may_buy, without_purchase="filled")
 
     @contextmanager
     def _leaving_queue_on_failure(self) -> Iterator[None]:
-        """Hold nothing for a try that fails, and leave the queue unless a retry takes the place in it."""
+        """
+        Release the hold and leave the queue on an error.
+
+        If a retry follows, it takes the place in the queue.
+        """
         try:
             yield
         except Exception as err:
@@ -193,7 +201,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             case Buy():
                 purchase = self._buy(wait.purchase, check)
                 if purchase is None:
-                    # Somebody filled the account in the meantime. The credits may be used up again by now.
+                    # The account was filled in the meantime. The credits may be used up again by now.
                     check = self._check()
                     wait = replace(wait, purchase=wait.purchase if check.is_open else None)
                 else:
@@ -219,7 +227,11 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
                 assert_never(unknown)
 
     def _buy(self, existing: Purchase | None, check: GateCheck) -> Purchase | None:
-        """Return what was bought, paid or with a shared link; ``None`` if nothing is missing any more."""
+        """
+        Return the purchase, paid or with a shared link.
+
+        :return: ``None`` if nothing is missing any more.
+        """
         request, read = self.request, read_after(check, self._look)
         assessed = [check]
 
@@ -271,7 +283,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             else:
                 purchase, left_open = self.executor.reconcile(purchase)
         except VideoDBError as err:
-            # The job needs the credits only, so it must not wait until the payment can be checked.
+            # The credits are there, so the job must not wait until the payment can be checked.
             left_open = without_next_step(str(err))
         if purchase.paid:
             self.log_payment(purchase)

@@ -1,4 +1,8 @@
-"""Says whose holds a task means by its gate, loaded when the task runs."""
+"""
+Finds the holders that a task means by its gate.
+
+Loaded when the task runs.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +22,10 @@ class GateHolders:
     The holders of a gate in this DAG run.
 
     :param all: stands for all map indexes of the gate.
-    :param same_index: stands for the map index of this task, if the gate has the same ones for certain.
+    :param same_index: stands for the map index of this task. Valid only if the gate is mapped in the same way.
     :param is_mapped: whether this task is one of several map indexes.
-    :param pairs: whether this task and the gate are mapped both, so that their map indexes may be the same.
+    :param shares_group: whether both are in the same mapped task group.
+    :param pairs: whether both are mapped outside of a group, so that their map indexes may match.
     """
 
     all: str

@@ -1,4 +1,4 @@
-"""The guard of a job in a worker."""
+"""Checks in a worker that a job's gate holds credits."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 def check_hold(context: Context, gate: str, *, is_audit: bool) -> None:
     """
-    Fail the job without a retry if its gate holds no credits now.
+    Fail the job if its gate holds no credits now.
+
+    A retry would find the same, so Airflow does not retry the job.
 
     :param gate: the task id of the gate.
     :raises AirflowFailException: if it holds none.
-    :raises VideoDBError: if Airflow does not say.
+    :raises VideoDBError: if Airflow does not respond.
     """
     task: Any = context["task"]
     if is_audit:
@@ -36,7 +38,7 @@ def check_hold(context: Context, gate: str, *, is_audit: bool) -> None:
             task.log.info("Task %s holds %s credits for this job.", gate, number(credits))
             return
         if _is_resuming(context):
-            task.log.warning("Task %s holds no credits any more. This job has begun, so it runs on.", gate)
+            task.log.warning("Task %s no longer holds credits. This job has begun, so it continues.", gate)
             return
         raise VideoDBNoHoldError(
             f"Task {gate!r} holds no credits in this DAG run. This job did not run, because it would count on credits "
@@ -45,6 +47,7 @@ def check_hold(context: Context, gate: str, *, is_audit: bool) -> None:
 
 
 def _is_resuming(context: Context) -> bool:
-    """Tell whether a deferred job goes on. Airflow has no public way to ask."""
+    """Tell whether a deferred job resumes."""
+    # Airflow has no public way to find out.
     ti: Any = context["ti"]
     return getattr(getattr(ti, "_ti_context_from_server", None), "next_method", None) is not None

@@ -1,4 +1,8 @@
-"""What all gates share that hold credits: the release after the jobs, and the guard in front of them."""
+"""
+What all gates with a hold share.
+
+These are the release after the jobs, and the guard in front of them.
+"""
 
 from __future__ import annotations
 
@@ -32,18 +36,18 @@ class HoldsCredits(_Task):
 
     def held(self, *, spent: Credits | None = None, **release: Any) -> ReleaseCreditsOperator:
         """
-        Return the task that releases the credits, as the teardown of this gate.
+        Return this gate's teardown, which releases the credits.
 
         The jobs of the hold go between the two tasks, most easily as the body of a ``with`` statement::
 
             with gate.held():
                 upload() >> index()
 
-        The release runs when all of them have ended, whether they succeeded, failed, or were marked by a person. It
-        also runs if this gate failed. The DAG run is judged by the jobs: a job that failed still fails the run. A
-        release that failed does not, because the end of the DAG run releases the credits as well.
+        The release runs when all jobs have ended, whether they succeeded, failed, or were marked by a person. It also
+        runs if this gate failed. A failed job still fails the DAG run. A failed release does not, because the end of
+        the DAG run releases the credits as well.
 
-        If the jobs say what they spent, they are named before the release::
+        If the jobs return what they spent, name them before the release::
 
             job = index()
             gate >> job >> gate.held(spent=job)
@@ -73,16 +77,16 @@ class HoldsCredits(_Task):
 
     def require_hold(self) -> HoldGuard:
         """
-        Return a guard that a job runs first, as its ``pre_execute``.
+        Return a guard for a job's ``pre_execute``.
 
-        The guard fails the job without a retry if this gate holds no credits in the same DAG run. A job that somebody
-        clears without its gate would otherwise run without a hold::
+        The guard fails the job without a retry if this gate holds no credits in the same DAG run. Otherwise a job that
+        is cleared without its gate would run without a hold::
 
             @task(pre_execute=gate.require_hold())
             def index(): ...
 
-        A deferred job that resumes runs on without its hold, and the log says so. With ``hold="audit"``, nothing is
-        held, so the guard lets every job run.
+        A deferred job that resumes without its hold continues, and its log says so. With ``hold="audit"``, the gate
+        holds nothing, so the guard lets every job run.
 
         :raises VideoDBConfigError: if this gate holds nothing.
         """
@@ -99,7 +103,7 @@ class HoldsCredits(_Task):
 
 class HoldGuard:
     """
-    Let a job start only while its gate holds credits.
+    Lets a job start while its gate holds credits.
 
     :param gate: the task id of the gate.
     :param is_audit: whether the gate holds nothing, so that every job may start.
@@ -116,7 +120,7 @@ class HoldGuard:
         Check the hold.
 
         :raises AirflowFailException: if there is none.
-        :raises VideoDBError: if Airflow does not say. A retry may help.
+        :raises VideoDBError: if Airflow does not respond. A retry may help.
         """
         from airflow_provider_videodb.operators._hold_check import check_hold
 

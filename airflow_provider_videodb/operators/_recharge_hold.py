@@ -1,4 +1,4 @@
-"""Switches automatic recharge on and back while pipelines overlap, for one task."""
+"""One task of a pair that shares automatic recharge."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def describe_settings(settings: AutoRecharge) -> str:
 
 
 def describe_note(note: RechargeNote | None, verb: str) -> tuple[str, ...]:
-    """Say what automatic recharge may be now, and what it was, for an error."""
+    """Describe the settings for an error, now and before."""
     if note is None:
         return ()
     return (
@@ -113,10 +113,10 @@ def describe_note(note: RechargeNote | None, verb: str) -> tuple[str, ...]:
 
 
 def undone_error() -> VideoDBTryOverError:
-    """Return the error of a setup whose restoring task ran before its write."""
+    """Return the error for a write after the teardown."""
     return VideoDBTryOverError(
         "Another task of this DAG run restored automatic recharge before this task wrote its settings, because "
-        "somebody has marked or cleared this task. The settings of this task were undone. Next step: clear this "
+        "a person marked or cleared this task. The settings of this task were undone. Next step: clear this "
         "task to set them again."
     )
 

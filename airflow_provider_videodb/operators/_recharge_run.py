@@ -1,8 +1,8 @@
 """
 The steps of an ``AutoRechargeOperator`` in a worker.
 
-A pair of tasks shares the settings with other pipelines, see ``_recharge_hold.py``. Here is the task that changes the
-settings for good, and the pair below Airflow 3.3, where no task can list Variables.
+A pair of tasks shares the settings with other pipelines, see ``_recharge_hold.py``. This module has the task that
+changes the settings permanently. It also has the pair below Airflow 3.3, where a task cannot list Variables.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class RechargeRun:
         return self.result(current, after)
 
     def nothing_to_restore(self, setup_task_id: str) -> dict[str, Any]:
-        """Report the settings of a pair that has changed nothing."""
+        """Report the settings of a pair without changes."""
         current = self.client.get_auto_recharge()
         self.task.log.info(
             "Nothing to restore: task %s changed nothing in this DAG run, or its change is undone already.",
@@ -187,7 +187,7 @@ class RechargeRun:
     @contextmanager
     def adding_to_error(self, get_facts: Callable[[], Sequence[str]]) -> Iterator[None]:
         """
-        Say what automatic recharge may be now if something fails inside.
+        Add to an error what automatic recharge may be now.
 
         The operator logs our own errors line by line. Any other exception leaves the facts in the log only.
         """
@@ -214,7 +214,7 @@ class RechargeRun:
         return {"changed": before != after, "before": before.to_dict(), "after": after.to_dict()}
 
     def _undo(self, before: AutoRecharge) -> None:
-        """Restore the settings, because the restoring task ran before this try wrote."""
+        """Restore the settings after a write that came too late."""
         # This try may no longer act, but its write took effect and nobody else will undo it.
         self.set(restored(before, self.client.get_auto_recharge()))
         raise notes.undone_error()

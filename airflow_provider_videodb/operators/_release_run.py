@@ -10,7 +10,6 @@ from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBTryOverError
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.messages import number
-from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS
 from airflow_provider_videodb.holds.rules.releasing import release_gate
 from airflow_provider_videodb.hooks.arguments import parse_credits
 from airflow_provider_videodb.operators._gate_holders import holders_of_gate
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context as TaskContext
 
-    from airflow_provider_videodb.holds.rules.records import Flag
     from airflow_provider_videodb.holds.rules.releasing import Released
     from airflow_provider_videodb.operators.release_credits import ReleaseCreditsOperator
 
@@ -53,13 +51,13 @@ class ReleaseRun:
         """
         spent, mistake = self._spent
         holders, view = self._holders(), self._ledger.pages()
-        # A worker that was frozen before the listing may have seen the hold of a later try of the gate.
+        # If the worker was frozen before the listing, the list may have the hold of a later try of the gate.
         self._check_try()
         released = self._ledger.run(
             release_gate(
                 view,
                 holders,
-                settlement_ms=self._settlement_ms,
+                settlement_ms=self._ledger.settlement_ms,
                 why=f"task {self._task.task_id}",
                 spent=spent,
             )
@@ -78,13 +76,13 @@ class ReleaseRun:
             self._current_try.check()
         except VideoDBTryOverError:
             raise VideoDBTryOverError(
-                "Somebody marked or cleared this task, or a newer try of it has begun. This try released nothing. Next "
+                "A person marked or cleared this task, or a newer try of it has begun. This try released nothing. Next "
                 "step: open the newest try of the task."
             ) from None
 
     @cached_property
     def _spent(self) -> tuple[Decimal | None, VideoDBConfigError | None]:
-        """What the jobs spent, and the mistake that hides it."""
+        """What the jobs spent, or the error about it."""
         value = self._task.spent
         if value in _NOTHING:
             return None, None
@@ -98,7 +96,7 @@ class ReleaseRun:
             )
 
     def _holders(self) -> str:
-        """Return whose holds to release."""
+        """Return the holders to release."""
         gate = self._task.gate
         found = holders_of_gate(self._context, gate)
         if not found.is_mapped:
@@ -107,13 +105,9 @@ class ReleaseRun:
             return found.same_index
         raise VideoDBConfigError(
             f"Task {self._task.task_id!r} is mapped, and its gate {gate!r} is not mapped with it. Its first map index "
-            "would release the credits of all others, so nothing was released. Next step: move the release out of the "
+            "would release the credits of all others. Nothing was released. Next step: move the release out of the "
             "mapped task group, or the gate into it."
         )
-
-    def _settlement_ms(self, flag: Flag) -> int:
-        who = self._ledger.who(flag)
-        return LONGEST_SETTLEMENT_MS if who is None else who.settlement_ms
 
     def _report(self, released: Released) -> None:
         if not released.holds:
@@ -136,7 +130,11 @@ class ReleaseRun:
 
 
 def _for_key(spent: Decimal) -> Decimal:
-    """Return the figure as a key can hold it, rounded up so that it never counts too little."""
+    """
+    Return the figure in a form that fits a key.
+
+    It is rounded up, so that it never counts too little.
+    """
     is_fine = spent.as_tuple().exponent < _FINEST.as_tuple().exponent  # type: ignore[operator]  # both are finite
-    # VideoDB has no negative zero, and neither has a key.
+    # A key cannot have the sign of a negative zero.
     return (spent.quantize(_FINEST, ROUND_UP, Context(prec=60)) if is_fine else spent).copy_abs()

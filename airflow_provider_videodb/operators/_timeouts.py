@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def payment_timeout_error(purchase: Purchase, *, payment_timeout: float) -> VideoDBPaymentTimeoutError:
-    """Return the error for a payment that did not come."""
+    """Return the error for a missing payment."""
     return VideoDBPaymentTimeoutError(
         f"Nobody paid checkout {purchase.checkout_id} for {purchase.price} within {in_words(payment_timeout)} "
         "(payment_timeout). Nothing more was bought. Next step: pay at the link below, unless it has "
@@ -30,7 +30,7 @@ def not_filled_error(
     """
     Return the error for an account that nobody filled.
 
-    :param reason: why the gate waits, if others have to do with it.
+    :param reason: why the gate waits; ``None`` if others do not keep it closed.
     """
     why = f" {reason}" if reason else ""
     return VideoDBCreditsMissingError(

@@ -1,4 +1,4 @@
-"""Makes sure that the account has the credits a job needs."""
+"""Ensures that the account has enough credits."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _GATE_ARGUMENTS = ("hold", "respect_holds", "priority")
 
 class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
     """
-    Wait until the account has the credits a job needs, and buy those that are missing.
+    Wait for the credits of a job, and buy missing ones.
 
     The task reads the balance, buys what is missing, shows the payment link, and waits until the balance shows the
-    payment. It succeeds only on a balance that it has just read, and that others leave enough of: what they hold and
-    the connection's ``credit_reserve`` do not count as available.
+    payment. It succeeds only on a balance that it has just read. Credits that others hold and the connection's
+    ``credit_reserve`` do not count as available.
 
     With ``hold=True``, the task also holds the credits, so that no other gate of the account counts on them. It holds
     them until a :class:`~airflow_provider_videodb.operators.release_credits.ReleaseCreditsOperator` or the end of the
@@ -47,8 +47,8 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
 
     The guarantees of :class:`~airflow_provider_videodb.operators.topup.TopupOperator` hold for the purchase. If it is
     paid but the balance does not show it yet, the task waits and buys nothing more. VideoDB's balance lags by 5 to 15
-    minutes. If somebody else fills the account before the checkout is paid, the task succeeds and logs that the link
-    can still be paid.
+    minutes. If the account is filled in another way before the checkout is paid, the task succeeds and logs that the
+    link can still be paid.
 
     The wait shares its poll with the sensors of the same connection and interval. After each ``settle_timeout`` or
     ``payment_timeout``, a worker checks the payment for a moment. A worker also decides whenever the gate may open.
@@ -59,10 +59,10 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
     - ``not_needed``: the credits were available from the start;
     - ``completed``: the task bought credits, and they are paid;
     - ``pending``: the credits are available without the payment, which the log describes;
-    - ``filled``: the task bought nothing, and somebody else filled the account or released credits.
+    - ``filled``: the task bought nothing. The account was filled in another way, or credits were released.
 
-    The task raises the errors of ``TopupOperator``, with one difference. It waits on if the list does not show the
-    checkout. It raises :class:`~airflow_provider_videodb.exceptions.VideoDBCreditsMissingError` in three cases. The
+    The task raises the errors of ``TopupOperator``, with one difference. It continues to wait if the list does not show
+    the checkout. It raises :class:`~airflow_provider_videodb.exceptions.VideoDBCreditsMissingError` in three cases. The
     balance does not suffice within ``settle_timeout`` after the payment. Nobody fills the account within
     ``payment_timeout``. The balance suffices, but others keep the gate closed for ``payment_timeout``. If Airflow
     cannot list the holds, the gate stays closed and the task fails.
@@ -70,7 +70,7 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
     :param credits: what the job needs, in credits. (templated)
     :param usd_per_credit: the price of one credit, in US dollars. (templated)
     :param min_amount: the least that a purchase may be, in whole US dollars. (templated)
-    :param topup: ``False`` buys nothing, and waits until somebody else fills the account.
+    :param topup: ``False`` buys nothing, and waits until the account is filled in another way.
     :param settle_timeout: how long the balance may take to show a payment, as a timedelta or in seconds. The time does
         not count while others alone keep the gate closed.
     :param currency: is sent as given. VideoDB's documents show ``usd``. (templated)
@@ -84,9 +84,9 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
         died during the call. In their templates, ``{{ task.payment_url }}`` is the link.
     :param deferrable: wait in the triggerer. ``False`` occupies a worker slot for the whole wait.
     :param videodb_conn_id: the ``videodb`` connection. (templated)
-    :param hold: hold ``credits``. ``"audit"`` opens as without, and logs what a hold would do. It needs Airflow 3.3.
-    :param respect_holds: count what others hold as not available. It has no effect before Airflow 3.3.
-    :param priority: place in the queue of those who wait with a hold; a higher number goes first.
+    :param hold: hold ``credits``. ``"audit"`` holds nothing, and logs what a hold would do. Needs Airflow 3.3.
+    :param respect_holds: do not count what others hold as available. It has no effect before Airflow 3.3.
+    :param priority: in the queue of gates with a hold, a higher number goes first.
     """
 
     template_fields: Sequence[str] = (

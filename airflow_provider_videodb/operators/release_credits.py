@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 class ReleaseCreditsOperator(RejectsEmptyTemplates):
     """
-    Release the credits that a gate of the same DAG run holds.
+    Release the credits that a gate holds.
 
-    Released credits still count as held for the settlement time of the gate's connection, because VideoDB's balance
-    shows spending late. The task also takes the gate out of the queue. It needs no connection. It needs Airflow 3.3.
+    The gate is a task of the same DAG run. Released credits still count as held for the settlement time of the gate's
+    connection, because VideoDB's balance shows spending late. The task also takes the gate out of the queue. It needs
+    Airflow 3.3, but no connection.
 
-    ``gate.held()`` makes this task the teardown of a gate, so few DAG files name it. Those of a mapped gate do::
+    ``gate.held()`` makes this task the teardown of a gate, so few DAG files need this class. A mapped gate does::
 
         gate = CreditThresholdSensor.partial(task_id="credits", hold=True).expand(threshold=[50, 80])
         release = ReleaseCreditsOperator(task_id="release", gate=gate)
@@ -44,8 +45,8 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
     the failed tries of the job. If the job left no such result, or if the template cannot be rendered, the task logs a
     warning, and all credits count. If the result is not a number of credits, zero or more, all credits count as well.
     Then the task fails after the release, without a retry, so that a person sees the mistake. All credits also count if
-    the gate holds several times, because nobody knows which hold the jobs used up. So it is with several map indexes,
-    and after a clear of the gate while a job ran.
+    the gate holds several times, because it is unknown which hold the jobs used. This is the case with several map
+    indexes, and after the gate was cleared while a job ran.
 
     In a mapped task group, the task releases the hold of the gate with the same map index. A task outside of the group
     releases those of all map indexes. A mapped task cannot release the hold of a gate outside of its group, because its
@@ -56,7 +57,7 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
     them still count, and how many holds there were. The journal of holds has one line for each.
 
     :param gate: the gate, its ``output``, or its whole task id. Only a gate or its output puts this task after it.
-    :param spent: credits that the jobs of the hold used. ``None`` if nobody knows. (templated)
+    :param spent: credits that the jobs of the hold used. ``None`` if unknown. (templated)
     """
 
     template_fields: Sequence[str] = ("spent",)
@@ -82,7 +83,7 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
 
     @property
     def spent_is_given(self) -> bool:
-        """Whether the DAG author gave ``spent``, whatever it rendered to."""
+        """Whether the DAG author gave ``spent``."""
         return self._given["spent"]
 
     def as_teardown(
@@ -91,7 +92,11 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
         setups: BaseOperator | Iterable[BaseOperator] | None = None,
         on_failure_fail_dagrun: bool | None = None,
     ) -> Self:
-        """Make this task a teardown, which also runs if the gate failed after it held the credits."""
+        """
+        Make this task a teardown.
+
+        It also runs if the gate failed after it held the credits.
+        """
         from airflow.providers.common.compat.sdk import TriggerRule
 
         given = {} if on_failure_fail_dagrun is None else {"on_failure_fail_dagrun": on_failure_fail_dagrun}
@@ -100,7 +105,7 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
         return self
 
     def __enter__(self) -> Any:
-        """Begin the body of a ``with`` statement, whose tasks are the jobs of the hold."""
+        """Begin a ``with`` body, whose tasks are the jobs."""
         self._before = frozenset(self.dag.task_ids)
         return super().__enter__()  # type: ignore[no-untyped-call]  # Airflow's method
 
@@ -124,7 +129,11 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
         super().__exit__(*error)  # type: ignore[no-untyped-call]  # Airflow's method
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
-        """Render as Airflow does, but let no template keep the credits held."""
+        """
+        Render as Airflow does, but ignore a broken template.
+
+        The credits have to be released nevertheless.
+        """
         self.note_given()
         spent, self.spent = self.spent, None
         super().render_template_fields(context, jinja_env)
@@ -137,7 +146,11 @@ class ReleaseCreditsOperator(RejectsEmptyTemplates):
             self.log.warning("spent cannot be rendered: %s", str(err)[:200])
 
     def on_kill(self) -> None:
-        """Stop before the release, because Airflow lets a killed task run on for seconds."""
+        """
+        Stop before the release.
+
+        Airflow lets a killed task run for some seconds more.
+        """
         self._is_stopped = True
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The work of the sensor in a worker, loaded when a task runs."""
+"""
+The work of the sensor in a worker.
+
+Loaded when a task runs.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +51,11 @@ class CreditCheck:
         )
 
     def poke(self) -> PokeReturnValue:
-        """Read the balance; a failure means "not yet" until too many follow each other."""
+        """
+        Check once; a failure means "not yet" at first.
+
+        Too many failures in a row raise the last one.
+        """
         pokes = self._pokes
         try:
             # Read for each poke, because the connection may name another account meanwhile.
@@ -67,21 +75,25 @@ class CreditCheck:
         return PokeReturnValue(is_done=check.is_open, xcom_value=check.usage.to_dict() | check.to_dict())
 
     def trigger(self, arguments: dict[str, Any], *, deadline: float) -> CreditThresholdTrigger:
-        """Return the trigger that goes on after the poke."""
+        """Return the trigger that continues after the poke."""
         pause = None if self._pokes.pause is None else self._pokes.pause.to_dict()
         return CreditThresholdTrigger(**arguments | {"gate": self._gate.for_trigger()}, deadline=deadline, pause=pause)
 
     def resume(self, told: str | None) -> None:
-        """Go on after a trigger that told why the gate waits."""
+        """
+        Continue after a trigger.
+
+        :param told: why the gate waited when the trigger ended.
+        """
         self._gate.resume(told)
 
     @property
     def reason(self) -> str | None:
-        """Why the last poke kept the gate closed, if the holds of others have to do with it."""
+        """Why others kept the gate closed at the last poke."""
         return self._gate.reason
 
     def leave_queue(self) -> None:
-        """Leave the queue of those who wait for credits."""
+        """Leave the queue of waiting gates."""
         with suppress(VideoDBError):
             self._gate.leave(VideoDBBillingHook(self._conn_id).settings)
 

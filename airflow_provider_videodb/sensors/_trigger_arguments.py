@@ -1,4 +1,8 @@
-"""What the sensor passes to its trigger. Loaded when a DAG file is parsed."""
+"""
+The arguments that the sensor passes to its trigger.
+
+Loaded when a DAG file is parsed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def can_start_in_triggerer(sensor: CreditThresholdSensor) -> bool:
-    """Say whether Airflow can pass the arguments to a trigger without a worker."""
+    """Say whether the wait can begin without a worker."""
     return sensor.get_closest_mapped_task_group() is None and all(
         isinstance(value, str | Number) or _is_plain_output(value)
         for value in (sensor.threshold, sensor.videodb_conn_id)
@@ -26,7 +30,7 @@ def can_start_in_triggerer(sensor: CreditThresholdSensor) -> bool:
 
 
 def start_arguments(sensor: CreditThresholdSensor, *, timeout: timedelta) -> StartTriggerArgs:
-    """Return what Airflow needs to begin the wait in the triggerer."""
+    """Return the arguments of a wait without a worker."""
     from airflow.triggers.base import StartTriggerArgs
 
     from airflow_provider_videodb.triggers.events import FORMAT
@@ -55,7 +59,11 @@ def trigger_arguments(sensor: CreditThresholdSensor) -> dict[str, Any]:
 
 
 def _gate_without_place(sensor: CreditThresholdSensor) -> dict[str, Any] | None:
-    """Return the gate of a task that no worker has put into the queue; see ``WaitingGate`` of the trigger."""
+    """
+    Return the gate of a task without a place in the queue.
+
+    No worker has run yet. The keys are those of the trigger's ``WaitingGate``, which is too slow to import here.
+    """
     if not VARIABLES_CAN_BE_LISTED or not (sensor.respect_holds or sensor.hold):
         return None
     return {

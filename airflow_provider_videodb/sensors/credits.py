@@ -60,15 +60,15 @@ _LITERALS: Mapping[str, Reader] = {
 
 class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
     """
-    Wait until the account has at least ``threshold`` credits that nobody else holds.
+    Wait until at least ``threshold`` credits are available.
 
-    A balance that cannot be read is never enough. The comparison is exact: 100.1 reaches 100.1. VideoDB's balance may
-    lag 5 to 15 minutes behind, according to its documentation.
+    Credits that others hold are not available. A balance that cannot be read is never enough. The comparison is exact:
+    100.1 reaches 100.1. VideoDB's balance may lag 5 to 15 minutes behind, according to its documentation.
 
     With ``hold=True``, the task also holds the credits, so that no other gate of the account counts on them. It holds
     them until a :class:`~airflow_provider_videodb.operators.release_credits.ReleaseCreditsOperator` or the end of the
     DAG run releases them. :meth:`held` makes that release the teardown of the jobs. Without a hold, the task still
-    leaves alone what others hold. While it waits, its log and the XCom ``waiting`` say why, and at which place.
+    does not take what others hold. While it waits, its log and the XCom ``waiting`` say why, and at which place.
 
     By default the task polls once in a worker and then waits in the triggerer. All tasks with the same connection and
     ``poke_interval`` share one poll per triggerer. Each failed poll doubles the delay before the next one, up to five
@@ -103,10 +103,10 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
         as long as VideoDB asks. The poll in the worker is not counted together with those in the triggerer. With
         ``mode="reschedule"`` before Airflow 3.3, each poke counts alone.
     :param deferrable: wait in the triggerer. Use ``False`` in a deployment without a triggerer.
-    :param hold: hold ``threshold`` credits. ``"audit"`` opens as without, and logs what a hold would do. It needs
-        Airflow 3.3.
-    :param respect_holds: count what others hold as not available. It has no effect before Airflow 3.3.
-    :param priority: place in the queue of those who wait with a hold; a higher number goes first.
+    :param hold: hold ``threshold`` credits. ``"audit"`` opens as without a hold, and logs what a hold would do.
+        Needs Airflow 3.3.
+    :param respect_holds: do not count what others hold as available. It has no effect before Airflow 3.3.
+    :param priority: in the queue of gates with a hold, a higher number goes first.
     :param start_from_trigger: begin the wait in the triggerer, without a worker; needs ``deferrable``. The first poll
         comes after at most ``poke_interval`` or 10 seconds, whichever is shorter. Templates need Airflow 3.3. A task
         begins in a worker all the same if it is mapped, is in a mapped task group, or has an argument that is not a
@@ -205,7 +205,7 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
         if checked["status"] == EventStatus.TIMEOUT:
             raise self._timeout_error(context, checked)
         if checked["status"] == EventStatus.MAY_OPEN or self.hold:
-            # Others may have gone first since the trigger saw the account. An older trigger knows nothing of holds.
+            # Another gate may have gone first since the trigger polled. A trigger of an older version ignores holds.
             self._check_of(context).resume(checked.get("reason"))
             return self._execute_deferrable(context, deadline=checked.get("deadline"))
         if self.respect_holds and VARIABLES_CAN_BE_LISTED:
@@ -226,7 +226,7 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
 
     @contextmanager
     def _show_failure(self) -> Iterator[None]:
-        """Log an error that ends the task where a person finds the next step."""
+        """Log an error and its next step."""
         try:
             yield
         except (VideoDBError, AirflowSensorTimeout, TaskDeferralError) as err:
@@ -244,7 +244,7 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
 
     def _timeout_error(self, context: Context, event: Mapping[str, Any] | None = None) -> AirflowSensorTimeout:
         """
-        Return the error for a wait that ran out, and leave the queue.
+        Leave the queue, and return the error for the timeout.
 
         :param event: of the trigger; without it, the log above has the last balance.
         """
@@ -268,7 +268,7 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
             self._check_of(context).leave_queue()
 
     def _check_of(self, context: Context) -> CreditCheck:
-        """Return the check of this try, which remembers the pokes before."""
+        """Return this try's check, which remembers earlier pokes."""
         from airflow_provider_videodb.sensors._credit_check import CreditCheck
 
         if self._check is None or self._check.try_number != context["ti"].try_number:

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.holds.rules.records import Flag
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
 
-#: Seconds between two questions to Airflow about the same flag.
+#: Seconds between two requests to Airflow about the same flag.
 _ASK_EVERY = 60.0
-#: Seconds after which a worker looks again at the hold of an earlier try, which no trigger can judge.
+#: Seconds after which a worker checks the hold of an earlier try again, because a trigger cannot.
 RECHECK_EVERY = 300.0
-#: All gates of a triggerer together report this many changes per second, because each one writes a log and an XCom.
+#: Limit of reports per second for all gates of a triggerer, because each report writes a log line and an XCom.
 _REPORTS_PER_SECOND = 16
 _SHORTEST_PAUSE = 5.0
 #: Marks the try of a place in the queue that a triggerer took.
@@ -50,7 +50,7 @@ class AccountView:
     :param usage: read after the flags were listed.
     :param view: the flags; ``None`` if the poll does not list them.
     :param settings: the connection.
-    :param first: who is next in line, if Airflow says.
+    :param first: who is next in line; ``None`` if unknown.
     """
 
     usage: Usage
@@ -76,7 +76,7 @@ class AccountHolds:
         return self._ledger.view()
 
     def collect(self, view: View) -> None:
-        """Remove what ended without saying so; what fails now is tried again later."""
+        """Remove the flags of ended tasks; a later poll retries failures."""
         self._asked = {key: at for key, at in self._asked.items() if time.monotonic() - at < _ASK_EVERY}
         try:
             self._ledger.run(collect(view, self._settlement_ms))
@@ -84,7 +84,7 @@ class AccountHolds:
             return
 
     def first_in_line(self, view: View) -> Identity | None:
-        """Return who is next in line, if Airflow says."""
+        """Return who is next in line; ``None`` if unknown."""
         try:
             return self._ledger.who(view.queue[0]) if view.queue else None
         except VideoDBError:
@@ -105,8 +105,8 @@ class WaitingGate:
     :param holder: see :func:`~airflow_provider_videodb.holds.rules.records.holder_of`; empty if it has no place in the
         queue.
     :param needs_place: whether no worker has put the gate into the queue yet.
-    :param decides_in_worker: whether a worker has to decide, because the gate holds, or says what a hold would do.
-    :param respects_holds: whether a gate without a hold leaves alone what others hold.
+    :param decides_in_worker: whether a worker has to decide, because the gate holds or audits.
+    :param respects_holds: whether a gate without a hold subtracts what others hold.
     """
 
     holds: bool
@@ -120,7 +120,7 @@ class WaitingGate:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> WaitingGate:
         """
-        Read the JSON form. Fields of a newer version are ignored.
+        Read the JSON form, without a newer version's fields.
 
         :raises VideoDBConfigError: if it cannot be read.
         """
@@ -165,24 +165,29 @@ class WaitingGate:
         )
 
     def may_open(self, credits: Decimal, account: AccountView, view: View) -> bool:
-        """Tell whether it is worth deciding now."""
+        """Tell whether the gate may open now."""
         claim, balance = self.claim(credits, account.settings), account.usage.credit_balance
         if self.holds:
             return claim.is_next(view, balance)
         return claim.can_hold(view, balance) if self.respects_holds else balance - claim.reserve >= credits
 
     def describe_wait(self, credits: Decimal, account: AccountView, seen: Assessment) -> str | None:
-        """Say why the gate waits, if it holds or if the holds of others keep it waiting."""
+        """
+        Say why the gate waits.
+
+        :return: ``None`` if it holds nothing and the holds of others do not keep it closed.
+        """
         if not self.holds and not (self.respects_holds and (seen.counted or not seen.is_open)):
             return None
-        is_somebody_else = seen.first is not None and seen.first.holder != self.holder
-        return describe_wait(seen, credits, first=account.first if self.holds and is_somebody_else else None)
+        is_other_first = seen.first is not None and seen.first.holder != self.holder
+        return describe_wait(seen, credits, first=account.first if self.holds and is_other_first else None)
 
     def has_earlier_hold(self, view: View) -> bool:
         """
-        Tell whether an earlier try of this gate still holds credits, which only a worker can judge.
+        Tell whether an earlier try of this gate holds credits.
 
-        A gate that holds nothing any more has no worker that judges it, so it waits for the end of the DAG run.
+        Only a worker can tell whether that hold is still used. The worker of a gate without a hold does not check this,
+        so such a gate waits for the end of the DAG run.
         """
         return self.holds and any(
             holder == self.holder and try_id != self.try_id and not one.is_settling
@@ -192,9 +197,9 @@ class WaitingGate:
 
 class Reports:
     """
-    Decides when a waiting gate says again why it waits: once per change, and not too often.
+    Decides when a waiting gate reports its reason.
 
-    A worker has already said it when the wait begins.
+    It reports each change once, and not too often. A worker reports the first reason before the wait begins.
     """
 
     def __init__(self) -> None:
@@ -214,7 +219,7 @@ class Reports:
         return now >= self._not_before
 
     def is_news(self, text: str, *, waiting: int, now: float) -> bool:
-        """Tell whether to report this text, and note that it is reported."""
+        """Tell whether this text is new, and remember it."""
         self._not_before = now + _SHORTEST_PAUSE + waiting / _REPORTS_PER_SECOND
         is_news, self._last = text != self._last, text
         return is_news
@@ -222,11 +227,11 @@ class Reports:
 
 async def take_place(gate: WaitingGate, credits: Decimal, *, conn_id: str, ti: Any) -> WaitingGate:
     """
-    Put a gate into the queue that no worker has put there.
+    Put a gate into the queue if no worker has.
 
     :param ti: the task instance of the trigger.
     :return: the gate, with its place.
-    :raises VideoDBConfigError: if Airflow does not say which task the trigger belongs to.
+    :raises VideoDBConfigError: if Airflow does not tell which task the trigger belongs to.
     """
     if ti is None and gate.holder:
         # dag.test() runs a trigger without its task. Its worker takes the place when it decides.
@@ -239,8 +244,9 @@ async def take_place(gate: WaitingGate, credits: Decimal, *, conn_id: str, ti: A
     settings = await VideoDBBillingHook(conn_id).aget_settings()
     who = Identity.of(ti, settlement_ms=settings.settlement_ms)
     placed = replace(gate, holder=who.holder, try_id=try_of(ti.id), needs_place=False)
-    # A frozen triggerer may do this after the gate has opened. A worker's flags say whether it has, so this is not one.
+    # A frozen triggerer may do this after the gate has opened. The mark keeps this flag apart from those of a worker,
+    # which tell whether the gate has opened.
     claim = replace(placed, try_id=f"{placed.try_id}{IN_TRIGGERER}").claim(credits, settings)
-    # A thread asks Airflow, because many requests would block the event loop.
+    # A thread sends the requests, because they would block the event loop.
     await asyncio.to_thread(Ledger(claim.account, me=who).run, enqueue(claim))
     return placed

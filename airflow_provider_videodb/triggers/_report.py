@@ -14,7 +14,7 @@ async def push_waiting(ti: Any, text: str) -> None:
     """
     Push the reason of a wait as XCom.
 
-    A thread sends it, because a cancelled request would leave its response to the next one.
+    A thread sends it, because the next request would receive the response of a cancelled one.
 
     :param ti: the task instance; ``None`` outside of Airflow.
     :raises VideoDBRecordNotKeptError: if Airflow does not confirm it.

@@ -65,7 +65,7 @@ def fetch_account_view(account: Account) -> AccountView:
 
 class CreditThresholdTrigger(BillingTrigger):
     """
-    Fires when the account may have enough credits for a gate.
+    Fires when a gate may have enough credits.
 
     The other parameters are those of :class:`BillingTrigger`.
 
@@ -110,7 +110,7 @@ class CreditThresholdTrigger(BillingTrigger):
         return path, kwargs | own | ({} if self.gate is None else {"gate": self.gate})
 
     async def prepare(self) -> None:
-        """Take a place in the queue if no worker has; a failure counts as one of a poll."""
+        """Join the queue if no worker has."""
         budget = FailureBudget(allowed=parse_count("max_consecutive_failures", self.max_consecutive_failures))
         while self._gate is not None and self._gate.needs_place:
             try:
@@ -124,7 +124,7 @@ class CreditThresholdTrigger(BillingTrigger):
                 await asyncio.sleep(self.poll_interval)
 
     def watches(self) -> Sequence[Watch]:
-        """Poll the account, and compare what is available with the threshold."""
+        """Compare the available credits with the threshold."""
         self._needed = parse_credits("threshold", self.threshold)
         self._gate = None if self.gate is None else WaitingGate.from_dict(self.gate)
         self._recheck_at = time.monotonic() + RECHECK_EVERY
@@ -137,7 +137,7 @@ class CreditThresholdTrigger(BillingTrigger):
         return fetch_usage if self.gate is None else fetch_account_view
 
     def on_account(self, account: AccountView) -> dict[str, Any] | None:
-        """Return the event that ends the wait, if the account has enough for this gate."""
+        """Return the event if this gate may open."""
         self._latest = account
         if self._gate is None or account.view is None:
             available = account.usage.credit_balance - account.settings.credit_reserve
@@ -152,7 +152,7 @@ class CreditThresholdTrigger(BillingTrigger):
         return None
 
     def event_payload(self) -> dict[str, Any]:
-        """Return the latest usage of the account, what was available, and why the gate waited."""
+        """Return the latest usage, available credits and reason."""
         latest, gate = self._latest, self._gate
         if latest is None:
             return {"usage": None}
@@ -169,7 +169,7 @@ class CreditThresholdTrigger(BillingTrigger):
         }
 
     def to_trigger_event(self, event: dict[str, Any]) -> TriggerEvent:
-        """End the task here if the author asked for it and no error has to be raised."""
+        """End the task here if wanted and possible."""
         if self.end_from_trigger and event["status"] == EventStatus.ENOUGH:
             xcoms: dict[str, Any] = {"return_value": gate_result(event)}
             if self._gate is not None:

@@ -1,4 +1,4 @@
-"""Waits for a balance, and for the payment of what the task bought."""
+"""Waits for a balance and for a payment."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 class EnsureCreditsTrigger(CreditThresholdTrigger):
     """
-    Fires when the gate may open, when credits have to be bought, or when the payment is decided.
+    Fires when the task of a credit gate can continue.
+
+    This is when the gate may open, credits have to be bought, or the payment is decided.
 
     The trigger polls the balance and the holds of the account. While the task's purchase is unpaid, it also polls the
     list of checkouts. Both polls are shared with every other wait of the same connection and interval. If one of them
-    fails, the wait goes on with the other.
+    fails, the wait continues with the other.
 
     Each event but an error returns the wait to the task, which checks the gate again:
 
@@ -66,7 +68,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         return [*balance, Watch(fetch_checkouts, self._on_checkouts, self._start_tracking)]
 
     def on_account(self, account: AccountView) -> dict[str, Any] | None:
-        """Return the event that ends the wait, if the account needs a worker now."""
+        """Return the event if a worker has to act now."""
         event = super().on_account(account)
         if event is not None:
             return event
@@ -79,7 +81,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         return None
 
     def on_poll_result(self, watch: Watch, result: PollResult) -> dict[str, Any] | None:
-        """Return the event that ends the wait, if this result does."""
+        """Return the event if this result ends the wait."""
         event = super().on_poll_result(watch, result)
         if event is not None or watch.fetch is not self.fetch or result is NO_RESULT:
             return event
@@ -91,12 +93,12 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         return super().event_payload() | {"wait": self.wait}
 
     async def on_kill(self) -> None:
-        """Log what can still be paid, if a user ends the wait."""
+        """Log what can still be paid after a user's stop."""
         if self.wait["purchase"] is not None:
             self.log.warning(await payment_left_open(self.wait["purchase"], conn_id=self.videodb_conn_id))
 
     def _is_short(self, account: AccountView) -> bool:
-        """Tell whether credits have to be bought for a gate that may not open."""
+        """Tell whether a closed gate lacks credits to buy."""
         gate, view = self._gate, account.view
         if gate is None or view is None or not (gate.holds or gate.respects_holds):
             return True

@@ -200,7 +200,7 @@ def test_pause_keeps_each_gate_closed(emulator, mode, hold):
     finished = run(dag)
 
     assert finished.task_state("gate") == "failed"
-    assert "paused until somebody resumes them" in finished.result("gate", "waiting")
+    assert "paused until somebody resumes it" in finished.result("gate", "waiting")
 
 
 @pytest.mark.parametrize("hold", [True, False])

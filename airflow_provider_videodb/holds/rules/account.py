@@ -1,8 +1,8 @@
 """
 What an account can promise at one moment.
 
-``available = balance - reserve - what others hold``. A waiting gate also leaves alone what is promised to those ahead
-of it in the queue. The queue is for fairness only: safety depends on what is held.
+``available = balance - reserve - what others hold``. A waiting gate also leaves the credits that are promised to
+the gates ahead of it. The queue is for fairness only. Safety depends on what is held.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.holds.rules.records import Flag
 
-#: A smaller request may pass one that has waited for less than this many milliseconds.
+#: A smaller request may pass a larger one that has waited for less than this many milliseconds.
 BYPASS_MS = 30 * 60 * 1000
-#: A gate has decided within this many milliseconds after it raised its flag, or it has died.
+#: A gate that has not decided this many milliseconds after raising its flag has died.
 _OPENING_MS = 60 * 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
     """
-    All flags of one account, as one listing showed them.
+    All flags of one account in one listing.
 
     A thousand gates may assess one view, so it counts and sorts its flags once.
 
     :param listed_at: the clock before the listing, in milliseconds since 1970.
-    :param is_complete: ``False`` if the account has more flags than one listing returns. Then nobody may start.
+    :param is_complete: ``False`` if the account has more flags than one listing returns. Then no gate may open.
     """
 
     flags: tuple[Flag, ...]
@@ -43,7 +43,7 @@ class View:
 
     @cached_property
     def counted(self) -> dict[tuple[str, str], Counted]:
-        """What counts as held, by holder and try."""
+        """What counts as held, by owner."""
         return {one.flag.owner: one for one in count(self)}
 
     @cached_property
@@ -53,28 +53,28 @@ class View:
 
     @cached_property
     def queue(self) -> tuple[Flag, ...]:
-        """Those who wait, the first one first."""
+        """The waiting gates, in the order of their turns."""
         return tuple(queue_of(self.flags))
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """The place of each holder in the queue, from 0 on."""
+        """Each holder's place in the queue, from 0 on."""
         return {flag.holder: place for place, flag in enumerate(self.queue)}
 
     @cached_property
     def waiting_since(self) -> dict[str, int]:
-        """Since when each holder waits, also one that is just opening and so is not in the queue."""
+        """Since when each holder waits, opening ones included."""
         latest_first = sorted(self.flags, key=lambda flag: -flag.ms)
         return {flag.holder: flag.ms for flag in latest_first if flag.kind is Kind.WAITING}
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody may start at all."""
+        """Whether any gate may open."""
         return self.paused_until is None and self.is_complete
 
     @cached_property
     def paused_until(self) -> int | None:
-        """Until when nobody may start, see :class:`Assessment`."""
+        """Until when no gate may open, see :class:`Assessment`."""
         pauses = [
             flag.ms for flag in self.flags if flag.kind is Kind.PAUSED and (not flag.ms or flag.ms > self.listed_at)
         ]
@@ -86,9 +86,9 @@ class View:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counted:
     """
-    Credits that nobody else may count on.
+    Credits that no other gate may count on.
 
-    :param flag: the flag that says so: held, or released and still settling.
+    :param flag: the flag that counts: held, or released and still settling.
     :param is_opening: whether the holder has just raised the flag, and may take it down again.
     """
 
@@ -97,7 +97,7 @@ class Counted:
 
     @property
     def is_settling(self) -> bool:
-        """Whether the holder has finished, and its spending may not show yet."""
+        """Whether the credits are released and still settle."""
         return self.flag.kind is Kind.RELEASED
 
 
@@ -109,11 +109,11 @@ class Assessment:
     :param balance: credits that VideoDB shows.
     :param reserve: credits that no gate may use.
     :param counted: what others hold.
-    :param ahead: those in the queue whose turn comes before this gate, and who leave it less.
-    :param before: all those in the queue whose turn comes before this gate, those whom it may pass included.
+    :param ahead: the gates before this one in the queue, without those that it may pass.
+    :param before: all gates before this one in the queue.
     :param place: of this gate in the queue, from 1 on.
     :param waiting: how many gates wait, this one included.
-    :param paused_until: milliseconds since 1970; 0 until somebody resumes; ``None`` if the account is not paused.
+    :param paused_until: milliseconds since 1970; 0 until a person resumes; ``None`` if the account is not paused.
     :param is_complete: see :class:`View`.
     """
 
@@ -135,7 +135,7 @@ class Assessment:
 
     @property
     def promised(self) -> Decimal:
-        """Credits that those ahead wait for."""
+        """Credits that the gates ahead wait for."""
         return sum((flag.credits for flag in self.ahead), Decimal(0))
 
     @property
@@ -145,30 +145,30 @@ class Assessment:
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody may start at all."""
+        """Whether any gate may open."""
         return self.paused_until is None and self.is_complete
 
     def can_hold(self, credits: Decimal) -> bool:
-        """Tell whether every holder can finish if this gate opens. This alone makes opening safe."""
+        """Tell whether this gate may safely open."""
         return self.is_open and self.available >= credits
 
     def is_next(self, credits: Decimal) -> bool:
-        """Tell whether this gate may try to open, without taking what is promised to those ahead."""
+        """Tell whether it is this gate's turn to open."""
         return self.is_open and self.available - self.promised >= credits
 
     def is_kept_by_others(self, credits: Decimal) -> bool:
-        """Tell whether the account has enough for a closed gate, so that others alone keep it closed."""
+        """Tell whether only others keep a closed gate closed."""
         return not self.is_open or self.balance - self.reserve >= credits
 
     def shortfall(self, credits: Decimal, *, but: str = "") -> Decimal:
         """
-        Return the credits that have to be bought for this gate; 0 if none, or if buying would not open it.
+        Return the credits to buy; 0 if buying would not help.
 
-        Those before this gate who lack credits buy their own, and the first of them also buys what the account owes to
-        holds. So each gate buys what its place in the queue leaves open, and together they buy what all of them need.
-        While another gate is opening, nobody knows yet what it leaves.
+        The gates before this one buy what they lack, and the first also buys what the account owes to holds. So each
+        gate buys only its own part, and together they buy what all of them need. While another gate is opening, it is
+        unknown what it leaves.
 
-        :param but: a holder whose flags do not count, because what earlier tries of the gate hold comes free.
+        :param but: a holder whose flags do not count, because the holds of earlier tries of the gate become free.
         """
         others = [one for one in self.counted if one.flag.holder != but]
         if not self.is_open or any(one.is_opening for one in others):
@@ -192,7 +192,7 @@ def assess(
     Assess an account for one gate.
 
     :param balance: what VideoDB showed after the listing.
-    :param owner: holder and try of the gate. Its own flags do not count, those of its earlier tries do.
+    :param owner: holder and try of the gate. Its own flags do not count. Those of its earlier tries do.
     """
     before = _before(view, owner[0], priority)
     return Assessment(
@@ -219,9 +219,9 @@ def is_next(
     priority: int = 0,
 ) -> bool:
     """
-    Say what the :meth:`Assessment.is_next` of :func:`assess` says, without the rest.
+    Return :meth:`Assessment.is_next`, without the rest.
 
-    A thousand gates may ask at each poll. This looks at those ahead only until they need what is available.
+    A thousand gates may ask at each poll. So this stops at the first gate ahead that needs the last credits.
     """
     left = balance - reserve - held_by_others(view, owner) - credits
     if left < 0 or not view.is_open:
@@ -235,16 +235,16 @@ def is_next(
 
 
 def held_by_others(view: View, owner: tuple[str, str]) -> Decimal:
-    """Return the credits that others hold than this holder and try."""
+    """Return the credits that others than this owner hold."""
     own = view.counted.get(owner)
     return view.held - own.flag.credits if own else view.held
 
 
 def count(view: View) -> list[Counted]:
     """
-    Return what counts as held, at most one flag per holder and try.
+    Return what counts as held, one flag per owner.
 
-    A release records ``r`` before it removes ``h``, so ``r`` alone counts as soon as it is there. If a try has several
+    A release records ``r`` before it removes ``h``, so once ``r`` is there, only ``r`` counts. If a try has several
     flags of one kind, only one of them can have opened its gate, so the largest counts.
     """
     released = {flag.owner for flag in view.flags if flag.kind is Kind.RELEASED}
@@ -256,17 +256,20 @@ def count(view: View) -> list[Counted]:
             largest[flag.owner] = flag
     waiting = {flag.owner for flag in view.flags if flag.kind is Kind.WAITING}
     return [
-        Counted(flag=flag, is_opening=flag.owner in waiting and _was_just_raised(flag, now=view.listed_at))
+        Counted(
+            flag=flag,
+            is_opening=flag.owner in waiting and flag.kind is Kind.HELD and view.listed_at - flag.ms < _OPENING_MS,
+        )
         for flag in sorted(largest.values(), key=lambda flag: flag.key)
     ]
 
 
 def queue_of(flags: Iterable[Flag]) -> list[Flag]:
     """
-    Return those who wait, the first one first.
+    Return the waiting gates, in the order of their turns.
 
-    A holder has one place, the larger one while its credits change. Somebody who waits and holds is just opening, and
-    already counted.
+    A holder has one place. While its credits change, the larger figure counts. A gate that waits and holds is just
+    opening, and its credits count as held already.
     """
     everything = tuple(flags)
     opening = {flag.owner for flag in everything if flag.kind is Kind.HELD}
@@ -278,12 +281,8 @@ def queue_of(flags: Iterable[Flag]) -> list[Flag]:
     return sorted(places.values(), key=_order)
 
 
-def _was_just_raised(flag: Flag, *, now: int) -> bool:
-    return flag.kind is Kind.HELD and now - flag.ms < _OPENING_MS
-
-
 def _before(view: View, holder: str, priority: int) -> tuple[Flag, ...]:
-    """Return those in the queue before a gate; one without a place would come last of its priority."""
+    """Return the gates before this one, even if it is new."""
     place = view.places.get(holder)
     if place is not None:
         return view.queue[:place]

@@ -1,10 +1,11 @@
 """
-How a gate claims credits: raise the flag, then look.
+How a gate claims credits.
 
-A gate puts up its own flag, lists all flags, and only then reads the balance. Then it opens, or takes its flag down.
-Each other holder is either listed, so its hold covers what it has spent unseen and what it may still spend; or its flag
-came after our listing, so its listing has ours; or it had settled, so the balance shows its spending. This needs no
-lock, no lease and no clock. Each other order lets two gates count on the same credits.
+A gate raises its own flag, lists all flags, and only then reads the balance. Then it opens, or takes its flag down.
+Three cases are possible for each other holder. It is in our list, so its hold covers both its unseen spending and its
+future spending. Its flag came after our listing, so its own listing has our flag. Or it had settled, so the balance
+shows its spending. This needs neither a lock nor a lease nor a clock. Any other order lets two gates count on the same
+credits.
 """
 
 from __future__ import annotations
@@ -63,13 +64,13 @@ class Claim:
         )
 
     def is_next(self, view: View, balance: Decimal) -> bool:
-        """Tell whether this gate may try to open; see :func:`~.account.is_next`."""
+        """Tell whether to try opening; see :func:`~.account.is_next`."""
         return is_next(
             view, balance, reserve=self.reserve, owner=self.owner, credits=self.credits, priority=self.priority
         )
 
     def can_hold(self, view: View, balance: Decimal) -> bool:
-        """Tell whether every holder could finish if this gate opened now."""
+        """Tell whether every holder could finish after this gate opened."""
         return view.is_open and balance - self.reserve - held_by_others(view, self.owner) >= self.credits
 
     def assess(self, view: View, balance: Decimal) -> Assessment:
@@ -95,7 +96,7 @@ class ClaimResult:
 
 
 def claim_credits(claim: Claim) -> Generator[Step, Any, ClaimResult]:
-    """Take a place in the queue, and hold the credits if they are there."""
+    """Join the queue, and hold the credits if possible."""
     waiting = yield from enqueue(claim)
     view = yield ListFlags()
     seen = claim.assess(view, (yield ReadBalance()))
@@ -106,15 +107,19 @@ def claim_credits(claim: Claim) -> Generator[Step, Any, ClaimResult]:
 
 
 def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
-    """Tidy up what earlier tries left, and take a place in the queue or keep theirs."""
+    """
+    Join the queue, or keep the place of earlier tries.
+
+    What earlier tries left is cleaned up first.
+    """
     view: View = yield ListFlags()
     own = [flag for flag in view.flags if flag.holder == claim.holder]
-    yield from _tidy_up(claim, own, view)
+    yield from _clean_up(claim, own, view)
     places = [flag for flag in own if flag.kind is Kind.WAITING]
-    # A clock that was ahead must not give a later place than now.
+    # Otherwise a clock that was ahead would give this gate a later place than a new gate gets.
     since = min([view.listed_at, *(flag.ms for flag in places)])
     waiting = claim.flag(Kind.WAITING, since)
-    # Flags that are equal may differ in their keys: 75 and 75.0.
+    # Equal flags may have different keys: 75 and 75.0.
     if waiting.key not in {place.key for place in places}:
         yield Put(waiting)
     for place in places:
@@ -123,18 +128,18 @@ def enqueue(claim: Claim) -> Generator[Step, Any, Flag]:
     return waiting
 
 
-def _tidy_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, None]:
+def _clean_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any, None]:
     waiting = {flag.owner for flag in own if flag.kind is Kind.WAITING}
     released = {flag.owner for flag in own if flag.kind is Kind.RELEASED}
     for flag in own:
         if flag.try_id == claim.try_id and flag.kind in (Kind.HELD, Kind.RELEASED):
-            # This try is still at its gate, so no job has run on its flag. A release by hand would hide the next one.
+            # This try is still at its gate, so no job has used its flag. A release by hand would hide its next flag.
             yield Remove(flag)
         elif flag.kind is not Kind.HELD or not (yield IsEarlier(flag)):
-            # If this try was frozen and given up by Airflow, its successor may be opening the gate.
+            # If this try was frozen and Airflow gave it up, a later try may be opening the gate.
             continue
         elif flag.owner in waiting:
-            # The gate has not opened for that try, and no longer can.
+            # The gate did not open in that try, and cannot open in it any more.
             yield Remove(flag)
         elif flag.owner in released or (yield IsUnused(flag)):
             why = "a later try of the gate"
@@ -148,16 +153,16 @@ def _raise_flag(claim: Claim, now: int, waiting: Flag) -> Generator[Step, Any, C
         view: View = yield ListFlags()
         seen = claim.assess(view, (yield ReadBalance()))
         own = view.counted.get(claim.owner)
-        # Somebody may have released it by hand meanwhile. Then others do not count it.
+        # A person may have released it by hand meanwhile. Then other gates no longer count it.
         is_held = own is not None and own.flag == held and seen.can_hold(claim.credits)
         if is_held:
-            # A try that waits and holds is known not to have opened its gate.
+            # While a try has both flags, other processes know that its gate is not open. So this comes last.
             yield Remove(waiting)
     except GeneratorExit:
-        # Nobody carries out steps any more.
+        # The process ends, so no step can be carried out.
         raise
     except BaseException:
-        # A flag whose gate stays closed would keep others out. The next try removes it if this one cannot.
+        # The flag of a closed gate would block other gates. If this fails, the next try removes the flag.
         with suppress(VideoDBError):
             yield Remove(held)
         raise

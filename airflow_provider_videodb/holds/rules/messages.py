@@ -1,4 +1,4 @@
-"""The texts that a person reads of a hold, in one place. Pure."""
+"""Texts about holds for people. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def describe_wait(seen: Assessment, credits: Decimal, *, first: object = None) -
     """
     Say why a gate waits, and at which place.
 
-    :param first: who is next in line, if that is somebody else and known.
+    :param first: who is next in line; ``None`` if it is this gate, or unknown.
     """
     blocked = _what_stops_everybody(seen)
     if blocked:
@@ -34,10 +34,10 @@ def describe_wait(seen: Assessment, credits: Decimal, *, first: object = None) -
 
 def describe_place(seen: Assessment, credits: Decimal, *, first: object = None) -> str:
     """
-    Say what is known of a wait without the balance.
+    Say why a gate waits, without the balance.
 
-    :param seen: an assessment whose balance and reserve say nothing.
-    :param first: who is next in line, if that is somebody else and known.
+    :param seen: an assessment whose balance and reserve are not meaningful.
+    :param first: who is next in line; ``None`` if it is this gate, or unknown.
     """
     needed = f"Waiting: {number(credits)} credits needed"
     blocked = _what_stops_everybody(seen)
@@ -50,11 +50,11 @@ def describe_place(seen: Assessment, credits: Decimal, *, first: object = None) 
 def _what_stops_everybody(seen: Assessment) -> str:
     if not seen.is_complete:
         return (
-            "The account has more records of holds than one listing shows, so nobody starts. Ended holds are being "
+            "The account has more records of holds than one listing shows, so no gate opens. Ended holds are being "
             "removed."
         )
     if seen.paused_until is not None:
-        return f"Credit holds of this account are paused {_until(seen)}."
+        return f"The account is paused {until(seen.paused_until)}."
     return ""
 
 
@@ -84,10 +84,15 @@ def moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def until(ms: int) -> str:
+    """
+    Say until when an account is paused.
+
+    :param ms: milliseconds since 1970; 0 means until a person resumes it.
+    """
+    return f"until {moment(ms)}" if ms else "until somebody resumes it"
+
+
 def _holders(counted: int, settling: int) -> str:
     text = f"{counted} pipeline{'' if counted == 1 else 's'}"
     return f"{text}, of which {settling} {'is' if settling == 1 else 'are'} settling" if settling else text
-
-
-def _until(seen: Assessment) -> str:
-    return f"until {moment(seen.paused_until)}" if seen.paused_until else "until somebody resumes them"

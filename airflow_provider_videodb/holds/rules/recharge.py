@@ -1,9 +1,9 @@
 """
-The flags of pipelines that need automatic recharge, and the settings that follow from them.
+The flags of pipelines that need automatic recharge.
 
-A flag is one record of the store, and its key says everything. So one listing of the keys is one atomic view of all
-pipelines of an account. The first pipeline records the settings that it found. Each later one copies that record, so
-the last one can restore them.
+Settings follow from flags. A flag is one record of the store, and its key has each figure. So one listing of the
+keys is one atomic view of all pipelines of an account. The first pipeline records the settings that it found. Each
+later pipeline copies that record, so the last one can restore them.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _NOTHING = AutoRecharge(enabled=False, threshold=None, amount=None)
 
 
 class Mark(StrEnum):
-    """What a flag says of one try of a setup."""
+    """What a flag says about a setup's try."""
 
     #: It needs these settings. A figure that is not given stays as it was found.
     WANTS = "w"
-    #: These settings stood before the first pipeline changed them. The highest rank is right.
+    #: These settings stood before the first pipeline changed them. The highest rank counts.
     FOUND = "f"
-    #: Somebody is about to write these settings for it.
+    #: A task is about to write these settings for it.
     APPLIES = "a"
-    #: It needs them no more.
+    #: It no longer needs them.
     LEAVES = "l"
 
 
@@ -50,7 +50,7 @@ class Holder:
 
     :param account: the account's part of the key.
     :param holder: the task instance in all its tries.
-    :param try_id: the try. A try that Airflow has given up never writes the key of its successor.
+    :param try_id: the try. A try that Airflow has given up never writes the key of the next one.
     """
 
     account: str
@@ -87,7 +87,7 @@ class RechargeFlag:
 
 
 def parse_key(key: str) -> RechargeFlag | None:
-    """Read a key; ``None`` if it is not a flag of this version."""
+    """Read a key; ``None`` if it is not one of this version."""
     parts = key.removeprefix(PREFIX).split("/")
     if not key.startswith(PREFIX) or len(parts) != _PARTS or not all(parts):
         return None
@@ -105,7 +105,7 @@ def parse_key(key: str) -> RechargeFlag | None:
 
 def check_key(flag: RechargeFlag) -> RechargeFlag:
     """
-    Return the flag, if its key can be stored.
+    Return the flag if its key can be stored.
 
     :raises VideoDBConfigError: if its figures are too long.
     """
@@ -124,13 +124,13 @@ def account_prefix(account: str) -> str:
 
 @dataclass(frozen=True)
 class RechargeView:
-    """All flags of one account, as one listing showed them."""
+    """All flags of one account in one listing."""
 
     flags: tuple[RechargeFlag, ...]
 
     @cached_property
     def owners(self) -> tuple[Holder, ...]:
-        """Everybody who has a flag."""
+        """The tries that have a flag."""
         return tuple(dict.fromkeys(flag.owner for flag in self.flags))
 
     def of(self, owner: Holder) -> tuple[RechargeFlag, ...]:
@@ -142,16 +142,16 @@ class RechargeView:
         return tuple(flag for flag in self.flags if flag.mark is mark)
 
     def has(self, owner: Holder, mark: Mark) -> bool:
-        """Tell whether a try has a flag of this kind."""
+        """Tell whether a try has this flag."""
         return any(flag.owner == owner and flag.mark is mark for flag in self.flags)
 
     @property
     def found(self) -> RechargeFlag | None:
         """
-        The settings to restore in the end; ``None`` if nobody has recorded any.
+        The settings to restore; ``None`` if none are recorded.
 
-        If a person changes the settings while two setups begin, these find different ones. The one that has gone on to
-        write has read its own a second time.
+        If a person changes the settings while two setups begin, the setups find different ones. The setup that is about
+        to write has read them a second time, so its record counts.
         """
         return max(
             self.marked(Mark.FOUND),
@@ -161,7 +161,11 @@ class RechargeView:
 
     @property
     def needs(self) -> tuple[RechargeFlag, ...]:
-        """What those want who need automatic recharge now: they know what was found, and do not leave."""
+        """
+        The settings that are needed now.
+
+        They are those of the tries that know what was found and do not leave.
+        """
         return tuple(
             flag
             for flag in self.marked(Mark.WANTS)
@@ -169,12 +173,12 @@ class RechargeView:
         )
 
     def target(self, found: AutoRecharge, current: AutoRecharge) -> AutoRecharge:
-        """Return the settings that serve everybody, or those that were found if nobody needs any."""
+        """Return the settings for all needs; without needs, those found."""
         needs = [flag.settings for flag in self.needs]
         return combine(found, needs) if needs else restored(found, current)
 
     def is_ours(self, found: AutoRecharge, current: AutoRecharge) -> bool:
-        """Tell whether the settings are as found, or may have been written by a pipeline."""
+        """Tell whether the settings are as found, or a pipeline's."""
         if restored(found, current) == current or any(flag.settings == current for flag in self.marked(Mark.APPLIES)):
             return True
         wants = [flag.settings for flag in self.marked(Mark.WANTS)]
@@ -188,9 +192,11 @@ class RechargeView:
 
 def combine(found: AutoRecharge, needs: list[AutoRecharge]) -> AutoRecharge:
     """
-    Return the settings that serve all: on if anybody needs it on, with the largest figures of those who do.
+    Return the settings that serve all needs.
 
-    :param found: has the figures that nobody gives.
+    Automatic recharge is on if one pipeline needs it, with the largest figures of the pipelines that do.
+
+    :param found: supplies the figures that no pipeline gives.
     """
     enabled = any(need.enabled for need in needs)
     among = [need for need in needs if need.enabled == enabled]
@@ -201,17 +207,17 @@ def combine(found: AutoRecharge, needs: list[AutoRecharge]) -> AutoRecharge:
             amount=max((need.amount for need in among if need.amount is not None), default=None),
         )
     except VideoDBConfigError:
-        # Only a setup that dies before its own check can want what no account can be enabled with.
+        # A setup checks its own figures later. If it dies before, its flag may have figures that VideoDB rejects.
         return found
 
 
 def restored(found: AutoRecharge, current: AutoRecharge) -> AutoRecharge:
-    """Return the settings that stand once what was found is restored."""
+    """Return the settings after the found ones are restored."""
     return current.changed_to(**settings_of(found))
 
 
 def settings_of(found: AutoRecharge) -> dict[str, Any]:
-    """Return what to set, so that the settings are as found."""
+    """Return the changes that restore the found settings."""
     if not found.amount:
         # The account had no figures. VideoDB has no call that deletes figures, so they stay while it is disabled.
         return {"enabled": found.enabled, "threshold": None, "amount": None}

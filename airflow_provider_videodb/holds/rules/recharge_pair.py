@@ -1,5 +1,5 @@
 """
-How overlapping pipelines switch automatic recharge on and back, as steps that something else carries out.
+How overlapping pipelines share automatic recharge.
 
 A setup raises its flag, finds out what stood before the first pipeline, records that, and only then writes. A teardown
 marks its setup as leaving, writes what the others need or what the first one found, and only then takes the flags down.
@@ -46,7 +46,7 @@ def join(me: Holder, wants: AutoRecharge, kept: Kept | None = None) -> Generator
         mine = yield from _find(me, kept)
         mine.settings.changed_to(enabled=wants.enabled, threshold=wants.threshold, amount=wants.amount)
     except GeneratorExit:
-        # Nobody carries out steps any more.
+        # The process ends, so no step can be carried out.
         raise
     except BaseException:
         yield Remove(want)
@@ -58,9 +58,9 @@ def join(me: Holder, wants: AutoRecharge, kept: Kept | None = None) -> Generator
 
 def leave(holders: Sequence[str], me: Holder, kept: Kept | None = None) -> Generator[Step, Any, Outcome | None]:
     """
-    Switch automatic recharge back for a setup, unless other pipelines need it.
+    Switch automatic recharge back, unless others need it.
 
-    :param holders: of the setup, the likeliest first. The first one that has flags is the one.
+    :param holders: of the setup, the likeliest first. The first one with flags is used.
     :param me: the try that gets the flags for ``kept``.
     :return: ``None`` if the setup has neither flags nor a note.
     """
@@ -82,8 +82,8 @@ def _find(me: Holder, kept: Kept | None) -> Generator[Step, Any, RechargeFlag]:
     """
     Find out which settings stood before the first pipeline.
 
-    Nobody writes before recording what was found, and nobody removes that before the last write. So if neither the
-    listing before the read nor the one after it shows such a record, nobody wrote in between.
+    Each task records what was found before it writes, and keeps the record until the last write. So if neither the
+    listing before the read nor the one after it shows such a record, no task wrote in between.
     """
     view: RechargeView = yield ListFlags()
     if kept is not None and not any(flag.owner.holder == me.holder for flag in view.marked(Mark.FOUND)):
@@ -97,10 +97,10 @@ def _find(me: Holder, kept: Kept | None) -> Generator[Step, Any, RechargeFlag]:
 
 
 def _take_over(me: Holder, kept: Kept, view: RechargeView) -> Generator[Step, Any, RechargeFlag]:
-    """Put the note of an older version into flags."""
+    """Turn the note of an older version into flags."""
     found = view.found
     if found is None or found.settings == kept.after:
-        # What another pipeline found is what this one had set.
+        # The other pipeline found the settings that this one had written.
         mine = me.flag(Mark.FOUND, kept.before, rank=1 if found is None else found.rank + 1)
     else:
         mine = replace(found, owner=me)
@@ -111,7 +111,9 @@ def _take_over(me: Holder, kept: Kept, view: RechargeView) -> Generator[Step, An
 
 def _retire(view: RechargeView, holder: str, *, but: Holder | None = None) -> Generator[Step, Any, list[Holder]]:
     """
-    Mark tries as leaving: those of this setup, and those that have ended without a teardown.
+    Mark this setup's tries and ended tries as leaving.
+
+    A try whose DAG run ended without its teardown would otherwise keep automatic recharge on.
 
     :param but: a try to leave alone.
     """
@@ -120,7 +122,7 @@ def _retire(view: RechargeView, holder: str, *, but: Holder | None = None) -> Ge
     for owner in view.owners:
         if owner.holder == holder:
             continue
-        # What another pipeline handed over to a setup that left meanwhile belongs to nobody.
+        # Another pipeline handed this over to a setup that had just left, so no task will remove it.
         is_orphan = not view.has(owner, Mark.WANTS) and not view.has(owner, Mark.LEAVES)
         if is_orphan or (yield IsOver(owner)):
             retired.append(owner)

@@ -1,8 +1,8 @@
 """
-Writes the settings of automatic recharge until they fit the flags, then takes flags down.
+Writes automatic-recharge settings until they fit the flags.
 
-After each write, the flags are listed again. If they have changed meanwhile, the task writes again. So in each order of
-events, the last write serves those who remain.
+After each write, the task lists the flags again. If they have changed, it writes again. So in each order of events, the
+last write serves the pipelines that remain. At the end, the task takes down the flags of tries that leave.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import AutoRecharge
     from airflow_provider_videodb.holds.rules.recharge import Holder, RechargeFlag
 
-#: One task writes this often before it gives up, because other pipelines keep changing the settings.
+#: How often one task writes before it gives up, because other pipelines keep changing the settings.
 _ROUNDS = 20
 
 
@@ -60,7 +60,8 @@ class Settling:
             if outcome is not None:
                 return outcome
         raise self._failure or VideoDBSettingsNotAppliedError(
-            "Other pipelines keep changing automatic recharge, so this task gave up. Next step: retry the task."
+            "Other pipelines keep changing automatic recharge, so this task gave up. The settings may "
+            "be those of another pipeline. Next step: retry the task."
         )
 
     def _round(self) -> Generator[Step, Any, Outcome | None]:
@@ -72,7 +73,7 @@ class Settling:
             return None
         self._found = _higher(view.found, self._found)
         if self._found is None:
-            # Nobody has recorded what was found, so nobody wrote.
+            # No task has recorded what was found, so none wrote.
             return (yield from self._finish(current, view))
         is_ours = view.is_ours(self._found.settings, current)
         if self._failure is not None and (not is_ours or self._is_alone(view)):
@@ -88,9 +89,9 @@ class Settling:
     def _respect(
         self, current: AutoRecharge, view: RechargeView, found: RechargeFlag
     ) -> Generator[Step, Any, Outcome | None]:
-        """Leave a person's change alone. A setup that begins after it counts it as found."""
+        """Keep a person's change. A setup counts it as found."""
         if (yield ReadSettings()) != current:
-            # A pipeline wrote before the listing, and has corrected that since.
+            # The change was a pipeline's, and that pipeline has corrected it since.
             return None
         self._changed = current
         if self._is_leaving:
@@ -107,20 +108,20 @@ class Settling:
                 yield Put(mine)
             for flag in view.of(self._me):
                 if flag.mark is Mark.FOUND and flag != mine:
-                    # It was read before a person's change that another setup knows of.
+                    # It is older than a person's change that another setup has found.
                     yield Remove(flag)
         yield Put(self._me.flag(Mark.APPLIES, wanted))
         self._written = wanted
         try:
             yield WriteSettings(wanted, is_undo=self._is_over)
         except VideoDBSettingsNotAppliedError as err:
-            # Another pipeline may have written before the settings were read back. The next round tells.
+            # Another pipeline may have written before the settings were read back. The next round finds out.
             self._failure = err
         else:
             self._failure = None
 
     def _notice_teardown(self) -> Generator[Step, Any, None]:
-        """Leave, because the teardown has taken down the flags of this setup."""
+        """Leave, because the teardown has run meanwhile."""
         self._is_over = self._is_leaving = True
         self._retired = [self._me, *self._retired]
         yield Put(self._me.flag(Mark.LEAVES))
@@ -134,7 +135,7 @@ class Settling:
         return all(owner == self._me or owner in self._retired for owner in view.owners)
 
     def _finish(self, current: AutoRecharge, view: RechargeView) -> Generator[Step, Any, Outcome]:
-        """Hand over what was found to the others, then take down the flags of those who leave."""
+        """Hand over what was found, then take down flags."""
         if self._retired:
             handed = yield from self._hand_over(view)
             yield from _take_down(self._retired, handed, view)
@@ -153,7 +154,7 @@ class Settling:
             return handed
         for owner in view.owners:
             flag = replace(self._found, owner=owner)
-            # Those who leave may be about to restore what they found, so they have to know as well.
+            # A try that leaves may be about to restore what it found, so it needs this record too.
             if owner not in self._retired and view.has(owner, Mark.WANTS) and flag not in view.flags:
                 handed.append(flag)
                 yield Put(flag)
@@ -161,11 +162,15 @@ class Settling:
 
 
 def _take_down(retired: list[Holder], handed: list[RechargeFlag], view: RechargeView) -> Generator[Step, Any, None]:
-    """Take down flags, that of leaving last. A task that dies meanwhile is still seen to leave."""
+    """
+    Take down flags, the one that says "leaving" last.
+
+    So if this task dies meanwhile, the others still know that these tries leave.
+    """
     for flag in view.flags:
         if flag.owner in retired and flag.mark is Mark.WANTS:
             yield Remove(flag)
-    # Nobody hands anything to these tries from now on, so this listing shows all that they have.
+    # From now on no task hands anything to these tries, so this listing shows all their flags.
     now: RechargeView = yield ListFlags()
     for owner in retired:
         for flag in sorted(now.of(owner), key=lambda flag: flag.mark is Mark.LEAVES):

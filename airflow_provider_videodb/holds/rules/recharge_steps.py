@@ -1,4 +1,4 @@
-"""The steps that a pair of tasks takes to switch automatic recharge on and back."""
+"""The steps of a pair that shares automatic recharge."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ListFlags:
-    """List all flags of the account; the result is a :class:`~.recharge.RechargeView`."""
+    """List the account's flags, as a :class:`~.recharge.RechargeView`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadSettings:
-    """Read the settings from VideoDB; the result is an ``AutoRecharge``."""
+    """Read the settings from VideoDB, as an ``AutoRecharge``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class WriteSettings:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Record a flag. The store has confirmed it when the step is done."""
+    """Record a flag, and wait until the store confirms it."""
 
     flag: RechargeFlag
 
@@ -48,14 +48,14 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class IsOver:
-    """Ask whether the DAG run of a try has certainly ended; ``False`` also means that nobody knows."""
+    """Ask whether a try's DAG run has certainly ended."""
 
     owner: Holder
 
 
 @dataclass(frozen=True, slots=True)
 class KeepNote:
-    """Keep in the note of this setup what was found, and what it asks VideoDB for."""
+    """Note the settings found and those asked for."""
 
     before: AutoRecharge
     after: AutoRecharge
@@ -67,7 +67,9 @@ Step: TypeAlias = ListFlags | ReadSettings | WriteSettings | Put | Remove | IsOv
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
     """
-    What the note of a setup says that has no flags: an older version of this package wrote it.
+    The note of a setup without flags.
+
+    An older version of this package wrote it.
 
     :param before: the settings before the first write.
     :param after: the settings that the setup asked for.
@@ -82,10 +84,10 @@ class Outcome:
     """
     How a setup or a teardown ended.
 
-    :param found: the settings that the last pipeline restores; ``None`` if nobody has changed any.
+    :param found: the settings that the last pipeline restores; ``None`` if no task has changed any.
     :param first: the settings as this task first read them.
     :param current: the settings now.
-    :param changed_by_person: settings that somebody else has made meanwhile; ``None`` if nobody did.
+    :param changed_by_person: settings that a person has made meanwhile; ``None`` if there are none.
     :param others: how many other pipelines need automatic recharge.
     :param is_over: whether the teardown of this setup has run meanwhile. Then nothing of this setup is left.
     """

@@ -1,8 +1,9 @@
 """
-The flags of an account: who waits for credits, who holds them, who released them.
+The flags of an account.
 
-A flag is one record of the store, and its key says everything that decides. So one listing of the keys is one atomic
-view of the account. The value of a record says who it is, for people and for the collector.
+A flag says that a task waits for credits, holds them or has released them. It is one record of the store, and its key
+has every figure that a decision needs. So one listing of the keys is one atomic view of the account. The value names
+the task, for people and for the collector.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ _TRY_LENGTH = 12
 class Kind(StrEnum):
     """What a flag says."""
 
-    #: Somebody waits. ``ms`` is when the wait began.
+    #: A gate waits. ``ms`` is when the wait began.
     WAITING = "w"
-    #: Somebody holds credits. ``ms`` is since when.
+    #: A gate holds credits. ``ms`` is since when.
     HELD = "h"
-    #: Somebody released credits, and their spending may not show yet. ``ms`` is until when they count.
+    #: Credits were released, and the balance may not show their spending yet. ``ms`` is until when they count.
     RELEASED = "r"
-    #: Nobody may start. ``ms`` is until when; 0 means until somebody resumes.
+    #: No gate may open. ``ms`` is until when; 0 means until a person resumes the account.
     PAUSED = "p"
 
 
@@ -87,7 +88,7 @@ class Flag:
 
     def is_of(self, holders: str) -> bool:
         """
-        Tell whether the flag belongs to a holder, or to any map index of a task.
+        Tell whether the flag belongs to a holder or task.
 
         :param holders: see :func:`holder_of` and :func:`task_part`.
         """
@@ -97,9 +98,11 @@ class Flag:
 
 def parse_key(key: str) -> Flag | None:
     """
-    Read a key; ``None`` if it is not a flag of this version.
+    Read a key.
 
-    Each flag has one spelling. A flag with another spelling could not be removed, so it is not a flag.
+    Each flag has one spelling. A key with another spelling could not be removed, so it does not count as a flag.
+
+    :return: ``None`` if the key is not a flag of this version.
     """
     parts = key.removeprefix(PREFIX).split("/")
     if len(key) > MAX_KEY or not key.startswith(PREFIX) or len(parts) not in (6, 7) or not all(parts):
@@ -123,7 +126,7 @@ def parse_key(key: str) -> Flag | None:
 
 
 def account_part(name: str) -> str:
-    """Return an account's part of the key, a different one for each name."""
+    """Return an account's part of the key, unique per name."""
     if _PLAIN_ACCOUNT.fullmatch(name):
         return name
     return "~" + _digest(name)
@@ -135,12 +138,12 @@ def account_prefix(account: str) -> str:
 
 
 def task_part(dag_id: str, run_id: str, task_id: str) -> str:
-    """Return what the holders of all map indexes of a task have in common."""
+    """Return the prefix of all holders of one task."""
     return _digest(json.dumps([dag_id, run_id, task_id])) + "."
 
 
 def holder_of(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
-    """Return the holder that is one task instance in all its tries."""
+    """Return the holder: one task instance with all its tries."""
     return f"{task_part(dag_id, run_id, task_id)}{-1 if map_index is None else map_index}"
 
 
@@ -149,18 +152,18 @@ def try_of(ti_id: object) -> str:
     Return a short name of a try.
 
     A retry and a clear give the task instance another id, so a try that Airflow has given up never writes the key of
-    its successor.
+    the next one.
     """
     return str(ti_id).replace("-", "")[-_TRY_LENGTH:]
 
 
 def check_key(flag: Flag) -> Flag:
     """
-    Return the flag, if its key can be stored.
+    Return the flag if its key can be stored.
 
     :raises VideoDBConfigError: if its figures are too long.
     """
-    # A figure with a huge exponent would fill the memory when its digits are written.
+    # Writing the digits of a figure with a huge exponent would fill the memory.
     is_written = flag.credits.adjusted() < MAX_KEY and flag.credits.as_tuple().exponent > -MAX_KEY  # type: ignore[operator]  # finite
     if not is_written or len(flag.key) > MAX_KEY:
         raise VideoDBConfigError(
@@ -171,5 +174,5 @@ def check_key(flag: Flag) -> Flag:
 
 
 def _digest(text: str) -> str:
-    # Half of a surrogate pair cannot be encoded otherwise.
+    # Without this, half of a surrogate pair could not be encoded.
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]

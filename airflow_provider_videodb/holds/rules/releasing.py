@@ -1,4 +1,8 @@
-"""Ends holds: by a release, or because their DAG run has ended."""
+"""
+How a hold ends.
+
+It ends with its release, or with its DAG run.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 #: How many settled flags one release removes at most.
 _REMOVED_AT_ONCE = 20
-#: How many of those who wait are checked at a time, from the head of the queue.
+#: How many waiting gates are checked at a time, from the head of the queue.
 _CHECKED_WAITERS = 10
 
 
@@ -50,13 +54,13 @@ def release_gate(
     spent: Decimal | None = None,
 ) -> Generator[Step, Any, Released]:
     """
-    Release all holds of a gate, and take it out of the queue.
+    Release a gate's holds, and remove it from the queue.
 
     :param holders: see :meth:`~.records.Flag.is_of`.
     :param settlement_ms: how long the credits of a flag count after their release, in milliseconds.
     :param why: who releases.
-    :param spent: credits that the jobs used. If there are several holds, nobody knows which one they used up. So this
-        figure means nothing, and all credits count.
+    :param spent: credits that the jobs used. If there are several holds, it is unknown which one they used. So this
+        figure is ignored, and all credits count.
     """
     own = [flag for flag in view.flags if flag.is_of(holders)]
     recorded = {flag.owner: flag.credits for flag in own if flag.kind is Kind.RELEASED}
@@ -71,14 +75,14 @@ def release_gate(
     for flag in own:
         if flag.kind is Kind.WAITING:
             yield Remove(flag)
-    # On an account where nobody ever waits, nobody collects.
+    # Only waiting gates collect. Without this, settled flags would pile up on an account where no gate waits.
     yield from remove_settled(view, at_most=_REMOVED_AT_ONCE)
     return Released(holds=tuple(holds), counted=counted)
 
 
 def holds_of(flags: Iterable[Flag]) -> tuple[list[Flag], list[Flag]]:
     """
-    Return the flag of each hold, the oldest first, and the surplus flags.
+    Return each hold's flag, oldest first, and surplus flags.
 
     A try that has several flags holds the largest, because that one counts.
     """
@@ -93,9 +97,9 @@ def holds_of(flags: Iterable[Flag]) -> tuple[list[Flag], list[Flag]]:
 
 def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step, Any, None]:
     """
-    Remove what ended without saying so.
+    Remove the flags of ended tasks.
 
-    A hold does not expire. It ends with its release or with its DAG run. Those who wait find out that a run has ended.
+    A hold does not expire. It ends with its release or with its DAG run. Waiting gates notice the end of the run.
 
     :param settlement_ms: how long released credits count at least, in milliseconds.
     :param but: a holder to leave alone.
@@ -115,10 +119,10 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
 
 
 def remove_settled(view: View, *, at_most: int | None = None) -> Generator[Step, Any, None]:
-    """Remove what was released and counts no more."""
+    """Remove released flags that no longer count."""
     held = {flag.owner for flag in view.flags if flag.kind is Kind.HELD}
     settled = [flag for flag in view.flags if flag.kind is Kind.RELEASED and flag.ms <= view.listed_at]
-    # With h still there, removing r would make h count again.
+    # If the held flag is still there, removing the released one would make it count again.
     for flag in [flag for flag in settled if flag.owner not in held][:at_most]:
         yield Remove(flag)
 
@@ -127,27 +131,27 @@ def release_flag(
     flag: Flag, *, settlement_ms: int, why: str, view: View, spent: Decimal | None = None
 ) -> Generator[Step, Any, None]:
     """
-    Release one hold: the credits count until their spending shows.
+    Release one hold.
 
-    The caller knows that the work has stopped.
+    Its credits count until the balance shows their spending. The caller knows that the work has stopped.
 
     :param settlement_ms: how long they count from now on at least, in milliseconds.
     :param why: who released it.
-    :param spent: credits; ``None`` if nobody knows, which counts as all of them. A job that used more than it held
-        counts with what it used.
+    :param spent: credits; ``None`` if unknown, and then all of them count. If a job used more than it held, all that it
+        used counts.
     """
     is_recorded = any(one.kind is Kind.RELEASED and one.owner == flag.owner for one in view.flags)
     if not is_recorded:
         counts = flag.credits if spent is None else spent
-        # A release that is interrupted after the note is repeated, and its first note counts. In the other order,
-        # one that is interrupted before the note would leave none.
+        # The note comes first. A release that dies after it is repeated, and its first note counts. In the other
+        # order, a release that dies before the note would leave none.
         yield WriteJournal(flag, spent, why)
-        # The work may have stopped long after the listing, if this process was frozen in between.
+        # The time is read now. If this process was frozen after the listing, the work may have stopped much later.
         until = yield SettlesAt(flag, settlement_ms)
         yield Put(replace(flag, kind=Kind.RELEASED, credits=counts, ms=until), like=flag)
     yield Remove(flag)
 
 
 def held_by(view: View, holders: str) -> list[Flag]:
-    """Return what a task instance, or all map indexes of a task, hold now."""
+    """Return the current holds; see :meth:`~.records.Flag.is_of`."""
     return [one.flag for one in view.counted.values() if one.flag.kind is Kind.HELD and one.flag.is_of(holders)]

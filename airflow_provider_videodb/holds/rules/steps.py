@@ -1,7 +1,7 @@
 """
-The steps of the protocol, which something else carries out.
+The steps of the protocol.
 
-The rules are generators. They yield one step at a time and are sent its result. So the tests can interleave several
+The rules are generators. They yield one step at a time and receive its result. So the tests can interleave several
 gates at each step, and kill them there.
 """
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ListFlags:
-    """List all flags of the account; the result is a :class:`~.account.View`."""
+    """List all flags of the account, as a :class:`~.account.View`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBalance:
-    """Read the balance from VideoDB; the result is a number of credits."""
+    """Read the balance from VideoDB, in credits."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettlesAt:
     """
-    Ask until when credits count that are released now; the result is in milliseconds since 1970.
+    Ask until when credits released now count as held.
 
-    Connections of one account may name different settlement times. So this is the longer one of the given one and that
-    of the holder's connection.
+    Connections of one account may have different settlement times. The longer one counts: the given one, or that of
+    the holder's connection. The result is in milliseconds since 1970.
 
     :param settlement_ms: milliseconds.
     """
@@ -44,7 +44,7 @@ class SettlesAt:
 @dataclass(frozen=True, slots=True)
 class Put:
     """
-    Record a flag. The store has confirmed it when the step is done.
+    Record a flag, and wait until the store confirms it.
 
     :param like: the flag whose value describes the holder; ``None`` for the task itself.
     """
@@ -65,8 +65,8 @@ class IsOver:
     """
     Ask whether a holder has certainly ended.
 
-    ``True`` for a held flag means that its DAG run has ended. For a waiting one, it also means that the task waits no
-    more. ``False`` also means that nobody knows.
+    ``True`` for a held flag means that its DAG run has ended. For a waiting one, it also means that the task no
+    longer waits. ``False`` may also mean that Airflow does not say.
     """
 
     flag: Flag
@@ -74,14 +74,14 @@ class IsOver:
 
 @dataclass(frozen=True, slots=True)
 class IsEarlier:
-    """Ask whether a flag of this gate certainly belongs to an earlier try of it."""
+    """Ask whether a flag certainly belongs to an earlier try."""
 
     flag: Flag
 
 
 @dataclass(frozen=True, slots=True)
 class IsUnused:
-    """Ask whether the jobs behind an earlier try of this gate have certainly ended, or never began."""
+    """Ask whether certainly no job uses an earlier try's hold."""
 
     flag: Flag
 
@@ -91,7 +91,7 @@ class WriteJournal:
     """
     Note a hold that has ended.
 
-    :param spent: credits; ``None`` if nobody said.
+    :param spent: credits; ``None`` if unknown.
     :param why: who released it.
     """
 

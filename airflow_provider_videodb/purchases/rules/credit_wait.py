@@ -26,11 +26,10 @@ class CreditWait:
     The state of one try's wait for credits.
 
     :param purchase: what the task bought; ``None`` if it bought nothing.
-    :param deadline: when the wait for the payment, or for somebody else to fill the account, ends. In seconds since
-        1970.
+    :param deadline: when the wait for the payment or for other credits ends, in seconds since 1970.
     :param buys_if_short: whether the task buys what is missing as soon as it lacks credits.
-    :param recheck_at: when a paid wait ends unless others keep the gate closed, in seconds since 1970; ``None`` if the
-        trigger's own deadline says so.
+    :param recheck_at: when a paid wait ends unless others keep the gate closed, in seconds since 1970; ``None`` if it
+        ends at the trigger's own deadline.
     """
 
     purchase: Purchase | None
@@ -83,12 +82,14 @@ class CreditWait:
 
     @property
     def may_buy(self) -> bool:
-        """Whether a task that waits may still buy. One that has bought waits for what it bought."""
+        """Whether a waiting task may still buy; it buys only once."""
         return self.purchase is None and self.buys_if_short
 
     def ends_at(self, *, settle_timeout: float, now: float) -> float:
         """
-        Return when the wait ends if others have no part in it, in seconds since 1970.
+        Return when the wait ends, in seconds since 1970.
+
+        This is the end if others do not keep the gate closed.
 
         :param settle_timeout: seconds after the payment within which the balance has to show it.
         """
@@ -125,7 +126,7 @@ class Proceed:
 @dataclass(frozen=True, kw_only=True)
 class Buy:
     """
-    Buy what is missing, or go on with what an earlier try bought.
+    Buy what is missing, or continue an earlier purchase.
 
     :param missing: credits; 0 if nothing is missing now. Then nothing more may be bought.
     """
@@ -177,7 +178,7 @@ Step: TypeAlias = Proceed | Buy | WaitUntil | NotFilled | NotPaid | NotShown | K
 
 def decide_credit_wait(wait: CreditWait, gate: Gate, *, may_buy: bool, settle_timeout: float, now: float) -> Step:
     """
-    Decide how the task goes on at this check of its gate.
+    Decide what the task does after this check.
 
     :param may_buy: whether the task may buy at this moment. A paid purchase is never followed by another one.
     :param settle_timeout: seconds after the payment within which the balance has to show it. They do not count while

@@ -40,7 +40,7 @@ def test_names_and_id_mean_the_same_hold():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({}, "say which hold"),
+        ({}, "name the hold"),
         ({"id": "nightly"}, "'nightly' is not an ID of a hold"),
         ({"id": "0" * 16, "dag_id": "a"}, "not both"),
         ({"id": "0" * 16, "map_index": 2}, "not both"),

@@ -97,7 +97,7 @@ def test_pause_is_shown_and_is_why_they_wait():
     paused = Flag(account="a", holder="-", try_id="-", kind=Kind.PAUSED, credits=Decimal(0), ms=NOW + MINUTE)
     shown = described(FIRST, paused, pause=Pause(until_ms=paused.ms, by="ada", reason="the invoice"))
     assert shown["paused"] == {"until": "2026-11-25T00:01:00Z", "by": "ada", "reason": "the invoice"}
-    assert shown["waiting"][0]["reason"].endswith("are paused until 2026-11-25 00:01:00 UTC.")
+    assert shown["waiting"][0]["reason"].endswith("is paused until 2026-11-25 00:01:00 UTC.")
     assert described(FIRST, pause=Pause(until_ms=0))["paused"] == {"until": None, "by": None, "reason": None}
 
 

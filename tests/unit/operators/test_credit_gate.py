@@ -198,7 +198,7 @@ class TestReport:
 
         assert not gate.check("60").is_open
         assert gate.task_gate.reason is not None
-        assert "paused until somebody resumes them" in gate.task_gate.reason
+        assert "paused until somebody resumes it" in gate.task_gate.reason
 
     def test_failing_xcom_ends_no_wait(self, caplog):
         ti = a_task()

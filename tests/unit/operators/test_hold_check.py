@@ -101,7 +101,7 @@ def test_failed_listing_keeps_the_job_from_running(worker, job):
 
 def test_deferred_job_that_resumes_runs_on(worker, job, caplog):
     check(job, next_method="execute_complete")
-    assert caplog.messages == ["Task credits holds no credits any more. This job has begun, so it runs on."]
+    assert caplog.messages == ["Task credits no longer holds credits. This job has begun, so it continues."]
 
 
 def test_audit_asks_for_nothing(worker, job, caplog):

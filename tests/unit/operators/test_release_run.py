@@ -201,7 +201,7 @@ def test_mapped_release_ends_the_hold_of_its_index(worker):
 def test_mapped_release_of_one_gate_is_a_mistake(worker):
     worker.hold()
 
-    with pytest.raises(VideoDBConfigError, match=r"Task 'each\.release' is mapped.* nothing was released\. Next step"):
+    with pytest.raises(VideoDBConfigError, match=r"Task 'each\.release' is mapped.* Nothing was released\. Next step"):
         mapped_release("credits", 1)
 
     assert worker.shown() == [(Kind.HELD, 12)]

@@ -148,7 +148,7 @@ class TestWaitingGate:
         seen = gate.claim(Decimal(50), SETTINGS).assess(view, Decimal(30))
 
         told = gate.describe_wait(Decimal(50), account(view, "30"), seen)
-        assert (told is not None and "paused until somebody resumes them" in told) == is_paused
+        assert (told is not None and "paused until somebody resumes it" in told) == is_paused
 
 
 def account(view: View, credits: str, first: Identity | None = None) -> AccountView:

@@ -60,16 +60,16 @@ def said(**fields: Any) -> str:
         ),
         (
             {"paused_until": 0},
-            "200 credits needed. Credit holds of this account are paused until somebody resumes them.",
+            "200 credits needed. The account is paused until somebody resumes it.",
         ),
         (
             {"paused_until": 1_800_000_000_000},
-            "200 credits needed. Credit holds of this account are paused until 2027-01-15 08:00:00 UTC.",
+            "200 credits needed. The account is paused until 2027-01-15 08:00:00 UTC.",
         ),
         (
             {"is_complete": False, "paused_until": 0},
             (
-                "200 credits needed. The account has more records of holds than one listing shows, so nobody starts. "
+                "200 credits needed. The account has more records of holds than one listing shows, so no gate opens. "
                 "Ended holds are being removed."
             ),
         ),

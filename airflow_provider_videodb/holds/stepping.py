@@ -1,4 +1,4 @@
-"""Carries out the steps of a generator, one by one."""
+"""Carries out the steps of a generator."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ResultT = TypeVar("_ResultT")
 
 def carry_out(steps: Generator[_StepT, Any, _ResultT], do: Callable[[_StepT], Any]) -> _ResultT:
     """
-    Carry out all steps, and return what the generator returns.
+    Carry out each step, and return the result of the generator.
 
-    An error of a step is raised inside the generator, so that it can tidy up.
+    An error of a step is raised inside the generator, so that the generator can clean up.
 
     :param do: carries out one step, and returns its result.
     """
