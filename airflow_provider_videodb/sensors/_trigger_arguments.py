@@ -56,7 +56,7 @@ def trigger_arguments(sensor: CreditThresholdSensor) -> dict[str, Any]:
 
 def _gate_without_place(sensor: CreditThresholdSensor) -> dict[str, Any] | None:
     """Return the gate of a task that no worker has put into the queue; see ``WaitingGate`` of the trigger."""
-    if not VARIABLES_CAN_BE_LISTED or not (sensor.respect_holds or sensor.hold):
+    if not VARIABLES_CAN_BE_LISTED or not (sensor.respect_holds or sensor.hold is True):
         return None
     return {
         "holds": sensor.hold is True,
