@@ -43,7 +43,12 @@ def parse_since(text: str) -> int:
             raise ArgumentTypeError(
                 f"{text!r} is neither an age such as 12h or 2d nor a date such as 2026-11-25 or 2026-11-25T18:00"
             ) from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return int(moment.astimezone(UTC).timestamp() * 1000)
+    except OverflowError:
+        raise ArgumentTypeError(f"{text!r} is outside of the years 1 to 9999 in UTC") from None
 
 
 def parse_account(text: str) -> str:

@@ -125,11 +125,12 @@ class CreditGate:
 
     def look(self) -> Admission:
         """Assess the account without raising a flag."""
-        view = self._ledger.view()
-        seen = self.claim.assess(view, self._read_balance())
-        if not seen.can_hold(self.claim.credits):
-            self._ledger.run(collect(view, self.claim.settlement_ms))
-        return self._admission(seen, is_open=seen.can_hold(self.claim.credits))
+        seen, is_outdated = self._look_once()
+        for _ in range(_TRIES - 1):
+            if not is_outdated:
+                break
+            seen, is_outdated = self._look_once()
+        return self._admission(seen, is_open=seen.can_hold(self.claim.credits), is_certain=not is_outdated)
 
     def hold(self) -> Admission:
         """
@@ -139,13 +140,13 @@ class CreditGate:
         """
         result = self._ledger.run(claim_credits(self.claim))
         for _ in range(_TRIES - 1):
-            if not result.was_contended:
+            if not (result.was_contended or result.is_outdated):
                 break
-            time.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311 - not a secret
+            if result.was_contended:
+                time.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311 - not a secret
             result = self._ledger.run(claim_credits(self.claim))
-        return self._admission(
-            result.seen, is_open=result.is_held, is_held=result.is_held, is_certain=not result.was_contended
-        )
+        is_certain = not (result.was_contended or result.is_outdated)
+        return self._admission(result.seen, is_open=result.is_held, is_held=result.is_held, is_certain=is_certain)
 
     def leave(self, *, keeps_place: bool = False) -> None:
         """
@@ -161,6 +162,13 @@ class CreditGate:
             if is_own_hold or (is_place and not keeps_place):
                 self._ledger.do(Remove(flag))
 
+    def _look_once(self) -> tuple[Assessment, bool]:
+        """Return an assessment, and whether it still counts somebody who has left the queue."""
+        view = self._ledger.view()
+        seen = self.claim.assess(view, self._read_balance())
+        is_open = seen.can_hold(self.claim.credits)
+        return seen, not is_open and self._ledger.run(collect(view, self.claim.settlement_ms))
+
     def _admission(
         self, seen: Assessment, *, is_open: bool, is_held: bool = False, is_certain: bool = True
     ) -> Admission:
@@ -168,7 +176,8 @@ class CreditGate:
             raise RuntimeError("The balance was not read.")
         is_other_first = seen.first is not None and seen.first.holder != self.claim.holder
         first = self._ledger.who(seen.first) if seen.first is not None and is_other_first and not is_open else None
-        # Gates that raised their flags at the same time take them down again. So their credits are not missing.
+        # Gates that raised their flags at the same time take them down again. So their credits are not missing. Nor
+        # are those that were promised to a gate that has left the queue.
         is_missing = is_certain and not is_open
         return Admission(
             is_open=is_open,

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_videodb.api.parsing import to_json_number
-from airflow_provider_videodb.exceptions import VideoDBError
+from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
 from airflow_provider_videodb.holds.gate import CreditGate
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.messages import WAITING_KEY, number
@@ -95,8 +95,8 @@ class TaskGate:
         self._audited = ""
         #: Whether the task is certainly in the queue.
         self._has_place = False
-        #: Below Airflow 3.3, no task can list what others hold.
-        self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or bool(task.hold))
+        #: Whether holds decide. Below Airflow 3.3, no task can list what others hold.
+        self.sees_holds = VARIABLES_CAN_BE_LISTED and (task.respect_holds or task.hold is True)
 
     def resume(self, told: str | None) -> None:
         """
@@ -115,7 +115,10 @@ class TaskGate:
         :raises VideoDBError: if Airflow or VideoDB does not respond. Then the gate stays closed.
         """
         if not self.sees_holds:
-            return self._without_holds(settings, get_usage())
+            usage = get_usage()
+            if self._task.hold == "audit" and VARIABLES_CAN_BE_LISTED:
+                self._audit(settings, usage)
+            return self._without_holds(settings, usage)
         gate = self._gate(settings, get_usage)
         self._has_place = False
         admission = gate.hold() if self._task.hold is True else gate.look()
@@ -124,10 +127,8 @@ class TaskGate:
             self._log_audit(admission)
         if admission.is_held:
             self._task.log.info("This task holds %s credits until they are released.", number(self._credits))
-        check = self._check_of(settings, admission)
-        if check.admission is not None:
-            self._report(admission)
-        return check
+        self._report(admission)
+        return self._with_holds(admission)
 
     def look(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
         """
@@ -137,7 +138,7 @@ class TaskGate:
         """
         if not self.sees_holds:
             return self._without_holds(settings, get_usage())
-        return self._check_of(settings, self._gate(settings, get_usage).look())
+        return self._with_holds(self._gate(settings, get_usage).look())
 
     def leave(self, settings: ConnectionSettings, *, keeps_place: bool = False) -> None:
         """
@@ -166,11 +167,6 @@ class TaskGate:
             decides_in_worker=bool(self._task.hold),
             respects_holds=self._task.respect_holds,
         ).to_dict()
-
-    def _check_of(self, settings: ConnectionSettings, admission: Admission) -> GateCheck:
-        # An audit never changes when the gate opens.
-        ignores_holds = not self._task.respect_holds and self._task.hold is not True
-        return self._without_holds(settings, admission.usage) if ignores_holds else self._with_holds(admission)
 
     def _without_holds(self, settings: ConnectionSettings, usage: Usage) -> GateCheck:
         available = usage.credit_balance - settings.credit_reserve
@@ -212,6 +208,13 @@ class TaskGate:
             self._task.log.info("%s", reason)
         self._said = reason
         push_reason(self._ti, reason)
+
+    def _audit(self, settings: ConnectionSettings, usage: Usage) -> None:
+        """Say what a hold would do. An audit never changes when the gate opens, not even if Airflow fails."""
+        try:
+            self._log_audit(self._gate(settings, lambda: usage).look())
+        except VideoDBError as err:
+            self._task.log.warning("Audit: what a hold would do is unknown. %s", without_next_step(str(err)))
 
     def _log_audit(self, admission: Admission) -> None:
         if admission.seen.is_next(self._credits):

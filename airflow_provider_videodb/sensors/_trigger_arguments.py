@@ -64,7 +64,7 @@ def _gate_without_place(sensor: CreditThresholdSensor) -> dict[str, Any] | None:
 
     No worker has run yet. The keys are those of the trigger's ``WaitingGate``, which is too slow to import here.
     """
-    if not VARIABLES_CAN_BE_LISTED or not (sensor.respect_holds or sensor.hold):
+    if not VARIABLES_CAN_BE_LISTED or not (sensor.respect_holds or sensor.hold is True):
         return None
     return {
         "holds": sensor.hold is True,

@@ -14,7 +14,7 @@ from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.dag_runs import new_dag, run
-from tests.support.hold_flags import drop_flag, flag_of_another, flags_in_database, put_flag
+from tests.support.hold_flags import drop_flag, flag_of_another, flags_in_database, put_flag, raise_flag
 from tests.support.purchases import TASK, TOPUP, USAGE, Point, PurchaseRuns, in_turn
 
 if TYPE_CHECKING:
@@ -129,6 +129,20 @@ def test_pause_does_not_hide_a_link_from_a_retry(person: Person, emulator: Emula
     assert (bought.state, bought.tries) == ("failed", 2)
     assert bought.run.result(TASK, "_link_CheckoutLink") == person.links[0]
     assert dollars(emulator) == [9]
+
+
+@pytest.mark.parametrize(("hold", "held_by_another", "bought"), [(True, 0, []), (True, 5, [2]), (False, 5, [2])])
+def test_nothing_is_bought_for_a_pipeline_that_has_ended_while_it_waited(
+    person: Person, emulator: Emulator, *, hold: bool, held_by_another: int, bought: list[int]
+) -> None:
+    emulator.set_balance(15)
+    if held_by_another:
+        put_flag(flag_of_another(Kind.HELD, held_by_another, ms=LONG_AGO))
+    raise_flag(Kind.WAITING, "10", run_id="deleted", ms=LONG_AGO)
+    result = ensuring(hold=hold).run().result
+
+    assert dollars(emulator) == bought
+    assert result["status"] == ("completed" if bought else "not_needed")
 
 
 def test_gate_buys_beside_what_is_promised_to_those_ahead(person: Person, emulator: Emulator) -> None:

@@ -88,11 +88,13 @@ class ClaimResult:
     :param is_held: whether the gate holds the credits, so that it may open.
     :param seen: the assessment that decided.
     :param was_contended: whether another gate raised its flag at the same time. Then it is worth trying again soon.
+    :param is_outdated: whether somebody has left the queue meanwhile whom the assessment still counts. So is this.
     """
 
     is_held: bool
     seen: Assessment
     was_contended: bool = False
+    is_outdated: bool = False
 
 
 def claim_credits(claim: Claim) -> Generator[Step, Any, ClaimResult]:
@@ -101,8 +103,8 @@ def claim_credits(claim: Claim) -> Generator[Step, Any, ClaimResult]:
     view = yield ListFlags()
     seen = claim.assess(view, (yield ReadBalance()))
     if not seen.is_next(claim.credits):
-        yield from collect(view, claim.settlement_ms, but=claim.holder)
-        return ClaimResult(is_held=False, seen=seen)
+        is_outdated = yield from collect(view, claim.settlement_ms, but=claim.holder)
+        return ClaimResult(is_held=False, seen=seen, is_outdated=is_outdated)
     return (yield from _raise_flag(claim, view.listed_at, waiting))
 
 

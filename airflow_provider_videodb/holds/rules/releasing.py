@@ -95,7 +95,7 @@ def holds_of(flags: Iterable[Flag]) -> tuple[list[Flag], list[Flag]]:
     return holds, [flag for group in largest_first for flag in group[1:]]
 
 
-def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step, Any, None]:
+def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step, Any, bool]:
     """
     Remove the flags of ended tasks.
 
@@ -103,6 +103,7 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
 
     :param settlement_ms: how long released credits count at least, in milliseconds.
     :param but: a holder to leave alone.
+    :return: whether a place in the queue was removed, so that the view promises too much to those ahead.
     """
     released = {flag.owner for flag in view.flags if flag.kind is Kind.RELEASED}
     yield from remove_settled(view)
@@ -113,9 +114,12 @@ def collect(view: View, settlement_ms: int, *, but: str = "") -> Generator[Step,
             yield from release_flag(flag, settlement_ms=settlement_ms, why="the end of the DAG run", view=view)
         elif flag.kind is Kind.PAUSED and flag.ms and flag.ms <= view.listed_at:
             yield Remove(flag)
+    has_removed_place = False
     for flag in view.queue[:_CHECKED_WAITERS]:
         if flag.holder != but and (yield IsOver(flag)):
             yield Remove(flag)
+            has_removed_place = True
+    return has_removed_place
 
 
 def remove_settled(view: View, *, at_most: int | None = None) -> Generator[Step, Any, None]:

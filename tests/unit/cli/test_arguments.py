@@ -63,3 +63,9 @@ def test_reason_is_one_line_and_not_empty():
     assert parse_reason(" stuck\n since  noon ") == "stuck since noon"
     with pytest.raises(ArgumentTypeError, match="say in a few words why"):
         parse_reason(" \n")
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00+23:59"])
+def test_moment_that_utc_cannot_write_is_refused(text):
+    with pytest.raises(ArgumentTypeError, match="outside of the years 1 to 9999"):
+        parse_since(text)

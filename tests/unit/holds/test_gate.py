@@ -104,6 +104,24 @@ class TestHold:
         assert gates.gate(A, 75, store=store).hold().is_held is opens
         assert held(world) == ["h 75"] * opens
 
+    def test_gate_does_not_wait_behind_those_who_have_left(self, gates: Gates, world: World) -> None:
+        gates.gate(A, 120, priority=1).hold()
+        world.airflow.ended.add("ra")
+
+        admission = gates.gate(B, 100).hold()
+
+        assert (admission.is_held, admission.missing, world.shown()) == (True, 0, ["h 100"])
+
+    def test_nobody_knows_what_is_missing_while_many_leave(self, gates: Gates, world: World) -> None:
+        for number in range(31):
+            gates.gate(Task(dag_id="a", run_id=f"ra{number}"), 120).hold()
+        world.airflow.ended |= {f"ra{number}" for number in range(31)}
+
+        admission = gates.gate(B, 130).hold()
+
+        assert (admission.is_open, admission.missing, world.shown()) == (False, 0, ["w 120", "w 130"])
+        assert gates.gate(B, 130).hold().missing == 30
+
     def test_gate_does_not_try_again_without_contention(self, gates: Gates, world: World) -> None:
         store = ModelStore(world.kept)
 
@@ -153,6 +171,14 @@ class TestLook:
 
         assert not gates.gate(B, 100).look().is_open
         assert world.shown() == ["r 75"]
+
+    def test_nothing_is_missing_because_of_those_who_have_left(self, gates: Gates, world: World) -> None:
+        gates.gate(A, 120).hold()
+        world.airflow.ended.add("ra")
+
+        looked = gates.gate(B, 110).look()
+
+        assert (looked.is_open, looked.missing, world.shown()) == (False, 10, [])
 
     def test_reserve_is_left_alone(self, gates: Gates) -> None:
         assert not gates.gate(A, 75, reserve=Decimal(26)).look().is_open

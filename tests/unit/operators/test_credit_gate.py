@@ -231,6 +231,16 @@ class TestAudit:
 
         assert airflow.kept == {}
 
+    @pytest.mark.parametrize("failing", ["GetVariableKeys", "DeleteVariable"])
+    @pytest.mark.parametrize(("balance", "is_open"), [("60", True), ("10", False)])
+    def test_audit_that_airflow_fails_changes_nothing(self, airflow, caplog, failing, balance, is_open):
+        airflow.put(Kind.RELEASED, "5", account="shared")
+        airflow.refused.add(failing)
+
+        assert Gate("audit", respect_holds=False).check(balance).is_open is is_open
+        told = "Audit: what a hold would do is unknown. " in str(lines(caplog))
+        assert told is (failing == "GetVariableKeys" or not is_open)
+
 
 class TestQueue:
     def test_gate_takes_a_place_with_its_priority(self, airflow):
@@ -322,10 +332,8 @@ class TestForTrigger:
         assert waiting["needs_place"] is needs_place
 
     def test_trigger_of_an_audit_ignores_holds_as_its_task_does(self):
-        waiting = Gate("audit", respect_holds=False).task_gate.for_trigger()
-
-        assert waiting is not None
-        assert not waiting["respects_holds"]
+        # So a listing that fails cannot end its wait.
+        assert Gate("audit", respect_holds=False).task_gate.for_trigger() is None
 
 
 @pytest.mark.parametrize(("state", "is_released"), [("success", True), ("running", False)])

@@ -74,15 +74,10 @@ class TestArguments:
         assert not sensor(hold=False).hold
 
     @pytest.mark.parametrize(
-        ("arguments", "holds", "decides", "respects"),
-        [
-            ({}, True, True, True),
-            ({"hold": "audit"}, False, True, True),
-            ({"hold": "audit", "respect_holds": False}, False, True, False),
-            ({"hold": False}, False, False, True),
-        ],
+        ("arguments", "holds", "decides"),
+        [({}, True, True), ({"hold": "audit"}, False, True), ({"hold": False}, False, False)],
     )
-    def test_trigger_that_starts_without_a_worker_knows_how_to_assess(self, arguments, holds, decides, respects):
+    def test_trigger_that_starts_without_a_worker_knows_how_to_assess(self, arguments, holds, decides):
         one = sensor("starts_in_trigger", priority=4, **arguments)
 
         assert one.start_trigger_args.trigger_kwargs["gate"] == {
@@ -90,11 +85,12 @@ class TestArguments:
             "priority": 4,
             "needs_place": holds,
             "decides_in_worker": decides,
-            "respects_holds": respects,
+            "respects_holds": True,
         }
 
     def test_trigger_of_a_gate_that_ignores_holds_lists_nothing(self, monkeypatch):
-        assert trigger_arguments(sensor(hold=False, respect_holds=False))["gate"] is None
+        for hold in (False, "audit"):
+            assert trigger_arguments(sensor(hold=hold, respect_holds=False))["gate"] is None
         monkeypatch.setattr("airflow_provider_videodb.sensors._trigger_arguments.VARIABLES_CAN_BE_LISTED", False)
         assert trigger_arguments(sensor(hold=False))["gate"] is None
 
