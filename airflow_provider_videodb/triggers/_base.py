@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from abc import abstractmethod
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_videodb.triggers._accounts import Account
+
+#: Seconds before a trigger sends its event. If a trigger wakes its task before the scheduler has processed the end of
+#: the worker that deferred it, the scheduler takes the queued task for one that died, and fails it.
+SHORTEST_WAIT = 3.0
 
 
 class WaitArguments(TypedDict, total=False):
@@ -129,6 +134,7 @@ class BillingTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the event that ends this wait."""
+        not_before = time.monotonic() + SHORTEST_WAIT
         try:
             self.start()
             await self.prepare()
@@ -138,6 +144,8 @@ class BillingTrigger(BaseTrigger):
             )
         except Exception as err:  # noqa: BLE001 - see the class: the task is told of every error
             event = error_event(err)
+        if self.trigger_id is not None:
+            await asyncio.sleep(not_before - time.monotonic())
         yield self.to_trigger_event(sendable(event))
 
     def start(self) -> None:
