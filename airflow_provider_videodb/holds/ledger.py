@@ -92,7 +92,9 @@ class Ledger:
                 return self._read_balance()
             case SettlesAt(flag=flag, settlement_ms=settlement_ms):
                 who = self.who(flag)
-                return self.now_ms() + max(settlement_ms, who.settlement_ms if who else 0)
+                # A value that somebody edited must not make a key that cannot be read.
+                own = min(who.settlement_ms, LONGEST_SETTLEMENT_MS) if who else 0
+                return self.now_ms() + max(settlement_ms, own)
             case Put(flag=flag, like=like):
                 return self.store.write(check_key(flag).key, self._value(flag, like))
             case Remove(flag=flag):

@@ -13,9 +13,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_videodb.api.models import AutoRecharge
-from airflow_provider_videodb.holds.rules.recharge import Holder, RechargeView, combine, parse_key
+from airflow_provider_videodb.holds.rules.recharge import Holder, combine, parse_key
 from airflow_provider_videodb.holds.rules.recharge_pair import join, leave
-from airflow_provider_videodb.holds.rules.recharge_settling import Settling
 from airflow_provider_videodb.holds.rules.recharge_steps import (
     IsOver,
     KeepNote,
@@ -26,6 +25,7 @@ from airflow_provider_videodb.holds.rules.recharge_steps import (
     Remove,
     WriteSettings,
 )
+from tests.support.recharge_replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,7 +208,7 @@ class Model:
     def _remember(self, number: int, phase: str, tries: int, told: tuple[Any, ...]) -> Memory:
         me = holder(number, f"{phase}{tries}")
         steps = self.join(me, WANTS[number % len(WANTS)]) if phase == SETUP else self.leave([me.holder], me)
-        step, knows = _replay(steps, told)
+        step, knows = replay(steps, told)
         return self._memories.setdefault((number, phase, tries, step, knows), Memory(told, step))
 
     def _check(self, world: World, way: tuple[Any, ...]) -> None:
@@ -279,50 +279,6 @@ def _number(owner: Holder) -> int:
 
 def _with(world: World, number: int, task: Task) -> World:
     return world._replace(tasks=(*world.tasks[:number], task, *world.tasks[number + 1 :]))
-
-
-def _replay(steps: Any, told: tuple[Any, ...]) -> tuple[Any, Any]:
-    """Return the next step of a generator, or its outcome, and what the generator knows."""
-    try:
-        step = next(steps)
-        for result in told:
-            step = steps.send(_view(result) if isinstance(result, frozenset) else result)
-    except StopIteration as end:
-        return end.value, ()
-    knows: list[Any] = []
-    while steps is not None:
-        names = dict(steps.gi_frame.f_locals)
-        me = names.pop("self", None)
-        if isinstance(me, Settling) and steps.gi_code.co_name == "run":
-            # The steps before it only wait for its outcome. What it will report decides nothing.
-            knows = [(name, _frozen(value)) for name, value in vars(me).items() if name not in ("_first", "_changed")]
-        knows.append((steps.gi_code.co_name, steps.gi_frame.f_lasti))
-        knows += [(name, _frozen(value)) for name, value in names.items() if name not in ("_", "steps")]
-        # A test may wrap the steps in a generator that changes some of them.
-        steps = steps.gi_yieldfrom or names.get("steps")
-    return step, tuple(knows)
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, RechargeView):
-        return value.flags
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(one) for one in value)
-    if isinstance(value, set):
-        return frozenset(value)
-    if hasattr(value, "gi_frame") or hasattr(value, "__next__"):
-        return repr(type(value)) + str(value.__length_hint__() if hasattr(value, "__length_hint__") else "")
-    return value
-
-
-_VIEWS: dict[frozenset[str], RechargeView] = {}
-
-
-def _view(keys: frozenset[str]) -> RechargeView:
-    if keys not in _VIEWS:
-        flags = [flag for key in sorted(keys) if (flag := parse_key(key)) is not None]
-        _VIEWS[keys] = RechargeView(tuple(flags))
-    return _VIEWS[keys]
 
 
 def _words(step: Any) -> str:

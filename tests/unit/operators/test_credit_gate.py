@@ -11,10 +11,9 @@ import pytest
 
 from airflow_provider_videodb.api.models import Usage
 from airflow_provider_videodb.exceptions import VideoDBRecordUnreadableError, VideoDBServerError
-from airflow_provider_videodb.holds.rules.records import Kind, try_of
+from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.operators import _credit_gate as credit_gate
 from airflow_provider_videodb.operators._credit_gate import GateCheck, TaskGate
-from airflow_provider_videodb.triggers._gates import WaitingGate
 from tests.support.airflow_channel import AirflowChannel, a_task
 from tests.unit.triggers.poll_results import SETTINGS
 
@@ -240,100 +239,6 @@ class TestAudit:
         assert Gate("audit", respect_holds=False).check(balance).is_open is is_open
         told = "Audit: what a hold would do is unknown. " in str(lines(caplog))
         assert told is (failing == "GetVariableKeys" or not is_open)
-
-
-class TestQueue:
-    def test_gate_takes_a_place_with_its_priority(self, airflow):
-        Gate(True).check("10")
-
-        (flag,) = airflow.flags
-        assert (flag.kind, flag.priority, flag.account) == (Kind.WAITING, 4, "shared")
-
-    def test_place_is_left(self, airflow):
-        airflow.put(Kind.WAITING, "20", account="shared")
-        gate = Gate(True)
-        gate.check("10")
-
-        gate.task_gate.leave(SETTINGS)
-
-        assert len(airflow.kinds) == 1
-
-    def test_leaving_reads_no_balance(self):
-        with pytest.raises(RuntimeError, match="reads no balance"):
-            Gate(True).task_gate._gate(SETTINGS, credit_gate._no_usage).look()
-
-    def test_gate_without_a_hold_has_no_place_to_leave(self, airflow):
-        Gate(False).task_gate.leave(SETTINGS)
-
-        assert airflow.asked == []
-
-    def test_queue_that_cannot_be_left_is_no_error(self, airflow):
-        gate = Gate(True)
-        gate.check("10")
-        airflow.refused = {"DeleteVariable"}
-
-        gate.task_gate.leave(SETTINGS)
-
-        assert airflow.kinds == [Kind.WAITING]
-
-
-class TestLook:
-    """The gate assesses its account once more, without holding anything."""
-
-    def test_look_holds_nothing_and_says_nothing(self, airflow, caplog):
-        gate = Gate(True)
-
-        assert gate.task_gate.look(SETTINGS, lambda: usage("60")).is_open
-        assert (airflow.kinds, lines(caplog), gate.ti.pushed) == ([], [], [])
-
-    @pytest.mark.parametrize(("respect_holds", "is_open"), [(True, False), (False, True)])
-    def test_look_sees_what_the_gate_respects(self, airflow, respect_holds, is_open):
-        airflow.put(Kind.HELD, "20", account="shared")
-        gate = Gate(False, respect_holds=respect_holds)
-
-        assert gate.task_gate.look(SETTINGS, lambda: usage("60")).is_open is is_open
-
-
-class TestForTrigger:
-    @pytest.mark.parametrize(
-        ("hold", "holds", "decides"), [(True, True, True), ("audit", False, True), (False, False, False)]
-    )
-    def test_trigger_knows_how_to_assess(self, hold, holds, decides):
-        gate = Gate(hold)
-        gate.check("10")
-
-        assert (
-            gate.task_gate.for_trigger()
-            == WaitingGate(
-                holds=holds,
-                holder=gate.task_gate._gate(SETTINGS, lambda: usage("0")).claim.holder,
-                try_id=try_of(gate.ti.id),
-                priority=4,
-                decides_in_worker=decides,
-            ).to_dict()
-        )
-
-    @pytest.mark.parametrize(("balances", "needs_place"), [([], True), (["10"], False), (["10", "down"], True)])
-    def test_trigger_takes_a_place_that_is_not_certain(self, balances, needs_place):
-        def read(balance: str) -> Usage:
-            if balance == "down":
-                raise VideoDBServerError("down")
-            return usage(balance)
-
-        gate = Gate(True)
-        for balance in balances:
-            try:
-                gate.task_gate.check(SETTINGS, lambda balance=balance: read(balance))
-            except VideoDBServerError:
-                continue
-
-        waiting = gate.task_gate.for_trigger()
-        assert waiting is not None
-        assert waiting["needs_place"] is needs_place
-
-    def test_trigger_of_an_audit_ignores_holds_as_its_task_does(self):
-        # So a listing that fails cannot end its wait.
-        assert Gate("audit", respect_holds=False).task_gate.for_trigger() is None
 
 
 @pytest.mark.parametrize(("state", "is_released"), [("success", True), ("running", False)])
