@@ -22,7 +22,7 @@ demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check the r
 ui: $(READY) ## Start a real Airflow for you to look around and to pay (Ctrl-C stops everything)
 	@$(PYTHON_IN_VENV) -m dev.demo.ui
 
-test: $(READY) ## Run all tests, three at a time (about ten minutes on two cores)
+test: $(READY) ## Run all tests, three at a time (about a quarter of an hour on two cores)
 	$(PYTHON_IN_VENV) -m pytest $(IN_PARALLEL)
 
 coverage: $(READY) ## Run every branch of the money code by the tests that need no emulator (half a minute)
@@ -48,7 +48,7 @@ mutants: $(READY) ## Break the money code in 1,800 ways, list what no test notic
 	$(PYTHON_IN_VENV) -m mutmut run
 	$(PYTHON_IN_VENV) -m mutmut results
 
-distributed: $(READY) ## Kill parts of a distributed Airflow during purchases: two workers, two triggerers (about four minutes)
+distributed: $(READY) ## Kill parts of a distributed Airflow during purchases: two workers, two triggerers (about six minutes)
 	@$(ADD_GROUP) distributed
 	@$(PYTHON_IN_VENV) -m pytest -q -s tests/chaos/test_distributed.py
 
