@@ -11,10 +11,11 @@ MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors
 	--ignore=tests/unit/purchases/test_purchase_machine.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations holds-search bench lint clean
+.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations holds-search bench lint package sbom \
+	check-release clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check the run (about a minute)
 	@$(PYTHON_IN_VENV) -m dev.demo.run
@@ -70,8 +71,32 @@ lint: $(READY) ## Check style, types and the direction of imports: ruff, mypy --
 	$(PYTHON_IN_VENV) -m mypy
 	$(VENV)/bin/lint-imports
 
+# The tools of a release and nothing else, so that no dependency of the tests runs beside what is published.
+PACKAGING := .venv-package
+PACKAGING_PYTHON := $(PACKAGING)/bin/python
+SBOM := build/airflow-provider-videodb.cdx.json
+
+package: $(PACKAGING)/.ready ## Build the sdist and the wheel, and check both (ten seconds)
+	@rm -rf dist
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m build --no-isolation .
+	$(PACKAGING_PYTHON) -m twine check --strict dist/*
+	$(PACKAGING)/bin/check-wheel-contents dist/*.whl
+	@$(PACKAGING_PYTHON) -m pip hash dist/*
+
+sbom: package ## List the packages that the wheel is tested with, as CycloneDX (a minute)
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip install --constraint $(CONSTRAINTS) --group sbom
+	@$(PACKAGING_PYTHON) -m venv --clear --without-pip build/sbom
+	@# Wheels only, so that no foreign code runs beside what is published.
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip --python build/sbom install --only-binary :all: \
+		--constraint $(CONSTRAINTS) dist/*.whl
+	$(PACKAGING)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file $(SBOM) build/sbom/bin/python
+
+check-release: ## Check that TAG=v1.2.3 is the version of the code, and that CHANGELOG.md dates it
+	@sh dev/check_release.sh "$$TAG"
+
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) $(OLDER) build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDER) $(PACKAGING) build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml $(CONSTRAINTS) dev/make_venv.sh
@@ -80,4 +105,11 @@ $(READY): pyproject.toml $(CONSTRAINTS) dev/make_venv.sh
 
 $(OLDER)/.ready: pyproject.toml $(OLDER_CONSTRAINTS) dev/make_venv.sh
 	@sh dev/make_venv.sh $(OLDER) $(OLDER_CONSTRAINTS) '.[sdk]' older
+	@touch $@
+
+$(PACKAGING)/.ready: pyproject.toml $(CONSTRAINTS)
+	@$(or $(PYTHON),python3) -m venv --clear $(PACKAGING)
+	@# --group needs pip 25.1.
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip install --upgrade 'pip>=25.1'
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip install --constraint $(CONSTRAINTS) --group package
 	@touch $@
