@@ -25,7 +25,7 @@ def run(*command, cwd=None, umask=-1):
     # PYTHONPATH would let the child import the source instead of the wheel.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     result = subprocess.run(
-        command, cwd=cwd, env=environment, umask=umask, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=cwd, env=environment, umask=umask, capture_output=True, text=True, check=False, timeout=300
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

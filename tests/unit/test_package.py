@@ -90,6 +90,8 @@ def test_each_folder_of_the_wheel_is_a_package(files):
 
 
 def test_metadata_is_complete(metadata):
+    # A newer version is refused by tools that are older than it.
+    assert metadata["Metadata-Version"] == "2.4"
     assert metadata["Name"] == "airflow-provider-videodb"
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"

@@ -35,7 +35,7 @@ def test_tag_of_the_dated_version_passes(check):
 def test_tag_of_another_version_is_refused(check, tag):
     refused = check(tag)
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"The tag is '{tag}', but the version is 1.2.3. Nothing was published.\nNext step:")
+    assert refused.stderr.startswith(f"The tag is '{tag}', but the version is 1.2.3. Nothing was published.\nNext")
 
 
 @pytest.mark.parametrize("heading", ["## [1.2.3]", "## 1.2.3 - 2026-11-26", "## [1a2b3] - 2026-11-26"])
