@@ -65,11 +65,15 @@ holds-search: $(READY) ## Search 100,000 schedules for two pipelines that count 
 bench: $(READY) ## Compare what waiting costs here and with HttpSensor (about 20 minutes)
 	@$(PYTHON_IN_VENV) -m dev.benchmarks $(ARGS)
 
-lint: $(READY) ## Check style, types and the direction of imports: ruff, mypy --strict, import-linter
+lint: $(READY) ## Check style, spelling, types, the direction of imports, and the workflows
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/codespell
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
 
 # The tools of a release and nothing else, so that no dependency of the tests runs beside what is published.
 PACKAGING := .venv-package

@@ -1,5 +1,5 @@
 """
-What a user writes: a pipeline, its notifier and its callback, and a test. `make lint` checks this file; nothing runs it.
+What a user writes: a pipeline, its notifier, its callback and a test. `make lint` checks this file; nothing runs it.
 
 It has no ignore, because a user should need none. `tests/unit/test_typing.py` checks it against the wheel.
 """
