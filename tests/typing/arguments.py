@@ -3,7 +3,7 @@ Pins the name of each argument that a user can give. `make lint` checks this fil
 
 An operator passes what it does not know on to Airflow, so mypy accepts any name. But a wrong type is an error only for
 an argument that exists. If one is renamed or removed, mypy therefore reports that its line here needs no ignore.
-`tests/unit/test_typing.py` reports a new argument that has no line.
+`tests/packaging/test_typing.py` reports a new argument that has no line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 What a user writes: a pipeline, its notifier, its callback and a test. `make lint` checks this file; nothing runs it.
 
-It has no ignore, because a user should need none. `tests/unit/test_typing.py` checks it against the wheel.
+It has no ignore, because a user should need none. `tests/packaging/test_typing.py` checks it against the wheel.
 """
 
 from __future__ import annotations
