@@ -11,7 +11,7 @@ MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors
 	--ignore=tests/unit/purchases/test_purchase_machine.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test coverage matrix older constraints mutants distributed fuzz ablations holds-search bench lint clean
+.PHONY: help demo ui test coverage matrix cells older constraints mutants distributed fuzz ablations holds-search bench lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ SUMMARY := $(MATRIX)/bin/python -m dev.matrix.summary $(NOX_REPORT)
 
 matrix: $(MATRIX)/.ready ## Test the wheel with each Airflow and Python. CELL=3.1.3-py3.11 tests one
 	@$(NOX) $(if $(CELL),--session $(CELL)) -- $(ARGS); $(SUMMARY)
+
+cells: ## Print the cells of `make matrix` as JSON, for a workflow
+	@$(or $(PYTHON),python3) -m dev.matrix.cells
 
 older: $(MATRIX)/.ready ## Run the failure matrix and the demo with the lowest Airflow (about four minutes)
 	@$(NOX) --session older -- $(ARGS); $(SUMMARY)

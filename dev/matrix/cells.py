@@ -1,7 +1,12 @@
-"""The cells of `make matrix`: each supported Airflow with each supported Python."""
+"""
+The cells of `make matrix`: each supported Airflow with each supported Python.
+
+usage: python -m dev.matrix.cells       (prints them as JSON, for a workflow)
+"""
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +60,14 @@ def claimed_pythons() -> list[str]:
     return [name.rpartition(" ")[2] for name in project["classifiers"] if name.startswith(_PYTHON)]
 
 
-def cell_name(airflow: str, python: str) -> str:
+def all_cells() -> list[tuple[Release, str]]:
+    """Return each Airflow with each of its Pythons."""
+    return [(release, python) for release in Release.read_all() for python in release.pythons]
+
+
+def cell_name(release: Release, python: str) -> str:
     """Name a cell as `make matrix CELL=…` takes it."""
-    return f"{airflow}-py{python}"
+    return f"{release.airflow}-py{python}"
 
 
 def _minor(airflow: str) -> str:
@@ -66,3 +76,7 @@ def _minor(airflow: str) -> str:
 
 def _number(python: str) -> tuple[int, ...]:
     return tuple(int(part) for part in python.split("."))
+
+
+if __name__ == "__main__":
+    print(json.dumps([{"cell": cell_name(release, python), "python": python} for release, python in all_cells()]))
