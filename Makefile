@@ -39,7 +39,7 @@ SUMMARY := $(MATRIX)/bin/python -m dev.matrix.summary $(NOX_REPORT)
 matrix: $(MATRIX)/.ready ## Test the wheel with each Airflow and Python. CELL=3.1.3-py3.11 tests one
 	@$(NOX) $(if $(CELL),--session $(CELL)) -- $(ARGS); $(SUMMARY)
 
-cells: ## Print the cells of the matrix as JSON
+cells: ## Print the cells of `make matrix` as JSON, for a workflow
 	@$(or $(PYTHON),python3) -m dev.matrix.cells
 
 older: $(MATRIX)/.ready ## Run the failure matrix and the demo with the lowest Airflow (about four minutes)

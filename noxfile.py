@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nox
 
-from dev.matrix.cells import ROOT, Release, cell_name
+from dev.matrix.cells import ROOT, Release, all_cells, cell_name
 
 nox.needs_version = ">=2026.8"
 nox.options.default_venv_backend = "uv"
@@ -27,11 +27,12 @@ if pyenv := os.environ.get("PYENV_ROOT"):
 
 RELEASES = Release.read_all()
 FLOOR, NEWEST = RELEASES[0], RELEASES[-1]
-# WHEELS=dist tests a wheel that was built before.
+# A folder with the wheel to test, which is built anew if nobody names one.
 GIVEN_WHEELS = os.environ.get("WHEELS")
-WHEELS = (ROOT / GIVEN_WHEELS) if GIVEN_WHEELS else ROOT / ".nox" / "wheel"
+WHEELS = ROOT / (GIVEN_WHEELS or ".nox/wheel")
 
-# These are older than the packages they need: the SDK of VideoDB, and what only the newest environment installs.
+# Newer than some of the releases: the first VideoDB SDK that get_sdk() can use, and what only the benchmarks and the
+# distributed Airflow take.
 YOUNGER = {
     "videodb": "2026-08-01",
     "apache-airflow-providers-http": "2026-11-01",
@@ -49,11 +50,10 @@ NOT_COPIED = (".*", "airflow_provider_videodb", "__pycache__", "build", "dist", 
 
 @nox.session(python=False)
 def wheel(session: nox.Session) -> None:
-    """Build the wheel that all cells install."""
-    if GIVEN_WHEELS:
-        return
-    shutil.rmtree(WHEELS, ignore_errors=True)
-    _uv(session, "build", "--quiet", "--wheel", "--out-dir", str(WHEELS))
+    """Build the wheel that all cells install, unless WHEELS names the folder of one."""
+    if not GIVEN_WHEELS:
+        shutil.rmtree(WHEELS, ignore_errors=True)
+        _uv(session, "build", "--quiet", "--wheel", "--out-dir", str(WHEELS))
 
 
 def cell(session: nox.Session, *, release: Release) -> None:
@@ -62,12 +62,10 @@ def cell(session: nox.Session, *, release: Release) -> None:
     _test_wheel(session, release.airflow)
 
 
-for _release in RELEASES:
-    for _python in _release.pythons:
-        _name = cell_name(_release.airflow, _python)
-        _session = partial(cell, release=_release)
-        _session.__doc__ = f"Test with Airflow {_release.airflow} and Python {_python}."
-        nox.session(_session, name=_name, python=_python, requires=["wheel"])
+for _release, _python in all_cells():
+    _session = partial(cell, release=_release)
+    _session.__doc__ = f"Test with Airflow {_release.airflow} and Python {_python}."
+    nox.session(_session, name=cell_name(_release, _python), python=_python, requires=["wheel"])
 
 
 @nox.session(python="3.11", requires=["wheel"])

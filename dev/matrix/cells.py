@@ -1,7 +1,7 @@
 """
 The cells of `make matrix`: each supported Airflow with each supported Python.
 
-`make cells` prints them for the workflow on GitHub, which runs each on its own machine.
+usage: python -m dev.matrix.cells       (prints them as JSON, for a workflow)
 """
 
 from __future__ import annotations
@@ -60,16 +60,14 @@ def claimed_pythons() -> list[str]:
     return [name.rpartition(" ")[2] for name in project["classifiers"] if name.startswith(_PYTHON)]
 
 
-def cell_name(airflow: str, python: str) -> str:
+def all_cells() -> list[tuple[Release, str]]:
+    """Return each Airflow with each of its Pythons."""
+    return [(release, python) for release in Release.read_all() for python in release.pythons]
+
+
+def cell_name(release: Release, python: str) -> str:
     """Name a cell as `make matrix CELL=…` takes it."""
-    return f"{airflow}-py{python}"
-
-
-def as_json() -> str:
-    """Return all cells, each with the Python that it needs, in one line."""
-    cells = {cell_name(release.airflow, python): python for release in Release.read_all() for python in release.pythons}
-    cells |= {"lowest": claimed_pythons()[0], "newest": claimed_pythons()[-1]}
-    return json.dumps([{"cell": cell, "python": python} for cell, python in cells.items()])
+    return f"{release.airflow}-py{python}"
 
 
 def _minor(airflow: str) -> str:
@@ -81,4 +79,5 @@ def _number(python: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    print(as_json())  # noqa: T201 - a command
+    cells = [{"cell": cell_name(release, python), "python": python} for release, python in all_cells()]
+    print(json.dumps(cells))  # noqa: T201 - a command

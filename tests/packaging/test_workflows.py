@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
 import yaml
 
-from dev.matrix.cells import as_json, claimed_pythons
 from tests.support.dists import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -91,10 +89,3 @@ def test_released_files_are_those_that_were_tested():
         assert not any(action.startswith("actions/checkout@") for action in used)
     assert release["publish"]["needs"] == "ci"
     assert release["announce"]["needs"] == "publish"
-
-
-def test_matrix_has_each_python_of_the_classifiers():
-    cells = json.loads(as_json())
-    assert "\n" not in as_json()
-    assert {cell["python"] for cell in cells} == set(claimed_pythons())
-    assert all(cell["cell"].endswith(f"-py{cell['python']}") for cell in cells if "-" in cell["cell"])
