@@ -79,4 +79,5 @@ def _number(python: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    print(json.dumps([{"cell": cell_name(release, python), "python": python} for release, python in all_cells()]))
+    listed = [{"cell": cell_name(release, python), "python": python} for release, python in all_cells()]
+    print(json.dumps(listed))  # noqa: T201 - a command
