@@ -44,7 +44,12 @@ WAITS = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "tests" / "
 # One dag.test() takes a second with Airflow 3.3 and six to nine seconds below, so not every cell runs every DAG.
 DEFAULT_TESTS = ("tests/unit", "tests/contract", "tests/compat", "tests/integration/test_failure_matrix.py", *WAITS)
 FLOOR_TESTS = ("tests/integration/test_failure_matrix.py",)
-# What the tests need, besides the package.
+# They read the source or take the tools of `make lint`, and a cell has neither.
+OF_THE_SOURCE = (
+    *(f"--ignore=tests/{path}" for path in ("docs", "packaging")),
+    "--deselect=tests/unit/test_imports.py::test_an_import_against_the_tree_breaks_its_contract",
+)
+# The folder of the tests has all files but these.
 NOT_COPIED = (".*", "airflow_provider_videodb", "__pycache__", "build", "dist", "mutants")
 
 
@@ -65,7 +70,7 @@ def cell(session: nox.Session, *, release: Release) -> None:
 for _release, _python in all_cells():
     _session = partial(cell, release=_release)
     _session.__doc__ = f"Test with Airflow {_release.airflow} and Python {_python}."
-    nox.session(_session, name=cell_name(_release, _python), python=_python, requires=["wheel"])
+    nox.session(name=cell_name(_release, _python), python=_python, requires=["wheel"])(_session)
 
 
 @nox.session(python="3.11", requires=["wheel"])

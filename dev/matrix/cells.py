@@ -79,5 +79,5 @@ def _number(python: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    cells = [{"cell": cell_name(release, python), "python": python} for release, python in all_cells()]
-    print(json.dumps(cells))  # noqa: T201 - a command
+    listed = [{"cell": cell_name(release, python), "python": python} for release, python in all_cells()]
+    print(json.dumps(listed))  # noqa: T201 - a command
