@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' airflow_provider_videodb/__init__.py)
 
 [ "$1" = "v$version" ] || fail "The tag is '$1', but the version is $version. Nothing was published." \
-    "Next step: Set __version__ in airflow_provider_videodb/__init__.py, and tag that commit v$version."
+    "Next step: Delete the tag. Then change __version__ in airflow_provider_videodb/__init__.py, or tag v$version."
 grep -F "## [$version] - " CHANGELOG.md | grep -q ' [0-9]\{4\}-[0-9]\{2\}-[0-9]\{2\}$' ||
     fail "CHANGELOG.md has no section '## [$version] - YYYY-MM-DD'. Nothing was published." \
-        "Next step: Give the section Unreleased this heading, and tag that commit v$version."
+        "Next step: Delete the tag. Then give the section Unreleased this heading, and tag that commit."
