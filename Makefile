@@ -11,7 +11,8 @@ MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors
 	--ignore=tests/unit/purchases/test_purchase_machine.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations holds-search bench lint clean
+.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations holds-search bench lint \
+	docs docs-links screenshots clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,19 @@ lint: $(READY) ## Check style, types and the direction of imports: ruff, mypy --
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
 	$(VENV)/bin/lint-imports
+
+SPHINX := $(PYTHON_IN_VENV) -m sphinx --fresh-env --fail-on-warning --keep-going --quiet
+
+docs: $(READY) ## Build the site into build/docs. A warning or a broken link inside the site is an error (half a minute)
+	@$(ADD_GROUP) docs
+	$(SPHINX) docs build/docs
+
+docs-links: $(READY) ## Follow the links that leave the site. Needs the internet, so CI does not run it
+	@$(ADD_GROUP) docs
+	$(SPHINX) --builder linkcheck docs build/docs-links
+
+screenshots: $(READY) ## Take the pictures of the docs anew, from a real Airflow in Chromium (about a minute)
+	@$(PYTHON_IN_VENV) -m dev.demo.screenshots
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) $(OLDER) build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
