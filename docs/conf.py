@@ -30,6 +30,9 @@ myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 # GitHub makes an anchor for each heading, so the same links work there and here.
 myst_heading_anchors = 4
 
+# A block that names no language, and `::` in a docstring.
+highlight_language = "text"
+
 # Docstrings
 autodoc_member_order = "bysource"
 # A default is shown as it is written: `timedelta(hours=24)` and not its repr.
@@ -51,6 +54,7 @@ nitpick_ignore_regex = [
 
 # Pages
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"airflow-provider-videodb {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
