@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -21,13 +22,14 @@ PAGES = sorted(ROOT.glob("*.md"))
 
 def links_of(page: Path) -> set[str]:
     inline = [part for token in tokens_of(page) for part in token.children or []]
-    return {str(part.attrs.get("href") or part.attrs.get("src")) for part in inline if part.type in ("link_open", "image")}
+    return {
+        str(part.attrs.get("href") or part.attrs.get("src")) for part in inline if part.type in ("link_open", "image")
+    }
 
 
 def anchors_of(page: Path) -> Iterator[str]:
     """Return the anchors that GitHub gives to the headings."""
-    tokens = tokens_of(page)
-    for opened, heading in zip(tokens, tokens[1:], strict=False):
+    for opened, heading in pairwise(tokens_of(page)):
         if opened.type == "heading_open":
             text = "".join(part.content for part in heading.children or [])
             yield re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
