@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import ast
 import atexit
+import importlib
 import os
+import pkgutil
 import shutil
 import tempfile
+from contextlib import suppress
+from pathlib import Path
 
-from airflow_provider_videodb import __version__
+import airflow_provider_videodb
 
 # Airflow fills its home when autodoc imports it.
 os.environ |= {"AIRFLOW_HOME": tempfile.mkdtemp(prefix="airflow-docs-"), "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
+
+def import_names_of_types() -> None:
+    """
+    Carry out the imports that are for type checkers only.
+
+    Without them, autodoc would have to guess which class a name in a signature means: there are two `Checkout`.
+    """
+    for found in pkgutil.walk_packages(airflow_provider_videodb.__path__, "airflow_provider_videodb."):
+        if not found.name.endswith("__main__"):
+            module = importlib.import_module(found.name)
+            for node in ast.parse(Path(str(module.__file__)).read_text()).body:
+                if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                    for statement in node.body:
+                        # Some packages define types for type checkers only.
+                        with suppress(ImportError):
+                            exec(ast.unparse(statement), vars(module))  # noqa: S102 - it is our own source
+
+
+import_names_of_types()
+
 project = "airflow-provider-videodb"
 author = "The airflow-provider-videodb authors"
 copyright = author  # noqa: A001 - Sphinx reads this name
-release = version = __version__
+release = version = airflow_provider_videodb.__version__
 
 extensions = [
     "myst_parser",
@@ -30,7 +55,12 @@ myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 # GitHub makes an anchor for each heading, so the same links work there and here.
 myst_heading_anchors = 4
 
+# A block that names no language, and `::` in a docstring.
+highlight_language = "text"
+
 # Docstrings
+# A name in single backticks.
+default_role = "py:obj"
 autodoc_member_order = "bysource"
 # A default is shown as it is written: `timedelta(hours=24)` and not its repr.
 autodoc_preserve_defaults = True
@@ -45,12 +75,15 @@ nitpicky = True
 nitpick_ignore_regex = [
     # What other packages document. Their inventories would have to be downloaded.
     ("py:.*", r"(?!airflow_provider_videodb\.).*"),
-    # Types in public signatures whose room is not public.
-    ("py:class", r"airflow_provider_videodb\.(purchases|holds)\..*"),
+    # Types in public signatures that are not public themselves.
+    ("py:class", r"airflow_provider_videodb\.(purchases|holds)\..*|.*\._.*"),
+    # The keyword arguments of `Settings` and `Fault`, which describe them.
+    ("py:class", r"airflow_provider_videodb\.emulator\..*\.(SettingsArguments|FaultFields)"),
 ]
 
 # Pages
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"airflow-provider-videodb {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
