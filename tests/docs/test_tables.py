@@ -85,4 +85,5 @@ def defaults():
     from airflow.models import Connection
 
     settings = ConnectionSettings.from_connection(Connection("mine", conn_type="videodb", password="sk-1"))
-    return {name: getattr(settings, name) for name in ("timeout", "max_retries", "credit_reserve", "settlement_minutes")}
+    numbers = ("timeout", "max_retries", "credit_reserve", "settlement_minutes")
+    return {name: getattr(settings, name) for name in numbers}
