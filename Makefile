@@ -11,8 +11,7 @@ MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors
 	--ignore=tests/unit/purchases/test_purchase_machine.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations holds-search bench lint \
-	docs docs-links screenshots clean
+.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations holds-search bench lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +69,8 @@ lint: $(READY) ## Check style, types and the direction of imports: ruff, mypy --
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
 	$(VENV)/bin/lint-imports
+
+.PHONY: docs docs-links screenshots
 
 SPHINX := $(PYTHON_IN_VENV) -m sphinx --fresh-env --fail-on-warning --keep-going --quiet
 

@@ -83,6 +83,11 @@ nitpick_ignore_regex = [
 
 # Pages
 html_theme = "furo"
+html_theme_options = {
+    "source_repository": "https://github.com/video-db/airflow-provider-videodb/",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
 pygments_dark_style = "github-dark"
 html_title = f"airflow-provider-videodb {release}"
 html_static_path = ["_static"]
@@ -110,5 +115,7 @@ llms_txt_suppress_unknown_node_warnings = ["abbreviation"]
 # `make docs-links` follows the links that leave the site.
 linkcheck_timeout = 20
 linkcheck_retries = 2
+# GitHub writes its anchors with JavaScript.
+linkcheck_anchors_ignore_for_url = [r"https://github\.com/.*"]
 # Addresses of examples, which nobody serves.
 linkcheck_ignore = [r"https?://(127\.0\.0\.1|localhost)(:\d+)?/.*"]

@@ -70,11 +70,6 @@ def test_block_is_accepted_by_what_reads_it(block: CodeBlock) -> None:
     CHECKS[block.language](block.text)
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if b.same_as], ids=str)
-def test_block_is_part_of_the_file_that_it_names(block: CodeBlock) -> None:
-    assert block.text in (ROOT / block.same_as).read_text()
-
-
 @pytest.fixture(scope="module")
 def type_errors(tmp_path_factory):
     """Check the types of all Python blocks at once, and return the lines of mypy."""

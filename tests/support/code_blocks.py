@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from markdown_it.token import Token
 
-_COMMENT = re.compile(r"<!--\s*(python\n|not run: |same as: )(.*?)\s*-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--\s*(python\n|not run: )(.*?)\s*-->", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,6 @@ class CodeBlock:
     :param language: empty if the block names none.
     :param beginning: Python code that a reader does not see: imports, and names that the text around it explains.
     :param not_run: why the block is not run.
-    :param same_as: the file of which the block is a part.
     """
 
     page: Path
@@ -35,7 +34,6 @@ class CodeBlock:
     text: str
     beginning: str = ""
     not_run: str = ""
-    same_as: str = ""
 
     def __str__(self) -> str:
         return f"{self.page.name}:{self.line}"
@@ -74,5 +72,4 @@ def _block(page: Path, token: Token, line: int, comments: dict[str, str]) -> Cod
         token.content,
         beginning=comments.get("python", ""),
         not_run=comments.get("not run", ""),
-        same_as=comments.get("same as", ""),
     )
