@@ -119,11 +119,6 @@ def test_requirements_have_lower_bounds_only(metadata):
     assert not [line for line in needed if re.search(r"<|==|~=", line)]
 
 
-def test_readme_names_each_installable_release():
-    (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if "make installable" in line]
-    assert row.split("|")[1].strip().split(", ") == RELEASES
-
-
 def test_imported_packages_are_required(metadata):
     """Only the emulator may import what Airflow brings."""
     required = {
