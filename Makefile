@@ -105,6 +105,21 @@ sbom: package ## List the packages that the wheel is tested with, as CycloneDX (
 check-release: ## Check that TAG=v1.2.3 is the version of the code, and that CHANGELOG.md dates it
 	@sh dev/check_release.sh "$$TAG"
 
+.PHONY: docs docs-links screenshots
+
+SPHINX := $(PYTHON_IN_VENV) -m sphinx --fresh-env --fail-on-warning --keep-going --quiet
+
+docs: $(READY) ## Build the site into build/docs. A warning or a broken link inside the site is an error (half a minute)
+	@$(ADD_GROUP) docs
+	$(SPHINX) docs build/docs
+
+docs-links: $(READY) ## Follow the links that leave the site. Needs the internet, so CI does not run it
+	@$(ADD_GROUP) docs
+	$(SPHINX) --builder linkcheck docs build/docs-links
+
+screenshots: $(READY) ## Take the pictures of the docs anew, from a real Airflow in Chromium (about a minute)
+	@$(PYTHON_IN_VENV) -m dev.demo.screenshots
+
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) $(MATRIX) $(PACKAGING) .nox build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
