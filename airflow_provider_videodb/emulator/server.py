@@ -14,7 +14,7 @@ import uvicorn
 from airflow_provider_videodb.emulator.account.state import EmulatorState
 from airflow_provider_videodb.emulator.control import routes as control_routes
 from airflow_provider_videodb.emulator.control.controls import Controls
-from airflow_provider_videodb.emulator.http import billing_routes, sdk_routes
+from airflow_provider_videodb.emulator.http import billing_routes, job_routes
 from airflow_provider_videodb.emulator.http.app import create_app
 from airflow_provider_videodb.emulator.http.connections import Connections
 from airflow_provider_videodb.emulator.http.gateway import Gateway
@@ -30,7 +30,7 @@ LOOPBACK = "127.0.0.1"
 _START_TIMEOUT = 30
 _STOP_TIMEOUT = 5
 _TICK = 0.1
-_ROUTERS = (billing_routes.router, sdk_routes.router, control_routes.router, page_routes.router)
+_ROUTERS = (billing_routes.router, job_routes.router, control_routes.router, page_routes.router)
 
 
 class Emulator(Controls):

@@ -40,9 +40,12 @@ class Settings:
     :param stored_card: whether the account has a payment method. Auto-recharge needs one.
     :param charge_stored_card: whether a top-up charges the stored card at once.
     :param idempotency: whether purchases honour the Idempotency-Key header.
-    :param price_index: credits per indexed video. None charges `price_speech_minute`.
+    :param price_index: credits per indexing job. None charges by the minute or by the scene.
     :param price_speech_minute: dollars per started minute of indexed speech.
-    :param index_duration: seconds that an indexing job takes.
+    :param price_scene: dollars per indexed scene.
+    :param index_duration: seconds that an indexing job takes. None keeps it at 0 %.
+    :param upload_duration: seconds that an upload takes. The response to an upload of 0 seconds has the video.
+    :param response_ttl: seconds after the end of a job until its async response is gone. None keeps it.
     :param on_shortage: what happens to an indexing job without enough credits. ``refuse`` rejects it with 402.
         ``fail_job`` accepts it, and the job ends as failed.
     """
@@ -59,9 +62,12 @@ class Settings:
     charge_stored_card: bool = False
     idempotency: Idempotency = "ignore"
     price_index: Decimal | None = None
-    # An example from VideoDB's price file of 2024. VideoDB may charge another price today.
+    # Examples from VideoDB's price file of 2024. VideoDB may charge other prices today.
     price_speech_minute: Decimal = Decimal("0.02")
-    index_duration: Decimal = Decimal(0)
+    price_scene: Decimal = Decimal("0.0125")
+    index_duration: Decimal | None = Decimal(0)
+    upload_duration: Decimal = Decimal(0)
+    response_ttl: Decimal | None = None
     on_shortage: OnShortage = "refuse"
 
     @classmethod
@@ -100,12 +106,16 @@ class SettingsArguments(TypedDict, total=False):
     idempotency: Idempotency
     price_index: Number | None
     price_speech_minute: Number
-    index_duration: Number
+    price_scene: Number
+    index_duration: Number | None
+    upload_duration: Number
+    response_ttl: Number | None
     on_shortage: OnShortage
 
 
 def _optional(name: str, value: object) -> Decimal | None:
-    return None if value is None else lenient_decimal_of(name, value)
+    # A command line cannot write None.
+    return None if value in (None, "never") else lenient_decimal_of(name, value)
 
 
 def _positive(name: str, value: object) -> Decimal:
@@ -143,6 +153,9 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "idempotency": _one_of(*get_args(Idempotency)),
     "price_index": _optional,
     "price_speech_minute": lenient_decimal_of,
-    "index_duration": lenient_decimal_of,
+    "price_scene": lenient_decimal_of,
+    "index_duration": _optional,
+    "upload_duration": lenient_decimal_of,
+    "response_ttl": _optional,
     "on_shortage": _one_of(*get_args(OnShortage)),
 }

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.emulator.account.calls import CallLog
 from airflow_provider_videodb.emulator.account.clock import Clock
+from airflow_provider_videodb.emulator.account.jobs import Jobs
 from airflow_provider_videodb.emulator.account.ledger import Ledger
-from airflow_provider_videodb.emulator.account.library import Library
 from airflow_provider_videodb.emulator.faults.call_faults import FaultBoard
 from airflow_provider_videodb.emulator.faults.list_faults import ListFaults
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 class EmulatorState:
     """
-    Clock, ledger, library, faults and call log.
+    Clock, ledger, jobs, faults and call log.
 
     Hold `lock` while you touch any of them, but never across an await. `changed` is a condition on that lock. It is
     notified whenever a call is logged or its log entry changes.
@@ -39,7 +39,7 @@ class EmulatorState:
     def _begin(self) -> None:
         self.clock = Clock()
         self.ledger = Ledger(self.clock.now, self._initial)
-        self.library = Library(self.clock.now, self.ledger)
+        self.jobs = Jobs(self.clock.now, self.ledger)
         self.faults = FaultBoard()
         self.list_faults = ListFaults()
         self.calls = CallLog()
