@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
@@ -11,9 +12,11 @@ from airflow_provider_videodb.emulator.errors import InvalidValueError
 from airflow_provider_videodb.emulator.values import boolean_of, describe, lenient_decimal_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_videodb.emulator.values import Number
+
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 
 DEFAULT_API_KEY = "sk-emulator-not-a-secret"
 
@@ -46,6 +49,8 @@ class Settings:
     :param index_duration: seconds that an indexing job takes. None keeps it at 0 %.
     :param upload_duration: seconds that an upload takes. The response to an upload of 0 seconds has the video.
     :param response_ttl: seconds after the end of a job until its async response is gone. None keeps it.
+    :param allowed_hosts: names besides 127.0.0.1 and localhost by which callers may reach the emulator, for example
+        through a TLS proxy. Without this check a page of any site could pay a checkout.
     :param on_shortage: what happens to an indexing job without enough credits. ``refuse`` rejects it with 402.
         ``fail_job`` accepts it, and the job ends as failed.
     """
@@ -69,6 +74,7 @@ class Settings:
     upload_duration: Decimal = Decimal(0)
     response_ttl: Decimal | None = None
     on_shortage: OnShortage = "refuse"
+    allowed_hosts: tuple[str, ...] = ()
 
     @classmethod
     def create(cls, values: Mapping[str, Any]) -> Settings:
@@ -111,6 +117,7 @@ class SettingsArguments(TypedDict, total=False):
     upload_duration: Number
     response_ttl: Number | None
     on_shortage: OnShortage
+    allowed_hosts: Sequence[str]
 
 
 def _optional(name: str, value: object) -> Decimal | None:
@@ -139,6 +146,15 @@ def _key(name: str, value: object) -> str:
     return text
 
 
+def _hosts(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise InvalidValueError(f"{name} must be a list of host names, got {describe(value)}")
+    for host in value:
+        if not isinstance(host, str) or not _HOST.fullmatch(host):
+            raise InvalidValueError(f"{name} must be host names without a port, got {describe(host)}")
+    return tuple(host.lower() for host in value)
+
+
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "api_key": _key,
     "credits": lenient_decimal_of,
@@ -158,4 +174,5 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "upload_duration": lenient_decimal_of,
     "response_ttl": _optional,
     "on_shortage": _one_of(*get_args(OnShortage)),
+    "allowed_hosts": _hosts,
 }

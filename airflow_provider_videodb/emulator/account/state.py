@@ -15,8 +15,9 @@ from airflow_provider_videodb.emulator.faults.call_faults import FaultBoard
 from airflow_provider_videodb.emulator.faults.list_faults import ListFaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from airflow_provider_videodb.emulator.account.calls import Call
     from airflow_provider_videodb.emulator.settings import Settings
 
 
@@ -26,9 +27,12 @@ class EmulatorState:
 
     Hold `lock` while you touch any of them, but never across an await. `changed` is a condition on that lock. It is
     notified whenever a call is logged or its log entry changes.
+
+    :param report: is called with each API call when it has ended.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, report: Callable[[Call], None] | None = None) -> None:
+        self.report = report
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.wakeups = Wakeups()
