@@ -93,11 +93,21 @@ def _python(arguments: Sequence[str]) -> None:
     if module == "pip":
         _pip(rest)
     elif module == "airflow_provider_videodb.emulator":
-        from airflow_provider_videodb.emulator.__main__ import _parser
-
-        _parse(_parser(), rest)
+        _emulator(rest)
     elif module == "airflow_provider_videodb":
         _airflow(["videodb", *rest])
+
+
+def _emulator(arguments: Sequence[str]) -> None:
+    from airflow_provider_videodb.emulator.__main__ import _parser
+
+    _parse(_parser(), arguments)
+
+
+def _in_a_cell(arguments: Sequence[str]) -> None:
+    """Accept a path into an environment that `make matrix` makes."""
+    (path,) = arguments
+    assert path.startswith((".nox/", "../bin/"))
 
 
 def _pip(arguments: Sequence[str]) -> None:
@@ -131,9 +141,12 @@ def _parse(parser: ArgumentParser, arguments: Sequence[str]) -> None:
 
 
 _PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
+    ".": _in_a_cell,
     "airflow": _airflow,
+    "cd": _in_a_cell,
     "export": _export,
     "make": _make,
     "pip": _pip,
     "python": _python,
+    "videodb-emulator": _emulator,
 }
