@@ -90,7 +90,7 @@ class ReleaseRun:
             return _for_key(parse_credits("spent", value)), None
         except VideoDBConfigError:
             return None, VideoDBConfigError(
-                f"spent is {str(value)[:200]!r}; it must be a number of credits, zero or more. The gate's credits were "
+                f"spent is {repr(value)[:200]}; it must be a number of credits, zero or more. The gate's credits were "
                 "released, and all of them count until the balance shows what was spent. Next step: correct spent, or "
                 "the task that supplies it, for the next run."
             )
