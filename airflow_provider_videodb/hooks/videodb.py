@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import videodb
 
 #: Where VideoDB may begin to repeat a prompt or another text of the job. An apostrophe inside a word is not a quote.
-_REPEATED = re.compile(r"""["`“‘«\n]|(?<!\w)'|\bprompts?\b""", re.IGNORECASE)
+_REPEATED = re.compile(r"""["`\u201c\u2018«\n]|(?<!\w)'|\bprompts?\b""", re.IGNORECASE)
 #: The words of VideoDB for a job that was accepted and later failed. The SDK then reports HTTP status 200.
 _SHORTAGE = re.compile(
     r"\b(insufficient|not enough|not have enough|\w+n't have enough|out of) (\w+ )?credits?\b", re.IGNORECASE

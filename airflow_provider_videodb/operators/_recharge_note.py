@@ -18,6 +18,8 @@ from airflow_provider_videodb.purchases.variables import read_variable, variable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow.sdk.types import Logger
+
 _FORMAT = 1
 
 
@@ -92,6 +94,19 @@ def save_note(key: str, note: RechargeNote) -> None:
         "after": _as_texts(note.after),
     }
     write_variable(key, json.dumps(kept))
+
+
+def warn_of_change(log: Logger, settings: AutoRecharge, *, then: str = "") -> None:
+    """
+    Log that somebody else changed the settings.
+
+    :param settings: as they are now.
+    :param then: what this pipeline does about it.
+    """
+    log.warning("Somebody else changed automatic recharge meanwhile.")
+    log.warning("It is now %s.", describe_settings(settings))
+    if then:
+        log.warning("%s", then)
 
 
 def describe_settings(settings: AutoRecharge) -> str:

@@ -111,22 +111,14 @@ class ReleaseRun:
 
     def _report(self, released: Released) -> None:
         if not released.holds:
-            self._task.log.info(
-                "Nothing to release: task %s holds no credits in this DAG run, or they are released already.",
-                self._task.gate,
-            )
+            self._task.log.info("Nothing to release for task %s.", self._task.gate)
+            self._task.log.info("It holds no credits in this DAG run, or they are released already.")
             return
         if self._task.spent_is_given and self._spent[0] is None:
-            self._task.log.warning(
-                "spent has no value, so all credits count until they settle. The job returned nothing, or spent names "
-                "a wrong task id."
-            )
-        self._task.log.info(
-            "Released %s credits of task %s. Counted until the balance shows what was spent: %s.",
-            number(released.credits),
-            self._task.gate,
-            number(released.counted),
-        )
+            self._task.log.warning("spent has no value, so all credits count until they settle.")
+            self._task.log.warning("The job returned nothing, or spent names a wrong task id.")
+        self._task.log.info("Released %s credits of task %s.", number(released.credits), self._task.gate)
+        self._task.log.info("Counted until the balance shows what was spent: %s.", number(released.counted))
 
 
 def _for_key(spent: Decimal) -> Decimal:
