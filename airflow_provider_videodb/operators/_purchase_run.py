@@ -204,11 +204,8 @@ class PurchaseRun(Generic[WaitT, RequestT]):
             copy.copy(notifier)(self.context)
         except Exception:
             # The link is on the task's page as well, so the task need not fail.
-            self.task.log.exception(
-                "Notifier %s failed, so it has not announced the link. The task goes on. A retry of the task calls the "
-                "notifier again.",
-                type(notifier).__name__,
-            )
+            self.task.log.exception("Notifier %s failed, so it has not announced the link.", type(notifier).__name__)
+            self.task.log.warning("The task goes on. A retry of the task calls the notifier again.")
             return False
         return True
 

@@ -81,6 +81,16 @@ def package_messages() -> set[Message]:
     return found
 
 
+def log_formats() -> Iterator[str]:
+    """Return the formats of all log lines of the package."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Attribute(value=log, attr=level), args=[ast.Constant(value=str(line)), *_]):
+                    if level in _LOGS | {"info"} and "log" in ast.unparse(log):
+                        yield line
+
+
 def _messages_of_function(function: ast.AST, names: dict[str, set[str]], where: str) -> Iterator[Message]:
     for node in _own_nodes(function):
         given: ast.expr | None = None

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 
 from airflow_provider_videodb import exceptions
 from airflow_provider_videodb.api import failures
 from tests.support.messages import Message, messages_of, package_messages
+from tests.support.troubleshooting import PAGE, QUOTES, entries_for, heads
 
-PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text()
-#: The sections that do not describe errors of this package.
-_FOREIGN = ("Errors of Airflow itself", "Emulator")
 #: The line after every error. The page explains it above its entries.
 _CONNECTION = "Connection: "
-#: What an entry stands under: its first line, and further lines with the same cure.
-_HEAD = re.compile(r"^(?:### |Also )`(.+)`$", re.MULTILINE)
-#: Where a heading has quotes because a code span cannot hold backquotes.
-_QUOTES = str.maketrans("`", "'")
-
 MESSAGES = sorted(
     (message for message in package_messages() if not message.text.startswith(_CONNECTION)),
     key=lambda message: message.where,
 )
 
 
-def heads() -> list[str]:
-    """Return the lines that the page describes, without those of Airflow."""
-    sections = re.split(r"^## (.+)$", PAGE, flags=re.MULTILINE)
-    own = [text for title, text in zip(sections[1::2], sections[2::2], strict=True) if title not in _FOREIGN]
-    return [line for text in own for line in _HEAD.findall(text)]
-
-
 def described(head: str, messages: list[Message]) -> Message | None:
     """Return the message that fits a line best, because it has the most fixed words."""
-    fitting = [one for one in messages if re.compile(one.pattern.pattern.translate(_QUOTES)).fullmatch(head)]
+    fitting = [one for one in messages if re.compile(one.pattern.pattern.translate(QUOTES)).fullmatch(head)]
     return max(fitting, key=lambda one: len(one.text), default=None)
 
 
@@ -99,8 +84,17 @@ def test_text_that_cannot_be_read_is_an_error() -> None:
 
 def test_message_without_an_entry_is_noticed() -> None:
     new = Message("The moon is \0 today.", "x.py:1")
-    assert undescribed(heads(), [*MESSAGES, new]) == ["x.py:1: The moon is \0 today."]
+    assert undescribed(heads(), [new]) == ["x.py:1: The moon is \0 today."]
 
 
 def test_entry_without_a_message_is_noticed() -> None:
     assert described("The moon is ROUND today.", MESSAGES) is None
+
+
+def test_search_finds_the_entry_of_a_printed_line() -> None:
+    [entry] = entries_for("Nobody paid checkout cs_42 for 50 USD within 24 h (payment_timeout).")
+    assert entry.startswith("Nobody paid checkout CHECKOUT_ID")
+
+
+def test_search_for_a_line_of_others_finds_nothing() -> None:
+    assert entries_for("The moon is round today.") == []
