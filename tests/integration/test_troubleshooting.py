@@ -39,6 +39,10 @@ def first_error(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
     return first_error
 
 
+#: What an `AutoRechargeOperator` returns.
+RESULT = {"before": {"enabled": False, "threshold": 5, "amount": 25}}
+
+
 def assert_found(line: str, entry: str) -> None:
     """Look a printed line up. A person chooses among few entries."""
     found = entries_for(line)
@@ -147,7 +151,8 @@ def gate_behind_another() -> None:
 
 
 def job_without_its_gate() -> None:
-    job_of(pre_execute=gate_of(2).require_hold())
+    gate = gate_of(2)
+    job_of(pre_execute=gate.require_hold()) >> gate
 
 
 def release_of_no_task() -> None:
@@ -192,7 +197,7 @@ def test_error_of_a_gate_or_setting_is_found(
         (lambda: TopupOperator(task_id="a", amount=5, max_amount=None), "ARGUMENT was given to the task"),  # type: ignore[arg-type]  # the mistake of this test
         (lambda: CreditThresholdSensor(task_id="a", threshold=1).held(), "Task 'TASK_ID' holds no credits, so METHOD"),
         (
-            lambda: AutoRechargeOperator(task_id="a", restore={"before": {}}, amount=5),
+            lambda: AutoRechargeOperator(task_id="a", restore=RESULT, amount=5),
             "restore was given together with ARGUMENTS",
         ),
     ],
