@@ -130,9 +130,9 @@ def describe_note(note: RechargeNote | None, verb: str) -> tuple[str, ...]:
 def undone_error() -> VideoDBTryOverError:
     """Return the error for a write after the teardown."""
     return VideoDBTryOverError(
-        "Another task of this DAG run restored automatic recharge before this task wrote its settings, because "
-        "a person marked or cleared this task. The settings of this task were undone. Next step: clear this "
-        "task to set them again."
+        "Another task of this DAG run restored automatic recharge before this task wrote its settings. A person had "
+        "marked or cleared this task. The settings of this task were undone. Next step: clear this task to set them "
+        "again."
     )
 
 
