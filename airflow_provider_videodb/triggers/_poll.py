@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
-from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.triggers._accounts import Account, Backoff, read_in_triggerer, read_in_worker
 from airflow_provider_videodb.triggers._encoding import clean, describe
 from airflow_provider_videodb.triggers._pauses import mark_of
@@ -168,8 +167,7 @@ class _Poll:
         if self._account is None or not self._account.is_named_by(settings):
             found = Account(next(self._numbers), settings, conn_id=self.conn_id, interval=self.interval)
             if self._account is not None:
-                log.info("Connection %s was changed.", self._safe_conn_id)
-                log.info("Polling continues with the new settings.")
+                log.info("Connection %s was changed. Polling continues with the new settings.", self._safe_conn_id)
                 self._account.stop()
                 self._fails = False
             elif self.pause is not None and mark_of(settings, like=self.pause.account) == self.pause.account:
@@ -185,8 +183,7 @@ class _Poll:
         """Log the first failure and the recovery, not every poll."""
         if error is not None and not self._fails:
             why = without_next_step(describe(error))
-            text = f"VideoDB cannot be polled (connection {self._safe_conn_id}). Tasks keep waiting. {why}"
-            log_lines(log.warning, text)
+            log.warning("VideoDB cannot be polled (connection %s). Tasks keep waiting. %s", self._safe_conn_id, why)
         elif error is None and self._fails:
             log.info("VideoDB can be polled again (connection %s).", self._safe_conn_id)
         self._fails = error is not None
