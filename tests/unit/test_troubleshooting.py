@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_videodb import exceptions
 from airflow_provider_videodb.api import failures
+from airflow_provider_videodb.hooks import arguments
 from tests.support.messages import Message, messages_of, package_messages
 from tests.support.troubleshooting import PAGE, QUOTES, entries_for, heads
 
