@@ -61,6 +61,14 @@ def test_cause_of_a_lost_connection_is_named(words: str) -> None:
     assert fixed in " ".join(PAGE.split())
 
 
+@pytest.mark.parametrize("read", [read for name, read in vars(arguments).items() if name.startswith("parse_")])
+def test_rule_of_each_argument_has_an_entry(read: arguments.Reader) -> None:
+    with pytest.raises(exceptions.VideoDBConfigError) as caught:
+        read("ARGUMENT", object())
+    rule = str(caught.value).partition("it must be ")[2].partition(". Nothing was sent.")[0]
+    assert f"ARGUMENT is VALUE; it must be {rule}.".translate(QUOTES) in heads()
+
+
 SOURCE = """
 class Hook:
     def read(self, name):
