@@ -243,8 +243,8 @@ class BillingClient:
     ) -> Checkout:
         if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]+", idempotency_key):
             raise VideoDBConfigError(
-                "idempotency_key must be ASCII without spaces, because it is sent as a header. Nothing was sent. "
-                "Next step: choose another key."
+                f"idempotency_key is {idempotency_key[:80]!r}; it must be ASCII without spaces, because it is sent as "
+                "a header. Nothing was sent. Next step: choose another key."
             )
         return self._transport.post(
             path,

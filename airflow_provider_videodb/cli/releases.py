@@ -111,8 +111,8 @@ def _nothing_to_release(own: View, view: View, holder: str, ledger: Ledger) -> l
             "Next step: name one with --map-index, or by its ID in `holds list`."
         )
     raise VideoDBConfigError(
-        "There is no such hold, or it has been released and settled. Nothing was released. Next step: see who holds "
-        "credits with `holds list`, and what has ended with `holds journal`."
+        f"There is no hold {holder.removesuffix('.-1')}, or it has been released and settled. Nothing was released. "
+        "Next step: see who holds credits with `holds list`, and what has ended with `holds journal`."
     )
 
 

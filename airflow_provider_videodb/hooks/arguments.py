@@ -174,6 +174,6 @@ def _whole_number(name: str, value: object, rule: str) -> int:
 
 def _broken(name: str, value: object, rule: str) -> VideoDBConfigError:
     return VideoDBConfigError(
-        f"{name} is {str(value)[:200]!r}; it must be {rule}. Nothing was sent. Next step: correct the argument, "
+        f"{name} is {repr(value)[:200]}; it must be {rule}. Nothing was sent. Next step: correct the argument, "
         "or the template that renders it."
     )

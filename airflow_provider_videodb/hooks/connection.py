@@ -231,7 +231,7 @@ def _text(conn_id: str | None, extra: Mapping[str, Any], name: str) -> str | Non
         return None
     if not isinstance(value, str) or not value.strip():
         raise VideoDBConfigError(
-            f"Connection {conn_id!r}: {name} in the extra is {str(value)[:80]!r}; it must be text that is not empty. "
+            f"Connection {conn_id!r}: {name} in the extra is {repr(value)[:80]}; it must be text that is not empty. "
             f"Nothing was sent. Next step: correct {name}, or remove it from the extra."
         )
     return value

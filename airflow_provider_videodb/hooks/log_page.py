@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_videodb.version_compat import TaskDeferralError, TaskDeferralTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk.types import Logger
 
 #: A link after a colon, a command in backquotes, or a line that is a command. They are the odd pieces of a split.
@@ -35,10 +37,19 @@ def log_error(log: Logger, error: Exception, *, conn_id: object) -> None:
             f"The triggerer did not complete the wait ({error}). Next step: check that a triggerer runs and has this "
             "package installed, then clear this task."
         )
-    for line in lines_of(text):
-        log.error("%s", line)
+    log_lines(log.error, text)
     if conn_id is not None:
         log.error("Connection: %s", conn_id)
+
+
+def log_lines(say: Callable[[str, str], object], text: str) -> None:
+    """
+    Log a text line by line.
+
+    :param say: the method of a logger, such as ``log.info``.
+    """
+    for line in lines_of(text):
+        say("%s", line)
 
 
 def lines_of(text: str) -> list[str]:

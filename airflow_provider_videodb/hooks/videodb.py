@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
     import videodb
 
+#: Where VideoDB may begin to repeat a prompt or another text of the job. An apostrophe inside a word is not a quote.
+_REPEATED = re.compile(r"""["`\u201c\u2018«\n]|(?<!\w)'|\bprompts?\b""", re.IGNORECASE)
 #: The words of VideoDB for a job that was accepted and later failed. The SDK then reports HTTP status 200.
 _SHORTAGE = re.compile(
-    r"\b(insufficient|not enough|not have enough|n't have enough|out of) (\w+ )?credits?\b", re.IGNORECASE
+    r"\b(insufficient|not enough|not have enough|\w+n't have enough|out of) (\w+ )?credits?\b", re.IGNORECASE
 )
 
 
@@ -125,13 +127,17 @@ class VideoDBHook(BaseHook):
 
         VideoDB may refuse a job at once with HTTP status 402. It may also accept a job that later fails, and then only
         the text of the SDK's error tells why. Both become the same error. Every other error passes through unchanged.
+
+        A prompt may also mention credits. So a text counts only up to its first quotation mark, line break or the word
+        "prompt".
         """
         sdk = _sdk()
         try:
             yield
         except sdk.InvalidRequestError as err:
             status = getattr(err.response, "status_code", None)
-            if status != 402 and not _SHORTAGE.search(str(err)):
+            own_words = _REPEATED.split(str(err), maxsplit=1)[0]
+            if status != 402 and not _SHORTAGE.search(own_words):
                 raise
             raise VideoDBInsufficientCreditsError(
                 f"The account of connection {self.videodb_conn_id!r} is short of credits for this job. The SDK says: "

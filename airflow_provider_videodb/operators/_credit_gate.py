@@ -17,6 +17,7 @@ from airflow_provider_videodb.holds.gate import CreditGate
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.messages import WAITING_KEY, number
 from airflow_provider_videodb.holds.rules.records import try_of
+from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.triggers._gates import WaitingGate
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
@@ -205,7 +206,7 @@ class TaskGate:
         if reason == self._said:
             return
         if reason is not None:
-            self._task.log.info("%s", reason)
+            log_lines(self._task.log.info, reason)
         self._said = reason
         push_reason(self._ti, reason)
 
@@ -214,7 +215,8 @@ class TaskGate:
         try:
             self._log_audit(self._gate(settings, lambda: usage).look())
         except VideoDBError as err:
-            self._task.log.warning("Audit: what a hold would do is unknown. %s", without_next_step(str(err)))
+            self._task.log.warning("Audit: what a hold would do is unknown.")
+            log_lines(self._task.log.warning, without_next_step(str(err)))
 
     def _log_audit(self, admission: Admission) -> None:
         if admission.seen.is_next(self._credits):
@@ -223,7 +225,7 @@ class TaskGate:
             lacks = number(admission.seen.shortfall(self._credits))
             text = f"would wait now, and lack {lacks} credits. {admission.reason}"
         if text != self._audited:
-            self._task.log.info("Audit: with hold=True this gate %s", text)
+            log_lines(self._task.log.info, f"Audit: with hold=True this gate {text}")
         self._audited = text
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, is_permanent, without_next_step
+from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.operators._credit_gate import TaskGate
 from airflow_provider_videodb.operators._purchase_run import (
     PurchaseRequest,
@@ -241,13 +242,9 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
 
         if check.missing and (existing is None or not existing.has_effect):
             self.executor.check_per_purchase_limits(request.dollars_for(check.missing), currency=request.currency)
-            self.task.log.info(
-                "The job needs %s credits. The account has %s, of which %s are available, so %s are missing.",
-                request.credits,
-                check.usage.credit_balance,
-                check.available,
-                check.missing,
-            )
+            balance = check.usage.credit_balance
+            self.task.log.info("The job needs %s credits, and the account has %s.", request.credits, balance)
+            self.task.log.info("Of these, %s are available, so %s are missing.", check.available, check.missing)
         purchase = self.obtain_checkout(existing, assess, reprices=True)
         if purchase is None or purchase.paid:
             return purchase
@@ -255,9 +252,9 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
 
     def _wait(self, wait: CreditWait, deadline: float) -> dict[str, Any]:
         if wait.purchase is not None and wait.purchase.paid:
+            self.task.log.info("%s are paid, and the task buys nothing more.", wait.purchase.price_paid)
             self.task.log.info(
-                "%s are paid. The task waits until %s for %s, and buys nothing more.",
-                wait.purchase.price_paid,
+                "It waits until %s for %s.",
                 describe_moment(datetime.fromtimestamp(deadline, UTC)),
                 "the balance to show them" if wait.recheck_at is None else "others to release credits",
             )
@@ -289,5 +286,6 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             self.log_payment(purchase)
             return task_result(purchase, status="completed", balance_after=balance) | check.to_dict()
         self.task.has_open_checkout = False
-        self.task.log.warning("The account has enough credits, although this task's checkout is unpaid. %s", left_open)
+        self.task.log.warning("The account has enough credits, although this task's checkout is unpaid.")
+        log_lines(self.task.log.warning, left_open)
         return task_result(purchase, status="pending", balance_after=balance) | check.to_dict()

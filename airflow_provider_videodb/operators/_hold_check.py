@@ -28,7 +28,7 @@ def check_hold(context: Context, gate: str, *, is_audit: bool) -> None:
     """
     task: Any = context["task"]
     if is_audit:
-        task.log.info("Audit: with hold=True this job would run only while task %s holds credits.", gate)
+        task.log.info("Audit: with hold=True this job would need credits of task %s.", gate)
         return
     with fail_without_retry(task.log):
         found = holders_of_gate(context, gate)
@@ -38,7 +38,8 @@ def check_hold(context: Context, gate: str, *, is_audit: bool) -> None:
             task.log.info("Task %s holds %s credits for this job.", gate, number(credits))
             return
         if _is_resuming(context):
-            task.log.warning("Task %s no longer holds credits. This job has begun, so it continues.", gate)
+            task.log.warning("Task %s no longer holds credits.", gate)
+            task.log.warning("This job has begun, so it continues.")
             return
         raise VideoDBNoHoldError(
             f"Task {gate!r} holds no credits in this DAG run. This job did not run, because it would count on credits "

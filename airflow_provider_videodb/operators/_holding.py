@@ -93,6 +93,20 @@ class HoldsCredits(_Task):
         self._check_hold("require_hold()")
         return HoldGuard(self.task_id, is_audit=self.hold == "audit")
 
+    def reject_hold_that_ignores_others(self, *, respect_holds: bool) -> None:
+        """
+        Refuse ``hold=True`` together with ``respect_holds=False``.
+
+        A hold counts on credits that nobody else holds, so a gate cannot hold credits and ignore the holds of others.
+
+        :raises VideoDBConfigError: names both arguments.
+        """
+        if self.hold is True and not respect_holds:
+            raise VideoDBConfigError(
+                "hold is True together with respect_holds=False, but a hold needs credits that nobody else holds. "
+                "Nothing was held. Next step: remove one of the two arguments."
+            )
+
     def _check_hold(self, method: str) -> None:
         if not self.hold:
             raise VideoDBConfigError(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.executor import PurchaseExecutor
@@ -184,18 +185,17 @@ class PurchaseRun(Generic[WaitT, RequestT]):
         self.task.has_open_checkout = False
         self.task.log.info("Checkout %s for %s is paid.", purchase.paid[0], purchase.price_paid)
         if len(purchase.paid) > 1:
-            self.task.log.error(
-                "%s checkouts of this task were paid: %s. Another task may report one of them as its own. Next step: "
-                "check in VideoDB's console which of them this DAG run needs, then ask VideoDB's support to refund the "
-                "rest.",
-                len(purchase.paid),
-                ", ".join(purchase.paid),
+            log_lines(
+                self.task.log.error,
+                f"{len(purchase.paid)} checkouts of this task were paid: {', '.join(purchase.paid)}. Another task may "
+                "report one of them as its own. Next step: check in VideoDB's console which of them this DAG run "
+                "needs, then ask VideoDB's support to refund the rest.",
             )
         elif purchase.link_shared and purchase.paid[0] != purchase.checkout_id:
-            self.task.log.warning(
-                "An earlier checkout of this task was paid. Next step: do not also pay checkout %s: %s",
-                purchase.checkout_id,
-                purchase.payment_url,
+            log_lines(
+                self.task.log.warning,
+                "An earlier checkout of this task was paid. Next step: do not also pay checkout "
+                f"{purchase.checkout_id}: {purchase.payment_url}",
             )
 
     def _notify(self, notifier: BaseNotifier) -> bool:
@@ -204,11 +204,8 @@ class PurchaseRun(Generic[WaitT, RequestT]):
             copy.copy(notifier)(self.context)
         except Exception:
             # The link is on the task's page as well, so the task need not fail.
-            self.task.log.exception(
-                "Notifier %s failed, so it has not announced the link. The task goes on. A retry of the task calls the "
-                "notifier again.",
-                type(notifier).__name__,
-            )
+            self.task.log.exception("Notifier %s failed, so it has not announced the link.", type(notifier).__name__)
+            self.task.log.warning("The task goes on. A retry of the task calls the notifier again.")
             return False
         return True
 

@@ -112,7 +112,8 @@ class PurchasingOperator(RejectsEmptyTemplates):
         try:
             self.log.warning(self._describe_open())
         except Exception:
-            self.log.exception("VideoDB did not say what can still be paid. Next step: check the open checkouts there.")
+            self.log.exception("VideoDB did not say what can still be paid.")
+            self.log.warning("Next step: check the open checkouts there.")
 
     def push_link(self, context: Context, url: str | None) -> None:
         """Push the link for the button; ``None`` keeps Airflow from logging that the XCom is missing."""

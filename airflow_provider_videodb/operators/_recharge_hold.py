@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.holds.rules.recharge_steps import Outcome
     from airflow_provider_videodb.operators._recharge_run import RechargeRun
 
-_SOMEBODY = "Somebody else changed automatic recharge meanwhile. It is now %s."
-
 
 class RechargeHold:
     """
@@ -95,26 +93,22 @@ class RechargeHold:
 
     def _describe_setup(self, outcome: Outcome, wants: AutoRecharge) -> None:
         if outcome.changed_by_person is not None:
-            changed = describe_settings(outcome.changed_by_person)
-            self._log.warning(f"{_SOMEBODY} The last pipeline restores that.", changed)
+            notes.warn_of_change(self._log, outcome.changed_by_person, then="The last pipeline restores that.")
         if outcome.others:
-            stays_on = outcome.current.enabled and not wants.enabled
-            self._log.info(
-                "%s automatic recharge of this account as well. The last one restores it.%s",
-                "1 other pipeline sets" if outcome.others == 1 else f"{outcome.others} other pipelines set",
-                " It stays on, because another pipeline needs it." if stays_on else "",
-            )
+            others = "1 other pipeline sets" if outcome.others == 1 else f"{outcome.others} other pipelines set"
+            self._log.info("%s automatic recharge of this account as well.", others)
+            self._log.info("The last one restores it.")
+            if outcome.current.enabled and not wants.enabled:
+                self._log.info("It stays on, because another pipeline needs it.")
 
     def _describe_teardown(self, outcome: Outcome) -> None:
         if outcome.changed_by_person is not None:
-            changed = describe_settings(outcome.changed_by_person)
-            self._log.warning(f"{_SOMEBODY} The task leaves it so.", changed)
+            notes.warn_of_change(self._log, outcome.changed_by_person, then="The task leaves it so.")
         elif outcome.others:
-            self._log.info(
-                "%s automatic recharge. The last one restores what was found%s.",
-                "1 other pipeline needs" if outcome.others == 1 else f"{outcome.others} other pipelines need",
-                "" if outcome.found is None else f": {describe_settings(outcome.found)}",
-            )
+            others = "1 other pipeline needs" if outcome.others == 1 else f"{outcome.others} other pipelines need"
+            self._log.info("%s automatic recharge. The last one restores what was found.", others)
+            if outcome.found is not None:
+                self._log.info("It was found %s.", describe_settings(outcome.found))
 
 
 def _kept(note: RechargeNote | None) -> Kept | None:

@@ -18,6 +18,8 @@ from airflow_provider_videodb.purchases.variables import read_variable, variable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow.sdk.types import Logger
+
 _FORMAT = 1
 
 
@@ -94,6 +96,19 @@ def save_note(key: str, note: RechargeNote) -> None:
     write_variable(key, json.dumps(kept))
 
 
+def warn_of_change(log: Logger, settings: AutoRecharge, *, then: str = "") -> None:
+    """
+    Log that somebody else changed the settings.
+
+    :param settings: as they are now.
+    :param then: what this pipeline does about it.
+    """
+    log.warning("Somebody else changed automatic recharge meanwhile.")
+    log.warning("It is now %s.", describe_settings(settings))
+    if then:
+        log.warning("%s", then)
+
+
 def describe_settings(settings: AutoRecharge) -> str:
     """Describe settings: ``on (threshold 20, amount 100 credits)``."""
     state = "on" if settings.enabled else "off"
@@ -115,9 +130,9 @@ def describe_note(note: RechargeNote | None, verb: str) -> tuple[str, ...]:
 def undone_error() -> VideoDBTryOverError:
     """Return the error for a write after the teardown."""
     return VideoDBTryOverError(
-        "Another task of this DAG run restored automatic recharge before this task wrote its settings, because "
-        "a person marked or cleared this task. The settings of this task were undone. Next step: clear this "
-        "task to set them again."
+        "Another task of this DAG run restored automatic recharge before this task wrote its settings. A person had "
+        "marked or cleared this task. The settings of this task were undone. Next step: clear this task to set them "
+        "again."
     )
 
 

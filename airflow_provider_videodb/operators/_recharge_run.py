@@ -112,9 +112,7 @@ class RechargeRun:
         with self.adding_to_error(lambda: notes.describe_note(note, "may be")):
             current = self.client.get_auto_recharge()
             if note is not None and current not in (note.before, note.after):
-                self.task.log.warning(
-                    "Somebody else changed automatic recharge meanwhile. It is now %s.", describe_settings(current)
-                )
+                notes.warn_of_change(self.task.log, current)
             wanted = current.changed_to(**changes)
         before = current if note is None else note.before
         if wanted != current:
@@ -144,20 +142,15 @@ class RechargeRun:
             if current == note.after and wanted != current:
                 after = self.write(wanted)
             elif wanted != current:
-                self.task.log.warning(
-                    "Somebody else changed automatic recharge meanwhile. It is now %s. The task leaves it so.",
-                    describe_settings(current),
-                )
+                notes.warn_of_change(self.task.log, current, then="The task leaves it so.")
         delete_variable(key)
         return self.result(current, after)
 
     def nothing_to_restore(self, setup_task_id: str) -> dict[str, Any]:
         """Report the settings of a pair without changes."""
         current = self.client.get_auto_recharge()
-        self.task.log.info(
-            "Nothing to restore: task %s changed nothing in this DAG run, or its change is undone already.",
-            setup_task_id,
-        )
+        self.task.log.info("Nothing to restore for task %s.", setup_task_id)
+        self.task.log.info("It changed nothing in this DAG run, or its change is undone already.")
         return self.result(current, current)
 
     def write(self, settings: AutoRecharge) -> AutoRecharge:
@@ -206,11 +199,11 @@ class RechargeRun:
     def result(self, before: AutoRecharge, after: AutoRecharge) -> dict[str, Any]:
         """Return the XCom of the task, and log it."""
         if before == after:
-            self.task.log.info("Automatic recharge is %s. Nothing was changed.", describe_settings(after))
+            self.task.log.info("Automatic recharge is %s.", describe_settings(after))
+            self.task.log.info("Nothing was changed.")
         else:
-            self.task.log.info(
-                "Automatic recharge was %s. It is now %s.", describe_settings(before), describe_settings(after)
-            )
+            self.task.log.info("Automatic recharge was %s.", describe_settings(before))
+            self.task.log.info("It is now %s.", describe_settings(after))
         return {"changed": before != after, "before": before.to_dict(), "after": after.to_dict()}
 
     def _undo(self, before: AutoRecharge) -> None:

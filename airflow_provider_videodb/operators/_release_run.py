@@ -90,7 +90,7 @@ class ReleaseRun:
             return _for_key(parse_credits("spent", value)), None
         except VideoDBConfigError:
             return None, VideoDBConfigError(
-                f"spent is {str(value)[:200]!r}; it must be a number of credits, zero or more. The gate's credits were "
+                f"spent is {repr(value)[:200]}; it must be a number of credits, zero or more. The gate's credits were "
                 "released, and all of them count until the balance shows what was spent. Next step: correct spent, or "
                 "the task that supplies it, for the next run."
             )
@@ -111,22 +111,14 @@ class ReleaseRun:
 
     def _report(self, released: Released) -> None:
         if not released.holds:
-            self._task.log.info(
-                "Nothing to release: task %s holds no credits in this DAG run, or they are released already.",
-                self._task.gate,
-            )
+            self._task.log.info("Nothing to release for task %s.", self._task.gate)
+            self._task.log.info("It holds no credits in this DAG run, or they are released already.")
             return
         if self._task.spent_is_given and self._spent[0] is None:
-            self._task.log.warning(
-                "spent has no value, so all credits count until they settle. The job returned nothing, or spent names "
-                "a wrong task id."
-            )
-        self._task.log.info(
-            "Released %s credits of task %s. Counted until the balance shows what was spent: %s.",
-            number(released.credits),
-            self._task.gate,
-            number(released.counted),
-        )
+            self._task.log.warning("spent has no value, so all credits count until they settle.")
+            self._task.log.warning("The job returned nothing, or spent names a wrong task id.")
+        self._task.log.info("Released %s credits of task %s.", number(released.credits), self._task.gate)
+        self._task.log.info("Counted until the balance shows what was spent: %s.", number(released.counted))
 
 
 def _for_key(spent: Decimal) -> Decimal:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
+from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.operators._purchase_run import (
     PurchaseRequest,
     PurchaseRun,
@@ -94,7 +95,8 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
             balance = to_json_number(self.hook.get_usage().credit_balance)
         except VideoDBError as err:
             # The payment is made, so the task must not fail now.
-            self.task.log.warning("The balance after the payment could not be read. %s", without_next_step(str(err)))
+            self.task.log.warning("The balance after the payment could not be read.")
+            log_lines(self.task.log.warning, without_next_step(str(err)))
             balance = None
         return task_result(purchase, status="completed", balance_after=balance)
 

@@ -85,7 +85,8 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
     :param deferrable: wait in the triggerer. ``False`` occupies a worker slot for the whole wait.
     :param videodb_conn_id: the ``videodb`` connection. (templated)
     :param hold: hold ``credits``. ``"audit"`` holds nothing, and logs what a hold would do. Needs Airflow 3.3.
-    :param respect_holds: do not count what others hold as available. It has no effect before Airflow 3.3.
+    :param respect_holds: do not count what others hold as available. ``False`` excludes ``hold=True``. It has no effect
+        before Airflow 3.3.
     :param priority: in the queue of gates with a hold, a higher number goes first.
     """
 
@@ -136,6 +137,8 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
         self.hold = self.plain("hold", hold, parse_hold)
         self.respect_holds = self.plain("respect_holds", respect_holds, parse_flag)
         self.priority = self.plain("priority", priority, parse_priority)
+        with self._fail_mapped_task():
+            self.reject_hold_that_ignores_others(respect_holds=respect_holds)
 
     def _start(self, context: Context) -> EnsureCreditsRun:
         from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRun

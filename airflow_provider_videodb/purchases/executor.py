@@ -272,11 +272,8 @@ class PurchaseExecutor:
             key = idempotency_key(*self.identity, purchase.generation, need.amount)
             return replace(purchase, amount=need.amount, key=key, balance_before=need.balance)
         if not reprices:
-            log.warning(
-                "This task now asks for %s USD, but it continues its existing purchase of %s USD.",
-                need.amount,
-                purchase.amount,
-            )
+            log.warning("This task now asks for %s USD.", need.amount)
+            log.warning("It continues its existing purchase of %s USD.", purchase.amount)
         return purchase
 
     def _share_link(self, purchase: Purchase) -> Purchase:

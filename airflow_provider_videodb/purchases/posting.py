@@ -89,11 +89,9 @@ class PostSender:
         :return: the purchase afterwards, and the error if its outcome is unknown.
         """
         if purchase.orphans:
-            log.warning(
-                "VideoDB made these checkouts, but its responses were lost: %s. Nobody has their links, so they expire "
-                "unpaid.",
-                ", ".join(purchase.orphans),
-            )
+            log.warning("VideoDB made these checkouts, but its responses were lost:")
+            log.warning("%s", ", ".join(purchase.orphans))
+            log.warning("Nobody has their links, so they expire unpaid.")
         purchase, age = self._record_intent(purchase, there_before)
         try:
             checkout = self.api.topup(
@@ -104,10 +102,9 @@ class PostSender:
                 before_send=lambda: self._last_check(age),
             )
         except OUTCOME_UNKNOWN_ERRORS as err:
-            log.warning(
-                "The outcome of the POST is unknown. The task searches VideoDB's list for its checkout. %s",
-                without_next_step(str(err)),
-            )
+            log.warning("The outcome of the POST is unknown.")
+            log.warning("The task searches VideoDB's list for its checkout.")
+            log.warning("%s", without_next_step(str(err)))
             return purchase.post_outcome_unknown(), err
         except NO_EFFECT_ERRORS:
             self.journal.save(purchase.post_rejected())
@@ -136,11 +133,9 @@ class PostSender:
         try:
             self.journal.save(purchase)
         except VideoDBTryOverError:
-            log.warning(
-                "VideoDB made checkout %s for %s for a try that is over. Nobody gets its link, so it expires unpaid.",
-                purchase.checkout_id,
-                purchase.price,
-            )
+            made = purchase.checkout_id, purchase.price
+            log.warning("VideoDB made checkout %s for %s for a try that is over.", *made)
+            log.warning("Nobody gets its link, so it expires unpaid.")
             raise
 
     def _record_intent(self, purchase: Purchase, there_before: Collection[str]) -> tuple[Purchase, Callable[[], float]]:

@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import PokeReturnValue
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRateLimitError, without_next_step
 from airflow_provider_videodb.hooks.arguments import parse_count, parse_credits
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.operators._credit_gate import TaskGate
 from airflow_provider_videodb.sensors._pokes import Pokes
 from airflow_provider_videodb.triggers._failures import FailureBudget, is_final
@@ -112,7 +113,7 @@ class CreditCheck:
 
     def _not_yet(self, pokes: Pokes, why: str) -> PokeReturnValue:
         self._remember(pokes)
-        self._log.warning("%s", why)
+        log_lines(self._log.warning, why)
         return PokeReturnValue(is_done=False)
 
     def _remember(self, pokes: Pokes) -> None:

@@ -105,7 +105,8 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
     :param deferrable: wait in the triggerer. Use ``False`` in a deployment without a triggerer.
     :param hold: hold ``threshold`` credits. ``"audit"`` opens as without a hold, and logs what a hold would do.
         Needs Airflow 3.3.
-    :param respect_holds: do not count what others hold as available. It has no effect before Airflow 3.3.
+    :param respect_holds: do not count what others hold as available. ``False`` excludes ``hold=True``. It has no effect
+        before Airflow 3.3.
     :param priority: in the queue of gates with a hold, a higher number goes first.
     :param start_from_trigger: begin the wait in the triggerer, without a worker; needs ``deferrable``. The first poll
         comes after at most ``poke_interval`` or 10 seconds, whichever is shorter. Templates need Airflow 3.3. A task
@@ -168,6 +169,7 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
                 f"hold is {hold!r} together with end_from_trigger, but only a worker can hold credits. Nothing was "
                 "held. Next step: remove end_from_trigger from the task."
             )
+        self.reject_hold_that_ignores_others(respect_holds=respect_holds)
         self.start_from_trigger = deferrable and start_from_trigger and can_start_in_triggerer(self)
         self._check: CreditCheck | None = None
         if self.start_from_trigger:

@@ -240,6 +240,6 @@ def _check_seconds(name: str, value: object) -> None:
     # A NaN would break the timers of the event loop, which all triggers share.
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise VideoDBConfigError(
-            f"{name} is {str(value)[:200]!r}; it must be a number of seconds, zero or more. Nothing was sent. "
+            f"{name} is {repr(value)[:200]}; it must be a number of seconds, zero or more. Nothing was sent. "
             "Next step: correct the argument of the task."
         )

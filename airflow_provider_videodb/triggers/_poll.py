@@ -115,7 +115,8 @@ class _Poll:
         ended, self._running = self._running, None
         if ended.cancelled():
             # This poll cancels only in stop(), so the code that reads the connection did.
-            return PollResult(error=VideoDBError("Reading the connection was cancelled. Next step: retry the task."))
+            text = "Reading the connection was cancelled. The task did not go on. Next step: retry the task."
+            return PollResult(error=VideoDBError(text))
         result = ended.result()
         if result is not NO_RESULT:
             self._log_change(result.error)

@@ -113,8 +113,9 @@ class _SharedPoll:
     def _fail_all(self, task: asyncio.Task[None]) -> None:
         """Fail the waiting triggers of a poll that has ended, because nothing would wake them any more."""
         error = None if task.cancelled() else task.exception()
+        text = "The poll of VideoDB ended early. The task did not go on. Next step: retry the task."
         for waiter in self.waiters:
-            _fail(waiter, error or VideoDBError("The poll of VideoDB ended early. Next step: retry the task."))
+            _fail(waiter, error or VideoDBError(text))
 
     async def _show(self, result: PollResult) -> None:
         waiters = list(self.waiters.items())

@@ -15,6 +15,7 @@ from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBResponseError
 from airflow_provider_videodb.holds.rules.messages import WAITING_KEY
 from airflow_provider_videodb.hooks.arguments import parse_count, parse_credits
+from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.triggers._base import BillingTrigger, Watch
 from airflow_provider_videodb.triggers._failures import FailureBudget, is_final
 from airflow_provider_videodb.triggers._gates import RECHECK_EVERY, AccountView, Reports, WaitingGate, take_place
@@ -191,7 +192,7 @@ class CreditThresholdTrigger(BillingTrigger):
         report.add_done_callback(self._reporting.discard)
 
     async def _say(self, text: str) -> None:
-        self.log.info("%s", text)
+        log_lines(self.log.info, text)
         with suppress(VideoDBError):
             await push_waiting(self.task_instance, text)
 

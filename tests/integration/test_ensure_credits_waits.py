@@ -70,7 +70,7 @@ class TestWait:
         assert (bought.result["status"], bought.result["balance_after"]) == ("pending", 100)
         assert bought.result["payment_url"] == person.links[0]
         assert bought.run.result(TASK, "_link_CheckoutLink") == ""
-        assert f"because VideoDB cannot cancel one: {person.links[0]}" in capsys.readouterr().out
+        assert "because VideoDB cannot cancel one:" in capsys.readouterr().out
 
     def test_filled_account_outweighs_an_expired_checkout(
         self, person: Person, emulator: Emulator, capsys: pytest.CaptureFixture[str], *, deferrable: bool
@@ -81,7 +81,7 @@ class TestWait:
 
         person.while_waiting = expires_and_fills
         assert ensuring(credits=53, deferrable=deferrable).run().state == "success"
-        assert "expired unpaid, so nobody can pay it any more" in capsys.readouterr().out
+        assert "expired unpaid" in capsys.readouterr().out
 
     def test_filled_account_does_not_need_the_list(
         self, person: Person, emulator: Emulator, connect: Callable[..., None], *, deferrable: bool
@@ -191,4 +191,6 @@ def test_wait_for_paid_credits_logs_its_end(
     person.while_waiting = in_turn(person.pays, lambda: emulator.advance(3600))
     assert ensuring(credits=53).run().state == "success"
 
-    assert "50 USD are paid. The task waits until 20" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "50 USD are paid, and the task buys nothing more." in said
+    assert "It waits until 20" in said

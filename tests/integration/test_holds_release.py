@@ -189,7 +189,7 @@ class TestSpent:
         assert finished.task_state("credits_release") == "failed"
         assert finished.tries("credits_release") == 1
         assert finished.state == "success"
-        assert str(errors[0]).startswith(f"spent is {str(spent)!r}; it must be a number of credits")
+        assert str(errors[0]).startswith(f"spent is {spent!r}; it must be a number of credits")
         assert flags() == [(Kind.RELEASED, 12)]
         assert [note["spent"] for note in notes_in_database()] == [None]
 

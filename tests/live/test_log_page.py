@@ -12,6 +12,7 @@ import requests
 from dev.airflow.processes import free_port
 from dev.demo.browser import find_chromium, open_page, read_log_page
 from tests.live.conftest import keep_picture
+from tests.support.troubleshooting import entries_for
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
@@ -50,6 +51,8 @@ def failed(live_airflow, page):
         keep_picture(page, run.dag_id)
         assert not [line.text for line in log.errors if line.hidden_pixels > 0]
         assert len(log.exceptions) == 1
+        # A person who copies the first line finds it on the page.
+        assert entries_for(log.errors[0].text)
         assert len([line for line in log.errors if line.text.startswith("Next step: ")]) <= 1
         return [line.text for line in log.errors]
 

@@ -221,8 +221,8 @@ def _broken_month(
         )
     if unknown:
         return _Broken(
-            reason=f"{plain_amount(amount)} USD more may break monthly_topup_limit of {limits.connection}, because "
-            f"these checkouts of this month ({month}, UTC) cannot be added up in USD:\n{_by_line(unknown)}\n",
+            reason=f"{plain_amount(amount)} USD more may break monthly_topup_limit of {limits.connection}. "
+            f"These checkouts of this month ({month}, UTC) cannot be added up in USD:\n{_by_line(unknown)}\n",
             next_step="look at them in VideoDB's console. The owner of the connection can add them up by hand, and "
             "remove monthly_topup_limit until they no longer count.",
         )

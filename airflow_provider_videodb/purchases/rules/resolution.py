@@ -36,7 +36,7 @@ def apply_resolution(purchase: Purchase, resolution: str, checkouts: Sequence[Ch
         raise VideoDBPurchaseUnknownError(
             f"The resolution is {BUY!r}, but this task has shared a link that can still be paid:\n"
             f"{purchase.payment_url}\nNothing was bought. Next step: delete the Airflow Variable "
-            f"{resolution_variable(purchase)} and clear the task to wait for that payment, or start a new DAG run to "
+            f"{resolution_variable(purchase)} and clear the task to wait for that payment. Or start a new DAG run to "
             "buy again."
         )
     return _restarted(purchase, checkouts)

@@ -81,12 +81,8 @@ class PaymentTracker:
         """Log an undocumented state once. It does not count as paid."""
         if status not in self._known_states:
             self._known_states.add(status)
-            log.warning(
-                "VideoDB lists checkout %s in state %r, which its documents do not describe. The wait for its payment "
-                "continues.",
-                self._purchase.checkout_id,
-                status,
-            )
+            log.warning("VideoDB lists checkout %s in state %r.", self._purchase.checkout_id, status)
+            log.warning("Its documents do not describe this state. The wait continues.")
 
 
 def describe_open_payment(purchase: Purchase, listed: Mapping[str, Checkout], *, now: datetime) -> str:

@@ -103,7 +103,7 @@ def test_hold_is_released_by_the_names_of_its_task(holds):
         (["release", "0" * 16], 2, "--reason"),
         (["release", "0" * 16, "--reason", " "], 2, "say in a few words why"),
         (["release", "--reason", "x"], 2, "name the hold"),
-        (["release", "0" * 16, "--reason", "x"], 1, "There is no such hold"),
+        (["release", "0" * 16, "--reason", "x"], 1, f"There is no hold {'0' * 16}, or"),
         (["pause"], 2, "--reason"),
         (["pause", "--for", "soon", "--reason", "x"], 2, "write it as 45m"),
         (["journal", "--since", "yesterday"], 2, "neither an age"),

@@ -161,5 +161,5 @@ def test_index_that_holds_nothing_releases_no_other(release):
 def test_unknown_hold_is_an_error_with_a_next_step(release):
     held = raise_flag(Kind.HELD, "5", ms=NOW)
     DatabaseStore().delete(held.key)
-    with pytest.raises(VideoDBConfigError, match=r"no such hold.*Nothing was released\. Next step: .*holds list"):
+    with pytest.raises(VideoDBConfigError, match=r"^There is no hold \w.*released\. Next step: .*holds list"):
         release(held)

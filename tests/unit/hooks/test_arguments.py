@@ -72,7 +72,7 @@ def test_wrong_argument_is_named_with_value_and_rule(read, value):
     with pytest.raises(VideoDBConfigError) as caught:
         read("the_argument", value)
     message = str(caught.value)
-    assert message.startswith(f"the_argument is {str(value)[:200]!r}; it must be ")
+    assert message.startswith(f"the_argument is {repr(value)[:200]}; it must be ")
     assert "Nothing was sent. Next step: correct" in message
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_videodb.hooks.log_page import lines_of, log_error
+from tests.support.messages import log_formats
 
 LONG_LINK = f"https://pay.example/{'x' * 100}"
 LONG_COMMAND = f"airflow variables set videodb_resolution_{'0' * 60} cs_1"
@@ -53,3 +54,9 @@ def test_error_is_logged_line_by_line_with_its_connection() -> None:
     log_error(log, ValueError("100% wrong. Next step: retry."), conn_id="videodb_default")
     log_error(log, ValueError("Wrong."), conn_id=None)
     assert logged == ["100% wrong.", "Next step: retry.", "Connection: videodb_default", "Wrong."]
+
+
+def test_no_log_line_is_longer_than_the_page_is_wide() -> None:
+    formats = list(log_formats())
+    assert "Pay %s here: %s" in formats
+    assert [line for line in formats if len(line) > 75] == []

@@ -86,8 +86,9 @@ def test_shortage_in_the_emulator_is_recognised(connect, on_shortage):
         (late_failure("Insufficient credits"), 200),
         (late_failure("Job failed: not enough free credits"), 200),
         (late_failure("insufficient credit balance"), 200),
+        (late_failure("You don't have enough credits for 'a.mp4'"), 200),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_shortage_of_credits_is_recognised(connect, reply, status):
     with RawServer(reply) as server:
@@ -109,8 +110,12 @@ def test_shortage_of_credits_is_recognised(connect, reply, status):
         (refused("the credits of this film are insufficient", 400), videodb.InvalidRequestError),
         (refused("Insufficient credits", 401), videodb.AuthenticationError),
         (late_failure("no speech found"), videodb.InvalidRequestError),
+        (late_failure('cannot draw "a poor man with not enough credits"'), videodb.InvalidRequestError),
+        (late_failure("cannot draw 'insufficient credits', in neon"), videodb.InvalidRequestError),
+        (late_failure("unsafe prompt: a bank that is out of credits"), videodb.InvalidRequestError),
+        (refused("cannot read this script:\nA man has insufficient credits.", 400), videodb.InvalidRequestError),
     ],
-    ids=range(5),
+    ids=range(9),
 )
 def test_other_error_of_sdk_passes_through_unchanged(connect, reply, error):
     with RawServer(reply) as server:

@@ -170,3 +170,9 @@ def test_restore_excludes_settings_of_the_same_task(others: dict[str, Any], name
         on = AutoRechargeOperator(task_id="on", threshold=20, amount=100)
         with pytest.raises(VideoDBConfigError, match=f"restore was given together with {names}, .* Next step: remove"):
             AutoRechargeOperator(task_id="back", restore=on.output, **others)
+
+
+def test_hold_cannot_ignore_the_holds_of_others() -> None:
+    with pytest.raises(VideoDBConfigError, match=r"^hold is True together with respect_holds=False.*Next step: "):
+        construct(EnsureCreditsOperator, hold=True, respect_holds=False)
+    assert construct(EnsureCreditsOperator, hold="audit", respect_holds=False).hold == "audit"

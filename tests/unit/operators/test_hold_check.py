@@ -101,10 +101,10 @@ def test_failed_listing_keeps_the_job_from_running(worker, job):
 
 def test_deferred_job_that_resumes_runs_on(worker, job, caplog):
     check(job, next_method="execute_complete")
-    assert caplog.messages == ["Task credits no longer holds credits. This job has begun, so it continues."]
+    assert caplog.messages == ["Task credits no longer holds credits.", "This job has begun, so it continues."]
 
 
 def test_audit_asks_for_nothing(worker, job, caplog):
     check(job, is_audit=True)
     assert worker.asked == []
-    assert caplog.messages == ["Audit: with hold=True this job would run only while task credits holds credits."]
+    assert caplog.messages == ["Audit: with hold=True this job would need credits of task credits."]

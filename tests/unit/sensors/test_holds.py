@@ -65,6 +65,11 @@ class TestArguments:
         with pytest.raises(VideoDBConfigError, match=r"only a worker can hold credits\. Nothing was held\. Next step"):
             sensor(hold=hold, end_from_trigger=True)
 
+    def test_hold_cannot_ignore_the_holds_of_others(self):
+        with pytest.raises(VideoDBConfigError, match=r"^hold is True together with respect_holds=False.*Next step: "):
+            sensor(hold=True, respect_holds=False)
+        assert sensor(hold="audit", respect_holds=False).hold == "audit"
+
     @pytest.mark.parametrize("hold", [True, "audit"])
     def test_hold_needs_airflow_3_3(self, monkeypatch, hold):
         monkeypatch.setattr("airflow_provider_videodb.hooks.arguments.VARIABLES_CAN_BE_LISTED", False)

@@ -75,7 +75,7 @@ async def test_time_that_is_not_a_number_ends_the_wait(name, value):
     told = await payload(threshold_trigger(**{name: value}))
 
     assert told["error"] == "VideoDBConfigError"
-    assert told["message"].startswith(f"{name} is {str(value)!r}; it must be a number of seconds, zero or more.")
+    assert told["message"].startswith(f"{name} is {value!r}; it must be a number of seconds, zero or more.")
 
 
 @pytest.mark.parametrize(

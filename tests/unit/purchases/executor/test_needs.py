@@ -131,7 +131,10 @@ class TestOtherAmount:
         world.record, world.entries, world.needs, world.responses = record, [listed()], [70], [responded()]
 
         assert world.buys().amount == 50
-        assert caplog.messages[0] == "This task now asks for 70 USD, but it continues its existing purchase of 50 USD."
+        assert caplog.messages[:2] == [
+            "This task now asks for 70 USD.",
+            "It continues its existing purchase of 50 USD.",
+        ]
 
     def test_other_amount_is_not_logged_if_it_follows_the_need(
         self, world: World, caplog: pytest.LogCaptureFixture

@@ -133,7 +133,7 @@ def test_buy_is_refused_while_a_shared_link_is_payable(entries: list[Checkout]) 
     assert str(caught.value) == (
         f"The resolution is 'buy', but this task has shared a link that can still be paid:\n{LINK}\nNothing was "
         "bought. Next step: delete the Airflow Variable videodb_resolution_0123456789abcdef and clear the task to wait "
-        "for that payment, or start a new DAG run to buy again."
+        "for that payment. Or start a new DAG run to buy again."
     )
 
 

@@ -113,18 +113,18 @@ def test_undocumented_state_is_waited_through_and_logged_once(state: str, caplog
     seen = poll_all(PaymentTracker(PURCHASE), *polls)
 
     assert seen == PURCHASE.marked_paid(["cs_1"], at=after(86430))
-    (said,) = caplog.messages
-    assert said == (
-        f"VideoDB lists checkout cs_1 in state {state!r}, which its documents do not describe. The wait for its "
-        "payment continues."
-    )
+    assert caplog.messages == [
+        f"VideoDB lists checkout cs_1 in state {state!r}.",
+        "Its documents do not describe this state. The wait continues.",
+    ]
 
 
 def test_each_undocumented_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     words = ["processing", "disputed", "processing", "disputed"]
     poll_all(PaymentTracker(PURCHASE), *[(number, [listed(status=word)]) for number, word in enumerate(words)])
 
-    assert [record.args for record in caplog.records] == [("cs_1", "processing"), ("cs_1", "disputed")]
+    told = [record.args for record in caplog.records if record.args]
+    assert told == [("cs_1", "processing"), ("cs_1", "disputed")]
 
 
 def test_checkout_in_an_undocumented_state_is_not_missing() -> None:
