@@ -55,7 +55,7 @@ HAPPENED = {
     "wrong_schema": "has the schema",
     "wrong_amount": "amount is 'a lot'",
     "limited": "monthly_topup_limit",
-    "killed": "Task killed",
+    "killed": "terminated by signal",
     "recharge": "HTTP 500",
     "job_refused": "is short of credits",
 }
@@ -153,19 +153,19 @@ def remains(airflow_and_emulator):
     """Let everything fail, and collect what is left."""
     airflow, emulator, printed = airflow_and_emulator
     waiting = airflow.api.trigger("live_link")
-    waiting.wait_for_task("waits", "deferred")
+    waiting.wait_for_task("waits", "deferred", timeout=180)
     found = Remains(waiting.xcom("waits", "payment_url"))
     emulator.add_fault("hang", method="POST", path="/billing/topup", seconds=300)
     failing = airflow.api.trigger("live_leaks")
 
     with ThreadPoolExecutor() as others:
         commands = others.submit(run_commands, airflow)
-        emulator.wait_for_calls(2, "POST", "/billing/topup", timeout=120)
+        emulator.wait_for_calls(2, "POST", "/billing/topup", timeout=240)
         found.everything |= {f"while it waits: {name}": text for name, text in database(airflow).items()}
         os.kill(failing.task("killed")["pid"], signal.SIGKILL)
-        assert failing.wait(timeout=180) == "failed"
+        assert failing.wait(timeout=400) == "failed"
         found.everything |= commands.result()
-    assert waiting.wait(timeout=120) == "failed"
+    assert waiting.wait(timeout=240) == "failed"
 
     for run in (waiting, failing):
         for task in run.tasks():
