@@ -6,10 +6,13 @@ import html
 import json
 import sqlite3
 from base64 import b64encode
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from cryptography.fernet import Fernet, InvalidToken
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: A piece of this many characters is too much.
 PIECE = 12

@@ -15,17 +15,16 @@ from hypothesis import strategies as st
 
 from airflow_provider_videodb.api.models import Usage
 from airflow_provider_videodb.exceptions import VideoDBAPIError, VideoDBSettingsNotAppliedError
+from tests.support.canned import client_answered, outcome_of
 from tests.support.hostile import (
     CALLS,
     DIALECTS,
     JUNK,
     KEY,
-    client_answered,
     each_broken,
     example_of,
     figures_in,
     hostile,
-    outcome_of,
     spelt,
 )
 

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_videodb.api.client import BillingClient
-from tests.support.hostile import CALLS, DIALECTS, KEY, example_of, outcome_of
+from tests.support.canned import outcome_of
+from tests.support.hostile import CALLS, DIALECTS, KEY, example_of
 from tests.support.raw_server import RawServer
 
 EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "50")) // 5
