@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from math import isfinite
 from typing import Any
 
 from airflow_provider_videodb import exceptions
@@ -19,6 +18,8 @@ from airflow_provider_videodb.triggers._encoding import clean, describe, plain
 
 #: Format of trigger arguments and events.
 FORMAT = 1
+#: JSON numbers are exact up to here. No balance is larger.
+_MOST = 2**53
 
 
 class EventStatus(StrEnum):
@@ -62,7 +63,8 @@ def _has_sound_usage(event: Mapping[str, Any]) -> bool:
     if usage is None:
         return True
     balance = usage.get("credit_balance") if isinstance(usage, Mapping) else None
-    return isinstance(balance, int | float) and not isinstance(balance, bool) and isfinite(balance)
+    # NaN is not within bounds either.
+    return isinstance(balance, int | float) and not isinstance(balance, bool) and -_MOST <= balance <= _MOST
 
 
 def gate_result(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,15 @@ def test_edited_amount_is_refused(amount):
         Journal(store, StandInTry("01a2134f-a4b2-7000-8000-000000000001")).load()
 
 
+@pytest.mark.parametrize("balance", FLOATS)
+def test_edited_balance_that_no_account_has_is_refused(balance):
+    store, record = Store(), golden("records")["checkout_made"]
+    record["purchase"]["balance_before"] = balance
+    store.set("videodb_purchase", record)
+    with pytest.raises(VideoDBError, match="balance_before is"):
+        Journal(store, StandInTry("01a2134f-a4b2-7000-8000-000000000001")).load()
+
+
 @pytest.mark.parametrize(
     "url", ["javascript:alert(1)", "https://videodb.io@evil.example/", "https://pay.example/\u202e"]
 )
@@ -126,7 +135,8 @@ def test_edited_wait_is_read_or_refused(name):
 @pytest.mark.parametrize("name", golden("events"))
 def test_edited_event_is_read_or_refused(name):
     event = golden("events")[name]
-    edits = [event | {"usage": usage} for usage in (1, "x", [], {}, {"credit_balance": "5"}, *FLOATS)]
+    balances = [{"credit_balance": balance} for balance in ("5", True, None, *FLOATS)]
+    edits = [event | {"usage": usage} for usage in (1, "x", [], {}, *balances)]
     for edited in (*each_edit(event), *edits):
         try:
             checked = checked_event(edited, EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.TIMEOUT)
