@@ -155,13 +155,14 @@ def remains(airflow_and_emulator):
     waiting = airflow.api.trigger("live_link")
     waiting.wait_for_task("waits", "deferred", timeout=180)
     found = Remains(waiting.xcom("waits", "payment_url"))
+    found.everything |= {f"while it waits: {name}": text for name, text in database(airflow).items()}
     emulator.add_fault("hang", method="POST", path="/billing/topup", seconds=300)
     failing = airflow.api.trigger("live_leaks")
 
     with ThreadPoolExecutor() as others:
         commands = others.submit(run_commands, airflow)
         emulator.wait_for_calls(2, "POST", "/billing/topup", timeout=240)
-        found.everything |= {f"while it waits: {name}": text for name, text in database(airflow).items()}
+        found.everything |= {f"meanwhile: {name}": text for name, text in database(airflow).items()}
         os.kill(failing.task("killed")["pid"], signal.SIGKILL)
         assert failing.wait(timeout=400) == "failed"
         found.everything |= commands.result()
@@ -231,7 +232,7 @@ def may_show_link(name):
     """Say whether a place belongs to the task that waits, or is where Airflow keeps its data and output."""
     of_the_task = ("log of waits", "page of waits", "reports/waits.txt")
     tables = ("xcom", "trigger", "task_state_store", "variable", "task_instance", "task_instance_history")
-    kept = {f"{when}table {table}" for when in ("", "while it waits: ") for table in tables}
+    kept = {f"{when}table {table}" for when in ("", "while it waits: ", "meanwhile: ") for table in tables}
     # A worker of LocalExecutor writes into the scheduler's log.
     return (
         name in {*of_the_task, *kept, "logs/scheduler.log"} or "task_id=waits/" in name or name.startswith("airflow.db")

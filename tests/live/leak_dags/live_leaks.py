@@ -64,7 +64,7 @@ def live_link() -> None:
     TopupOperator(
         task_id="waits",
         amount=20,
-        payment_timeout=90,
+        payment_timeout=30,
         poll_interval=1,
         notifiers=[Report(LINK), BrokenNotifier(LINK)],
         videodb_conn_id="videodb_pays",
