@@ -59,8 +59,10 @@ distributed: $(READY) ## Kill parts of a distributed Airflow during purchases: t
 	@$(ADD_GROUP) distributed
 	@$(PYTHON_IN_VENV) -m pytest -q -s tests/chaos/test_distributed.py
 
-fuzz: $(READY) ## Search 10,000 examples for a sequence of events that pays twice
-	PURCHASE_MACHINE_EXAMPLES=10000 $(PYTHON_IN_VENV) -m pytest tests/unit/purchases/test_purchase_machine.py
+fuzz: $(READY) ## Search for a sequence of events that pays twice, and for a response that is no typed error
+	PURCHASE_MACHINE_EXAMPLES=10000 HOSTILE_EXAMPLES=1000 $(PYTHON_IN_VENV) -m pytest $(IN_PARALLEL) \
+		tests/unit/purchases/test_purchase_machine.py tests/unit/api/test_hostile_responses.py \
+		tests/unit/api/test_hostile_transport.py
 
 ablations: $(READY) ## Remove each safeguard, and check that the search notices (about 15 minutes)
 	$(PYTHON_IN_VENV) -m tests.support.search_ablations

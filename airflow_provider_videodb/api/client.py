@@ -7,6 +7,7 @@ VideoDB documents two dialects of each call. The client reads both and writes wh
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import uuid4
@@ -35,6 +36,7 @@ from airflow_provider_videodb.exceptions import (
     OUTCOME_UNKNOWN_ERRORS,
     VideoDBAPIError,
     VideoDBConfigError,
+    VideoDBResponseError,
     VideoDBSettingsNotAppliedError,
 )
 
@@ -47,6 +49,8 @@ DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRIES = 3
 
 _PAGE_SIZE = 100
+#: Seconds for all pages of a list. A server that adds an entry to each page could otherwise hold a worker for hours.
+_MAX_LIST_SECONDS = 600.0
 #: From this age on, an expired checkout stays expired. It is the lifetime plus the difference of two clocks.
 _FINAL_AGE = CHECKOUT_LIFETIME + timedelta(minutes=10)
 
@@ -186,9 +190,7 @@ class BillingClient:
         nothing_added = len(shown) + len(rest) == len(self._whole_list) and begins_with_newest(shown.values())
         if nothing_added and all(_is_final(checkout) for checkout in rest.values()):
             return newest_first([*shown.values(), *rest.values()])
-        self._whole_list = whole_list(
-            first_page, lambda offset: self._page(path, sample_name, Checkout.from_list, offset), what=path
-        )
+        self._whole_list = self._whole(first_page, path, sample_name, Checkout.from_list)
         return newest_first(self._whole_list.values())
 
     def list_invoices(self, limit: int | None = None) -> list[Invoice]:
@@ -262,9 +264,23 @@ class BillingClient:
                 f"limit is {limit!r}; it must be a whole number above 0, or None. Nothing was sent. "
                 "Next step: correct it."
             )
-        first_page = self._page(path, sample_name, read, 0)
-        entries = whole_list(first_page, lambda offset: self._page(path, sample_name, read, offset), what=path)
+        entries = self._whole(self._page(path, sample_name, read, 0), path, sample_name, read)
         return newest_first(entries.values())[:limit]
+
+    def _whole(
+        self, first_page: Page[_Entry], path: str, sample_name: str, read: Callable[[object], _Entry]
+    ) -> dict[Hashable, _Entry]:
+        ends = time.monotonic() + _MAX_LIST_SECONDS
+
+        def page_at(offset: int) -> Page[_Entry]:
+            if time.monotonic() > ends:
+                raise VideoDBResponseError(
+                    f"GET {path} did not show its whole list within {_MAX_LIST_SECONDS:g} s. "
+                    "Next step: try again later, or ask VideoDB's support about paging."
+                )
+            return self._page(path, sample_name, read, offset)
+
+        return whole_list(first_page, page_at, what=path)
 
     def _page(self, path: str, sample_name: str, read: Callable[[object], _Entry], offset: int) -> Page[_Entry]:
         return self._transport.get(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A list with more pages is treated as endless.
 _MAX_PAGES = 1000
+#: A list with more entries is treated as endless as well, because a page may be large.
+_MAX_ENTRIES = 200_000
 #: A list also ends with this number of pages in a row without a new entry.
 _STALE_PAGES_AT_END = 2
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -108,8 +110,11 @@ def whole_list(first_page: Page[Entry], read_page: Callable[[int], Page[Entry]],
         offset += page.length
         if not page.length or stale_pages == _STALE_PAGES_AT_END:
             return entries
+        if len(entries) > _MAX_ENTRIES:
+            break
     raise VideoDBResponseError(
-        f"GET {what} still shows new entries after {_MAX_PAGES} pages. Next step: ask VideoDB's support about paging."
+        f"GET {what} still shows new entries after {number + 1} pages and {len(entries)} entries. "
+        "Next step: ask VideoDB's support about paging."
     )
 
 

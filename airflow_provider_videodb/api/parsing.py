@@ -26,6 +26,8 @@ _MAX_TEXT = 1000
 _MAX_LINK = 8000
 #: From here on, a JSON number cannot represent every whole number of credits.
 _TOO_LARGE = Decimal(2**53)
+#: No float has more decimal places. Written out, a figure such as 1e-999999 has a million of them.
+_MAX_PLACES = 400
 
 
 def to_decimal(value: object) -> Decimal:
@@ -34,7 +36,8 @@ def to_decimal(value: object) -> Decimal:
 
     A string that spells a number is accepted, and so are the numbers of other libraries, such as NumPy.
 
-    :raises ValueError: for a boolean, ``None``, NaN, infinity, a word, or a number of 2**53 or more.
+    :raises ValueError: for a boolean, ``None``, NaN, infinity, a word, a number of 2**53 or more, or one with more
+        than 400 decimal places.
     """
     if isinstance(value, bool) or not isinstance(value, Real | str | Decimal):
         raise ValueError(f"{value!r} is not a number")
@@ -50,6 +53,8 @@ def to_decimal(value: object) -> Decimal:
     # abs() would raise, because an exponent may fit a Decimal and not its context. copy_abs() does not.
     if not number.is_finite() or number.copy_abs() >= _TOO_LARGE:
         raise ValueError(f"{value!r} is not a finite number below {_TOO_LARGE:g}")
+    if number.as_tuple().exponent < -_MAX_PLACES:  # type: ignore[operator]  # finite
+        raise ValueError(f"{value!r} is not a number with at most {_MAX_PLACES} decimal places")
     return number
 
 
@@ -88,8 +93,19 @@ def optional_number(data: Mapping[str, Any], *names: str, required: bool) -> Dec
     return number(data, *names)
 
 
-def text(data: Mapping[str, Any], *names: str, at_most: int = _MAX_TEXT) -> str:
-    """Read a string that is neither empty nor too long."""
+def text(data: Mapping[str, Any], *names: str) -> str:
+    """
+    Read a string that is neither empty nor too long.
+
+    It is one printable line. Otherwise an id could add lines to our logs and errors.
+    """
+    value = _short_text(data, names, at_most=_MAX_TEXT)
+    if not value.isprintable():
+        raise unreadable(" / ".join(names), value, "one line of printable characters")
+    return value
+
+
+def _short_text(data: Mapping[str, Any], names: tuple[str, ...], *, at_most: int) -> str:
     value = _first(data, names)
     if not isinstance(value, str) or not value.strip() or len(value) > at_most:
         raise unreadable(" / ".join(names), value, f"a text of at most {at_most} characters")
@@ -103,7 +119,7 @@ def optional_text(data: Mapping[str, Any], *names: str) -> str | None:
 
 def link(data: Mapping[str, Any], *names: str) -> str:
     """Read a web address, which becomes a button that people click."""
-    value = text(data, *names, at_most=_MAX_LINK).strip()
+    value = _short_text(data, names, at_most=_MAX_LINK).strip()
     if not is_web_address(value):
         raise unreadable(" / ".join(names), value, "the address of a web page")
     return value

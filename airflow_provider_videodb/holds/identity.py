@@ -53,7 +53,8 @@ class Identity:
                 task_id=str(fields["task_id"]),
                 map_index=int(fields["map_index"]),
                 try_number=int(fields["try_number"]),
-                settlement_ms=int(fields["settlement_ms"]),
+                # An edited value must not end the settlement time before the release.
+                settlement_ms=max(0, int(fields["settlement_ms"])),
             )
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None

@@ -93,7 +93,7 @@ def read_notes(store: HoldStore, account: str | None, *, since_ms: int) -> Itera
             continue
         try:
             fields = dict(json.loads(store.read(key) or ""))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             continue
         yield Note(account=name, ended_ms=ended_ms, owner=(holder, try_id), fields=fields)
 

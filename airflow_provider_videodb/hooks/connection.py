@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_videodb.api.client import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 from airflow_provider_videodb.api.parsing import to_decimal
+from airflow_provider_videodb.api.redaction import QUOTED_RUN, Redactor
 from airflow_provider_videodb.api.transport import CONNECT_TIMEOUT
 from airflow_provider_videodb.api.urls import check_api_key, check_base_url, is_loopback
 from airflow_provider_videodb.exceptions import VideoDBConfigError
@@ -37,6 +39,8 @@ _FIELDS = (
     "settlement_minutes",
 )
 _FINGERPRINT_LENGTH = 16
+#: How VideoDB's keys begin. Airflow writes the dash as an underscore in the type of a connection.
+_KEY_LIKE = re.compile(r"sk[-_][\x21-\x7e]{8,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +98,15 @@ class ConnectionSettings:
 
         :raises VideoDBConfigError: with the connection, the field, its value and the rule.
         """
+        try:
+            return cls._checked(connection)
+        except VideoDBConfigError as err:
+            # Somebody may have entered the key in another field, whose value the error quotes.
+            text = Redactor(connection.password or "", run=QUOTED_RUN)(_KEY_LIKE.sub("***", str(err)))
+        raise VideoDBConfigError(text)
+
+    @classmethod
+    def _checked(cls, connection: Connection) -> ConnectionSettings:
         conn_id = connection.conn_id
         api_key, base_url = _api_key(connection), _base_url(connection)
         extra = _read_extra(conn_id, connection.extra)
@@ -101,6 +114,9 @@ class ConnectionSettings:
         max_retries = _field(conn_id, extra, "max_retries", high=_MAX_RETRIES, whole=True)
         reserve = _field(conn_id, extra, "credit_reserve")
         settlement = _field(conn_id, extra, "settlement_minutes", high=LONGEST_SETTLEMENT_MS // 60_000)
+        credit_account = _text(conn_id, extra, "credit_account") or str(conn_id)
+        for name, value in (("host", base_url), ("credit_account", credit_account)):
+            _refuse_key(conn_id, name, value, api_key=api_key)
         return cls(
             api_key=api_key,
             base_url=base_url,
@@ -111,7 +127,7 @@ class ConnectionSettings:
                 monthly_topup_limit=_field(conn_id, extra, "monthly_topup_limit"),
                 conn_id=conn_id,
             ),
-            credit_account=_text(conn_id, extra, "credit_account") or str(conn_id),
+            credit_account=credit_account,
             credit_reserve=Decimal(0) if reserve is None else reserve,
             settlement_minutes=Decimal(_DEFAULT_SETTLEMENT_MINUTES) if settlement is None else settlement,
         )
@@ -131,6 +147,16 @@ def _api_key(connection: Connection) -> str:
             "as its password."
         )
     return check_api_key(connection.password)
+
+
+def _refuse_key(conn_id: str | None, name: str, value: str, *, api_key: str) -> None:
+    """Refuse a field that logs and names of Variables show, if it has the key."""
+    # A shorter key, such as that of an emulator, may be a part of a name by chance.
+    if len(api_key) >= QUOTED_RUN and unquote(api_key) in unquote(value):
+        raise VideoDBConfigError(
+            f"Connection {conn_id!r} has the API key in its {name}, where logs would show it. Nothing was sent. "
+            f"Next step: enter the key as the password only, and correct the {name}."
+        )
 
 
 def _base_url(connection: Connection) -> str:

@@ -139,12 +139,17 @@ class VideoDBHook(BaseHook):
             own_words = _REPEATED.split(str(err), maxsplit=1)[0]
             if status != 402 and not _SHORTAGE.search(own_words):
                 raise
-            raise VideoDBInsufficientCreditsError(
+            shortage = VideoDBInsufficientCreditsError(
                 f"The account of connection {self.videodb_conn_id!r} is short of credits for this job. The SDK says: "
                 f'"{self._quotable(str(err))}". Work that VideoDB did before is billed. '
                 "Next step: buy credits, then let the task pass its credit gate again.",
                 status=status,
-            ) from None
+            )
+            try:
+                raise shortage from None
+            finally:
+                # The SDK's error carries the request, whose headers have the key. Error trackers read the context.
+                shortage.__context__ = None
 
     def _quotable(self, text: str) -> str:
         """Return a server's words in short, without the key that they may contain."""

@@ -60,7 +60,7 @@ def load_note(key: str) -> RechargeNote | None:
             before=AutoRecharge.from_api(kept["before"]),
             after=AutoRecharge.from_api(kept["after"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, VideoDBResponseError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, VideoDBResponseError):
         raise VideoDBConfigError(
             f"Airflow Variable {key!r} was overwritten, so the settings of an AutoRechargeOperator are lost. Automatic "
             "recharge may still be on. Nothing was sent. Next step: set automatic recharge in VideoDB's console, "

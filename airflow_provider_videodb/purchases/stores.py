@@ -128,7 +128,7 @@ class VariableStore:
             return None
         try:
             value = json.loads(kept)
-        except ValueError as err:
+        except (ValueError, RecursionError) as err:
             raise _edited(key, str(err)) from err
         if value is None:
             raise _edited(key, kept)

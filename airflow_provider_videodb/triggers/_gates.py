@@ -134,7 +134,7 @@ class WaitingGate:
                 decides_in_worker=bool(fields.get("decides_in_worker", False)),
                 respects_holds=bool(fields.get("respects_holds", True)),
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise VideoDBConfigError(
                 f"The trigger's gate is {str(fields)[:200]!r}, which this version cannot read. Nothing was sent. Next "
                 "step: install the same version of this package on workers and triggerers, then retry the task."

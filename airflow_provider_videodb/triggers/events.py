@@ -18,6 +18,8 @@ from airflow_provider_videodb.triggers._encoding import clean, describe, plain
 
 #: Format of trigger arguments and events.
 FORMAT = 1
+#: JSON numbers are exact up to here. No balance is larger.
+_MOST = 2**53
 
 
 class EventStatus(StrEnum):
@@ -45,7 +47,7 @@ def checked_event(event: object, *expected: EventStatus, needs: tuple[str, ...] 
     if isinstance(event, Mapping):
         status = event.get("status")
         required = (*needs, "usage") if status == EventStatus.ENOUGH else needs
-        if status in expected and all(event.get(name) is not None for name in required):
+        if status in expected and all(event.get(name) is not None for name in required) and _has_sound_usage(event):
             return dict(event)
         if status == EventStatus.ERROR:
             raise _error_class(event.get("error"))(event.get("message"))
@@ -53,6 +55,16 @@ def checked_event(event: object, *expected: EventStatus, needs: tuple[str, ...] 
         f"The trigger sent {str(event)[:200]!r}, which is not an event that this task expects. The task did not go on. "
         "Next step: install the same version of this package on workers and triggerers, then retry the task."
     )
+
+
+def _has_sound_usage(event: Mapping[str, Any]) -> bool:
+    """Say whether the usage, if there is one, has a balance."""
+    usage = event.get("usage")
+    if usage is None:
+        return True
+    balance = usage.get("credit_balance") if isinstance(usage, Mapping) else None
+    # NaN is not within bounds either.
+    return isinstance(balance, int | float) and not isinstance(balance, bool) and -_MOST <= balance <= _MOST
 
 
 def gate_result(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_videodb.exceptions import VideoDBPurchaseError
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 _FORMAT = 1
+#: How many seconds ahead of ours another worker's clock may be. Airflow itself needs clocks that agree better.
+_CLOCKS_DIFFER = 300.0
+#: The year 9999, the last for which a date can be written.
+_LAST_SECOND = 253_402_300_799.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +51,10 @@ class CreditWait:
         """
         try:
             fields: dict[str, Any] = dict(state)  # type: ignore[call-overload]  # anything but a mapping raises below
-            recorded, deadline = fields["purchase"], float(fields["deadline"])
+            recorded, deadline = fields["purchase"], _seconds(fields["deadline"])
             buys_if_short, recheck_at = fields.get("buys_if_short", False) is True, fields.get("recheck_at")
-            recheck_at = None if recheck_at is None else float(recheck_at)
-        except (TypeError, ValueError, KeyError) as err:
+            recheck_at = None if recheck_at is None else _seconds(recheck_at)
+        except (TypeError, ValueError, KeyError, OverflowError) as err:
             raise VideoDBPurchaseError(
                 f"The state of this wait cannot be read: {str(err)[:200]!r}. Nothing more was bought. Next step: retry "
                 "or clear this task, which goes on from the record of its purchase."
@@ -98,8 +103,16 @@ class CreditWait:
         # If nobody recorded when the payment was made, it counts as old. Otherwise each new wait would start over.
         paid_at = self.purchase.paid_at
         moment = 0.0 if paid_at is None else datetime.fromisoformat(paid_at).timestamp()
-        # The clock of the worker that recorded it may have been ahead.
-        return min(moment, now) + settle_timeout
+        # The clock of the worker that recorded it may have been ahead by a little. A later date is wrong, and would
+        # prolong the wait until it is reached.
+        return (min(moment, now) if moment <= now + _CLOCKS_DIFFER else 0.0) + settle_timeout
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not isfinite(seconds) or not 0 <= seconds <= _LAST_SECOND:
+        raise ValueError(f"{value!r} is not a moment")
+    return seconds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
+from airflow_provider_videodb.api.parsing import link
+from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError, VideoDBResponseError
 
 #: The format that this version writes.
 FORMAT = 1
+#: JSON numbers are exact up to here. A larger figure is a mistake.
+_MOST = 2**53
 #: A POST takes fewer seconds than this, because a connection's timeout is an hour at most.
 _LONGEST_POST = 3700
 
@@ -47,8 +50,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 def unreadable_record(why: str) -> VideoDBPurchaseUnknownError:
     """Return the error for a record that says nothing reliable."""
     return VideoDBPurchaseUnknownError(
-        f"The record of this purchase cannot be read, because {why}. So it is unknown what was bought. Nothing more "
-        "was bought. Next step: look at the checkouts in VideoDB's console, then start a new DAG run to buy again."
+        f"The record of this purchase cannot be read, because {why[:200]}. So it is unknown what was bought. Nothing "
+        "more was bought. Next step: look at the checkouts in VideoDB's console, then start a new DAG run to buy again."
     )
 
 
@@ -74,10 +77,8 @@ def fields_of(record: object) -> dict[str, Any]:
         for one in fields[name]:
             _require(one, f"an entry of {name}", str)
         fields[name] = tuple(fields[name])
-    for amount in fields["ended"].values():
-        _require(amount, "an amount in ended", int)
-    if not 0 <= fields["in_flight"] <= _LONGEST_POST:
-        raise ValueError(f"in_flight is {fields['in_flight']!r}")
+    _check_figures(fields)
+    _check_link(fields["payment_url"])
     for moment in (*fields["posts"], *([] if fields["paid_at"] is None else [fields["paid_at"]])):
         if datetime.fromisoformat(moment).tzinfo is None:
             raise ValueError(f"{moment} has no time zone")
@@ -87,6 +88,27 @@ def fields_of(record: object) -> dict[str, Any]:
         raise ValueError(f"{dunder[0]} is not a field")
     del fields["format"]
     return {**fields, "ended": dict(fields["ended"]), "unknown_fields": unknown}
+
+
+def _check_figures(fields: Mapping[str, Any]) -> None:
+    for amount in (fields["amount"], *fields["ended"].values()):
+        _require(amount, "an amount in ended", int)
+        if not 0 < amount <= _MOST:
+            raise ValueError(f"an amount is {amount!r}"[:200])
+    # NaN is not within bounds either. Airflow could not store it in the result of the task.
+    if not -_MOST <= (fields["balance_before"] or 0) <= _MOST:
+        raise ValueError(f"balance_before is {fields['balance_before']!r}"[:200])
+    if not 0 <= fields["in_flight"] <= _LONGEST_POST:
+        raise ValueError(f"in_flight is {fields['in_flight']!r}"[:200])
+
+
+def _check_link(url: str | None) -> None:
+    """Refuse what would make the button lead elsewhere than to a web page."""
+    try:
+        if url is not None:
+            link({"payment_url": url}, "payment_url")
+    except VideoDBResponseError:
+        raise ValueError("payment_url is not the address of a web page") from None
 
 
 def _require(value: object, name: str, types: type | tuple[type, ...]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from decimal import Decimal
 
 import pytest
@@ -162,3 +163,24 @@ def test_link_with_a_lost_character_is_refused():
     body = rb'{"data": {"url": "https://pay.example/\ud800"}}'
     with RawServer(raw_response(body)) as server, pytest.raises(VideoDBResponseError, match="address of a web page"):
         BillingClient(API_KEY, base_url=server.url, max_retries=0).topup(5)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["{},", "[],", "1,", "0.1,", '"a",', '{"a":{}},'],
+    ids=["objects", "lists", "ints", "floats", "texts", "deep"],
+)
+def test_body_of_too_many_values_is_not_decoded(piece):
+    body = f"[{piece * 1_100_000}0]".encode()
+    tracemalloc.start()
+    try:
+        assert read(body) is None
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1024 * 1024
+
+
+def test_list_of_a_hundred_thousand_checkouts_is_decoded():
+    entry = '{"id": "cs_1", "amount": 5, "currency": "usd", "status": "completed", "created_at": "2024-01-15"}'
+    assert len(read(f"[{', '.join([entry] * 100_000)}]")) == 100_000

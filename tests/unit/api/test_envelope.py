@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 
 import pytest
 
-from airflow_provider_videodb.api import envelope
+from airflow_provider_videodb.api import client, envelope
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBResponseError
@@ -78,6 +79,36 @@ def test_endless_list_is_an_error(monkeypatch):
     ):
         client_of(server).list_checkouts()
     assert len(server.requests) == 12
+
+
+@pytest.mark.parametrize("read", ["list_checkouts", "poll_checkouts", "list_invoices"])
+def test_endless_list_of_long_pages_ends_early(monkeypatch, read):
+    monkeypatch.setattr(envelope, "_MAX_ENTRIES", 50)
+    numbers = itertools.count()
+
+    def page(_):
+        entries = [entry(next(numbers)) for _ in range(20)]
+        return raw_response({"data": entries})
+
+    with (
+        RawServer(page) as server,
+        pytest.raises(VideoDBResponseError, match="still shows new entries after 3 pages and 60 entries"),
+    ):
+        getattr(client_of(server), read)()
+    assert len(server.requests) == 3
+
+
+def test_list_that_grows_slower_than_it_is_read_ends_in_time(monkeypatch):
+    monkeypatch.setattr(client, "_MAX_LIST_SECONDS", 0.3)
+    numbers = itertools.count()
+
+    def page(_):
+        return server.dripping([raw_response({"data": [entry(next(numbers))]}), b""], every=0.1)
+
+    began = time.monotonic()
+    with RawServer(page) as server, pytest.raises(VideoDBResponseError, match=r"whole list within 0\.3 s"):
+        client_of(server).list_checkouts()
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(

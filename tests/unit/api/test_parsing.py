@@ -44,6 +44,10 @@ NO_NUMBERS = [
     Decimal("1e1000000"),
     10**400,
     "0." + "1" * 5000,
+    # Written out, these have as many decimal places.
+    "1e-401",
+    Decimal("1E-999999"),
+    Decimal("0E-999999"),
 ]
 
 

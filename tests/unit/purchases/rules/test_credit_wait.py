@@ -129,8 +129,13 @@ def test_payment_without_a_moment_counts_as_old() -> None:
     assert decide(paid(None)) == NotShown(purchase=paid(None))
 
 
-def test_payment_in_the_future_counts_as_just_made() -> None:
-    assert decide(paid(NOW + 3600)) == WaitUntil(deadline=NOW + SETTLE_TIMEOUT)
+def test_payment_of_a_clock_that_is_ahead_counts_as_just_made() -> None:
+    assert decide(paid(NOW + 299)) == WaitUntil(deadline=NOW + SETTLE_TIMEOUT)
+
+
+@pytest.mark.parametrize("ahead", [301, 3600, 10**9])
+def test_payment_date_edited_into_the_future_counts_as_old(ahead: float) -> None:
+    assert decide(paid(NOW + ahead)) == NotShown(purchase=paid(NOW + ahead))
 
 
 @pytest.mark.parametrize(
