@@ -11,8 +11,14 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docutils import nodes
 
 import airflow_provider_videodb
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 # Airflow fills its home when autodoc imports it.
 os.environ |= {"AIRFLOW_HOME": tempfile.mkdtemp(prefix="airflow-docs-"), "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
@@ -109,8 +115,6 @@ llms_txt_description = (
 llms_txt_suffix_mode = "replace"
 llms_txt_full_build = True
 llms_txt_nested_enabled = False
-# The asterisk in a signature with keyword-only arguments.
-llms_txt_suppress_unknown_node_warnings = ["abbreviation"]
 
 # `make docs-links` follows the links that leave the site.
 linkcheck_timeout = 20
@@ -119,3 +123,14 @@ linkcheck_retries = 2
 linkcheck_anchors_ignore_for_url = [r"https://github\.com/.*"]
 # Addresses of examples, which nobody serves.
 linkcheck_ignore = [r"https?://(127\.0\.0\.1|localhost)(:\d+)?/.*"]
+
+
+def write_asterisks_as_text(_: Sphinx, doctree: nodes.document) -> None:
+    """Replace the asterisk before keyword-only arguments, which Sphinx explains, because Markdown would lose it."""
+    for asterisk in list(doctree.findall(nodes.abbreviation)):
+        asterisk.replace_self(nodes.Text(asterisk.astext()))
+
+
+def setup(app: Sphinx) -> None:
+    """Extend Sphinx."""
+    app.connect("doctree-read", write_asterisks_as_text)

@@ -94,6 +94,7 @@ class VideoDBBillingHook(VideoDBHook):
         the price of a subscription before it is bought, so no limit can apply to it.
 
         :param amount: whole US dollars of a payment.
+        :param mode: ``payment`` needs an ``amount``, ``subscription`` needs a ``plan_id``.
         :param plan_id: the plan of a subscription.
         :param success_url: the page that the person sees after paying.
         :param cancel_url: the page that the person sees after cancelling.
@@ -126,6 +127,7 @@ class VideoDBBillingHook(VideoDBHook):
         """
         Change the settings of automatic recharge and return them.
 
+        :param enabled: whether VideoDB recharges the account.
         :param threshold: VideoDB recharges below this number of credits; ``None`` keeps it.
         :param amount: VideoDB adds this number of credits; ``None`` keeps it.
         :raises VideoDBConfigError: if an argument breaks a rule. Nothing was sent.

@@ -48,8 +48,11 @@ class ConnectionSettings:
     """
     The checked fields of a ``videodb`` connection.
 
+    :param api_key: the password of the connection.
+    :param base_url: its host, by default VideoDB's own address.
     :param timeout: seconds in which a whole response has to arrive.
     :param max_retries: how often a failed read is retried.
+    :param limits: the most that one purchase, and all purchases of a month, may cost.
     :param credit_account: the name under which connections of one account share their holds.
     :param credit_reserve: credits that no gate may use.
     :param settlement_minutes: how long released credits count as held, because their spending may not show yet.

@@ -58,6 +58,8 @@ CHECKS: dict[str, Callable[[str], object]] = {
 }
 #: What a program prints, a formula, and a diagram that GitHub draws.
 SHOWN_ONLY = {"text", "mermaid"}
+#: Airflow accepts a mapped operator there, but its types do not.
+FAULT_OF_AIRFLOW = 'Argument "setups" to "as_teardown"'
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
@@ -76,13 +78,12 @@ def type_errors(tmp_path_factory):
     folder = tmp_path_factory.mktemp("blocks")
     for number, block in enumerate(PYTHON_BLOCKS):
         (folder / f"block_{number}.py").write_text(block.module())
-    # Airflow types what a task is given as the value, while a DAG gives the XComArg that stands for it.
-    options = ["--config-file=", "--check-untyped-defs", "--disable-error-code=arg-type", "--no-error-summary"]
+    options = ["--config-file=", "--check-untyped-defs", "--no-error-summary"]
     places = [f"--cache-dir={ROOT / '.mypy_cache' / 'docs'}", folder]
     command = [sys.executable, "-m", "mypy", *options, *places]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert checked.returncode in (0, 1), checked.stderr
-    return checked.stdout.splitlines()
+    return [line for line in checked.stdout.splitlines() if FAULT_OF_AIRFLOW not in line]
 
 
 @pytest.mark.parametrize(("number", "block"), enumerate(PYTHON_BLOCKS), ids=map(str, PYTHON_BLOCKS))
