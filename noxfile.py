@@ -43,7 +43,7 @@ IN_PARALLEL = ("-n", "3")
 WAITS = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "tests" / "integration").glob("test_*_waits.py"))
 # One dag.test() takes a second with Airflow 3.3 and six to nine seconds below, so not every cell runs every DAG.
 DEFAULT_TESTS = ("tests/unit", "tests/contract", "tests/compat", "tests/integration/test_failure_matrix.py", *WAITS)
-FLOOR_TESTS = ("tests/integration/test_failure_matrix.py",)
+FLOOR_TESTS = ("tests/integration/test_failure_matrix.py", "tests/live/test_unwritable_records.py")
 # They read the source or take the tools of `make lint`, and a cell has neither.
 OF_THE_SOURCE = (
     *(f"--ignore=tests/{path}" for path in ("docs", "packaging", "unit/test_package.py")),
