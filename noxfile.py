@@ -39,6 +39,7 @@ YOUNGER = {
     "apache-airflow-providers-celery": "2026-11-01",
 }
 
+GROUP = ("--group", "cell")
 IN_PARALLEL = ("-n", "3")
 WAITS = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "tests" / "integration").glob("test_*_waits.py"))
 # One dag.test() takes a second with Airflow 3.3 and six to nine seconds below, so not every cell runs every DAG.
@@ -63,7 +64,7 @@ def wheel(session: nox.Session) -> None:
 
 def cell(session: nox.Session, *, release: Release) -> None:
     """Install the wheel with this Airflow and run the tests."""
-    session.install("--constraint", release.constraints, f"apache-airflow=={release.airflow}", _wheel("sdk"), *_GROUP)
+    session.install("--constraint", release.constraints, f"apache-airflow=={release.airflow}", _wheel("sdk"), *GROUP)
     _test_wheel(session, release.airflow)
 
 
@@ -79,21 +80,21 @@ def lowest(session: nox.Session) -> None:
     days = ("--exclude-newer", FLOOR.day, *_younger())
     session.install(*days, "--resolution", "lowest-direct", "--requirements", "pyproject.toml")
     # uv keeps what is installed.
-    session.install(*days, _wheel("sdk"), *_GROUP)
+    session.install(*days, _wheel("sdk"), *GROUP)
     _test_wheel(session, FLOOR.airflow)
 
 
 @nox.session(requires=["wheel"])
 def newest(session: nox.Session) -> None:
     """Test with the newest version of everything, on the Python of nox."""
-    session.install("apache-airflow", _wheel("sdk"), *_GROUP)
+    session.install("apache-airflow", _wheel("sdk"), *GROUP)
     _test_wheel(session, "newest")
 
 
 @nox.session(requires=["wheel"], default=False)
 def older(session: nox.Session) -> None:
     """Run the failure matrix and the demo with the lowest Airflow, on the Python of nox."""
-    session.install("--constraint", FLOOR.constraints, f"apache-airflow=={FLOOR.airflow}", _wheel("sdk"), *_GROUP)
+    session.install("--constraint", FLOOR.constraints, f"apache-airflow=={FLOOR.airflow}", _wheel("sdk"), *GROUP)
     _test_wheel(session, FLOOR.airflow, default=FLOOR_TESTS)
 
 
@@ -112,9 +113,6 @@ def constraints(session: nox.Session) -> None:
             *("--constraint", str(pin), "--extra", "sdk", *(word for group in groups for word in ("--group", group))),
             *("--output-file", release.constraints, "pyproject.toml"),
         )
-
-
-_GROUP = ("--group", "cell")
 
 
 def _test_wheel(session: nox.Session, airflow: str, *, default: tuple[str, ...] = DEFAULT_TESTS) -> None:
