@@ -37,13 +37,13 @@ NOX := mkdir -p .nox && rm -f $(NOX_REPORT) && $(MATRIX)/bin/python -m nox --rep
 SUMMARY := $(MATRIX)/bin/python -m dev.matrix.summary $(NOX_REPORT)
 
 matrix: $(MATRIX)/.ready ## Test the wheel with each Airflow and Python. CELL=3.1.3-py3.11 tests one
-	@$(NOX) $(if $(CELL),--session $(CELL)) -- $(ARGS); $(SUMMARY)
+	@$(NOX) $(if $(CELL),--session $(CELL)) -- $(ARGS); [ -f $(NOX_REPORT) ] && $(SUMMARY)
 
 cells: ## Print the cells of `make matrix` as JSON, for a workflow
 	@$(or $(PYTHON),python3) -m dev.matrix.cells
 
 older: $(MATRIX)/.ready ## Run the failure matrix and the demo with the lowest Airflow (about four minutes)
-	@$(NOX) --session older -- $(ARGS); $(SUMMARY)
+	@$(NOX) --session older -- $(ARGS); [ -f $(NOX_REPORT) ] && $(SUMMARY)
 
 constraints: $(MATRIX)/.ready ## Resolve the constraints of each Airflow anew
 	@$(MATRIX)/bin/python -m nox --session constraints

@@ -39,14 +39,15 @@ YOUNGER = {
     "apache-airflow-providers-celery": "2026-11-01",
 }
 
+GROUP = ("--group", "cell")
 IN_PARALLEL = ("-n", "3")
 WAITS = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "tests" / "integration").glob("test_*_waits.py"))
 # One dag.test() takes a second with Airflow 3.3 and six to nine seconds below, so not every cell runs every DAG.
 DEFAULT_TESTS = ("tests/unit", "tests/contract", "tests/compat", "tests/integration/test_failure_matrix.py", *WAITS)
-FLOOR_TESTS = ("tests/integration/test_failure_matrix.py",)
-# They read the source or take the tools of `make lint`, and a cell has neither.
+FLOOR_TESTS = ("tests/integration/test_failure_matrix.py", "tests/live/test_unwritable_records.py")
+# They read the source, or take the tools of `make lint` or the benchmarks, and a cell has none of these.
 OF_THE_SOURCE = (
-    *(f"--ignore=tests/{path}" for path in ("docs", "packaging")),
+    *(f"--ignore=tests/{path}" for path in ("docs", "packaging", "unit/dev/test_benchmarks.py")),
     "--deselect=tests/unit/test_imports.py::test_an_import_against_the_tree_breaks_its_contract",
 )
 # The folder of the tests has all files but these.
@@ -63,7 +64,7 @@ def wheel(session: nox.Session) -> None:
 
 def cell(session: nox.Session, *, release: Release) -> None:
     """Install the wheel with this Airflow and run the tests."""
-    session.install("--constraint", release.constraints, f"apache-airflow=={release.airflow}", _wheel("sdk"), *_GROUP)
+    session.install("--constraint", release.constraints, f"apache-airflow=={release.airflow}", _wheel("[sdk]"), *GROUP)
     _test_wheel(session, release.airflow)
 
 
@@ -78,22 +79,24 @@ def lowest(session: nox.Session) -> None:
     """Test with the lowest version of each direct dependency."""
     days = ("--exclude-newer", FLOOR.day, *_younger())
     session.install(*days, "--resolution", "lowest-direct", "--requirements", "pyproject.toml")
-    # uv keeps what is installed.
-    session.install(*days, _wheel("sdk"), *_GROUP)
+    session.install("--no-deps", _wheel())
+    _load(session, FLOOR.airflow)
+    # uv keeps what is installed, unless the tools of the tests need a newer version.
+    session.install(*days, _wheel("[sdk]"), *GROUP)
     _test_wheel(session, FLOOR.airflow)
 
 
 @nox.session(requires=["wheel"])
 def newest(session: nox.Session) -> None:
     """Test with the newest version of everything, on the Python of nox."""
-    session.install("apache-airflow", _wheel("sdk"), *_GROUP)
+    session.install("apache-airflow", _wheel("[sdk]"), *GROUP)
     _test_wheel(session, "newest")
 
 
 @nox.session(requires=["wheel"], default=False)
 def older(session: nox.Session) -> None:
     """Run the failure matrix and the demo with the lowest Airflow, on the Python of nox."""
-    session.install("--constraint", FLOOR.constraints, f"apache-airflow=={FLOOR.airflow}", _wheel("sdk"), *_GROUP)
+    session.install("--constraint", FLOOR.constraints, f"apache-airflow=={FLOOR.airflow}", _wheel("[sdk]"), *GROUP)
     _test_wheel(session, FLOOR.airflow, default=FLOOR_TESTS)
 
 
@@ -114,7 +117,15 @@ def constraints(session: nox.Session) -> None:
         )
 
 
-_GROUP = ("--group", "cell")
+def _load(session: nox.Session, airflow: str) -> Path:
+    """Copy everything but the source into a folder, check there what is installed, and return the folder."""
+    folder = Path(session.virtualenv.location) / "suite"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    session.env.update({"PYTHONPATH": None, "AIRFLOW_HOME": str(folder / "home")})
+    with session.chdir(folder):
+        session.run("python", "-m", "dev.matrix.check_install", airflow)
+    return folder
 
 
 def _test_wheel(session: nox.Session, airflow: str, *, default: tuple[str, ...] = DEFAULT_TESTS) -> None:
@@ -124,20 +135,15 @@ def _test_wheel(session: nox.Session, airflow: str, *, default: tuple[str, ...] 
     :param airflow: the version that must be installed.
     :param default: the tests to run, unless the command line names some. Then the demo does not run.
     """
-    folder = Path(session.virtualenv.location) / "suite"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    session.env.update({"PYTHONPATH": None, "AIRFLOW_HOME": str(folder / "home")})
-    with session.chdir(folder):
-        session.run("python", "-m", "dev.matrix.check_install", airflow)
-        session.run("python", "-m", "pytest", *IN_PARALLEL, *(session.posargs or default))
+    with session.chdir(_load(session, airflow)):
+        session.run("python", "-m", "pytest", *IN_PARALLEL, *OF_THE_SOURCE, *(session.posargs or default))
         if not session.posargs:
             session.run("python", "-m", "dev.demo.run")
 
 
-def _wheel(extra: str) -> str:
+def _wheel(extra: str = "") -> str:
     (built,) = WHEELS.glob("*.whl")
-    return f"{built}[{extra}]"
+    return f"{built}{extra}"
 
 
 def _younger() -> list[str]:

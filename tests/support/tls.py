@@ -27,6 +27,19 @@ HOST = "api.videodb.test"
 
 Connection = socket.socket
 
+# Python refuses an authority without it, and a certificate without the identifier of its authority, from 3.13 on.
+_KEY_USAGE_OF_AUTHORITY = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Authority:
     """Signs certificates; a client that trusts `bundle` accepts them."""
@@ -38,6 +51,8 @@ class Authority:
         certificate = (
             _builder(self._name, self._name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_KEY_USAGE_OF_AUTHORITY, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         self.bundle = folder / "authority.pem"
@@ -50,6 +65,7 @@ class Authority:
         certificate = (
             _builder(_name_of(names[0]), self._name, key)
             .add_extension(alternatives, critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         private = key.private_bytes(
