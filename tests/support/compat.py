@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from airflow import sdk
 
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR, VARIABLES_CAN_BE_LISTED
 
@@ -19,7 +20,7 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.executors.workloads import RunTrigger
     from airflow.executors.workloads import TaskInstance as TaskInstanceDTO
-    from airflow.sdk.execution_time.secrets_masker import redact
+    from airflow.sdk._shared.secrets_masker import redact
     from airflow.serialization.serde import deserialize, serialize
     from airflow.serialization.serialized_objects import SerializedBaseOperator as OperatorSerialization
     from airflow.serialization.serialized_objects import SerializedDAG
@@ -36,6 +37,7 @@ __all__ = [
     "TaskInstanceDTO",
     "callbacks_know_the_exception",
     "deserialize",
+    "has_task_state_store",
     "needs_listed_variables",
     "needs_start_in_triggerer",
     "needs_task_state_store",
@@ -44,11 +46,14 @@ __all__ = [
     "serialize",
 ]
 
+has_task_state_store = pytest.mark.skipif(
+    not hasattr(sdk, "NEVER_EXPIRE"), reason="this Airflow has no task state store"
+)
 needs_task_state_store = pytest.mark.skipif(
     not STATE_STORE_OUTLIVES_CLEAR, reason="the task state store of this Airflow does not outlive a clear"
 )
 needs_listed_variables = pytest.mark.skipif(
-    not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables, so no gate can hold credits"
+    not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables"
 )
 needs_start_in_triggerer = pytest.mark.skipif(
     "dag_data" not in RunTrigger.model_fields, reason="this Airflow starts every task in a worker"

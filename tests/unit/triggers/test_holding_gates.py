@@ -17,7 +17,7 @@ from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers import _gates as gates
 from airflow_provider_videodb.triggers._gates import IN_TRIGGERER
 from tests.support.airflow_channel import AirflowChannel
-from tests.support.compat import TaskInstanceDTO
+from tests.support.compat import TaskInstanceDTO, needs_listed_variables
 from tests.support.triggerer import polled, triggerer
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.emulator.server import Emulator
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, needs_listed_variables]
 
 USAGE = "/billing/usage"
 INTERVAL = 0.2
