@@ -27,14 +27,20 @@ from tests.support.compat import redact
 AIRFLOW = Path(sys.executable).with_name("airflow")
 
 
-@pytest.mark.parametrize("value", [None, '{"conn_type"', "videodb://:key@host:port"])
-def test_unknown_connection_is_named_with_a_command(monkeypatch, airflow_db, value):
-    if value:
-        monkeypatch.setenv("AIRFLOW_CONN_NO_SUCH", value)
+def test_unknown_connection_is_named_with_a_command(airflow_db):
     with pytest.raises(VideoDBConfigError, match="no connection 'no_such'") as caught:
         VideoDBBillingHook("no_such").get_usage()
     assert "airflow connections add no_such --conn-type videodb" in str(caught.value)
     assert "AIRFLOW_CONN_NO_SUCH" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ['{"conn_type"', "videodb://:key@host:port"])
+def test_variable_that_airflow_cannot_read_is_to_be_corrected(monkeypatch, airflow_db, value):
+    monkeypatch.setenv("AIRFLOW_CONN_NO_SUCH", value)
+    with pytest.raises(VideoDBConfigError, match="no connection 'no_such'") as caught:
+        VideoDBBillingHook("no_such").get_usage()
+    assert "Next step: correct AIRFLOW_CONN_NO_SUCH. Its extra has to be a JSON object." in str(caught.value)
+    assert "airflow connections add" not in str(caught.value)
 
 
 def test_connection_is_not_read_before_the_first_call():
