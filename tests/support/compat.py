@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from airflow import __version__ as airflow_version
 from airflow import sdk
+from airflow.providers_manager import ProvidersManager
+from packaging.version import Version
 
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR, VARIABLES_CAN_BE_LISTED
 
@@ -39,8 +42,10 @@ __all__ = [
     "deserialize",
     "has_task_state_store",
     "needs_listed_variables",
+    "needs_provider_commands",
     "needs_start_in_triggerer",
     "needs_task_state_store",
+    "needs_test_of_stored_connections",
     "redact",
     "run_trigger",
     "serialize",
@@ -54,6 +59,14 @@ needs_task_state_store = pytest.mark.skipif(
 )
 needs_listed_variables = pytest.mark.skipif(
     not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables"
+)
+needs_provider_commands = pytest.mark.skipif(
+    not hasattr(ProvidersManager, "initialize_providers_cli_command"),
+    reason="the `airflow` command of this version knows no commands of providers",
+)
+needs_test_of_stored_connections = pytest.mark.skipif(
+    Version(airflow_version) < Version("3.1.8"),
+    reason="`airflow connections test` of this version reads no connection from the database",
 )
 needs_start_in_triggerer = pytest.mark.skipif(
     "dag_data" not in RunTrigger.model_fields, reason="this Airflow starts every task in a worker"

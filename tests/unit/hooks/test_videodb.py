@@ -14,7 +14,7 @@ import pytest
 from airflow.models import Connection as StoredConnection
 from airflow.sdk import Connection
 from airflow.utils.session import create_session
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.get_provider_info import get_provider_info
@@ -22,7 +22,7 @@ from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.connection import ConnectionSettings
 from airflow_provider_videodb.hooks.videodb import VideoDBHook
 from tests.conftest import API_KEY
-from tests.support.compat import redact
+from tests.support.compat import needs_test_of_stored_connections, redact
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
 
@@ -94,11 +94,18 @@ def airflow(*arguments, **variables):
     return result.stdout
 
 
-def test_connection_of_the_command_line_is_read_and_tested(emulator, airflow_db):
+@pytest.fixture
+def connection_of_the_command_line(emulator, airflow_db):
     airflow(
         *["connections", "add", "videodb_cli", "--conn-type", "videodb", "--conn-password", API_KEY],
         *["--conn-host", emulator.base_url, "--conn-extra", '{"timeout": 5, "max_topup_amount": 20}'],
     )
+    yield
+    with create_session() as session:
+        session.execute(delete(StoredConnection).where(StoredConnection.conn_id == "videodb_cli"))
+
+
+def test_connection_of_the_command_line_is_read(emulator, connection_of_the_command_line):
     # A worker gets it from the API server, which reads what the command wrote from the database.
     with create_session() as session:
         stored = session.scalar(select(StoredConnection).where(StoredConnection.conn_id == "videodb_cli"))
@@ -106,6 +113,10 @@ def test_connection_of_the_command_line_is_read_and_tested(emulator, airflow_db)
     assert (settings.base_url, settings.timeout) == (emulator.base_url, 5)
     assert settings.api_key == API_KEY
     assert settings.limits.max_topup_amount == 20
+
+
+@needs_test_of_stored_connections
+def test_connection_of_the_command_line_is_tested(emulator, connection_of_the_command_line):
     shown = airflow("connections", "test", "videodb_cli", AIRFLOW__CORE__TEST_CONNECTION="Enabled")
     assert "Connection success!" in shown
     assert API_KEY not in shown
