@@ -20,7 +20,7 @@ PROGRAMS = [pytest.param(AIRFLOW, id="airflow", marks=needs_provider_commands), 
 
 
 def run(*command):
-    return subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False, timeout=180)
 
 
 @pytest.fixture
