@@ -13,13 +13,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError, VideoDBServerError
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers._base import BillingTrigger
+from airflow_provider_videodb.version_compat import AirflowSensorTimeout, TaskDeferred
 from tests.integration.conftest import short_waits  # noqa: F401 - a fixture
 from tests.support.airflow_channel import AirflowChannel, a_task
 from tests.support.purchases import PurchaseRuns

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from airflow.executors.workloads.task import TaskInstanceDTO
 
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from tests.support.airflow_channel import AirflowChannel
+from tests.support.compat import TaskInstanceDTO
 from tests.support.records import purchase_of
 from tests.support.triggerer import polled, triggerer
 

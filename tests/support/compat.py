@@ -1,4 +1,4 @@
-"""Bridge the differences of older Airflow versions for tests."""
+"""Bridge the differences of older Airflow versions for tests: names that moved, and what a version lacks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,39 @@ import pytest
 
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR, VARIABLES_CAN_BE_LISTED
 
+try:
+    from airflow.executors.workloads import RunTrigger, TaskInstanceDTO
+    from airflow.sdk.log import redact
+    from airflow.sdk.serde import deserialize, serialize
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from airflow.serialization.serialized_objects import DagSerialization, OperatorSerialization
+except ImportError:  # Airflow 3.1
+    from airflow.executors.workloads import RunTrigger
+    from airflow.executors.workloads import TaskInstance as TaskInstanceDTO
+    from airflow.sdk.execution_time.secrets_masker import redact
+    from airflow.serialization.serde import deserialize, serialize
+    from airflow.serialization.serialized_objects import SerializedBaseOperator as OperatorSerialization
+    from airflow.serialization.serialized_objects import SerializedDAG
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = [
+    "DagSerialization",
+    "OperatorSerialization",
+    "RunTrigger",
+    "SerializedDAG",
+    "TaskInstanceDTO",
+    "callbacks_know_the_exception",
+    "deserialize",
+    "needs_listed_variables",
+    "needs_start_in_triggerer",
+    "needs_task_state_store",
+    "redact",
+    "run_trigger",
+    "serialize",
+]
 
 needs_task_state_store = pytest.mark.skipif(
     not STATE_STORE_OUTLIVES_CLEAR, reason="the task state store of this Airflow does not outlive a clear"
@@ -19,15 +50,14 @@ needs_task_state_store = pytest.mark.skipif(
 needs_listed_variables = pytest.mark.skipif(
     not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables, so no gate can hold credits"
 )
+needs_start_in_triggerer = pytest.mark.skipif(
+    "dag_data" not in RunTrigger.model_fields, reason="this Airflow starts every task in a worker"
+)
 
 
-def serialized_dag() -> Any:
-    """Return the class of a serialized DAG."""
-    try:
-        from airflow.serialization.definitions.dag import SerializedDAG
-    except ImportError:  # Airflow 3.1
-        from airflow.serialization.serialized_objects import SerializedDAG
-    return SerializedDAG
+def run_trigger(**fields: Any) -> RunTrigger:
+    """Return the workload of a trigger. Before Airflow 3.3 the task instance has no default."""
+    return RunTrigger(**{"ti": None} | fields)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 from airflow.models import Connection as StoredConnection
 from airflow.sdk import Connection
-from airflow.sdk.log import redact
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
@@ -23,6 +22,7 @@ from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.connection import ConnectionSettings
 from airflow_provider_videodb.hooks.videodb import VideoDBHook
 from tests.conftest import API_KEY
+from tests.support.compat import redact
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
 

@@ -11,15 +11,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import (
+
+from airflow_provider_videodb.exceptions import VideoDBAuthenticationError, VideoDBConfigError, VideoDBError
+from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+from airflow_provider_videodb.version_compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferralError,
     TaskDeferred,
 )
-
-from airflow_provider_videodb.exceptions import VideoDBAuthenticationError, VideoDBConfigError, VideoDBError
-from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from tests.support.dag_runs import new_dag, run
 
 USAGE_OF_THREE = {"credit_balance": 3, "usage_this_month": 0, "breakdown": {}}

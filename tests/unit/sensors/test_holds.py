@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBServerError
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors._credit_check import CreditCheck
 from airflow_provider_videodb.sensors._trigger_arguments import trigger_arguments
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from tests.support.airflow_channel import AirflowChannel, a_task
 
 if TYPE_CHECKING:
