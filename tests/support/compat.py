@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -39,6 +40,7 @@ __all__ = [
     "needs_listed_variables",
     "needs_start_in_triggerer",
     "needs_task_state_store",
+    "one_api_server",
     "redact",
     "run_trigger",
     "serialize",
@@ -74,3 +76,23 @@ def callbacks_know_the_exception() -> Iterator[None]:
 
     with patch.object(task_runner, "finalize", finalize_knowing):
         yield
+
+
+@contextmanager
+def one_api_server() -> Iterator[None]:
+    """
+    Make `dag.test()` build its API server once, as Airflow 3.3 does.
+
+    An older Airflow builds one for each try of each task, which takes seconds.
+    """
+    from airflow.sdk.execution_time import supervisor
+
+    with patch.object(supervisor, "in_process_api_server", _api_server):
+        yield
+
+
+@functools.cache
+def _api_server() -> Any:
+    from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
+
+    return InProcessExecutionAPI()
