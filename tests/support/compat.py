@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -36,7 +37,10 @@ __all__ = [
     "SerializedDAG",
     "TaskInstanceDTO",
     "callbacks_know_the_exception",
+    "dates_of_reschedules",
     "deserialize",
+    "needs_form_fields",
+    "needs_form_with_json",
     "needs_listed_variables",
     "needs_start_in_triggerer",
     "needs_task_state_store",
@@ -51,6 +55,13 @@ needs_task_state_store = pytest.mark.skipif(
 )
 needs_listed_variables = pytest.mark.skipif(
     not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables, so no gate can hold credits"
+)
+_FORM_HAS_FIELDS = tuple(map(int, version("apache-airflow-core").split(".")[:2])) >= (3, 2)
+needs_form_fields = pytest.mark.skipif(
+    not _FORM_HAS_FIELDS, reason="the connection form of this Airflow takes the extra as JSON, without fields"
+)
+needs_form_with_json = pytest.mark.skipif(
+    _FORM_HAS_FIELDS, reason="the connection form of this Airflow has fields for the extra"
 )
 needs_start_in_triggerer = pytest.mark.skipif(
     "dag_data" not in RunTrigger.model_fields, reason="this Airflow starts every task in a worker"
@@ -75,6 +86,15 @@ def callbacks_know_the_exception() -> Iterator[None]:
         finalize(ti, state, context, log, error)
 
     with patch.object(task_runner, "finalize", finalize_knowing):
+        yield
+
+
+@contextmanager
+def dates_of_reschedules() -> Iterator[None]:
+    """Make `dag.test()` tell a rescheduled sensor its start as a date, as a worker does. In Airflow 3.1.3 it is text."""
+    from airflow.sdk.execution_time.comms import TaskRescheduleStartDate
+
+    with patch.object(TaskRescheduleStartDate, "model_construct", TaskRescheduleStartDate):
         yield
 
 
