@@ -183,7 +183,12 @@ class DagRun:
         self.api.request("PATCH", f"{self._path}/taskInstances/{task_id}", json={"new_state": state})
 
     def clear(self, *task_ids: str) -> None:
-        """Clear tasks, so that Airflow runs them again."""
+        """
+        Clear tasks, so that Airflow runs them again.
+
+        First wait for the end of a run that is ending. The scheduler writes the state that it judged before the clear,
+        and then never looks at the run again.
+        """
         body = {
             "dry_run": False,
             "dag_run_id": self.run_id,

@@ -90,6 +90,7 @@ def test_task_failed_and_cleared_during_its_post_buys_once(fenced_airflow, emula
         run = fenced_airflow.api.trigger("live_fenced")
         wait()
         run.set_task_state("top_up", "failed")
+        assert run.wait() == "failed"
         run.clear("top_up")
         emulator.wait_for_calls(1, "POST", TOPUP, until=lambda call: call.done, timeout=60)
 
@@ -124,6 +125,7 @@ def test_task_marked_success_and_cleared_buys_once(fenced_airflow, emulator):
         pid = run.task("top_up")["pid"]
         run.set_task_state("top_up", "success")
     until(lambda: not psutil.pid_exists(pid), timeout=60, what="the end of its process")
+    assert run.wait() == "success"
     run.clear("top_up")
 
     assert run.wait(timeout=180) == "success"

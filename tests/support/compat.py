@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -39,13 +40,17 @@ __all__ = [
     "SerializedDAG",
     "TaskInstanceDTO",
     "callbacks_know_the_exception",
+    "dates_of_reschedules",
     "deserialize",
     "has_task_state_store",
+    "needs_form_fields",
+    "needs_form_with_json",
     "needs_listed_variables",
     "needs_provider_commands",
     "needs_start_in_triggerer",
     "needs_task_state_store",
     "needs_test_of_stored_connections",
+    "one_api_server",
     "redact",
     "run_trigger",
     "serialize",
@@ -67,6 +72,13 @@ needs_provider_commands = pytest.mark.skipif(
 needs_test_of_stored_connections = pytest.mark.skipif(
     Version(airflow_version) < Version("3.1.8"),
     reason="`airflow connections test` of this version reads no connection from the database",
+)
+_FORM_HAS_FIELDS = Version(airflow_version) >= Version("3.2")
+needs_form_fields = pytest.mark.skipif(
+    not _FORM_HAS_FIELDS, reason="the connection form of this Airflow takes the extra as JSON, without fields"
+)
+needs_form_with_json = pytest.mark.skipif(
+    _FORM_HAS_FIELDS, reason="the connection form of this Airflow has fields for the extra"
 )
 needs_start_in_triggerer = pytest.mark.skipif(
     "dag_data" not in RunTrigger.model_fields, reason="this Airflow starts every task in a worker"
@@ -92,3 +104,32 @@ def callbacks_know_the_exception() -> Iterator[None]:
 
     with patch.object(task_runner, "finalize", finalize_knowing):
         yield
+
+
+@contextmanager
+def dates_of_reschedules() -> Iterator[None]:
+    """Make `dag.test()` tell a rescheduled sensor its start as a date, as a worker does. In Airflow 3.1.3 it is text."""
+    from airflow.sdk.execution_time.comms import TaskRescheduleStartDate
+
+    with patch.object(TaskRescheduleStartDate, "model_construct", TaskRescheduleStartDate):
+        yield
+
+
+@contextmanager
+def one_api_server() -> Iterator[None]:
+    """
+    Make `dag.test()` build its API server once, as Airflow 3.3 does.
+
+    An older Airflow builds one for each try of each task, which takes seconds.
+    """
+    from airflow.sdk.execution_time import supervisor
+
+    with patch.object(supervisor, "in_process_api_server", _api_server):
+        yield
+
+
+@functools.cache
+def _api_server() -> Any:
+    from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
+
+    return InProcessExecutionAPI()
