@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,7 @@ def test_the_client_loads_no_airflow():
     assert not {name for name in loaded if is_within(name, "airflow")}
 
 
+@pytest.mark.skipif(find_spec("importlinter") is None, reason="import-linter is not installed beside this Airflow")
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
