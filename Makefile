@@ -11,10 +11,11 @@ MONEY_TESTS := tests/unit/purchases --ignore=tests/unit/purchases/test_executors
 	--ignore=tests/unit/purchases/test_purchase_machine.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test coverage installable older mutants distributed fuzz ablations holds-search bench lint clean
+.PHONY: help demo ui test coverage matrix cells older constraints mutants distributed fuzz ablations holds-search \
+	bench lint package sbom check-release clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check the run (about a minute)
 	@$(PYTHON_IN_VENV) -m dev.demo.run
@@ -29,17 +30,23 @@ coverage: $(READY) ## Run every branch of the money code by the tests that need 
 	$(PYTHON_IN_VENV) -m coverage run -m pytest $(MONEY_TESTS)
 	$(PYTHON_IN_VENV) -m coverage report --fail-under=100 --include='airflow_provider_videodb/purchases/*'
 
-installable: $(READY) ## Install the wheel with each supported Airflow, and load it (about three minutes)
-	@$(ADD_GROUP) installable
-	@sh constraints/installable.sh $(PYTHON_IN_VENV)
+# nox makes an environment for each cell. CELL=3.1.3-py3.11 runs one, and ARGS are those of pytest.
+MATRIX := .venv-matrix
+NOX_REPORT := .nox/report.json
+NOX := mkdir -p .nox && rm -f $(NOX_REPORT) && $(MATRIX)/bin/python -m nox --report $(NOX_REPORT)
+SUMMARY := $(MATRIX)/bin/python -m dev.matrix.summary $(NOX_REPORT)
 
-# An older Airflow, and the tests of what differs there.
-OLDER := .venv-3.2
-OLDER_CONSTRAINTS := constraints/airflow-3.2.txt
-OLDER_TESTS := $(MONEY_TESTS) tests/live/test_credit_gate.py tests/live/test_unwritable_records.py
+matrix: $(MATRIX)/.ready ## Test the wheel with each Airflow and Python. CELL=3.1.3-py3.11 tests one
+	@$(NOX) $(if $(CELL),--session $(CELL)) -- $(ARGS); $(SUMMARY)
 
-older: $(OLDER)/.ready ## Run the tests that need an Airflow below 3.3, in Airflow 3.2 (about two minutes)
-	$(OLDER)/bin/python -m pytest $(IN_PARALLEL) $(OLDER_TESTS)
+cells: ## Print the cells of `make matrix` as JSON, for a workflow
+	@$(or $(PYTHON),python3) -m dev.matrix.cells
+
+older: $(MATRIX)/.ready ## Run the failure matrix and the demo with the lowest Airflow (about four minutes)
+	@$(NOX) --session older -- $(ARGS); $(SUMMARY)
+
+constraints: $(MATRIX)/.ready ## Resolve the constraints of each Airflow anew
+	@$(MATRIX)/bin/python -m nox --session constraints
 
 mutants: $(READY) ## Break the money code in 1,800 ways, list what no test notices (about ten minutes)
 	@$(ADD_GROUP) mutation
@@ -64,20 +71,70 @@ holds-search: $(READY) ## Search 100,000 schedules for two pipelines that count 
 bench: $(READY) ## Compare what waiting costs here and with HttpSensor (about 20 minutes)
 	@$(PYTHON_IN_VENV) -m dev.benchmarks $(ARGS)
 
-lint: $(READY) ## Check style, types and the direction of imports: ruff, mypy --strict, import-linter
+lint: $(READY) ## Check style, spelling, types, the direction of imports, and the workflows
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/codespell
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
+
+# The tools of a release and nothing else, so that no dependency of the tests runs beside what is published.
+PACKAGING := .venv-package
+PACKAGING_PYTHON := $(PACKAGING)/bin/python
+SBOM := build/airflow-provider-videodb.cdx.json
+
+package: $(PACKAGING)/.ready ## Build the sdist and the wheel, and check both (ten seconds)
+	@rm -rf dist
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m build --no-isolation .
+	$(PACKAGING_PYTHON) -m twine check --strict dist/*
+	$(PACKAGING)/bin/check-wheel-contents dist/*.whl
+	@$(PACKAGING_PYTHON) -m pip hash dist/*
+
+sbom: package ## List the packages that the wheel is tested with, as CycloneDX (a minute)
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip install --constraint $(CONSTRAINTS) --group sbom
+	@$(PACKAGING_PYTHON) -m venv --clear --without-pip build/sbom
+	@# Wheels only, so that no foreign code runs beside what is published.
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip --python build/sbom install --only-binary :all: \
+		--constraint $(CONSTRAINTS) dist/*.whl
+	$(PACKAGING)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file $(SBOM) build/sbom/bin/python
+
+check-release: ## Check that TAG=v1.2.3 is the version of the code, and that CHANGELOG.md dates it
+	@sh dev/check_release.sh "$$TAG"
+
+.PHONY: docs docs-links screenshots
+
+SPHINX := $(PYTHON_IN_VENV) -m sphinx --fresh-env --fail-on-warning --keep-going --quiet
+
+docs: $(READY) ## Build the site into build/docs. A warning or a broken link inside the site is an error (half a minute)
+	@$(ADD_GROUP) docs
+	$(SPHINX) docs build/docs
+
+docs-links: $(READY) ## Follow the links that leave the site. Needs the internet, so CI does not run it
+	@$(ADD_GROUP) docs
+	$(SPHINX) --builder linkcheck docs build/docs-links
+
+screenshots: $(READY) ## Take the pictures of the docs anew, from a real Airflow in Chromium (about a minute)
+	@$(PYTHON_IN_VENV) -m dev.demo.screenshots
 
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) $(OLDER) build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(MATRIX) $(PACKAGING) .nox build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml $(CONSTRAINTS) dev/make_venv.sh
 	@sh dev/make_venv.sh $(VENV) $(CONSTRAINTS) '.[sdk]' test lint
 	@touch $@
 
-$(OLDER)/.ready: pyproject.toml $(OLDER_CONSTRAINTS) dev/make_venv.sh
-	@sh dev/make_venv.sh $(OLDER) $(OLDER_CONSTRAINTS) '.[sdk]' older
+$(MATRIX)/.ready: pyproject.toml $(CONSTRAINTS) dev/make_venv.sh
+	@sh dev/make_venv.sh $(MATRIX) $(CONSTRAINTS) '' matrix
+	@touch $@
+
+$(PACKAGING)/.ready: pyproject.toml $(CONSTRAINTS)
+	@$(or $(PYTHON),python3) -m venv --clear $(PACKAGING)
+	@# --group needs pip 25.1.
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip install --upgrade 'pip>=25.1'
+	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip install --constraint $(CONSTRAINTS) --group package
 	@touch $@

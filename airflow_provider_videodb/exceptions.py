@@ -1,34 +1,36 @@
 """
 Every error that this package raises.
 
-* VideoDBError
-  + VideoDBConfigError (permanent)
-    - VideoDBNoConnectionError (not permanent)
-  + VideoDBAPIError
-    - VideoDBNotSentError
-    - VideoDBOutcomeUnknownError
-    - VideoDBRefusedError
-      · VideoDBAuthenticationError (permanent)
-      · VideoDBInsufficientCreditsError
-      · VideoDBPermissionError (permanent)
-      · VideoDBNotFoundError
-    - VideoDBRateLimitError
-      · VideoDBGatewayRateLimitError (also a VideoDBGatewayError)
-    - VideoDBServerError
-    - VideoDBResponseError
-      · VideoDBGatewayError
-  + VideoDBSettingsNotAppliedError
-  + VideoDBLimitExceededError (permanent)
-  + VideoDBNoHoldError (permanent)
-  + VideoDBPurchaseError
-    - VideoDBCheckoutExpiredError
-    - VideoDBCheckoutMissingError
-    - VideoDBPaymentTimeoutError
-    - VideoDBCreditsMissingError
-    - VideoDBRecordUnreadableError
-    - VideoDBRecordNotKeptError
-    - VideoDBTryOverError
-    - VideoDBPurchaseUnknownError (permanent)
+::
+
+    VideoDBError
+        VideoDBConfigError (permanent)
+            VideoDBNoConnectionError (not permanent)
+        VideoDBAPIError
+            VideoDBNotSentError
+            VideoDBOutcomeUnknownError
+            VideoDBRefusedError
+                VideoDBAuthenticationError (permanent)
+                VideoDBInsufficientCreditsError
+                VideoDBPermissionError (permanent)
+                VideoDBNotFoundError
+            VideoDBRateLimitError
+                VideoDBGatewayRateLimitError (also a VideoDBGatewayError)
+            VideoDBServerError
+            VideoDBResponseError
+                VideoDBGatewayError
+        VideoDBSettingsNotAppliedError
+        VideoDBLimitExceededError (permanent)
+        VideoDBNoHoldError (permanent)
+        VideoDBPurchaseError
+            VideoDBCheckoutExpiredError
+            VideoDBCheckoutMissingError
+            VideoDBPaymentTimeoutError
+            VideoDBCreditsMissingError
+            VideoDBRecordUnreadableError
+            VideoDBRecordNotKeptError
+            VideoDBTryOverError
+            VideoDBPurchaseUnknownError (permanent)
 
 A permanent error needs a person, so a retry cannot help. An operator raises it as ``AirflowFailException``, which
 Airflow does not retry; the error of this package is the ``__context__`` of that exception. All other errors leave a

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Create the virtual environment for all other commands.
 # usage: make_venv.sh FOLDER CONSTRAINTS SOURCE GROUP...       (PYTHON=… selects the interpreter)
-# SOURCE is this folder with the extras to install, such as '.[sdk]'. A GROUP is a dependency group of pyproject.toml.
+# SOURCE is this folder with the extras to install, such as '.[sdk]', or '' for the groups alone.
+# A GROUP is a dependency group of pyproject.toml.
 set -eu
 
 venv=$1
@@ -45,11 +46,12 @@ if [ ! -x "$venv/bin/python" ] || ! new_enough "$venv/bin/python"; then
     "$python" -m venv --clear "$venv"
 fi
 
-echo "Installing Airflow, this provider and the tools (once; a few minutes on a slow network) ..."
+echo "Installing ${source:+Airflow, this provider and }the tools (once; a few minutes on a slow network) ..."
 # --group needs pip 25.1. The shell must split the groups into words, so they are not quoted.
 quietly "$venv/bin/python" -m pip install --upgrade 'pip>=25.1'
 quietly "$venv/bin/python" -m pip install --constraint "$constraints" \
-    --editable "$source" $(printf -- '--group %s ' "$@")
+    ${source:+--editable "$source"} $(printf -- '--group %s ' "$@")
+[ -n "$source" ] || exit 0
 
 # pip reports no error if a dependency overrides a pin.
 wanted=$(sed -n 's/^apache-airflow==//p' "$constraints")

@@ -60,7 +60,7 @@ class BillingClient:
     A call that fails raises a :class:`VideoDBAPIError`. Its class says what is known of the outcome. A failed GET is
     retried while that can help. A POST is sent exactly once.
 
-    The client sends numbers as they are. :mod:`airflow_provider_videodb.hooks` checks what people enter.
+    The client sends numbers as they are. The hooks check what people enter.
 
     :param api_key: the account's API key.
     :param base_url: VideoDB's address; ``http://`` only for a loopback host.

@@ -1,4 +1,4 @@
-"""The command ``python -m airflow_provider_videodb.emulator``."""
+"""The command ``videodb-emulator``, also ``python -m airflow_provider_videodb.emulator``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import signal
 import sys
 from typing import TYPE_CHECKING, get_args
 
+from airflow_provider_videodb import __version__
 from airflow_provider_videodb.emulator.errors import InvalidValueError
+from airflow_provider_videodb.emulator.pages.views import amount_of
 from airflow_provider_videodb.emulator.server import LOOPBACK, connection_to, serve
 from airflow_provider_videodb.emulator.settings import Dialect, Idempotency, OnShortage, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from airflow_provider_videodb.emulator.account.calls import Call
 
 _LARGEST_PORT = 65535
 # Settings with a value: the placeholder or the choices, and the help.
@@ -31,9 +35,12 @@ _VALUES: dict[str, tuple[str | tuple[str, ...], str]] = {
     "list_lag": ("SECONDS", "time until a new checkout appears in the list"),
     "credits_per_dollar": ("CREDITS", "credits that one paid dollar adds"),
     "idempotency": (get_args(Idempotency), "whether purchases honour the Idempotency-Key header"),
-    "price_index": ("CREDITS", "price per indexed video (default: the price per minute)"),
+    "price_index": ("CREDITS", "price per indexing job (default: by the minute or by the scene)"),
     "price_speech_minute": ("DOLLARS", "price per started minute of indexed speech"),
-    "index_duration": ("SECONDS", "time that an indexing job takes"),
+    "price_scene": ("DOLLARS", "price per indexed scene"),
+    "index_duration": ("SECONDS", "time that an indexing job takes; never keeps it at 0 %%"),
+    "upload_duration": ("SECONDS", "time that an upload takes; an upload of 0 seconds is not a job"),
+    "response_ttl": ("SECONDS", "time after the end of a job until its async response is gone (default: never)"),
     "on_shortage": (
         get_args(OnShortage),
         "without enough credits, refuse an indexing job with 402, or accept it and let it fail",
@@ -63,7 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # uvicorn raises SIGTERM again after its shutdown. The command then ends with status 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        serve(settings, port=port, announce=lambda base_url: _say(_greeting(base_url, settings)))
+        serve(
+            settings,
+            port=port,
+            announce=lambda base_url: _say(_greeting(base_url, settings)),
+            report=lambda call: _say(_line(call)),
+        )
     except KeyboardInterrupt:
         _say("\nStopped.")
     except OSError as error:
@@ -75,10 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m airflow_provider_videodb.emulator",
+        prog="videodb-emulator",
         usage="%(prog)s [OPTION ...]",
         description=f"Runs a local VideoDB on {LOOPBACK}. It keeps real accounts and takes no money.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--port", type=int, default=8765, help="port; 0 selects a free one (default: %(default)s)")
     for name, (form, text) in _VALUES.items():
         default = getattr(Settings, name)
@@ -89,6 +102,14 @@ def _parser() -> argparse.ArgumentParser:
             default=argparse.SUPPRESS,
             help=text if default is None else f"{text} (default: {default})",
         )
+    parser.add_argument(
+        "--allowed-host",
+        dest="allowed_hosts",
+        metavar="NAME",
+        action="append",
+        default=argparse.SUPPRESS,
+        help=f"another name by which callers may reach the emulator, besides {LOOPBACK} and localhost; may be repeated",
+    )
     for name, (flag, value, text) in _SWITCHES.items():
         parser.add_argument(flag, dest=name, action="store_const", const=value, default=argparse.SUPPRESS, help=text)
     return parser
@@ -104,6 +125,12 @@ def _greeting(base_url: str, settings: Settings) -> str:
         "The Airflow connection, to paste into the shell that runs Airflow:\n\n"
         f"  export AIRFLOW_CONN_VIDEODB_DEFAULT={connection}\n"
     )
+
+
+def _line(call: Call) -> str:
+    fault = f"  fault {call.fault}" if call.fault else ""
+    amount = f"  {amount_of(call)}" if amount_of(call) else ""
+    return f"{call.at:%H:%M:%S}  {call.status or 'none'}  {call.method} {call.path}{amount}{fault}"
 
 
 def _say(text: str) -> None:

@@ -14,23 +14,32 @@ import uvicorn
 from airflow_provider_videodb.emulator.account.state import EmulatorState
 from airflow_provider_videodb.emulator.control import routes as control_routes
 from airflow_provider_videodb.emulator.control.controls import Controls
-from airflow_provider_videodb.emulator.http import billing_routes, sdk_routes
+from airflow_provider_videodb.emulator.http import billing_routes, job_routes
 from airflow_provider_videodb.emulator.http.app import create_app
 from airflow_provider_videodb.emulator.http.connections import Connections
 from airflow_provider_videodb.emulator.http.gateway import Gateway
+from airflow_provider_videodb.emulator.pages import console
 from airflow_provider_videodb.emulator.pages import routes as page_routes
 from airflow_provider_videodb.emulator.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from airflow_provider_videodb.emulator.account.calls import Call
     from airflow_provider_videodb.emulator.settings import SettingsArguments
 
 LOOPBACK = "127.0.0.1"
 _START_TIMEOUT = 30
 _STOP_TIMEOUT = 5
 _TICK = 0.1
-_ROUTERS = (billing_routes.router, sdk_routes.router, control_routes.router, page_routes.router)
+_ROUTERS = (
+    billing_routes.router,
+    job_routes.router,
+    control_routes.health_router,
+    control_routes.router,
+    console.router,
+    page_routes.router,
+)
 
 
 class Emulator(Controls):
@@ -131,13 +140,16 @@ class Emulator(Controls):
             server.ready.set()
 
 
-def serve(settings: Settings, *, port: int, announce: Callable[[str], None]) -> None:
+def serve(
+    settings: Settings, *, port: int, announce: Callable[[str], None], report: Callable[[Call], None] | None = None
+) -> None:
     """
     Run an emulator in the foreground until a signal stops it.
 
     :param announce: is called with the base URL when the server accepts calls.
+    :param report: is called with each API call when it has ended.
     """
-    state = EmulatorState(settings)
+    state = EmulatorState(settings, report=report)
     with listen(port) as listener:
         state.base_url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         server = _Server(state, on_ready=lambda: announce(state.base_url))

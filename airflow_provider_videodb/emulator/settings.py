@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
@@ -11,9 +12,11 @@ from airflow_provider_videodb.emulator.errors import InvalidValueError
 from airflow_provider_videodb.emulator.values import boolean_of, describe, lenient_decimal_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_videodb.emulator.values import Number
+
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 
 DEFAULT_API_KEY = "sk-emulator-not-a-secret"
 
@@ -40,9 +43,14 @@ class Settings:
     :param stored_card: whether the account has a payment method. Auto-recharge needs one.
     :param charge_stored_card: whether a top-up charges the stored card at once.
     :param idempotency: whether purchases honour the Idempotency-Key header.
-    :param price_index: credits per indexed video. None charges `price_speech_minute`.
+    :param price_index: credits per indexing job. None charges by the minute or by the scene.
     :param price_speech_minute: dollars per started minute of indexed speech.
-    :param index_duration: seconds that an indexing job takes.
+    :param price_scene: dollars per indexed scene.
+    :param index_duration: seconds that an indexing job takes. None keeps it at 0 %.
+    :param upload_duration: seconds that an upload takes. The response to an upload of 0 seconds has the video.
+    :param response_ttl: seconds after the end of a job until its async response is gone. None keeps it.
+    :param allowed_hosts: names besides 127.0.0.1 and localhost by which callers may reach the emulator, for example
+        through a TLS proxy. Without this check a page of any site could pay a checkout.
     :param on_shortage: what happens to an indexing job without enough credits. ``refuse`` rejects it with 402.
         ``fail_job`` accepts it, and the job ends as failed.
     """
@@ -59,10 +67,14 @@ class Settings:
     charge_stored_card: bool = False
     idempotency: Idempotency = "ignore"
     price_index: Decimal | None = None
-    # An example from VideoDB's price file of 2024. VideoDB may charge another price today.
+    # Examples from VideoDB's price file of 2024. VideoDB may charge other prices today.
     price_speech_minute: Decimal = Decimal("0.02")
-    index_duration: Decimal = Decimal(0)
+    price_scene: Decimal = Decimal("0.0125")
+    index_duration: Decimal | None = Decimal(0)
+    upload_duration: Decimal = Decimal(0)
+    response_ttl: Decimal | None = None
     on_shortage: OnShortage = "refuse"
+    allowed_hosts: tuple[str, ...] = ()
 
     @classmethod
     def create(cls, values: Mapping[str, Any]) -> Settings:
@@ -100,12 +112,17 @@ class SettingsArguments(TypedDict, total=False):
     idempotency: Idempotency
     price_index: Number | None
     price_speech_minute: Number
-    index_duration: Number
+    price_scene: Number
+    index_duration: Number | None
+    upload_duration: Number
+    response_ttl: Number | None
     on_shortage: OnShortage
+    allowed_hosts: Sequence[str]
 
 
 def _optional(name: str, value: object) -> Decimal | None:
-    return None if value is None else lenient_decimal_of(name, value)
+    # A command line cannot write None.
+    return None if value in (None, "never") else lenient_decimal_of(name, value)
 
 
 def _positive(name: str, value: object) -> Decimal:
@@ -129,6 +146,15 @@ def _key(name: str, value: object) -> str:
     return text
 
 
+def _hosts(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise InvalidValueError(f"{name} must be a list of host names, got {describe(value)}")
+    for host in value:
+        if not isinstance(host, str) or not _HOST.fullmatch(host):
+            raise InvalidValueError(f"{name} must be host names without a port, got {describe(host)}")
+    return tuple(host.lower() for host in value)
+
+
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "api_key": _key,
     "credits": lenient_decimal_of,
@@ -143,6 +169,10 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "idempotency": _one_of(*get_args(Idempotency)),
     "price_index": _optional,
     "price_speech_minute": lenient_decimal_of,
-    "index_duration": lenient_decimal_of,
+    "price_scene": lenient_decimal_of,
+    "index_duration": _optional,
+    "upload_duration": lenient_decimal_of,
+    "response_ttl": _optional,
     "on_shortage": _one_of(*get_args(OnShortage)),
+    "allowed_hosts": _hosts,
 }

@@ -72,8 +72,7 @@ class CreditThresholdTrigger(BillingTrigger):
     :param threshold: credits, a number or a string that spells one, because templates render to strings.
     :param end_from_trigger: end the task in the triggerer instead of in a worker.
     :param soft_fail: with ``end_from_trigger``, skip the task at the deadline.
-    :param gate: the JSON form of a :class:`~airflow_provider_videodb.triggers._gates.WaitingGate`. ``None`` compares
-        the balance and ignores holds.
+    :param gate: the JSON form of a ``WaitingGate``. ``None`` compares the balance and ignores holds.
     """
 
     def __init__(

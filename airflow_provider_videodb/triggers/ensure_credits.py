@@ -41,9 +41,9 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
     An expired checkout is an error. It ends the wait only after a poll of the balance, because the account may have
     been filled in another way. A checkout that is not listed does not end the wait.
 
-    :param wait: the JSON form of a :class:`~airflow_provider_videodb.purchases.rules.credit_wait.CreditWait`.
-
     The other parameters are those of :class:`CreditThresholdTrigger`.
+
+    :param wait: the JSON form of a ``CreditWait``.
     """
 
     _wait: CreditWait

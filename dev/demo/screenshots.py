@@ -25,11 +25,11 @@ def main() -> int:
         page.set_viewport_size({"width": 1100, "height": 800})
         show_connection_form(page, env.airflow, "videodb_default")
         page.screenshot(path=DOCS / "connection-form.png")
-        page.set_viewport_size({"width": 1100, "height": 920})
+        page.set_viewport_size({"width": 1100, "height": 1370})
         show_extra_fields(page)
         page.screenshot(path=DOCS / "connection-limits.png")
         run.wait_for_task(GATE_TASK, "deferred")
-        page.set_viewport_size({"width": 1100, "height": 520})
+        page.set_viewport_size({"width": 1280, "height": 500})
         show_pay_button(page, env.airflow, run, GATE_TASK)
         page.screenshot(path=DOCS / "pay-button.png")
     return 0

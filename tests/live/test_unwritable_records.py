@@ -1,7 +1,7 @@
 """
 The metadata database refuses writes while a task buys.
 
-`make older` also runs this in Airflow 3.2, where `Variable.set` logs a failed write and raises nothing. The test needs
+`make older` also runs this in Airflow 3.1, where `Variable.set` logs a failed write and raises nothing. The test needs
 a real supervisor, because `dag.test()` raises an error there.
 """
 

@@ -24,8 +24,8 @@ def drawn_tree() -> dict[str, tuple[str | None, str]]:
     """Return name, parent and remark of each error in the docstring of the module."""
     tree: dict[str, tuple[str | None, str]] = {}
     path: list[str] = []
-    for indent, name, remark in re.findall(r"^( *)[*+·-] (VideoDB\w+)(.*)$", exceptions.__doc__ or "", re.MULTILINE):
-        path[len(indent) // 2 :] = [name]
+    for indent, name, remark in re.findall(r"^    ( *)(VideoDB\w+)(.*)$", exceptions.__doc__ or "", re.MULTILINE):
+        path[len(indent) // 4 :] = [name]
         tree[name] = (path[-2] if len(path) > 1 else None, remark)
     return tree
 

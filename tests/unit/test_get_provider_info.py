@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 
 from airflow_provider_videodb.get_provider_info import get_provider_info
+from tests.support.compat import needs_form_fields
 
 SCHEMAS = Path(airflow.__file__).parent
 INFO = get_provider_info()
@@ -122,6 +123,7 @@ def test_form_field_has_a_description():
         assert "null" in field["schema"]["type"], "a field that cannot be left empty"
 
 
+@needs_form_fields
 def test_form_is_served_without_importing_the_hook():
     served = in_airflow(
         """

@@ -61,12 +61,13 @@ class CallLog:
         self._calls.append(replace(call, number=number))
         return number
 
-    def update(self, number: int, **changes: object) -> None:
-        """Change a logged call, unless the log has dropped it."""
+    def update(self, number: int, **changes: object) -> Call | None:
+        """Change a logged call and return it, or None if the log has dropped it."""
         for index in range(len(self._calls) - 1, -1, -1):
             if self._calls[index].number == number:
                 self._calls[index] = replace(self._calls[index], **changes)  # type: ignore[arg-type] # our own names
-                return
+                return self._calls[index]
+        return None
 
     def select(self, *, method: str | None = None, path: str | None = None, accepted: bool | None = None) -> list[Call]:
         """Return the matching calls; `path` may contain ``*``."""

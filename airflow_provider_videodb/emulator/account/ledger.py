@@ -59,6 +59,11 @@ class Ledger:
         self._catch_up()
         return _total(self._entries)
 
+    def entries(self) -> list[Entry]:
+        """Return every movement of credits, oldest first."""
+        self._catch_up()
+        return list(self._entries)
+
     def usage(self) -> UsageFigures:
         """Return the usage figures of `usage_lag` seconds ago."""
         self._catch_up()

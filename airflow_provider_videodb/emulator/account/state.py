@@ -9,26 +9,30 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.emulator.account.calls import CallLog
 from airflow_provider_videodb.emulator.account.clock import Clock
+from airflow_provider_videodb.emulator.account.jobs import Jobs
 from airflow_provider_videodb.emulator.account.ledger import Ledger
-from airflow_provider_videodb.emulator.account.library import Library
 from airflow_provider_videodb.emulator.faults.call_faults import FaultBoard
 from airflow_provider_videodb.emulator.faults.list_faults import ListFaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from airflow_provider_videodb.emulator.account.calls import Call
     from airflow_provider_videodb.emulator.settings import Settings
 
 
 class EmulatorState:
     """
-    Clock, ledger, library, faults and call log.
+    Clock, ledger, jobs, faults and call log.
 
     Hold `lock` while you touch any of them, but never across an await. `changed` is a condition on that lock. It is
     notified whenever a call is logged or its log entry changes.
+
+    :param report: is called with each API call when it has ended.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, report: Callable[[Call], None] | None = None) -> None:
+        self.report = report
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.wakeups = Wakeups()
@@ -39,7 +43,7 @@ class EmulatorState:
     def _begin(self) -> None:
         self.clock = Clock()
         self.ledger = Ledger(self.clock.now, self._initial)
-        self.library = Library(self.clock.now, self.ledger)
+        self.jobs = Jobs(self.clock.now, self.ledger)
         self.faults = FaultBoard()
         self.list_faults = ListFaults()
         self.calls = CallLog()

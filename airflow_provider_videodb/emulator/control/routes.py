@@ -12,15 +12,24 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from airflow_provider_videodb import __version__
 from airflow_provider_videodb.emulator.account.records import Checkout
 from airflow_provider_videodb.emulator.control.controls import Controls
 from airflow_provider_videodb.emulator.errors import InvalidValueError
 from airflow_provider_videodb.emulator.http.access import state_of
 from airflow_provider_videodb.emulator.http.dialects import json_number
-from airflow_provider_videodb.emulator.http.gateway import CONTROL_PREFIX
+from airflow_provider_videodb.emulator.http.gateway import CONTROL_PREFIX, HEALTH
 from airflow_provider_videodb.emulator.http.payloads import ASCIIJSONResponse, json_object
 
 router = APIRouter(prefix=CONTROL_PREFIX)
+health_router = APIRouter()
+
+
+@health_router.get(HEALTH)
+@health_router.get(f"{CONTROL_PREFIX}{HEALTH}")
+async def health(request: Request) -> Response:
+    """Tell that the emulator serves, and its version."""
+    return _json({"status": "ok", "version": __version__, "now": _controls(request).now()})
 
 
 @router.get("/state")

@@ -145,6 +145,10 @@ class FaultBoard:
         """Whether this fault still holds its calls."""
         return fault_id in self._uncleared
 
+    def left(self, fault: Fault) -> int | None:
+        """Return how many calls are still to meet an active fault; None means all."""
+        return None if fault.times is None else fault.times - max(0, self._met[fault.id] - fault.skip)
+
     def all(self) -> list[Fault]:
         """Return the active faults, oldest first."""
         return list(self._faults.values())

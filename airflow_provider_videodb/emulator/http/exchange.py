@@ -71,7 +71,9 @@ class Exchange:
         except ClientGone:
             pass
         finally:
-            self._note(done=True)
+            call = self._note(done=True)
+            if call is not None and self._state.report is not None:
+                self._state.report(call)
 
     async def refuse(self, _: Fault) -> None:
         """Reset the connection without reading."""
@@ -144,10 +146,11 @@ class Exchange:
             self._number = self._calls.add(call)
             self._state.changed.notify_all()
 
-    def _note(self, **changes: object) -> None:
+    def _note(self, **changes: object) -> Call | None:
         with self._state.changed:
-            self._calls.update(self._number, **changes)
+            call = self._calls.update(self._number, **changes)
             self._state.changed.notify_all()
+        return call
 
     def _redacted(self, text: str) -> str:
         return text.replace(self._state.settings.api_key, "***")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastapi.responses import JSONResponse
+
 from airflow_provider_videodb.emulator.http.exchange import Exchange
+from airflow_provider_videodb.emulator.http.visitors import refusal_of
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.account.state import EmulatorState
@@ -12,14 +15,15 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.http.exchange import App, Receive, Scope, Send
 
 CONTROL_PREFIX = "/_emulator"
+HEALTH = "/health"
 PAGE_PREFIXES = ("/pay/", "/invoices/")
 
 
 class Gateway:
     """
-    Logs API calls and applies faults to them.
+    Refuses foreign visitors, logs API calls and applies faults to them.
 
-    Control calls bypass both, so a fault can always be cleared.
+    Control calls bypass log and faults, so a fault can always be cleared.
 
     :param app: the FastAPI application.
     """
@@ -31,6 +35,10 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        refusal = refusal_of(scope.get("headers", ()), allowed_hosts=self._state.settings.allowed_hosts)
+        if scope["type"] == "http" and refusal is not None:
+            await _refused(refusal)(scope, receive, send)
+            return
         if scope["type"] != "http" or is_control(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -45,9 +53,15 @@ class Gateway:
             await exchange.run(fault)
 
 
+def _refused(refusal: str) -> JSONResponse:
+    next_step = "use the address that the emulator printed, or name the host in allowed_hosts"
+    message = f"{refusal}. Nothing was changed. Next step: {next_step}."
+    return JSONResponse({"success": False, "message": message, "error_code": "foreign_visitor"}, status_code=403)
+
+
 def is_control(path: str) -> bool:
     """Whether a path belongs to the control API."""
-    return path == CONTROL_PREFIX or path.startswith(f"{CONTROL_PREFIX}/")
+    return path in (CONTROL_PREFIX, HEALTH) or path.startswith(f"{CONTROL_PREFIX}/")
 
 
 def is_page(path: str) -> bool:

@@ -1,33 +1,25 @@
 """The addresses of the pages for a person."""
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import Response
 
 from airflow_provider_videodb.emulator.account.records import Checkout
 from airflow_provider_videodb.emulator.errors import CheckoutClosedError, NotFoundError
 from airflow_provider_videodb.emulator.http.access import state_of
 from airflow_provider_videodb.emulator.pages import views
+from airflow_provider_videodb.emulator.pages.replies import page, redirect
 
-_SEE_OTHER = 303
 _GONE = 410
-_HEADERS = {
-    # Browsers check form-action for the redirect after a form too, and that leads to the caller's site.
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' http: https:; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-}
 
 router = APIRouter()
 
 
 @router.get("/")
 async def index(request: Request) -> Response:
-    """Show the account and the last calls."""
+    """Show the account and the last calls; ``?polls=1`` shows polls too."""
     state = state_of(request)
     with state.lock:
-        return _html(views.overview(state))
+        return page(views.overview(state, polls=request.query_params.get("polls") == "1"))
 
 
 @router.get("/pay/{checkout_id}")
@@ -45,7 +37,7 @@ async def pay(request: Request, checkout_id: str) -> Response:
             paid = state.ledger.pay(checkout_id)
     except (NotFoundError, CheckoutClosedError):
         return _checkout(request, checkout_id)
-    return _redirect(paid.order.success_url or f"/pay/{paid.id}")
+    return redirect(paid.order.success_url or f"/pay/{paid.id}")
 
 
 @router.post("/pay/{checkout_id}/cancel")
@@ -54,7 +46,7 @@ async def cancel(request: Request, checkout_id: str) -> Response:
     found = _find(request, checkout_id)
     if found is None:
         return _unknown()
-    return _redirect(found.order.cancel_url or f"/pay/{found.id}/cancelled")
+    return redirect(found.order.cancel_url or f"/pay/{found.id}/cancelled")
 
 
 @router.get("/pay/{checkout_id}/cancelled")
@@ -69,7 +61,7 @@ async def invoice(request: Request, invoice_id: str) -> Response:
     state = state_of(request)
     with state.lock:
         found = [invoice for invoice in state.ledger.invoices() if invoice.id == invoice_id]
-    return _html(views.invoice(found[0])) if found else _unknown()
+    return page(views.invoice(found[0])) if found else _unknown()
 
 
 def _find(request: Request, checkout_id: str) -> Checkout | None:
@@ -88,17 +80,9 @@ def _checkout(request: Request, checkout_id: str, *, cancelled: bool = False) ->
     state = state_of(request)
     with state.lock:
         now = state.clock.now()
-    page = views.checkout(found, now, cancelled=cancelled and found.status == "pending")
-    return _html(page, status=_GONE if found.status == "expired" else 200)
+    content = views.checkout(found, now, cancelled=cancelled and found.status == "pending")
+    return page(content, status=_GONE if found.status == "expired" else 200)
 
 
 def _unknown() -> Response:
-    return _html(views.unknown(), status=404)
-
-
-def _html(content: str, *, status: int = 200) -> Response:
-    return HTMLResponse(content, status_code=status, headers=_HEADERS)
-
-
-def _redirect(url: str) -> Response:
-    return RedirectResponse(url, status_code=_SEE_OTHER)
+    return page(views.unknown(), status=404)

@@ -1,59 +1,103 @@
-"""The pages for a person, rendered from one template."""
+"""The pages for a person, rendered from templates."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from airflow_provider_videodb.emulator.faults.call_faults import FaultKind
 from airflow_provider_videodb.emulator.values import plain
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from decimal import Decimal
 
-    from jinja2 import Template
+    from jinja2 import Environment
 
+    from airflow_provider_videodb.emulator.account.calls import Call
     from airflow_provider_videodb.emulator.account.records import Checkout, Invoice
     from airflow_provider_videodb.emulator.account.state import EmulatorState
+    from airflow_provider_videodb.emulator.pages.call_list import CallGroup
 
 _LAST_CALLS = 15
+_LAST_ENTRIES = 8
 
 
-def overview(state: EmulatorState) -> str:
-    """Render balance, checkouts and calls. The caller holds the lock."""
+def overview(state: EmulatorState, *, polls: bool = False, problem: str = "") -> str:
+    """
+    Render account, faults and calls. The caller holds the lock.
+
+    :param polls: whether to list successful polls as well.
+    :param problem: why the last action was refused.
+    """
     checkouts = state.ledger.checkouts()
-    return _template().render(
-        view="overview",
+    calls = state.calls.select()
+    shown = [call for call in calls if polls or not is_poll(call)]
+    return _render(
+        "overview.html",
         base_url=state.base_url,
         now=state.clock.now(),
         balance=state.ledger.balance(),
         used=state.ledger.usage().usage_this_month,
         pending=[checkout for checkout in checkouts if checkout.status == "pending"],
         closed=[checkout for checkout in checkouts if checkout.status != "pending"],
-        calls=state.calls.select()[-_LAST_CALLS:][::-1],
+        entries=state.ledger.entries()[-_LAST_ENTRIES:][::-1],
+        calls=shown[-_LAST_CALLS:][::-1],
+        hidden=len(calls) - len(shown),
+        polls=polls,
+        faults=[(fault, state.faults.left(fault)) for fault in state.faults.all()],
+        kinds=get_args(FaultKind),
         recharge=state.ledger.auto_recharge(),
+        problem=problem,
     )
 
 
 def checkout(found: Checkout, now: datetime, *, cancelled: bool = False) -> str:
     """Render a checkout, with its buttons while it is pending."""
-    return _template().render(view="checkout", checkout=found, now=now, cancelled=cancelled)
+    return _render("checkout.html", checkout=found, now=now, cancelled=cancelled)
 
 
 def invoice(found: Invoice) -> str:
     """Render an invoice."""
-    return _template().render(view="invoice", invoice=found)
+    return _render("invoice.html", invoice=found)
+
+
+def calls_list(base_url: str, groups: list[CallGroup]) -> str:
+    """Render the list of all calls."""
+    return _render("docs.html", base_url=base_url, groups=groups)
 
 
 def unknown() -> str:
     """Render the page of an unknown address."""
-    return _template().render(view="unknown")
+    return _render("unknown.html")
+
+
+def is_poll(call: Call) -> bool:
+    """Whether a call only read, and succeeded without a fault."""
+    return call.method == "GET" and call.fault is None and call.status is not None and call.status < 400
+
+
+def amount_of(call: Call) -> str:
+    """Return the dollars or credits that a call asks for, or an empty text."""
+    try:
+        body = json.loads(call.body or "{}")
+    except ValueError:
+        return ""
+    if not isinstance(body, dict) or isinstance(body.get("amount"), bool | str | list | dict | None):
+        return ""
+    # VideoDB reads this field as dollars, but as credits in auto-recharge.
+    return f"{body['amount']:g} credits" if call.path.endswith("/auto_recharge") else f"${body['amount']:,.2f}"
+
+
+def _render(name: str, **values: object) -> str:
+    return _environment().get_template(name).render(**values)
 
 
 @cache
-def _template() -> Template:
+def _environment() -> Environment:
     # Only pages need Jinja, so the API starts without it.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -64,8 +108,14 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plain": plain, "money": _money, "moment": _moment, "duration": _duration}
-    return environment.get_template("page.html")
+    environment.filters |= {
+        "plain": plain,
+        "money": _money,
+        "moment": _moment,
+        "duration": _duration,
+        "amount": amount_of,
+    }
+    return environment
 
 
 def _money(amount: int | Decimal, currency: str) -> str:

@@ -144,7 +144,7 @@ LATER = {
 def test_broken_proxy_is_judged_by_what_was_written(trusted, monkeypatch, scheme, broken):
     proxy_context = trusted.server_context("127.0.0.1") if scheme == "https" else None
     with contextlib.ExitStack() as stack:
-        emulator = stack.enter_context(Emulator(api_key=API_KEY, charge_stored_card=True))
+        emulator = stack.enter_context(Emulator(api_key=API_KEY, charge_stored_card=True, allowed_hosts=[HOST]))
         front = HttpsFront(trusted.server_context(HOST), emulator.base_url, broken.front or serve)
         stack.enter_context(front)
         proxy = stack.enter_context(ForwardProxy(front.port, broken.tunnel, context=proxy_context))

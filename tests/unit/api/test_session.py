@@ -80,7 +80,7 @@ def test_proxy_of_other_hosts_never_sees_the_key(monkeypatch):
 def test_purchase_through_a_proxy_is_made_once(trusted, monkeypatch, scheme):
     context = trusted.server_context("127.0.0.1") if scheme == "https" else None
     with (
-        Emulator(api_key=API_KEY) as emulator,
+        Emulator(api_key=API_KEY, allowed_hosts=[HOST]) as emulator,
         HttpsFront(trusted.server_context(HOST), emulator.base_url, serve) as front,
         ForwardProxy(front.port, through, context=context) as proxy,
     ):

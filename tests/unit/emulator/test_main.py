@@ -13,6 +13,7 @@ import sys
 import pytest
 import requests
 
+from airflow_provider_videodb import __version__
 from airflow_provider_videodb.emulator.__main__ import main
 
 COMMAND = [sys.executable, "-m", "airflow_provider_videodb.emulator"]
@@ -55,13 +56,40 @@ def test_command_prints_address_and_connection(command):
     assert requests.get(f"{connection['host']}/", timeout=10).status_code == 200
 
 
+def test_command_prints_a_line_for_each_call_but_no_key(command):
+    process, printed = command("--api-key", "sk-emulator-secret")
+    base_url = re.search(r"http://127\.0\.0\.1:\d+", printed).group()
+    headers = {"x-access-token": "sk-emulator-secret"}
+    requests.post(f"{base_url}/billing/topup", json={"amount": 20}, headers=headers, timeout=10)
+    requests.post(f"{base_url}/_emulator/faults", json={"kind": "status", "status": 503}, timeout=10)
+    requests.get(f"{base_url}/billing/usage", headers=headers, timeout=10)
+    requests.get(f"{base_url}/", timeout=10)
+    process.send_signal(signal.SIGTERM)
+    lines = [line[10:] for line in process.communicate(timeout=10)[0].splitlines() if line]
+    assert lines == ["200  POST /billing/topup  $20.00", "503  GET /billing/usage  fault status"]
+
+
+def test_command_tells_its_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"videodb-emulator {__version__}\n"
+
+
+def test_allowed_host_may_be_repeated(command):
+    _, printed = command("--allowed-host", "videodb.test", "--allowed-host", "videodb")
+    base_url = re.search(r"http://127\.0\.0\.1:\d+", printed).group()
+    for host, status in (("videodb:8765", 200), ("videodb.test", 200), ("evil.example", 403)):
+        assert requests.get(f"{base_url}/health", headers={"Host": host}, timeout=10).status_code == status
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_command_stops_cleanly_while_a_call_hangs(command, number):
     process, printed = command()
     base_url = re.search(r"http://127\.0\.0\.1:\d+", printed).group()
     requests.post(f"{base_url}/_emulator/faults", json={"kind": "hang"}, timeout=10)
     held = socket.create_connection(("127.0.0.1", int(base_url.rsplit(":", 1)[1])))
-    held.sendall(b"GET /billing/usage HTTP/1.1\r\nHost: emulator\r\n\r\n")
+    held.sendall(b"GET /billing/usage HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     process.send_signal(number)
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 0

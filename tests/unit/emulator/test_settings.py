@@ -30,3 +30,8 @@ from airflow_provider_videodb.emulator.settings import Settings
 def test_wrong_setting_is_named(name, value):
     with pytest.raises(InvalidValueError, match=name):
         Settings.create({name: value})
+
+
+@pytest.mark.parametrize("name", ["pay_after", "index_duration", "response_ttl"])
+def test_command_line_says_never_for_none(name):
+    assert getattr(Settings.create({name: "never"}), name) is None

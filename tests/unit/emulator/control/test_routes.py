@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import requests
 
+from airflow_provider_videodb import __version__
+
 
 def test_state_has_everything_except_the_key(emulator, api, control):
     api.post("/billing/topup", {"amount": 50, "redirect_url": "https://example.com/done"})
@@ -116,3 +118,11 @@ def test_missing_field_is_400(control, path, body):
     refused = control("POST", path, body)
     assert refused.status_code == 400
     assert refused.json()["success"] is False
+
+
+@pytest.mark.parametrize("path", ["/health", "/_emulator/health"])
+def test_health_needs_no_key_and_is_not_logged(emulator, path):
+    emulator.add_fault("status", path="*")
+    health = requests.get(emulator.base_url + path, timeout=10).json()
+    assert (health["status"], health["version"]) == ("ok", __version__)
+    assert emulator.calls() == []

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from airflow_provider_videodb.emulator.errors import InvalidValueError, NotFoundError
+from airflow_provider_videodb.emulator.faults.call_faults import FaultBoard
 
 
 def test_fault_meets_its_route_for_its_number_of_calls(emulator, api):
@@ -82,3 +83,14 @@ def test_wrong_fault_is_refused(emulator, api, fields):
     assert (refused.status_code, refused.json()["error_code"]) == (400, "invalid_request")
     with pytest.raises(InvalidValueError):
         emulator.add_fault(fields.get("kind"), **{k: v for k, v in fields.items() if k != "kind"})
+
+
+def test_board_counts_the_calls_that_a_fault_has_left():
+    board = FaultBoard()
+    limited = board.add({"kind": "status", "times": 3, "skip": 1})
+    endless = board.add({"kind": "html", "times": None, "path": "/other"})
+    lefts = []
+    for _ in range(3):
+        lefts.append(board.left(limited))
+        board.take("GET", "/billing/usage", is_page=False)
+    assert (lefts, board.left(limited), board.left(endless)) == ([3, 3, 2], 1, None)

@@ -27,7 +27,7 @@ class Wire:
 
     def send(self, method="POST", path="/billing/topup", body=TOPUP):
         head = (
-            f"{method} {path} HTTP/1.1\r\nHost: emulator\r\nx-access-token: {self.emulator.api_key}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nx-access-token: {self.emulator.api_key}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         self.socket.sendall(head.encode() + body)
@@ -63,7 +63,7 @@ def test_refuse_resets_the_connection_and_does_no_work(emulator, wire):
 
 def test_refuse_does_not_wait_for_the_body(emulator, wire):
     emulator.add_fault("refuse")
-    wire.socket.sendall(b"POST /billing/topup HTTP/1.1\r\nHost: emulator\r\nContent-Length: 100000\r\n\r\n")
+    wire.socket.sendall(b"POST /billing/topup HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n")
     with pytest.raises(ConnectionResetError):
         wire.read_to_end()
 

@@ -1,15 +1,13 @@
 """
 Build the wheel, read it, and install it in an empty environment.
 
-`make installable` takes minutes, because it installs the wheel with each supported Airflow.
+`make matrix` installs it with each supported Airflow.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 import zipfile
 from email import message_from_bytes
@@ -18,32 +16,16 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_videodb import __version__
+from dev.matrix.cells import Release, claimed_pythons
+from tests.support.dists import ROOT, build, run
 from tests.support.source import imports_of
 
-ROOT = Path(__file__).parents[2]
-RELEASES = [
-    line.split()[0]
-    for line in (ROOT / "constraints" / "releases.txt").read_text().splitlines()
-    if not line.startswith("#")
-]
 DIST_INFO = f"airflow_provider_videodb-{__version__}.dist-info"
-
-
-def run(*command, cwd=None):
-    # PYTHONPATH would let the child import the source instead of the wheel.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Build the wheel with the installed build backend."""
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build(tmp_path_factory.mktemp("dist")).wheel
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +66,18 @@ def test_wheel_holds_each_file_of_the_package(files):
         if file.is_file() and "__pycache__" not in file.parts
     }
     assert {name for name in files if name.startswith("airflow_provider_videodb/")} == expected
-    assert {"airflow_provider_videodb/py.typed", "airflow_provider_videodb/emulator/__main__.py"} <= expected
-    assert f"{DIST_INFO}/licenses/LICENSE" in files
+    assert {Path(name).name for name in expected if not name.endswith(".py")} == {"page.html", "py.typed"}
+
+
+def test_wheel_describes_itself_in_these_files(files):
+    assert {name.removeprefix(f"{DIST_INFO}/") for name in files if name.startswith(DIST_INFO)} == {
+        "METADATA",
+        "RECORD",
+        "WHEEL",
+        "entry_points.txt",
+        "licenses/LICENSE",
+        "licenses/NOTICE",
+    }
 
 
 def test_each_folder_of_the_wheel_is_a_package(files):
@@ -94,34 +86,49 @@ def test_each_folder_of_the_wheel_is_a_package(files):
 
 
 def test_metadata_is_complete(metadata):
+    # A newer version is refused by tools that are older than it.
+    assert metadata["Metadata-Version"] == "2.4"
     assert metadata["Name"] == "airflow-provider-videodb"
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert {
         "Framework :: Apache Airflow",
         "Framework :: Apache Airflow :: Provider",
-        "Programming Language :: Python :: 3.11",
-        "Programming Language :: Python :: 3.12",
         "Typing :: Typed",
     } <= set(metadata.get_all("Classifier"))
+    assert metadata["Requires-Python"] == f">={claimed_pythons()[0]}"
     addresses = dict(entry.split(", ", 1) for entry in metadata.get_all("Project-URL"))
-    # Airflow links the first one on its page of providers.
     assert {"Documentation", "Source", "Changelog", "Bug Tracker"} <= set(addresses)
     assert all(address.startswith("https://") for address in addresses.values())
 
 
+def test_description_links_no_file_of_the_repository(metadata):
+    """PyPI shows the description without the repository around it."""
+    targets = re.findall(r"\]\(([^)\s]+)", metadata.get_payload())
+    assert f"https://github.com/video-db/airflow-provider-videodb/blob/v{__version__}/CHANGELOG.md" in targets
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+    shown = re.findall(r"!\[[^\]]*\]\(([^)\s]+)", metadata.get_payload())
+    assert [image for image in shown if not image.startswith("https://raw.githubusercontent.com/")] == []
+
+
+def test_version_is_written_in_one_line():
+    written = [
+        (file.relative_to(ROOT).as_posix(), line)
+        for pattern in ("*.toml", "docs/conf.py", "noxfile.py", "Makefile", "airflow_provider_videodb/**/*.py")
+        for file in ROOT.glob(pattern)
+        for line in file.read_text().splitlines()
+        if re.search(rf"(?<![\d.]){re.escape(__version__)}(?![\d.])", line)
+    ]
+    assert written == [("airflow_provider_videodb/__init__.py", f'__version__ = "{__version__}"')]
+
+
 def test_requirements_have_lower_bounds_only(metadata):
     needed = [line.replace(" ", "") for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
-    # `make installable` installs the wheel with this release.
-    assert f"apache-airflow>={RELEASES[0]}" in needed
+    # `make matrix` tests the wheel with this release.
+    assert f"apache-airflow>={Release.read_all()[0].airflow}" in needed
     assert not [line for line in needed if re.search(r"<|==|~=", line)]
-
-
-def test_readme_names_each_installable_release():
-    (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if "make installable" in line]
-    assert row.split("|")[1].strip().split(", ") == RELEASES
 
 
 def test_imported_packages_are_required(metadata):

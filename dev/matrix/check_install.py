@@ -1,7 +1,7 @@
 """
-Load the package as Airflow's processes do.
+Check that the wheel is installed with the wanted Airflow, and load it as Airflow's processes do.
 
-usage: load_everything.py AIRFLOW, the version that must be installed
+usage: python -m dev.matrix.check_install AIRFLOW, the version that must be installed, or "newest"
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -28,8 +29,12 @@ PACKAGES = ("apache-airflow-providers-common-compat", "asgiref", "pendulum", "re
 
 def main(wanted: str) -> None:
     """Fail, or print one line with the versions."""
-    if version("apache-airflow") != wanted:
-        raise SystemExit(f"Airflow {version('apache-airflow')} was installed in place of {wanted}.")
+    airflow = version("apache-airflow")
+    if wanted not in {airflow, "newest"}:
+        raise SystemExit(f"Airflow {airflow} was installed in place of {wanted}.")
+    place = Path(airflow_provider_videodb.__file__)
+    if not place.is_relative_to(sysconfig.get_path("purelib")):
+        raise SystemExit(f"The source was imported from {place.parent} instead of the wheel.")
     for name in module_names():
         import_module(name)
     import_lazy_names_of_common_compat()
@@ -41,8 +46,8 @@ def main(wanted: str) -> None:
         check=True,
     ).stdout
     if "airflow-provider-videodb" not in listed:
-        raise SystemExit(f"Airflow {wanted} does not list the provider:\n{listed}")
-    print(f"Airflow {wanted}:", ", ".join(f"{name} {version(name)}" for name in PACKAGES))  # noqa: T201 - a command
+        raise SystemExit(f"Airflow {airflow} does not list the provider:\n{listed}")
+    print(f"Airflow {airflow}:", ", ".join(f"{name} {version(name)}" for name in PACKAGES))  # noqa: T201 - a command
 
 
 def module_names() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from decimal import Decimal
 
 import pytest
@@ -11,24 +10,6 @@ import videodb
 from videodb.exceptions import AuthenticationError, InvalidRequestError
 
 URL = "https://example.com/talks/keynote.mp4"
-
-
-@pytest.fixture
-def connection(emulator):
-    return videodb.connect(api_key=emulator.api_key, base_url=emulator.base_url)
-
-
-@pytest.fixture
-def video(emulator, connection):
-    """Upload a video whose index costs 2 of the 3 credits."""
-    emulator.change_settings(price_index=2)
-    return connection.get_collection().upload(url=URL)
-
-
-@pytest.fixture
-def submit(connection, video):
-    """Submit an indexing job without waiting for it, and return its id."""
-    return lambda: connection.post(f"video/{video.id}/index", {"index_type": "spoken_word"}, wait=False)["id"]
 
 
 @pytest.fixture
@@ -76,10 +57,8 @@ def test_job_is_processing_until_its_duration_is_over(emulator, submit, job_stat
     assert emulator.balance == 1
 
 
-def test_sdk_polls_until_the_job_is_done(emulator, video, monkeypatch):
+def test_sdk_polls_until_the_job_is_done(emulator, video, sleeps):
     emulator.change_settings(index_duration=60)
-    sleeps = []
-    monkeypatch.setattr(time, "sleep", lambda seconds: (sleeps.append(seconds), emulator.advance(seconds)))
     video.index_spoken_words()
     assert len(sleeps) > 1
     assert len(emulator.calls(path="/async-response/*")) == len(sleeps) + 1
@@ -164,12 +143,19 @@ def test_call_log_shows_the_sdk(emulator, connection):
     ("path", "body", "status"),
     [
         ("/collection/default/upload", {}, 400),
-        ("/collection/default/upload", {"url": URL, "media_type": "audio"}, 400),
+        ("/collection/default/upload", {"url": URL, "media_type": "film"}, 400),
         ("/collection/default/upload", {"url": URL, "name": 5}, 400),
         ("/collection/default/upload", {"url": URL, "callback_url": "https://example.com/done"}, 400),
         ("/collection/other/upload", {"url": URL}, 404),
         ("/video/m-other/index", {"index_type": "spoken_word"}, 404),
-        ("/video/m-other/index", {"index_type": "scene"}, 400),
+        ("/video/m-other/index", {"index_type": "scene"}, 404),
+        ("/video/m-other/index", {"index_type": "faces"}, 400),
+        ("/video/m-other/index/scene", {}, 404),
+        ("/video/m-other/index/scene", {"extraction_config": [10]}, 400),
+        ("/video/m-other/index/scene", {"extraction_config": {"time": 0.5}}, 400),
+        ("/video/m-other/index/scene", {"sandbox_id": "s-1"}, 400),
+        ("/video/m-other/transcription", {}, 404),
+        ("/video/m-other/transcription", {"force": 1}, 400),
         ("/video/m-other/index", {"force": "yes"}, 400),
         ("/video/m-other/index", {"callback_url": "https://example.com/done"}, 400),
     ],
@@ -180,6 +166,59 @@ def test_bad_or_unsupported_input_has_the_error_shape(api, path, body, status):
     assert set(refused.json()) == {"success", "message", "error_code"}
 
 
-@pytest.mark.parametrize("path", ["/collection/other", "/async-response/job-other"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/collection/other",
+        "/async-response/job-other",
+        "/video/m-other",
+        "/video/?collection_id=other",
+        "/video/m-other/index/?index_type=scene",
+        "/video/m-other/index/scene",
+        "/video/m-other/index/scene/si-other",
+    ],
+)
 def test_unknown_id_is_404(api, path):
     assert api.get(path).status_code == 404
+
+
+def test_index_status_needs_a_known_type(api, video):
+    assert api.get(f"/video/{video.id}/index/").status_code == 400
+    assert api.get(f"/video/{video.id}/index/?index_type=faces").status_code == 400
+    assert api.get(f"/video/{video.id}/index/?index_type=spoken_word").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["spoken_word", "scene"])
+def test_index_status_follows_the_newest_job(emulator, api, video, kind):
+    emulator.change_settings(index_duration=60, on_shortage="fail_job")
+    path = f"/video/{video.id}/index/"
+    api.post(path, {"index_type": kind})
+    assert api.get(f"{path}?index_type={kind}").json()["status"] == "processing"
+    emulator.advance(60)
+    assert api.get(f"{path}?index_type={kind}").json()["status"] == "done"
+    api.post(path, {"index_type": kind, "force": True})
+    emulator.advance(60)
+    status = api.get(f"{path}?index_type={kind}").json()
+    assert (status["success"], status["status"]) == (True, "failed")
+    assert "Insufficient credits" in status["message"]
+
+
+def test_job_that_never_ends_stays_at_0_percent(emulator, submit, api):
+    emulator.change_settings(index_duration=None)
+    job_id = submit()
+    emulator.advance(10 * 86400)
+    assert api.get(f"/async-response/{job_id}").json() == {
+        "success": True,
+        "status": "processing",
+        "data": {"percentage": 0},
+    }
+    assert emulator.balance == 1
+
+
+def test_async_response_is_gone_after_its_ttl(emulator, submit, api):
+    emulator.change_settings(index_duration=60, response_ttl=30)
+    job_id = submit()
+    emulator.advance(89)
+    assert api.get(f"/async-response/{job_id}").status_code == 200
+    emulator.advance(1)
+    assert api.get(f"/async-response/{job_id}").status_code == 404

@@ -1,0 +1,47 @@
+"""What a finished job returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_videodb.emulator.account.jobs import Job
+    from airflow_provider_videodb.emulator.account.media import Media
+
+_WORD = "word"
+
+
+def result_of(job: Job) -> dict[str, Any]:
+    """Return the ``data`` of the async response of a finished job."""
+    if job.kind == "upload":
+        return video_data(job.media)
+    if job.kind == "index_scenes":
+        return {"scene_index_id": job.result_id, "scene_index_records": scene_records(job)}
+    if job.kind == "transcription":
+        words = [{"start": float(at), "end": float(at + 1), "text": _WORD} for at in range(job.media.length)]
+        return {"word_timestamps": words, "text": " ".join([_WORD] * len(words))}
+    return {}
+
+
+def video_data(media: Media) -> dict[str, Any]:
+    """Return an upload as VideoDB describes it. Nothing can be played."""
+    return {
+        "id": media.id,
+        "collection_id": "default",
+        "name": media.name,
+        "description": media.description,
+        "length": float(media.length),
+        "created_at": media.created_at.isoformat(),
+        "stream_url": None,
+        "player_url": None,
+        "thumbnail_url": None,
+    }
+
+
+def scene_records(job: Job) -> list[dict[str, Any]]:
+    """Return the scenes that an index has found."""
+    length, seconds = job.media.length, job.options["seconds"]
+    return [
+        {"start": float(start), "end": float(min(start + seconds, length)), "description": "A scene."}
+        for start in range(0, length, seconds)
+    ]

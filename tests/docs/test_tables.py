@@ -1,0 +1,89 @@
+"""The tables of the pages name each argument and each field, as the code has them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_videodb.get_provider_info import get_provider_info
+from airflow_provider_videodb.hooks.connection import ConnectionSettings
+from airflow_provider_videodb.operators._arguments import NOT_GIVEN
+from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
+from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
+from airflow_provider_videodb.operators.release_credits import ReleaseCreditsOperator
+from airflow_provider_videodb.operators.topup import TopupOperator
+from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {
+    "auto-recharge": AutoRechargeOperator,
+    "credit-threshold": CreditThresholdSensor,
+    "ensure-credits": EnsureCreditsOperator,
+    "release-credits": ReleaseCreditsOperator,
+    "top-up": TopupOperator,
+}
+
+
+def table_of(page, header):
+    """Return the cells of each row of the table with this header."""
+    lines = (DOCS / page).read_text().splitlines()
+    start = lines.index(header) + 2
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+    return rows
+
+
+def in_words(default):
+    """Return a default as the pages write it."""
+    if default is inspect.Parameter.empty:
+        return "required"
+    if default is None or default is NOT_GIVEN:
+        return "not given"
+    if isinstance(default, timedelta):
+        hours, minutes = default / timedelta(hours=1), default / timedelta(minutes=1)
+        return f"{hours:g} hours" if hours >= 1 else f"{minutes:g} minutes"
+    return f"`{default}`"
+
+
+def arguments_of(operator):
+    return {
+        name: [in_words(parameter.default), "yes" if name in operator.template_fields else "no"]
+        for name, parameter in inspect.signature(operator.__init__).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_lists_each_argument_with_default_and_template(page):
+    rows = table_of(f"operators/{page}.md", "| argument | default | template | meaning |")
+    assert {name.strip("`"): cells for name, *cells, _ in rows} == arguments_of(PAGES[page])
+
+
+def test_every_operator_and_sensor_has_a_page():
+    info = get_provider_info()
+    modules = {name for kind in ("operators", "sensors") for part in info[kind] for name in part["python-modules"]}
+    assert {operator.__module__ for operator in PAGES.values()} == modules
+
+
+def test_connection_page_lists_each_extra_field_with_default():
+    rows = table_of("connection.md", "| field of the extra | default | meaning |")
+    fields = get_provider_info()["connection-types"][0]["conn-fields"]
+    assert [name.strip("`") for name, *_ in rows] == list(fields)
+    # A number in the table is the default.
+    written = {name.strip("`"): float(default) for name, default, _ in rows if default.isdecimal()}
+    assert written == {name: float(value) for name, value in defaults().items()}
+
+
+def defaults():
+    from airflow.models import Connection
+
+    settings = ConnectionSettings.from_connection(Connection("mine", conn_type="videodb", password="sk-1"))
+    numbers = ("timeout", "max_retries", "credit_reserve", "settlement_minutes")
+    return {name: getattr(settings, name) for name in numbers}
