@@ -46,6 +46,7 @@ __all__ = [
     "needs_form_fields",
     "needs_form_with_json",
     "needs_listed_variables",
+    "needs_never_fail_after_a_wait",
     "needs_provider_commands",
     "needs_start_in_triggerer",
     "needs_task_state_store",
@@ -79,6 +80,9 @@ needs_form_fields = pytest.mark.skipif(
 )
 needs_form_with_json = pytest.mark.skipif(
     _FORM_HAS_FIELDS, reason="the connection form of this Airflow has fields for the extra"
+)
+needs_never_fail_after_a_wait = pytest.mark.skipif(
+    Version(airflow_version) < Version("3.1.8"), reason="this Airflow ignores never_fail after a wait in the triggerer"
 )
 needs_start_in_triggerer = pytest.mark.skipif(
     "dag_data" not in RunTrigger.model_fields, reason="this Airflow starts every task in a worker"
