@@ -40,6 +40,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@needs_start_in_triggerer
 def test_serialized_dag_keeps_the_arguments_of_the_trigger():
     with new_dag("starts") as dag:
         CreditThresholdSensor(
@@ -192,6 +193,7 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], bool]] = {
 }
 
 
+@needs_start_in_triggerer
 @pytest.mark.parametrize("name", ["threshold", "videodb_conn_id"])
 @pytest.mark.parametrize(("give", "is_told"), ARGUMENTS.values(), ids=ARGUMENTS)
 def test_argument_without_a_template_starts_in_a_worker(name, give, is_told):
