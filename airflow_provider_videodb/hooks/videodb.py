@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from functools import cached_property
@@ -172,10 +173,18 @@ def _sdk() -> Any:
 
 
 def _no_such_connection(conn_id: str) -> VideoDBNoConnectionError:
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    if variable in os.environ:
+        # Airflow does not say what is wrong with it. Before 3.2, an extra that is not a JSON object also ends here.
+        next_step = f"correct {variable}. Its extra has to be a JSON object."
+    else:
+        next_step = (
+            "add it under Admin > Connections, or with\n"
+            f"airflow connections add {conn_id} --conn-type videodb --conn-password API_KEY"
+        )
     return VideoDBNoConnectionError(
-        f"Airflow has no connection {conn_id!r} (videodb_conn_id), or cannot read AIRFLOW_CONN_{conn_id.upper()}. "
-        "Nothing was sent. Next step: add it under Admin > Connections, or with\n"
-        f"airflow connections add {conn_id} --conn-type videodb --conn-password API_KEY\n"
+        f"Airflow has no connection {conn_id!r} (videodb_conn_id), or cannot read {variable}. "
+        f"Nothing was sent. Next step: {next_step}\n"
         "A base URL in a URI is percent-encoded:\n"
         "videodb://:API_KEY@https%3A%2F%2Fapi.videodb.io"
     )

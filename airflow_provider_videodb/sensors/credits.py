@@ -109,11 +109,12 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
         before Airflow 3.3.
     :param priority: in the queue of gates with a hold, a higher number goes first.
     :param start_from_trigger: begin the wait in the triggerer, without a worker; needs ``deferrable``. The first poll
-        comes after at most ``poke_interval`` or 10 seconds, whichever is shorter. Templates need Airflow 3.3. A task
-        begins in a worker all the same if it is mapped, is in a mapped task group, or has an argument that is not a
-        number, a string or the plain output of a task (so not ``.map()``, ``.zip()`` or ``.concat()``).
+        comes after at most ``poke_interval`` or 10 seconds, whichever is shorter. A task begins in a worker all the
+        same if it is mapped, is in a mapped task group, or has an argument that is not a number, a string or the plain
+        output of a task (so not ``.map()``, ``.zip()`` or ``.concat()``). It has no effect before Airflow 3.3,
+        because an older one starts every task in a worker.
     :param end_from_trigger: end the task in the triggerer, without a worker, when it succeeds or is skipped; needs
-        ``deferrable``. A failure still needs a worker, so that retries and callbacks work. Airflow 3.3 then passes the
+        ``deferrable``. A failure still needs a worker, so that retries and callbacks work. Airflow then passes the
         return value to later tasks as a JSON string.
     """
 
@@ -224,6 +225,11 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
             except AirflowSkipException as skip:
                 if self.soft_fail and skip.__cause__ and not isinstance(skip.__cause__, AirflowSensorTimeout):
                     raise skip.__cause__ from None
+                raise
+            except AirflowSensorTimeout as late:
+                # Airflow 3.1.3 fails a task that no triggerer resumed in time, even with soft_fail.
+                if self.soft_fail:
+                    raise AirflowSkipException("Skipping due to soft_fail is set to True.") from late
                 raise
 
     @contextmanager

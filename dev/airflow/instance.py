@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dev.airflow import log_server
@@ -15,8 +14,8 @@ from dev.airflow.processes import ChildProcess, ProcessDiedError, free_port, sto
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
 START_SECONDS = 180
 
 COMPONENTS = {
@@ -49,7 +48,7 @@ class AirflowInstance:
         self,
         home: Path,
         *,
-        dags_folder: Path = EXAMPLE_DAGS,
+        dags_folder: Path,
         connections: Mapping[str, Mapping[str, Any]] | None = None,
         parallelism: int = 4,
         components: Mapping[str, tuple[str, ...]] = COMPONENTS,

@@ -50,8 +50,15 @@ def open_page(chromium: str) -> Iterator[Page]:
             browser.close()
 
 
+def log_in(page: Page, airflow: AirflowInstance) -> None:
+    """Get the admin's cookie, without which Airflow below 3.3 shows its first page instead of the one asked for."""
+    if not page.context.cookies(airflow.url):
+        page.goto(f"{airflow.url}/auth/token/login")
+
+
 def show_connection_form(page: Page, airflow: AirflowInstance, conn_id: str) -> None:
     """Open the form for a new VideoDB connection."""
+    log_in(page, airflow)
     page.goto(f"{airflow.url}/connections")
     page.get_by_role("button", name="Add Connection").first.click()
     page.locator("input[name=connection_id]").fill(conn_id)
@@ -68,6 +75,16 @@ def show_extra_fields(page: Page) -> None:
     wait_for_animations(page)
 
 
+def type_extra(page: Page, extra: str) -> None:
+    """Type the extra of the open form, which is one field of JSON before Airflow 3.2."""
+    page.get_by_role("button", name="Extra Fields JSON", exact=True).click()
+    editor = page.get_by_role("textbox").last
+    editor.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(extra)
+    wait_for_animations(page)
+
+
 def show_pay_button(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> Locator:
     """Open the details of a waiting task and return its button."""
     open_details(page, airflow, run, task_id)
@@ -76,6 +93,7 @@ def show_pay_button(page: Page, airflow: AirflowInstance, run: DagRun, task_id: 
 
 def open_details(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> None:
     """Open the details of a task and wait for its buttons."""
+    log_in(page, airflow)
     with page.expect_response(lambda response: urlsplit(response.url).path.endswith(f"/{task_id}/links")):
         page.goto(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}/details")
     page.get_by_text("Extra Links").wait_for()
@@ -113,15 +131,19 @@ class LogPage:
 
 def read_log_page(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> LogPage:
     """Open the log of a failed task and read the rendered lines."""
+    log_in(page, airflow)
     page.goto(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}")
-    log = page.get_by_test_id("virtual-scroll-container")
+    # Airflow 3.1.3 has no container around the list.
+    log = page.locator("[data-testid=virtual-scroll-container], [data-testid=virtualized-list]").first
     log.get_by_text("Task failed with exception").first.wait_for()
     wait_for_animations(page)
     errors = log.locator('[data-testid^="virtualized-item"]').evaluate_all("""lines => lines
         .filter(line => line.querySelector("code")?.textContent === "ERROR" && !line.querySelector("details"))
         .map(line => {
-            const event = line.querySelector(".event");
-            const page = line.closest('[data-testid="virtual-scroll-container"]');
+            // Airflow 3.1 has no class for the text, which is its second piece of code.
+            const event = line.querySelector(".event") ?? line.querySelectorAll("code")[1];
+            const page = line.closest("[data-testid=virtual-scroll-container]")
+                ?? line.closest("[data-testid=virtualized-list]").parentElement;
             const range = document.createRange();
             range.selectNodeContents(event);
             const shown = Math.min(innerWidth, page.getBoundingClientRect().right);

@@ -89,7 +89,7 @@ def _no_worker_held(evidence: Evidence) -> Check:
     return Check(
         waited > 0 and worked == 0 and polls > 0 and busy == 0,
         "no worker was held during the wait",
-        f"{number(worked)} worker seconds in {waited:.1f} s by Airflow's audit log; "
+        f"{number(worked)} worker seconds in {waited:.1f} s by {evidence.events_source}; "
         f"a worker slot or process was in use {busy} of {polls} times",
     )
 

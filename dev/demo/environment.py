@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.emulator.server import Emulator
+from dev.airflow.dags import EXAMPLE_DAGS, link_dags
 from dev.airflow.instance import AirflowInstance
 
 if TYPE_CHECKING:
@@ -42,7 +43,12 @@ def environment(home: Path) -> Iterator[Environment]:
     api_key = f"sk-demo-{secrets.token_hex(16)}"
     with (
         Emulator(credits=CREDITS_AT_START, price_index=CREDITS_PER_VIDEO, api_key=api_key) as emulator,
-        AirflowInstance(home, connections={CONN_ID: emulator.connection}, serve_logs=True) as airflow,
+        AirflowInstance(
+            home,
+            dags_folder=link_dags(home / "dags", EXAMPLE_DAGS),
+            connections={CONN_ID: emulator.connection},
+            serve_logs=True,
+        ) as airflow,
     ):
         airflow.api.wait_for_dag(DAG_ID)
         yield Environment(emulator, airflow)

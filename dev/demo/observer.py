@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from dev.airflow.states import StateChanges
 from dev.demo.console import number
 from dev.demo.timeline import Moment
 
@@ -50,7 +51,8 @@ class Evidence:
     :param links_while_waiting: what the buttons on the task's page opened during the wait.
     :param polls_while_waiting: how often we polled during the wait.
     :param busy_while_waiting: how often a worker slot or the task's process was in use then.
-    :param events: the run's entries in Airflow's audit log.
+    :param events: when each task entered a state, as entries of Airflow's audit log.
+    :param events_source: where these are from.
     """
 
     payment_link: str | None = None
@@ -58,6 +60,7 @@ class Evidence:
     polls_while_waiting: int = 0
     busy_while_waiting: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
+    events_source: str = ""
 
 
 class Observer:
@@ -67,6 +70,8 @@ class Observer:
         self.evidence = Evidence()
         self._env = env
         self._run = run
+        self._changes = StateChanges(run)
+        self.evidence.events_source = self._changes.source
         self._last_call = 0
         self._balance: Decimal | None = None
 
@@ -77,7 +82,7 @@ class Observer:
         return moments
 
     def _new_events(self) -> Iterator[Moment]:
-        events = [event for event in self._run.events() if event["event"] in _STATE_WORDS and event["task_id"]]
+        events = [event for event in self._changes.poll() if event["event"] in _STATE_WORDS and event["task_id"]]
         for event in events[len(self.evidence.events) :]:
             what, style = _STATE_WORDS[event["event"]]
             yield Moment(when(event), _task_name(event), what, style)

@@ -13,15 +13,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError, VideoDBServerError
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers._base import BillingTrigger
+from airflow_provider_videodb.version_compat import AirflowSensorTimeout, TaskDeferred
 from tests.integration.conftest import short_waits  # noqa: F401 - a fixture
 from tests.support.airflow_channel import AirflowChannel, a_task
+from tests.support.compat import needs_listed_variables
 from tests.support.purchases import PurchaseRuns
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def test_sensor_reads_the_event(sent: Callable[[Any], Any], name: str, end: Any)
         assert gate.execute_complete(context, sent(golden(name))) == end
 
 
+@needs_listed_variables
 @each_format
 def test_sensor_decides_after_the_event_that_it_may(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, sent: Callable[[Any], Any]
@@ -116,6 +118,7 @@ def test_sensor_decides_after_the_event_that_it_may(
     assert (result["held"], channel.kinds) == (100, [Kind.HELD])
 
 
+@needs_listed_variables
 @pytest.mark.parametrize("name", ["credits_enough", "credits_available"])
 @each_format
 def test_event_of_a_trigger_without_holds_opens_no_gate_that_holds(

@@ -15,6 +15,7 @@ from videodb import InvalidRequestError
 import example_dags
 from airflow_provider_videodb.exceptions import VideoDBInsufficientCreditsError
 from tests.conftest import API_KEY
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import run
 from tests.support.raw_server import RawServer, raw_response
 
@@ -239,6 +240,7 @@ def test_ensure_credits_continues_with_enough_credits(paid_soon):
     assert paid_soon.calls("POST") == []
 
 
+@needs_listed_variables
 def test_pipelines_of_one_account_buy_their_own_credits(own_holds):
     """The second pipeline needs 8 credits, and asks for a payment although the account has 12."""
     archive = run(example("shared_account", "shared_archive"))
@@ -252,6 +254,7 @@ def test_pipelines_of_one_account_buy_their_own_credits(own_holds):
     assert highlights.result("credits")["amount"] == 8 - (12 - 10)
 
 
+@needs_listed_variables
 def test_failed_pipeline_keeps_all_its_credits_during_settlement(own_holds):
     archive = example("shared_account", "shared_archive")
     archive.get_task("index").python_callable = fail
@@ -264,6 +267,7 @@ def test_failed_pipeline_keeps_all_its_credits_during_settlement(own_holds):
     assert highlights.result("credits")["amount"] == 8
 
 
+@needs_listed_variables
 def test_job_of_shared_account_needs_its_hold(own_holds):
     archive = example("shared_account", "shared_archive")
     archive.get_task("credits").hold = False

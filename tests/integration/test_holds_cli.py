@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
 from tests.support.hold_flags import flags_in_database, forget_holds
 
-pytestmark = pytest.mark.usefixtures("airflow_db")
+pytestmark = [pytest.mark.usefixtures("airflow_db"), needs_listed_variables]
 
 
 @pytest.fixture(autouse=True)

@@ -18,13 +18,14 @@ from airflow_provider_videodb.holds.rules.releasing import release_gate
 from airflow_provider_videodb.holds.rules.steps import Remove
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from tests.integration.test_gates import MODES, meanwhile
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
 from tests.support.hold_flags import add_flag, flags_in_database, notes_in_database, remove_flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.usefixtures("airflow_db")
+pytestmark = [pytest.mark.usefixtures("airflow_db"), needs_listed_variables]
 
 #: A gate that holds credits ends in a worker.
 HOLDING_MODES: dict[str, dict[str, Any]] = {

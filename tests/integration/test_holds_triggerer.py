@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
 from tests.support.hold_flags import flags_in_database, remove_flags
 from tests.support.scheduler import as_the_scheduler_starts, comms_of, set_waiting
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.support.dag_runs import Run
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("airflow_db")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("airflow_db"), needs_listed_variables]
 
 
 @pytest.fixture

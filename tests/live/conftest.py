@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_videodb.emulator.server import Emulator
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
-from dev.airflow.instance import EXAMPLE_DAGS, AirflowInstance
+from dev.airflow.dags import EXAMPLE_DAGS, link_dags
+from dev.airflow.instance import AirflowInstance
 
 LIVE_DAGS = Path(__file__).parent / "dags"
-#: Airflow below 3.3 cannot import these, because credit holds need it.
-HOLDING_DAGS = ("live_holds.py", "shared_account.py")
 PICTURES = os.environ.get("VIDEODB_PICTURES")
 
 # Airflow gives up a killed triggerer after 5 seconds, not 30, and the next one takes over its triggers.
@@ -43,15 +41,12 @@ def shared_emulator():
 @pytest.fixture(scope="package")
 def live_airflow(shared_emulator, tmp_path_factory):
     """Run an Airflow with the example DAGs and those of tests/live/dags."""
-    dags = tmp_path_factory.mktemp("live_dags")
-    for path in (*EXAMPLE_DAGS.glob("*.py"), *LIVE_DAGS.glob("*.py")):
-        if VARIABLES_CAN_BE_LISTED or path.name not in HOLDING_DAGS:
-            shutil.copy(path, dags)
+    home = tmp_path_factory.mktemp("live_airflow")
     # After a death in a POST, the retry waits this timeout and 25 seconds more.
     connection = shared_emulator.connection | {"extra": {"timeout": 10}}
     with AirflowInstance(
-        tmp_path_factory.mktemp("live_airflow"),
-        dags_folder=dags,
+        home,
+        dags_folder=link_dags(home / "dags", EXAMPLE_DAGS, LIVE_DAGS),
         connections={"videodb_default": connection},
         # Tasks that wait for the POST of a dead try keep their workers meanwhile.
         parallelism=8,

@@ -9,6 +9,7 @@ import pytest
 
 from dev.airflow.processes import until
 from dev.demo.payer import pay
+from tests.support.compat import needs_listed_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from dev.airflow.api import DagRun
     from dev.airflow.instance import AirflowInstance
+
+pytestmark = needs_listed_variables
 
 
 @pytest.fixture(autouse=True)

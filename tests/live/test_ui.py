@@ -14,8 +14,10 @@ from dev.demo.browser import (
     show_connection_form,
     show_extra_fields,
     show_pay_button,
+    type_extra,
 )
 from tests.live.conftest import keep_picture
+from tests.support.compat import needs_form_fields, needs_form_with_json
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
@@ -45,13 +47,9 @@ def page():
         yield page
 
 
+@needs_form_fields
 def test_connection_form_saves_what_the_hook_reads(live_airflow, page):
-    show_connection_form(page, live_airflow, "videodb_from_the_form")
-    for label in ("Base URL", "API key"):
-        assert page.get_by_text(label, exact=True).is_visible()
-    for hidden in ("Login", "Port", "Schema"):
-        assert page.get_by_text(hidden, exact=True).count() == 0
-    page.locator("input[name=password]").fill("sk-from-the-form")
+    fill_standard_fields(page, live_airflow)
     show_extra_fields(page)
     for label in FIELD_LABELS:
         assert page.get_by_text(label, exact=True).is_visible()
@@ -61,16 +59,46 @@ def test_connection_form_saves_what_the_hook_reads(live_airflow, page):
         for typed in ("7", ""):
             page.locator(f"input[name=element_{emptied}]").fill(typed)
             page.keyboard.press("Tab")
-    page.get_by_role("button", name="Save").click()
-    page.get_by_text("videodb_from_the_form").first.wait_for()
+    saved, settings = save_and_read(page, live_airflow)
 
-    saved = live_airflow.api.request("GET", "/connections/videodb_from_the_form")
-    live_airflow.api.delete_connection("videodb_from_the_form")
+    assert json.loads(saved["extra"]) == {"max_topup_amount": 50, **dict.fromkeys(EMPTIED_FIELDS)}
+    assert settings.limits.max_topup_amount == 50
+    assert settings.limits.monthly_topup_limit is None
+    assert (settings.timeout, settings.max_retries) == (30, 3)
+    assert settings.credit_account == "videodb_from_the_form"
+    assert (settings.credit_reserve, settings.settlement_minutes) == (0, 20)
 
+
+@needs_form_with_json
+def test_connection_form_takes_the_extra_as_json(live_airflow, page):
+    fill_standard_fields(page, live_airflow)
+    type_extra(page, '{"max_topup_amount": 50, "timeout": 7}')
+    saved, settings = save_and_read(page, live_airflow)
+
+    assert saved["conn_type"] == "videodb"
+    assert (settings.limits.max_topup_amount, settings.timeout, settings.max_retries) == (50, 7, 3)
+
+
+def fill_standard_fields(page, airflow):
+    show_connection_form(page, airflow, "videodb_from_the_form")
+    for label in ("Base URL", "API key"):
+        assert page.get_by_text(label, exact=True).is_visible()
+    for hidden in ("Login", "Port", "Schema"):
+        assert page.get_by_text(hidden, exact=True).count() == 0
+    page.locator("input[name=password]").fill("sk-from-the-form")
+
+
+def save_and_read(page, airflow):
+    """Save the open form, and return what Airflow stored and what the hook makes of it."""
     from airflow.sdk import Connection
 
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
 
+    keep_picture(page, "connection-form")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("videodb_from_the_form").first.wait_for()
+    saved = airflow.api.request("GET", "/connections/videodb_from_the_form")
+    airflow.api.delete_connection("videodb_from_the_form")
     connection = Connection(
         conn_id=saved["connection_id"],
         conn_type=saved["conn_type"],
@@ -78,13 +106,7 @@ def test_connection_form_saves_what_the_hook_reads(live_airflow, page):
         password="sk-from-the-form",
         extra=saved["extra"],
     )
-    assert json.loads(saved["extra"]) == {"max_topup_amount": 50, **dict.fromkeys(EMPTIED_FIELDS)}
-    settings = ConnectionSettings.from_connection(connection)
-    assert settings.limits.max_topup_amount == 50
-    assert settings.limits.monthly_topup_limit is None
-    assert (settings.timeout, settings.max_retries) == (30, 3)
-    assert settings.credit_account == "videodb_from_the_form"
-    assert (settings.credit_reserve, settings.settlement_minutes) == (0, 20)
+    return saved, ConnectionSettings.from_connection(connection)
 
 
 def test_button_leads_to_the_payment_and_then_disappears(live_airflow, emulator, page):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tests.support.compat import needs_start_in_triggerer
 
+
+@needs_start_in_triggerer
 def test_gate_opens_or_is_skipped_without_a_worker(live_airflow, emulator):
     live_airflow.api.wait_for_dag("live_without_a_worker")
     run = live_airflow.api.trigger("live_without_a_worker")

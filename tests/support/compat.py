@@ -1,33 +1,97 @@
-"""Bridge the differences of older Airflow versions for tests."""
+"""Bridge the differences of older Airflow versions for tests: names that moved, and what a version lacks."""
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from airflow import __version__ as airflow_version
+from airflow import sdk
+from airflow.providers_manager import ProvidersManager
+from packaging.version import Version
 
 from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR, VARIABLES_CAN_BE_LISTED
+
+try:
+    from airflow.executors.workloads import RunTrigger, TaskInstanceDTO
+    from airflow.sdk.log import redact
+    from airflow.sdk.serde import deserialize, serialize
+    from airflow.serialization.definitions.dag import SerializedDAG
+    from airflow.serialization.serialized_objects import DagSerialization, OperatorSerialization
+except ImportError:  # Airflow 3.1
+    from airflow.executors.workloads import RunTrigger
+    from airflow.executors.workloads import TaskInstance as TaskInstanceDTO
+    from airflow.sdk._shared.secrets_masker import redact
+    from airflow.serialization.serde import deserialize, serialize
+    from airflow.serialization.serialized_objects import SerializedBaseOperator as OperatorSerialization
+    from airflow.serialization.serialized_objects import SerializedDAG
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = [
+    "DagSerialization",
+    "OperatorSerialization",
+    "RunTrigger",
+    "SerializedDAG",
+    "TaskInstanceDTO",
+    "callbacks_know_the_exception",
+    "dates_of_reschedules",
+    "deserialize",
+    "has_task_state_store",
+    "needs_form_fields",
+    "needs_form_with_json",
+    "needs_listed_variables",
+    "needs_never_fail_after_a_wait",
+    "needs_provider_commands",
+    "needs_start_in_triggerer",
+    "needs_task_state_store",
+    "needs_test_of_stored_connections",
+    "one_api_server",
+    "redact",
+    "run_trigger",
+    "serialize",
+]
+
+has_task_state_store = pytest.mark.skipif(
+    not hasattr(sdk, "NEVER_EXPIRE"), reason="this Airflow has no task state store"
+)
 needs_task_state_store = pytest.mark.skipif(
     not STATE_STORE_OUTLIVES_CLEAR, reason="the task state store of this Airflow does not outlive a clear"
 )
 needs_listed_variables = pytest.mark.skipif(
-    not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables, so no gate can hold credits"
+    not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables"
+)
+needs_provider_commands = pytest.mark.skipif(
+    not hasattr(ProvidersManager, "initialize_providers_cli_command"),
+    reason="the `airflow` command of this version knows no commands of providers",
+)
+needs_test_of_stored_connections = pytest.mark.skipif(
+    Version(airflow_version) < Version("3.1.8"),
+    reason="`airflow connections test` of this version reads no connection from the database",
+)
+_FORM_HAS_FIELDS = Version(airflow_version) >= Version("3.2")
+needs_form_fields = pytest.mark.skipif(
+    not _FORM_HAS_FIELDS, reason="the connection form of this Airflow takes the extra as JSON, without fields"
+)
+needs_form_with_json = pytest.mark.skipif(
+    _FORM_HAS_FIELDS, reason="the connection form of this Airflow has fields for the extra"
+)
+needs_never_fail_after_a_wait = pytest.mark.skipif(
+    Version(airflow_version) < Version("3.1.8"), reason="this Airflow ignores never_fail after a wait in the triggerer"
+)
+needs_start_in_triggerer = pytest.mark.skipif(
+    "dag_data" not in RunTrigger.model_fields, reason="this Airflow starts every task in a worker"
 )
 
 
-def serialized_dag() -> Any:
-    """Return the class of a serialized DAG."""
-    try:
-        from airflow.serialization.definitions.dag import SerializedDAG
-    except ImportError:  # Airflow 3.1
-        from airflow.serialization.serialized_objects import SerializedDAG
-    return SerializedDAG
+def run_trigger(**fields: Any) -> RunTrigger:
+    """Return the workload of a trigger. Before Airflow 3.3 the task instance has no default."""
+    return RunTrigger(**{"ti": None} | fields)
 
 
 @contextmanager
@@ -44,3 +108,32 @@ def callbacks_know_the_exception() -> Iterator[None]:
 
     with patch.object(task_runner, "finalize", finalize_knowing):
         yield
+
+
+@contextmanager
+def dates_of_reschedules() -> Iterator[None]:
+    """Make `dag.test()` tell a rescheduled sensor its start as a date. Without this it is text in Airflow 3.1.3."""
+    from airflow.sdk.execution_time.comms import TaskRescheduleStartDate
+
+    with patch.object(TaskRescheduleStartDate, "model_construct", TaskRescheduleStartDate):
+        yield
+
+
+@contextmanager
+def one_api_server() -> Iterator[None]:
+    """
+    Make `dag.test()` build its API server once, as Airflow 3.3 does.
+
+    An older Airflow builds one for each try of each task, which takes seconds.
+    """
+    from airflow.sdk.execution_time import supervisor
+
+    with patch.object(supervisor, "in_process_api_server", _api_server):
+        yield
+
+
+@functools.cache
+def _api_server() -> Any:
+    from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
+
+    return InProcessExecutionAPI()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.support.compat import callbacks_know_the_exception, serialized_dag
+from tests.support.compat import SerializedDAG, callbacks_know_the_exception, dates_of_reschedules, one_api_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def new_dag(dag_id: str, **kwargs: Any) -> Iterator[DAG]:
 def run(dag: DAG, **kwargs: Any) -> Run:
     """Store the DAG, and run it to its end."""
     store(dag)
-    with callbacks_know_the_exception():
+    with callbacks_know_the_exception(), dates_of_reschedules(), one_api_server():
         return Run(dag.test(**kwargs))
 
 
@@ -67,5 +67,5 @@ def store(dag: DAG) -> None:
         if session.get(DagBundleModel, _BUNDLE) is None:
             session.add(DagBundleModel(name=_BUNDLE))
             session.flush()
-        serialized_dag().bulk_write_to_db(_BUNDLE, None, [serialized], session=session)
+        SerializedDAG.bulk_write_to_db(_BUNDLE, None, [serialized], session=session)
         SerializedDagModel.write_dag(serialized, bundle_name=_BUNDLE, session=session)

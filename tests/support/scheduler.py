@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import structlog
-from airflow.executors.workloads.task import TaskInstanceDTO
 from airflow.sdk.execution_time.supervisor import (
     InProcessSupervisorComms,
     InProcessTestSupervisor,
     set_supervisor_comms,
 )
-from airflow.serialization.serialized_objects import DagSerialization
+
+from tests.support.compat import DagSerialization, TaskInstanceDTO
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG

@@ -6,12 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.executors.workloads.trigger import RunTrigger
-from airflow.jobs.triggerer_job_runner import TriggerRunner
+from airflow.jobs.triggerer_job_runner import TriggerRunner, messages
 from airflow.models.trigger import Trigger
 from airflow.sdk.execution_time.comms import _RequestFrame
 
 from airflow_provider_videodb.triggers._shared_poll import polls_here
+from tests.support.compat import run_trigger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,6 +26,8 @@ class Triggerer:
 
     def __init__(self) -> None:
         self.runner = TriggerRunner()
+        # The runner sends its messages to the supervisor through this.
+        self.runner.comms_decoder = self
         self.failed: dict[int, BaseException | None] = {}
         self.happened: dict[int, TriggerEvent] = {}
         self._ids = iter(range(1, 1_000_000))
@@ -38,7 +40,7 @@ class Triggerer:
         trigger_id = next(self._ids)
         encrypted = Trigger.encrypt_kwargs(kwargs)
         self.runner.to_create.append(
-            RunTrigger(id=trigger_id, classpath=classpath, encrypted_kwargs=encrypted, **workload)
+            run_trigger(id=trigger_id, classpath=classpath, encrypted_kwargs=encrypted, **workload)
         )
         await self.runner.create_triggers()
         return trigger_id
@@ -79,13 +81,17 @@ class Triggerer:
         """The number of shared polls."""
         return polls_here()
 
-    async def _collect(self) -> None:
-        finished = await self.runner.cleanup_finished_triggers()
-        changes = self.runner.process_trigger_events(finished)
+    async def asend(self, changes: Any) -> Any:
+        """Receive what has happened, as the supervisor does."""
         # The supervisor receives it in this form. What cannot be encoded ends a real triggerer.
         _RequestFrame(id=1, body=changes.model_dump()).as_bytes()
-        self.happened |= {entry.trigger_id: entry.event for entry in changes.events or ()}
+        # Each entry begins with the id and the event. Airflow 3.3 adds a third part.
+        self.happened |= {entry[0]: entry[1] for entry in changes.events or ()}
         self.failed |= dict(changes.failures or ())
+        return messages.TriggerStateSync(to_create=[], to_cancel=set())
+
+    async def _collect(self) -> None:
+        await self.runner.sync_state_to_supervisor(await self.runner.cleanup_finished_triggers())
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_videodb import exceptions
 from airflow_provider_videodb.exceptions import VideoDBError, is_permanent
@@ -49,6 +50,4 @@ def test_foreign_error_is_not_permanent(error: BaseException) -> None:
 
 
 def test_no_error_is_skipped_by_soft_fail() -> None:
-    from airflow.providers.common.compat.sdk import AirflowException
-
     assert not issubclass(VideoDBError, AirflowException)

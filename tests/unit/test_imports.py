@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,16 @@ def is_within(module, *packages):
 
 def test_parsing_a_dag_file_loads_these_modules_and_no_others():
     """A longer list is paid for at every parse of every DAG file: let it grow by decision only."""
-    assert modules_loaded_by(DAG_FILE, after=AIRFLOW) - {"airflow_provider_videodb"} == {
+    loaded = modules_loaded_by(DAG_FILE, after=AIRFLOW) - {"airflow_provider_videodb"}
+    ours = {name for name in loaded if is_within(name, "airflow_provider_videodb")}
+    assert loaded - ours <= {
         "airflow.sdk.bases.operatorlink",
         "airflow.sdk.bases.sensor",
+        # Newer versions than Airflow 3.1 have loaded these two before.
+        "airflow.sdk.definitions.xcom_arg",
+        "airflow.sdk.execution_time.lazy_sequence",
+    }
+    assert ours == {
         # Literals are checked while the file is parsed.
         "airflow_provider_videodb.api",
         "airflow_provider_videodb.api.parsing",
@@ -97,6 +105,7 @@ def test_the_client_loads_no_airflow():
     assert not {name for name in loaded if is_within(name, "airflow")}
 
 
+@pytest.mark.skipif(find_spec("importlinter") is None, reason="import-linter is not installed beside this Airflow")
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [

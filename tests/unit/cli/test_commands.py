@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, event, select
 from sqlalchemy.orm import sessionmaker
 
 from airflow_provider_videodb.holds.rules.records import Kind
+from tests.support.compat import needs_listed_variables
 from tests.support.hold_flags import flags_in_database, raise_flag
 
 MINUTE = 60_000
@@ -21,6 +22,7 @@ def kinds():
     return {flag.account: flag.kind for flag in flags_in_database()}
 
 
+@needs_listed_variables
 def test_empty_account_is_told_in_one_line(holds):
     assert holds("list") == (0, "Nobody holds or waits for credits, and nothing is paused.\n", "")
     assert "of account prod" in holds("list", "--account", "prod").out
@@ -119,6 +121,7 @@ def test_mistake_is_told_on_stderr(holds, arguments, status, text):
     assert flags_in_database() == []
 
 
+@needs_listed_variables
 def test_pause_and_resume_of_the_only_account(holds):
     raise_flag(Kind.HELD, "5")
     paused = holds("pause", "--for", "1h", "--reason", "the invoice")
@@ -131,6 +134,7 @@ def test_pause_and_resume_of_the_only_account(holds):
     assert kinds() == {"videodb_default": Kind.HELD}
 
 
+@needs_listed_variables
 def test_second_pause_says_what_it_replaces(holds):
     holds("pause", "--for", "1h", "--reason", "one")
     again = holds("pause", "--reason", "two")
@@ -140,6 +144,7 @@ def test_second_pause_says_what_it_replaces(holds):
     assert len(flags_in_database()) == 1
 
 
+@needs_listed_variables
 def test_name_that_no_gate_has_used_is_warned_of(holds):
     """A pause of a misspelt account stops nothing."""
     raise_flag(Kind.HELD, "5", account="prod")
@@ -157,6 +162,7 @@ def test_name_in_the_journal_is_known(holds):
     assert "Warning" not in holds("pause", "--reason", "x").out
 
 
+@needs_listed_variables
 def test_account_of_several_has_to_be_named(holds):
     raise_flag(Kind.HELD, "5", account="prod")
     raise_flag(Kind.HELD, "5", account="test")

@@ -12,8 +12,8 @@ from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.records import MAX_KEY, Kind, account_part, account_prefix
 from airflow_provider_videodb.holds.rules.steps import Put, Remove
 from airflow_provider_videodb.holds.store import Listing, VariableStore
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.airflow_faults import REFUSALS
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
 from tests.support.holds import Task, flag
 from tests.support.variables import Variables
@@ -21,7 +21,7 @@ from tests.support.variables import Variables
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="needs Airflow 3.3, which lists Variables")
+pytestmark = needs_listed_variables
 
 KEY = flag(Kind.HELD, Task(), 75).key
 

@@ -13,9 +13,8 @@ from types import SimpleNamespace
 import pytest
 from airflow.models import Connection as StoredConnection
 from airflow.sdk import Connection
-from airflow.sdk.log import redact
 from airflow.utils.session import create_session
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.get_provider_info import get_provider_info
@@ -23,18 +22,25 @@ from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.connection import ConnectionSettings
 from airflow_provider_videodb.hooks.videodb import VideoDBHook
 from tests.conftest import API_KEY
+from tests.support.compat import needs_test_of_stored_connections, redact
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
 
 
-@pytest.mark.parametrize("value", [None, '{"conn_type"', "videodb://:key@host:port"])
-def test_unknown_connection_is_named_with_a_command(monkeypatch, airflow_db, value):
-    if value:
-        monkeypatch.setenv("AIRFLOW_CONN_NO_SUCH", value)
+def test_unknown_connection_is_named_with_a_command(airflow_db):
     with pytest.raises(VideoDBConfigError, match="no connection 'no_such'") as caught:
         VideoDBBillingHook("no_such").get_usage()
     assert "airflow connections add no_such --conn-type videodb" in str(caught.value)
     assert "AIRFLOW_CONN_NO_SUCH" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ['{"conn_type"', "videodb://:key@host:port"])
+def test_variable_that_airflow_cannot_read_is_to_be_corrected(monkeypatch, airflow_db, value):
+    monkeypatch.setenv("AIRFLOW_CONN_NO_SUCH", value)
+    with pytest.raises(VideoDBConfigError, match="no connection 'no_such'") as caught:
+        VideoDBBillingHook("no_such").get_usage()
+    assert "Next step: correct AIRFLOW_CONN_NO_SUCH. Its extra has to be a JSON object." in str(caught.value)
+    assert "airflow connections add" not in str(caught.value)
 
 
 def test_connection_is_not_read_before_the_first_call():
@@ -82,17 +88,24 @@ def airflow(*arguments, **variables):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
-def test_connection_of_the_command_line_is_read_and_tested(emulator, airflow_db):
+@pytest.fixture
+def connection_of_the_command_line(emulator, airflow_db):
     airflow(
         *["connections", "add", "videodb_cli", "--conn-type", "videodb", "--conn-password", API_KEY],
         *["--conn-host", emulator.base_url, "--conn-extra", '{"timeout": 5, "max_topup_amount": 20}'],
     )
+    yield
+    with create_session() as session:
+        session.execute(delete(StoredConnection).where(StoredConnection.conn_id == "videodb_cli"))
+
+
+def test_connection_of_the_command_line_is_read(emulator, connection_of_the_command_line):
     # A worker gets it from the API server, which reads what the command wrote from the database.
     with create_session() as session:
         stored = session.scalar(select(StoredConnection).where(StoredConnection.conn_id == "videodb_cli"))
@@ -100,6 +113,10 @@ def test_connection_of_the_command_line_is_read_and_tested(emulator, airflow_db)
     assert (settings.base_url, settings.timeout) == (emulator.base_url, 5)
     assert settings.api_key == API_KEY
     assert settings.limits.max_topup_amount == 20
+
+
+@needs_test_of_stored_connections
+def test_connection_of_the_command_line_is_tested(emulator, connection_of_the_command_line):
     shown = airflow("connections", "test", "videodb_cli", AIRFLOW__CORE__TEST_CONNECTION="Enabled")
     assert "Connection success!" in shown
     assert API_KEY not in shown

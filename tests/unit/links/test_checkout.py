@@ -11,6 +11,7 @@ from airflow_provider_videodb.links.checkout import CheckoutLink
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
+from tests.support.compat import OperatorSerialization
 from tests.support.dag_runs import new_dag
 
 LINK = "https://pay.example/cs_1"
@@ -86,6 +87,4 @@ def test_airflow_is_told_of_the_button() -> None:
 
 def button_names(task: Any) -> list[str]:
     """Return the names under which Airflow serializes the buttons of a task."""
-    from airflow.serialization.serialized_objects import OperatorSerialization
-
     return list(OperatorSerialization._serialize_operator_extra_links(task.operator_extra_links))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -89,9 +90,7 @@ def test_teardown_may_die_at_any_point(account, point):
 
 def during(owner: str, method: str, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Act right before the first call of a method."""
-    from airflow.sdk._shared.module_loading import import_string
-
-    target = import_string(f"airflow_provider_videodb.{owner}")
+    target = pkgutil.resolve_name(f"airflow_provider_videodb.{owner}")
     original, first = getattr(target, method), once(act)
 
     def called(*args: Any, **kwargs: Any) -> Any:

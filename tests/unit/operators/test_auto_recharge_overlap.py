@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import task
 
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
 from tests.support.recharge import Pair, flags, notes, run_in_order, stored, writes
 
@@ -16,14 +16,13 @@ FOUND = (False, Decimal(5), Decimal(25))
 SET = (True, Decimal(20), Decimal(100))
 PERSON = (True, Decimal(33), Decimal(44))
 CHANGED = "It is now on (threshold 33, amount 44 credits)."
-needs_listings = pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="this Airflow cannot list Variables")
 
 
 def by_a_person(account):
     return lambda: account.set_auto_recharge(enabled=True, threshold=33, amount=44)
 
 
-@needs_listings
+@needs_listed_variables
 def test_crossing_pairs_leave_what_the_first_one_found(account, log):
     seen = []
 
@@ -44,7 +43,7 @@ def test_crossing_pairs_leave_what_the_first_one_found(account, log):
     assert (flags(), notes()) == ([], {})
 
 
-@needs_listings
+@needs_listed_variables
 def test_change_while_pairs_overlap_is_left_alone_by_both(account, log):
     run_in_order("on_a", "on_b", by_a_person(account), "back_a", "back_b")
 
@@ -54,7 +53,7 @@ def test_change_while_pairs_overlap_is_left_alone_by_both(account, log):
     assert (flags(), notes()) == ([], {})
 
 
-@needs_listings
+@needs_listed_variables
 @pytest.mark.parametrize("ends", [("back_a", "back_b"), ("back_b", "back_a")])
 def test_setup_after_a_change_makes_the_last_one_restore_that(account, ends):
     during = []
@@ -67,7 +66,7 @@ def test_setup_after_a_change_makes_the_last_one_restore_that(account, ends):
     assert (flags(), notes()) == ([], {})
 
 
-@needs_listings
+@needs_listed_variables
 def test_pair_that_switches_off_waits_for_those_that_need_it(account, log):
     seen = []
 
@@ -83,7 +82,7 @@ def test_pair_that_switches_off_waits_for_those_that_need_it(account, log):
     assert "It stays on, because another pipeline needs it." in log.messages
 
 
-@needs_listings
+@needs_listed_variables
 def test_pipeline_that_ended_without_a_teardown_is_taken_down_by_the_next(account):
     with new_dag("dead") as dag:
         on = AutoRechargeOperator(task_id="on", threshold=40, amount=400).as_setup()
@@ -102,7 +101,7 @@ def test_pipeline_that_ended_without_a_teardown_is_taken_down_by_the_next(accoun
     assert flags() == []
 
 
-@needs_listings
+@needs_listed_variables
 def test_note_of_an_older_version_is_restored_by_the_new_teardown(account, monkeypatch):
     monkeypatch.setattr("airflow_provider_videodb.operators._recharge_run.VARIABLES_CAN_BE_LISTED", False)
     seen = []

@@ -15,6 +15,7 @@ from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.operators import _credit_gate as credit_gate
 from airflow_provider_videodb.operators._credit_gate import GateCheck, TaskGate
 from tests.support.airflow_channel import AirflowChannel, a_task
+from tests.support.compat import needs_listed_variables
 from tests.unit.triggers.poll_results import SETTINGS
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "gate"]
 
 
+@needs_listed_variables
 @pytest.mark.parametrize(("hold", "held"), [(True, 50), (False, 0), ("audit", 0)])
 def test_result_says_what_is_held_and_available(airflow, hold, held):
     airflow.put(Kind.HELD, "5", account="shared")
@@ -77,6 +79,7 @@ def test_result_says_what_is_held_and_available(airflow, hold, held):
     assert Gate(hold).result == {"held": held, "balance": 60, "available": 55}
 
 
+@needs_listed_variables
 @pytest.mark.parametrize(
     ("gate", "is_open"),
     [
@@ -119,6 +122,7 @@ def test_gate_before_airflow_3_3_ignores_holds(airflow, monkeypatch):
     assert airflow.asked == []
 
 
+@needs_listed_variables
 def test_hold_is_told_once_and_leaves_the_queue(airflow, caplog):
     gate = Gate(True)
 
@@ -129,6 +133,7 @@ def test_hold_is_told_once_and_leaves_the_queue(airflow, caplog):
     assert gate.ti.pushed == []
 
 
+@needs_listed_variables
 @pytest.mark.parametrize("failing", ["VideoDB", "Airflow"])
 def test_unknown_is_an_error_and_holds_nothing(airflow, failing):
     def get_usage() -> Usage:
@@ -144,6 +149,7 @@ def test_unknown_is_an_error_and_holds_nothing(airflow, failing):
 
 
 class TestReport:
+    @needs_listed_variables
     def test_reason_is_told_once_per_change(self, airflow, caplog):
         gate = Gate(True)
         for balance in ("10", "10", "20"):
@@ -157,6 +163,7 @@ class TestReport:
         assert gate.ti.pushed == [("waiting", text) for text in told]
         assert gate.task_gate.reason == told[-1]
 
+    @needs_listed_variables
     def test_reason_is_taken_back_when_the_gate_opens(self):
         gate = Gate(True)
         gate.check("10")
@@ -165,6 +172,7 @@ class TestReport:
         assert gate.ti.pushed[-1] == ("waiting", None)
         assert gate.task_gate.reason is None
 
+    @needs_listed_variables
     def test_reason_of_a_trigger_is_taken_back_when_the_gate_opens(self):
         gate = Gate(True)
         gate.task_gate.resume(None)
@@ -179,6 +187,7 @@ class TestReport:
 
         assert (lines(caplog), gate.ti.pushed) == ([], [])
 
+    @needs_listed_variables
     @pytest.mark.parametrize("hold", [False, "audit"])
     def test_gate_without_a_hold_speaks_only_of_holds(self, airflow, hold):
         gate = Gate(hold)
@@ -191,6 +200,7 @@ class TestReport:
             ("waiting", "Waiting: 50 credits needed, 40 available (60 on the account, 20 held by 1 pipeline).")
         ]
 
+    @needs_listed_variables
     def test_pause_is_told_by_a_gate_without_a_hold(self, airflow):
         airflow.put(Kind.PAUSED, "0", account="shared", ms=0)
         gate = Gate(False)
@@ -209,6 +219,7 @@ class TestReport:
 
 
 class TestAudit:
+    @needs_listed_variables
     def test_log_says_what_a_hold_would_do(self, airflow, caplog):
         gate = Gate("audit")
         gate.check("60")
@@ -229,6 +240,7 @@ class TestAudit:
 
         assert airflow.kept == {}
 
+    @needs_listed_variables
     @pytest.mark.parametrize("failing", ["GetVariableKeys", "DeleteVariable"])
     @pytest.mark.parametrize(("balance", "is_open"), [("60", True), ("10", False)])
     def test_audit_that_airflow_fails_changes_nothing(self, airflow, caplog, failing, balance, is_open):
@@ -240,6 +252,7 @@ class TestAudit:
         assert told is (failing == "GetVariableKeys" or not is_open)
 
 
+@needs_listed_variables
 @pytest.mark.parametrize(("state", "is_released"), [("success", True), ("running", False)])
 def test_hold_of_an_earlier_try_is_judged_by_the_jobs_behind_the_gate(airflow, state, is_released):
     assert Gate(True, ti=a_task(try_number=1)).check("60").is_open

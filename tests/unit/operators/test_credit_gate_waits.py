@@ -16,6 +16,7 @@ from airflow_provider_videodb.operators import _credit_gate as credit_gate
 from airflow_provider_videodb.operators._credit_gate import GateCheck, TaskGate
 from airflow_provider_videodb.triggers._gates import WaitingGate
 from tests.support.airflow_channel import AirflowChannel, a_task
+from tests.support.compat import needs_listed_variables
 from tests.unit.triggers.poll_results import SETTINGS
 
 if TYPE_CHECKING:
@@ -71,12 +72,14 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 class TestQueue:
+    @needs_listed_variables
     def test_gate_takes_a_place_with_its_priority(self, airflow):
         Gate(True).check("10")
 
         (flag,) = airflow.flags
         assert (flag.kind, flag.priority, flag.account) == (Kind.WAITING, 4, "shared")
 
+    @needs_listed_variables
     def test_place_is_left(self, airflow):
         airflow.put(Kind.WAITING, "20", account="shared")
         gate = Gate(True)
@@ -86,6 +89,7 @@ class TestQueue:
 
         assert len(airflow.kinds) == 1
 
+    @needs_listed_variables
     def test_leaving_reads_no_balance(self):
         with pytest.raises(RuntimeError, match="reads no balance"):
             Gate(True).task_gate._gate(SETTINGS, credit_gate._no_usage).look()
@@ -95,6 +99,7 @@ class TestQueue:
 
         assert airflow.asked == []
 
+    @needs_listed_variables
     def test_queue_that_cannot_be_left_is_no_error(self, airflow):
         gate = Gate(True)
         gate.check("10")
@@ -114,6 +119,7 @@ class TestLook:
         assert gate.task_gate.look(SETTINGS, lambda: usage("60")).is_open
         assert (airflow.kinds, lines(caplog), gate.ti.pushed) == ([], [], [])
 
+    @needs_listed_variables
     @pytest.mark.parametrize(("respect_holds", "is_open"), [(True, False), (False, True)])
     def test_look_sees_what_the_gate_respects(self, airflow, respect_holds, is_open):
         airflow.put(Kind.HELD, "20", account="shared")
@@ -123,6 +129,7 @@ class TestLook:
 
 
 class TestForTrigger:
+    @needs_listed_variables
     @pytest.mark.parametrize(
         ("hold", "holds", "decides"), [(True, True, True), ("audit", False, True), (False, False, False)]
     )
@@ -141,6 +148,7 @@ class TestForTrigger:
             ).to_dict()
         )
 
+    @needs_listed_variables
     @pytest.mark.parametrize(("balances", "needs_place"), [([], True), (["10"], False), (["10", "down"], True)])
     def test_trigger_takes_a_place_that_is_not_certain(self, balances, needs_place):
         def read(balance: str) -> Usage:

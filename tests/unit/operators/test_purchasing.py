@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_videodb.exceptions import (
     VideoDBAuthenticationError,
@@ -16,7 +15,7 @@ from airflow_provider_videodb.exceptions import (
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
-from airflow_provider_videodb.version_compat import AirflowFailException
+from airflow_provider_videodb.version_compat import AirflowFailException, TaskDeferred
 from tests.support.records import purchase_of
 
 NO_CONTEXT: Any = {}

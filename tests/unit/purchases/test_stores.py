@@ -11,8 +11,8 @@ from airflow.sdk.exceptions import ErrorType
 from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError, VideoDBRecordUnreadableError
 from airflow_provider_videodb.purchases import stores
 from airflow_provider_videodb.purchases.stores import TaskStateStore, VariableStore, open_store, task_identity
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.airflow_faults import FAULTS, REFUSALS, from_supervisor
+from tests.support.compat import has_task_state_store
 
 if TYPE_CHECKING:
     from tests.support.variables import Variables
@@ -22,9 +22,6 @@ WHAT_TO_DO = (
     "What the task did before may be recorded there, so it sent nothing more to VideoDB. Next step: check Airflow's "
     "API server and its database, then retry the task."
 )
-
-#: Below Airflow 3.3 there is no task state store, and no Variables that can be listed.
-on_3_3 = pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="needs Airflow 3.3, which lists Variables")
 
 
 class Accessor:
@@ -62,7 +59,7 @@ def accessor() -> Accessor:
     return Accessor()
 
 
-@pytest.mark.parametrize("kind", [pytest.param("airflow's own", marks=on_3_3), "variables"])
+@pytest.mark.parametrize("kind", [pytest.param("airflow's own", marks=has_task_state_store), "variables"])
 @pytest.mark.parametrize("value", [{"a": [1]}, {}, [], 0, "", False, "null"], ids=repr)
 def test_value_is_kept(variables: Variables, accessor: Accessor, kind: str, value: Any) -> None:
     store = TaskStateStore(accessor) if kind == "airflow's own" else VariableStore(task_identity(CONTEXT))
@@ -73,7 +70,7 @@ def test_value_is_kept(variables: Variables, accessor: Accessor, kind: str, valu
     assert store.get("other") is None
 
 
-@on_3_3
+@has_task_state_store
 class TestTaskStateStore:
     def test_state_store_keeps_a_value_as_long_as_its_run(self, accessor: Accessor) -> None:
         from airflow.sdk import NEVER_EXPIRE
@@ -209,7 +206,7 @@ class TestOpenStore:
     def is_kept_over_a_clear(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(stores, "STATE_STORE_OUTLIVES_CLEAR", True)
 
-    @on_3_3
+    @has_task_state_store
     @pytest.mark.parametrize("setting", [None, "False", "false", "0"])
     def test_store_of_a_task_is_that_of_airflow_if_there_is_one(
         self, accessor: Accessor, is_kept_over_a_clear: None, monkeypatch: pytest.MonkeyPatch, setting: str | None
@@ -221,7 +218,7 @@ class TestOpenStore:
 
         assert accessor.kept == {"name": "value"}
 
-    @on_3_3
+    @has_task_state_store
     @pytest.mark.parametrize("setting", ["True", "true", "1"])
     def test_store_is_a_variable_if_success_empties_airflows_own(
         self,
@@ -236,7 +233,7 @@ class TestOpenStore:
 
         assert "name" not in accessor.kept
 
-    @on_3_3
+    @has_task_state_store
     @pytest.mark.parametrize("rest", [{}, {"task_state_store": None}])
     def test_store_is_a_variable_if_the_task_gets_none(self, is_kept_over_a_clear: None, rest: dict[str, Any]) -> None:
         assert isinstance(open_store(CONTEXT | rest), VariableStore)
@@ -249,7 +246,7 @@ class TestOpenStore:
 
         assert "name" not in accessor.kept
 
-    @on_3_3
+    @has_task_state_store
     @pytest.mark.parametrize("outlives_clear", [True, False])
     def test_store_finds_what_an_earlier_try_kept_elsewhere(
         self, variables: Variables, accessor: Accessor, monkeypatch: pytest.MonkeyPatch, outlives_clear: bool

@@ -19,6 +19,7 @@ from airflow_provider_videodb.purchases.variables import (
     write_variable,
 )
 from tests.support.airflow_faults import FAULTS, REFUSALS, from_dag_test, from_supervisor
+from tests.support.compat import needs_listed_variables
 from tests.support.variables import Variables
 
 if TYPE_CHECKING:
@@ -30,11 +31,7 @@ WHAT_TO_DO = (
     "API server and its database, then retry the task."
 )
 #: How absence is proven: by a listing where there is one, else by a Variable that is written and read back.
-listing = pytest.param(
-    True,
-    id="3.3",
-    marks=pytest.mark.skipif(not module.VARIABLES_CAN_BE_LISTED, reason="needs Airflow 3.3, which lists Variables"),
-)
+listing = pytest.param(True, id="3.3", marks=needs_listed_variables)
 either_version = pytest.mark.parametrize("variables", [listing, pytest.param(False, id="below 3.3")], indirect=True)
 on_3_3 = pytest.mark.parametrize("variables", [listing], indirect=True)
 below_3_3 = pytest.mark.parametrize("variables", [pytest.param(False, id="below 3.3")], indirect=True)

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
@@ -20,6 +19,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBServerError,
 )
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+from airflow_provider_videodb.version_compat import TaskDeferred
 from tests.conftest import API_KEY
 
 if TYPE_CHECKING:

@@ -6,14 +6,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBServerError
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors._credit_check import CreditCheck
 from airflow_provider_videodb.sensors._trigger_arguments import trigger_arguments
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from tests.support.airflow_channel import AirflowChannel, a_task
+from tests.support.compat import needs_listed_variables
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.server import Emulator
@@ -58,8 +59,9 @@ class TestArguments:
     )
     def test_wrong_value_fails_when_the_dag_is_parsed(self, argument, value):
         with pytest.raises(VideoDBConfigError, match=argument):
-            sensor(**{argument: value})
+            sensor(**{"hold": False, argument: value})
 
+    @needs_listed_variables
     @pytest.mark.parametrize("hold", [True, "audit"])
     def test_hold_needs_a_worker(self, hold):
         with pytest.raises(VideoDBConfigError, match=r"only a worker can hold credits\. Nothing was held\. Next step"):
@@ -78,6 +80,7 @@ class TestArguments:
             sensor(hold=hold)
         assert not sensor(hold=False).hold
 
+    @needs_listed_variables
     @pytest.mark.parametrize(
         ("arguments", "holds", "decides"),
         [({}, True, True), ({"hold": "audit"}, False, True), ({"hold": False}, False, False)],
@@ -93,6 +96,7 @@ class TestArguments:
             "respects_holds": True,
         }
 
+    @needs_listed_variables
     def test_trigger_of_a_gate_that_ignores_holds_lists_nothing(self, monkeypatch):
         for hold in (False, "audit"):
             assert trigger_arguments(sensor(hold=hold, respect_holds=False))["gate"] is None
@@ -101,6 +105,7 @@ class TestArguments:
 
 
 class TestTimeout:
+    @needs_listed_variables
     @pytest.mark.parametrize("mode", ["poke", "reschedule"])
     def test_gate_leaves_the_queue_and_names_the_reason(self, emulator, airflow, mode):
         gate = sensor(mode, timeout=0)
@@ -110,6 +115,7 @@ class TestTimeout:
 
         assert airflow.kinds == []
 
+    @needs_listed_variables
     @pytest.mark.parametrize("mode", ["poke", "reschedule"])
     def test_skipped_gate_leaves_the_queue(self, emulator, airflow, mode):
         with pytest.raises(AirflowSkipException):
@@ -117,6 +123,7 @@ class TestTimeout:
 
         assert airflow.kinds == []
 
+    @needs_listed_variables
     @pytest.mark.parametrize(("soft_fail", "raised"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
     def test_gate_leaves_the_queue_after_the_event_of_its_trigger(self, emulator, airflow, soft_fail, raised):
         with pytest.raises(TaskDeferred):
@@ -135,6 +142,7 @@ class TestTimeout:
         with pytest.raises(AirflowSensorTimeout, match="see who holds credits with `airflow videodb holds list`"):
             sensor(hold=False).execute_complete(context(), event)
 
+    @needs_listed_variables
     def test_queue_that_cannot_be_left_hides_no_timeout(self, emulator, airflow):
         airflow.refused = {"DeleteVariable"}
 
@@ -158,6 +166,7 @@ class TestMayOpen:
         usage = {"credit_balance": 10, "usage_this_month": 0, "breakdown": {}}
         return {"status": "may_open", "usage": usage, "available": 10, "reason": reason, "deadline": deadline}
 
+    @needs_listed_variables
     @pytest.mark.parametrize(("hold", "held"), [(True, 10), ("audit", 0)])
     def test_gate_opens_if_the_credits_are_still_there(self, emulator, airflow, hold, held):
         emulator.set_balance(10)
@@ -169,6 +178,7 @@ class TestMayOpen:
         assert airflow.kinds == [Kind.HELD] * (held > 0)
         assert ti.pushed == [("waiting", None)]
 
+    @needs_listed_variables
     def test_gate_waits_on_until_the_same_deadline(self, emulator, airflow, capsys):
         deadline = time.time() + 60
 
@@ -180,17 +190,20 @@ class TestMayOpen:
         assert airflow.kinds == [Kind.WAITING]
         assert in_the_log(capsys, WAITING) == 0
 
+    @needs_listed_variables
     def test_gate_woken_at_its_deadline_opens_if_it_can(self, emulator, airflow):
         emulator.set_balance(10)
 
         assert sensor().execute_complete(context(), self.woken(time.time() - 1))["held"] == 10
 
+    @needs_listed_variables
     def test_gate_woken_at_its_deadline_times_out_with_the_reason(self, emulator, airflow):
         with pytest.raises(AirflowSensorTimeout, match=r"3 available \(3 on the account\)"):
             sensor().execute_complete(context(), self.woken(time.time() - 1, reason=None))
 
         assert airflow.kinds == []
 
+    @needs_listed_variables
     def test_failed_poll_in_the_worker_waits_on(self, emulator, airflow):
         emulator.add_fault("status", status=503)
 
@@ -204,6 +217,7 @@ class TestMayOpen:
 class TestEnough:
     USAGE = {"credit_balance": 12, "usage_this_month": 0, "breakdown": {}}  # noqa: RUF012 - nobody changes it
 
+    @needs_listed_variables
     def test_reason_is_taken_back(self):
         ti = a_task()
         event = {"status": "enough", "usage": self.USAGE, "available": 11, "reason": None}
@@ -220,8 +234,18 @@ class TestEnough:
 
         assert ti.pushed == []
 
+    def test_gate_before_airflow_3_3_writes_no_reason(self, monkeypatch):
+        gate = sensor(hold=False)
+        monkeypatch.setattr("airflow_provider_videodb.sensors.credits.VARIABLES_CAN_BE_LISTED", False)
+        ti = a_task()
+
+        gate.execute_complete(context(ti), {"status": "enough", "usage": self.USAGE})
+
+        assert ti.pushed == []
+
 
 class TestFirstPoll:
+    @needs_listed_variables
     def test_hold_is_taken_without_a_trigger(self, emulator, airflow):
         emulator.set_balance(15)
 
@@ -230,6 +254,7 @@ class TestFirstPoll:
         assert (result["held"], result["balance"], result["available"]) == (10, 15, 15)
         assert airflow.kinds == [Kind.HELD]
 
+    @needs_listed_variables
     def test_gate_waits_in_the_queue(self, emulator, airflow):
         airflow.put(Kind.HELD, "5")
         emulator.set_balance(14)
@@ -248,6 +273,7 @@ class TestFirstPoll:
         reason = "Waiting: 10 credits needed, 9 available (14 on the account, 5 held by 1 pipeline)."
         assert ti.pushed == [("waiting", reason)]
 
+    @needs_listed_variables
     @pytest.mark.parametrize("hold", [False, True, "audit"])
     def test_listing_that_fails_opens_no_gate(self, emulator, airflow, hold):
         emulator.set_balance(1000)
@@ -256,6 +282,7 @@ class TestFirstPoll:
         with pytest.raises(TaskDeferred):
             sensor(hold=hold).execute(context())
 
+    @needs_listed_variables
     def test_retry_begins_with_its_own_check(self, emulator):
         gate = sensor("poke")
         gate.poke(context())
@@ -266,6 +293,7 @@ class TestFirstPoll:
         gate.poke(context(a_task(try_number=2)))
         assert gate._check is not first
 
+    @needs_listed_variables
     def test_worker_without_a_connection_leaves_no_queue(self, emulator: Emulator, airflow, monkeypatch):
         check = CreditCheck(sensor(), context())
         check.poke()
@@ -276,6 +304,7 @@ class TestFirstPoll:
         assert airflow.kinds == [Kind.WAITING]
 
 
+@needs_listed_variables
 def test_too_many_failures_fail_a_gate_that_holds(emulator):
     emulator.add_fault("status", times=None, status=503)
 

@@ -14,6 +14,7 @@ from airflow.serialization.serialized_objects import BaseSerialization
 
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
+from tests.support.compat import needs_start_in_triggerer
 from tests.support.dag_runs import new_dag, run
 from tests.support.scheduler import as_the_scheduler_starts, comms_of, of_the_run, stored_form
 from tests.support.triggerer import polled, triggerer
@@ -39,6 +40,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@needs_start_in_triggerer
 def test_serialized_dag_keeps_the_arguments_of_the_trigger():
     with new_dag("starts") as dag:
         CreditThresholdSensor(
@@ -71,6 +73,7 @@ def test_serialized_dag_keeps_the_arguments_of_the_trigger():
     }
 
 
+@needs_start_in_triggerer
 @pytest.mark.parametrize("threshold", [100.1, "{{ params.needed }}", "{{ ti.xcom_pull('estimate') }}", "XComArg"])
 async def test_threshold_arrives_however_it_is_given(airflow_db, emulator, threshold):
     emulator.set_balance("100.1")
@@ -105,6 +108,7 @@ async def test_threshold_arrives_however_it_is_given(airflow_db, emulator, thres
     assert event.payload["usage"]["credit_balance"] == 100.1
 
 
+@needs_start_in_triggerer
 async def test_template_that_renders_to_no_number_fails_the_task(airflow_db, emulator):
     with new_dag("unrendered", params={"needed": 3}) as dag:
         CreditThresholdSensor(task_id="gate", threshold="{{ params.needed }}", soft_fail=True, start_from_trigger=True)
@@ -121,6 +125,7 @@ async def test_template_that_renders_to_no_number_fails_the_task(airflow_db, emu
     assert "lots" in told["message"]
 
 
+@needs_start_in_triggerer
 async def test_timeout_begins_in_the_triggerer(airflow_db, emulator):
     with new_dag("in_time") as dag:
         CreditThresholdSensor(task_id="gate", threshold=3, poke_interval=0.1, timeout=0.5, start_from_trigger=True)
@@ -137,15 +142,21 @@ async def test_timeout_begins_in_the_triggerer(airflow_db, emulator):
     assert 0.5 <= time.monotonic() - began < 5
 
 
-async def test_mapped_task_starts_in_a_worker(airflow_db, emulator):
+def test_mapped_task_starts_in_a_worker(airflow_db, emulator):
     with new_dag("mapped") as dag:
         CreditThresholdSensor.partial(task_id="gate", poke_interval=0.1, timeout=30, start_from_trigger=True).expand(
             threshold=[1, "2", 3]
         )
 
-    finished = run(dag)
-    assert finished.state == "success"
+    assert run(dag).state == "success"
     assert stored_form(dag).get_task("gate").start_trigger_args is None
+
+
+@needs_start_in_triggerer
+async def test_trigger_of_a_mapped_task_has_no_templates(airflow_db, emulator):
+    with new_dag("mapped_wait") as dag:
+        CreditThresholdSensor.partial(task_id="gate", poke_interval=0.1, timeout=30).expand(threshold=[1, 2])
+    finished = run(dag)
 
     # Airflow builds a template context in the triggerer for a mapped task too.
     classpath, kwargs = CreditThresholdTrigger(
@@ -182,6 +193,7 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], bool]] = {
 }
 
 
+@needs_start_in_triggerer
 @pytest.mark.parametrize("name", ["threshold", "videodb_conn_id"])
 @pytest.mark.parametrize(("give", "is_told"), ARGUMENTS.values(), ids=ARGUMENTS)
 def test_argument_without_a_template_starts_in_a_worker(name, give, is_told):

@@ -17,6 +17,7 @@ from airflow_provider_videodb.triggers._accounts import Backoff, read_in_trigger
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
 from airflow_provider_videodb.triggers._shared_poll import PollKey, wait_for_event
 from tests.support.airflow_channel import AirflowChannel
+from tests.support.compat import needs_listed_variables
 from tests.unit.triggers.poll_results import SETTINGS
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ async def test_account_changes_with_all_that_a_poll_depends_on(connect, caplog, 
     assert "sk-test" not in caplog.text
 
 
+@needs_listed_variables
 async def test_task_asks_airflow_one_question_at_a_time(monkeypatch):
     class Airflow(AirflowChannel):
         def _serve(self, name: str, question: Any) -> Any:

@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.serde import deserialize, serialize
 
 from airflow_provider_videodb.exceptions import (
     VideoDBAuthenticationError,
@@ -20,6 +19,7 @@ from airflow_provider_videodb.exceptions import (
 from airflow_provider_videodb.triggers._base import seconds_left
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
 from airflow_provider_videodb.triggers.events import EventStatus, checked_event
+from tests.support.compat import deserialize, serialize
 from tests.unit.triggers.poll_results import (
     BLIP,
     SLOW_DOWN,

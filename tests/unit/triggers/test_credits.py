@@ -6,12 +6,12 @@ import json
 import time
 
 import pytest
-from airflow.sdk.serde import deserialize, serialize
 from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_videodb.exceptions import VideoDBAuthenticationError
 from airflow_provider_videodb.triggers._poll import PollResult
 from airflow_provider_videodb.triggers.events import EventStatus, checked_event
+from tests.support.compat import deserialize, serialize
 from tests.unit.triggers.poll_results import balance, outcome, payload, threshold_trigger
 
 pytestmark = pytest.mark.anyio

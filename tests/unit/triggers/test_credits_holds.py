@@ -24,6 +24,7 @@ from airflow_provider_videodb.triggers._gates import AccountHolds, AccountView, 
 from airflow_provider_videodb.triggers._poll import PollResult
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger, fetch_account_view, fetch_usage
 from tests.support.airflow_channel import AirflowChannel, a_task
+from tests.support.compat import needs_listed_variables
 from tests.unit.triggers.poll_results import BLIP, SETTINGS, balance, outcome, payload, threshold_trigger
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +71,7 @@ async def status(gate: WaitingGate, *results: Any, **arguments: Any) -> str | No
     return None if event is None else str(event.payload["status"])
 
 
+@needs_listed_variables
 async def test_view_is_listed_before_the_balance_is_read(airflow):
     def get_usage() -> Any:
         airflow.asked.append("the balance")
@@ -90,6 +92,7 @@ async def test_view_is_listed_before_the_balance_is_read(airflow):
     assert read.usage.credit_balance == 3
 
 
+@needs_listed_variables
 @pytest.mark.parametrize("fetch", [fetch_usage, fetch_account_view])
 async def test_usage_that_is_too_large_for_an_event_is_refused(airflow, fetch):
     usage = replace(balance("3").value.usage, breakdown={f"kind {n:060}": Decimal(1) for n in range(1000)})
@@ -101,6 +104,7 @@ async def test_usage_that_is_too_large_for_an_event_is_refused(airflow, fetch):
         fetch(account)
 
 
+@needs_listed_variables
 async def test_listing_that_fails_reads_no_balance(airflow):
     airflow.refused = {"GetVariableKeys"}
     account: Any = SimpleNamespace(holds=AccountHolds(SETTINGS), client=None, settings=SETTINGS)

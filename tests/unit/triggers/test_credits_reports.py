@@ -16,6 +16,7 @@ from airflow_provider_videodb.triggers import _gates as gates
 from airflow_provider_videodb.triggers._gates import AccountView, WaitingGate
 from airflow_provider_videodb.triggers._poll import PollResult
 from tests.support.airflow_channel import AirflowChannel, a_task
+from tests.support.compat import needs_listed_variables
 from tests.unit.triggers.poll_results import BLIP, SETTINGS, balance, first_event, outcome, payload, threshold_trigger
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ async def status(gate: WaitingGate, *results: Any, **arguments: Any) -> str | No
     return None if event is None else str(event.payload["status"])
 
 
+@needs_listed_variables
 async def test_trigger_takes_a_place_that_no_worker_took(airflow, emulator):
     one = trigger(replace(HOLDING, holder="", try_id="", needs_place=True))
     one.task_instance = a_task()
@@ -75,6 +77,7 @@ async def test_trigger_takes_a_place_that_no_worker_took(airflow, emulator):
     assert one.serialize()[1]["gate"]["needs_place"]
 
 
+@needs_listed_variables
 @pytest.mark.parametrize("refused", ["GetVariableKeys", "PutVariable"])
 async def test_place_that_airflow_does_not_confirm_is_an_error(airflow, emulator, refused):
     one = trigger(replace(HOLDING, needs_place=True), max_consecutive_failures=2, poll_interval=0)
@@ -86,6 +89,7 @@ async def test_place_that_airflow_does_not_confirm_is_an_error(airflow, emulator
     assert (told["status"], airflow.count(refused)) == ("error", 2)
 
 
+@needs_listed_variables
 async def test_place_is_taken_once_airflow_is_back(airflow, emulator):
     one = trigger(replace(HOLDING, needs_place=True), poll_interval=0)
     one.task_instance = a_task()
@@ -96,6 +100,7 @@ async def test_place_is_taken_once_airflow_is_back(airflow, emulator):
     assert airflow.kinds == [Kind.WAITING]
 
 
+@needs_listed_variables
 async def test_deadline_ends_the_wait_for_a_place(airflow, emulator):
     one = trigger(replace(HOLDING, needs_place=True), poll_interval=0, timeout=0)
     one.task_instance = a_task()

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.serde import deserialize, serialize
 
 from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.exceptions import VideoDBPermissionError, VideoDBServerError
@@ -19,6 +18,7 @@ from airflow_provider_videodb.triggers import _accounts as accounts
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
 from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
+from tests.support.compat import deserialize, serialize
 from tests.support.records import purchase_of
 from tests.support.triggerer import triggerer
 

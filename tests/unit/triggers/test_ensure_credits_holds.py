@@ -12,7 +12,7 @@ from airflow_provider_videodb.purchases.rules.credit_wait import CreditWait
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.triggers._gates import WaitingGate
 from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+from tests.support.compat import needs_listed_variables
 from tests.support.hold_flags import flag_of_another
 from tests.support.records import purchase_of
 from tests.support.triggerer import polled, triggerer
@@ -20,7 +20,7 @@ from tests.support.variables import Variables
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="Airflow below 3.3 cannot list its Variables"),
+    needs_listed_variables,
 ]
 
 PAID = Purchase.from_dict(purchase_of("cs_1") | {"paid": ["cs_1"], "paid_at": "2026-01-15T12:00:00+00:00"})

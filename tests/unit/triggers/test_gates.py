@@ -21,6 +21,7 @@ from airflow_provider_videodb.triggers._gates import (
     take_place,
 )
 from tests.support.airflow_channel import AirflowChannel, a_task
+from tests.support.compat import needs_listed_variables
 from tests.unit.triggers.poll_results import SETTINGS, balance
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class TestWaitingGate:
         with pytest.raises(VideoDBConfigError, match="which this version cannot read"):
             WaitingGate.from_dict(stored)
 
+    @needs_listed_variables
     @pytest.mark.parametrize(
         ("gate", "needed", "may_open"),
         [
@@ -85,6 +87,7 @@ class TestWaitingGate:
 
         assert gate.may_open(Decimal(needed), account(view, "30"), view) is may_open
 
+    @needs_listed_variables
     @pytest.mark.parametrize(
         ("gate", "is_due"),
         [
@@ -101,6 +104,7 @@ class TestWaitingGate:
 
         assert gate.has_earlier_hold(holds().list()) is is_due
 
+    @needs_listed_variables
     @pytest.mark.parametrize(
         ("gate", "says"),
         [
@@ -130,6 +134,7 @@ class TestWaitingGate:
 
         assert gate.describe_wait(Decimal(50), account(view, "30", of_account.first_in_line(view)), seen) == says
 
+    @needs_listed_variables
     def test_first_in_line_is_not_told_about_itself(self, airflow):
         waiting = airflow.put(Kind.WAITING, "50", account="shared")
         of_account = holds()
@@ -140,6 +145,7 @@ class TestWaitingGate:
         told = gate.describe_wait(Decimal(50), account(view, "30", of_account.first_in_line(view)), seen)
         assert told == "Waiting: 50 credits needed, 30 available (30 on the account)."
 
+    @needs_listed_variables
     @pytest.mark.parametrize("is_paused", [True, False])
     def test_gate_without_a_hold_speaks_only_of_holds(self, airflow, is_paused):
         if is_paused:
@@ -177,6 +183,7 @@ class TestReports:
         assert [reports.is_news(text, waiting=1, now=0) for text in "aabba"] == [True, False, True, False, True]
 
 
+@needs_listed_variables
 class TestAccountHolds:
     def test_ended_run_is_released(self, airflow):
         airflow.put(Kind.HELD, "10", account="shared")
@@ -254,6 +261,7 @@ class TestAccountHolds:
         assert [(flag.kind, flag.owner) for flag in airflow.flags] == [(Kind.RELEASED, waiting.owner)]
 
 
+@needs_listed_variables
 class TestTakePlace:
     @pytest.fixture(autouse=True)
     def connection(self, emulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:

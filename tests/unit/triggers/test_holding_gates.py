@@ -10,7 +10,6 @@ from uuid import UUID
 
 import pytest
 import structlog
-from airflow.executors.workloads.task import TaskInstanceDTO
 
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.records import Kind
@@ -18,6 +17,7 @@ from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers import _gates as gates
 from airflow_provider_videodb.triggers._gates import IN_TRIGGERER
 from tests.support.airflow_channel import AirflowChannel
+from tests.support.compat import TaskInstanceDTO, needs_listed_variables
 from tests.support.triggerer import polled, triggerer
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.emulator.server import Emulator
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, needs_listed_variables]
 
 USAGE = "/billing/usage"
 INTERVAL = 0.2

@@ -18,6 +18,7 @@ from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
 from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
 from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 from tests.conftest import API_KEY
+from tests.support.compat import needs_start_in_triggerer
 from tests.support.records import purchase_of
 from tests.support.triggerer import triggerer
 
@@ -131,6 +132,7 @@ async def test_killed_wait_never_fails(monkeypatch, capsys, purchase):
     capsys.readouterr().out.encode()
 
 
+@needs_start_in_triggerer
 async def test_template_error_is_an_error_of_the_task():
     from jinja2 import Environment
 

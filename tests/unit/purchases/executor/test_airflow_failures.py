@@ -12,9 +12,9 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordUnreadableError,
 )
 from airflow_provider_videodb.purchases.stores import VariableStore
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.airflow_faults import FAULTS, REFUSALS
 from tests.support.checkouts import expired, listed, responded
+from tests.support.compat import needs_listed_variables
 from tests.support.worlds import IDENTITY, OWNER, World
 
 
@@ -23,15 +23,7 @@ class TestAirflowFailures:
 
     @pytest.fixture(
         autouse=True,
-        params=[
-            pytest.param(
-                True,
-                marks=pytest.mark.skipif(
-                    not VARIABLES_CAN_BE_LISTED, reason="needs Airflow 3.3, which lists Variables"
-                ),
-            ),
-            False,
-        ],
+        params=[pytest.param(True, marks=needs_listed_variables), False],
         ids=["3.3", "below 3.3"],
     )
     def version(self, request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
