@@ -91,7 +91,7 @@ def callbacks_know_the_exception() -> Iterator[None]:
 
 @contextmanager
 def dates_of_reschedules() -> Iterator[None]:
-    """Make `dag.test()` tell a rescheduled sensor its start as a date, as a worker does. In Airflow 3.1.3 it is text."""
+    """Make `dag.test()` tell a rescheduled sensor its start as a date. Without this it is text in Airflow 3.1.3."""
     from airflow.sdk.execution_time.comms import TaskRescheduleStartDate
 
     with patch.object(TaskRescheduleStartDate, "model_construct", TaskRescheduleStartDate):
