@@ -28,10 +28,10 @@ def test_cleared_job_leaves_the_settings_as_found(live_airflow, account):
     run.wait_for_task("sibling", "deferred")
     assert stored(account) == (True, 1, 10)
 
-    # Airflow clears the setup as well.
     run.clear("fails_at_first")
     run.wait_for_task("fails_at_first", "success")
-    assert run.task("on")["try_number"] == 2
+    # Airflow 3.1 clears the job only, later versions its setup as well.
+    assert run.task("on")["try_number"] in (1, 2)
     assert run.xcom("on")["before"] == {"enabled": False, "threshold": 5, "amount": 25}
     account.set_balance(100)
 
