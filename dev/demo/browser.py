@@ -82,6 +82,8 @@ def type_extra(page: Page, extra: str) -> None:
     editor.click()
     page.keyboard.press("Control+A")
     page.keyboard.insert_text(extra)
+    # The form takes the text over when the editor loses the focus.
+    page.locator("input[name=connection_id]").focus()
     wait_for_animations(page)
 
 
