@@ -82,6 +82,8 @@ def type_extra(page: Page, extra: str) -> None:
     editor.click()
     page.keyboard.press("Control+A")
     page.keyboard.insert_text(extra)
+    # The form takes the text over when the editor loses the focus.
+    page.locator("input[name=connection_id]").focus()
     wait_for_animations(page)
 
 
@@ -149,5 +151,7 @@ def read_log_page(page: Page, airflow: AirflowInstance, run: DagRun, task_id: st
             const shown = Math.min(innerWidth, page.getBoundingClientRect().right);
             return [event.textContent, range.getBoundingClientRect().right - shown];
         })""")
-    exceptions = log.locator("details summary").all_inner_texts()
+    # Airflow 3.1 folds the sources of the log too.
+    folded = log.locator("details summary").all_inner_texts()
+    exceptions = [text for text in folded if not text.startswith("Log message source details")]
     return LogPage([LogLine(text, hidden) for text, hidden in errors], exceptions)

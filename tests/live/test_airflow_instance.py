@@ -31,5 +31,6 @@ def test_log_of_a_waiting_task_is_read_without_an_error(live_airflow, emulator):
 
 def sources_of(log):
     """Return what the page lists under "Log message source details"."""
-    events = [line["event"] for line in log]
-    return events[: events.index("::endgroup::")]
+    end = [line["event"] for line in log].index("::endgroup::")
+    # Airflow 3.1 gives them as a field of the first line, and later versions one a line.
+    return [source for line in log[:end] for source in (line["event"], *(line.get("sources") or ()))]

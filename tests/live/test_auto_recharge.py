@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from dev.airflow.processes import until
 
 PATH = "/billing/auto_recharge"
@@ -27,10 +28,10 @@ def test_cleared_job_leaves_the_settings_as_found(live_airflow, account):
     run.wait_for_task("sibling", "deferred")
     assert stored(account) == (True, 1, 10)
 
-    # Airflow clears the setup as well.
     run.clear("fails_at_first")
     run.wait_for_task("fails_at_first", "success")
-    assert run.task("on")["try_number"] == 2
+    # Airflow 3.3 clears the setup as well. An older one clears the job only.
+    assert run.task("on")["try_number"] in (1, 2)
     assert run.xcom("on")["before"] == {"enabled": False, "threshold": 5, "amount": 25}
     account.set_balance(100)
 
@@ -58,8 +59,10 @@ def test_failed_restore_fails_the_run_until_a_clear(live_airflow, account):
 
 def test_failed_setup_with_an_effect_is_restored(live_airflow, account):
     live_airflow.api.wait_for_dag("live_recharge_back")
+    # The read after the write fails. Before it, a task that can list Variables reads twice.
     # The transport sends one read four times.
-    account.add_fault("status", method="GET", path=PATH, skip=2, times=4, status=503)
+    reads_before = 2 if VARIABLES_CAN_BE_LISTED else 1
+    account.add_fault("status", method="GET", path=PATH, skip=reads_before, times=4, status=503)
     run = live_airflow.api.trigger("live_recharge_back")
     until(lambda: run.task("back")["state"] == "success", timeout=90, what="the teardown to restore")
 
