@@ -104,7 +104,9 @@ def older(session: nox.Session) -> None:
 def constraints(session: nox.Session) -> None:
     """Write the constraints of each Airflow: its version, and the packages of its day."""
     for release in RELEASES:
-        groups = ("test", "lint", "mutation", "distributed", "matrix") if release is NEWEST else ("cell",)
+        groups = (
+            ("test", "lint", "docs", "sbom", "mutation", "distributed", "matrix") if release is NEWEST else ("cell",)
+        )
         pin = Path(session.create_tmp()) / "airflow.txt"
         pin.write_text(f"apache-airflow=={release.airflow}\n", encoding="utf-8")
         _uv(
