@@ -105,8 +105,8 @@ class ConnectionSettings:
             return cls._checked(connection)
         except VideoDBConfigError as err:
             # Somebody may have entered the key in another field, whose value the error quotes.
-            text = Redactor(connection.password or "", run=QUOTED_RUN)(_KEY_LIKE.sub("***", str(err)))
-        raise VideoDBConfigError(text)
+            redacted = Redactor(connection.password or "", run=QUOTED_RUN)(_KEY_LIKE.sub("***", str(err)))
+        raise VideoDBConfigError(redacted)
 
     @classmethod
     def _checked(cls, connection: Connection) -> ConnectionSettings:
