@@ -36,13 +36,12 @@ def test_setup_and_job_cleared_restore_what_was_first_found(account):
 def test_setup_cleared_after_outside_change_finds_that(account, log):
     pair = Pair(job=once(lambda: account.set_auto_recharge(enabled=True, threshold=33, amount=44), lambda: clear("on")))
 
-    if VARIABLES_CAN_BE_LISTED:
-        changed = [
-            "Somebody else changed automatic recharge meanwhile.",
-            "It is now on (threshold 33, amount 44 credits).",
-            "The last pipeline restores that.",
-        ]
-        assert "\n".join(changed) in "\n".join(log.messages)
+    changed = [
+        "Somebody else changed automatic recharge meanwhile.",
+        "It is now on (threshold 33, amount 44 credits).",
+        f"{'The last' if VARIABLES_CAN_BE_LISTED else 'This'} pipeline restores that.",
+    ]
+    assert "\n".join(changed) in "\n".join(log.messages)
     assert pair.run.result("on")["before"] == {"enabled": True, "threshold": 33, "amount": 44}
     assert stored(account) == (True, 33, 44)
 
