@@ -153,7 +153,11 @@ def _api_key(connection: Connection) -> str:
 
 
 def _refuse_key(conn_id: str | None, name: str, value: str, *, api_key: str) -> None:
-    """Refuse a field that logs and names of Variables show, if it has the key."""
+    """
+    Refuse a field that contains the key.
+
+    :param value: appears in logs and in the names of Variables.
+    """
     # A shorter key, such as that of an emulator, may be a part of a name by chance.
     if len(api_key) >= QUOTED_RUN and unquote(api_key) in unquote(value):
         raise VideoDBConfigError(
