@@ -31,8 +31,8 @@ FLOOR, NEWEST = RELEASES[0], RELEASES[-1]
 GIVEN_WHEELS = os.environ.get("WHEELS")
 WHEELS = ROOT / (GIVEN_WHEELS or ".nox/wheel")
 
-# Packages that may be newer than the release: the first VideoDB SDK that get_sdk() can use, and what only the benchmarks
-# and the distributed Airflow need.
+# Packages that may be newer than the release: the first VideoDB SDK that get_sdk() can use, and those that only the
+# benchmarks and the distributed Airflow need.
 LATER_DAYS = {
     "videodb": "2026-08-01",
     "apache-airflow-providers-http": "2026-11-01",
