@@ -20,7 +20,7 @@ help: ## Show this list
 demo: $(READY) ## Run the credit gate in a real Airflow, pay for it, check the run (about a minute)
 	@$(PYTHON_IN_VENV) -m dev.demo.run
 
-ui: $(READY) ## Start a real Airflow for you to look around and to pay (Ctrl-C stops everything)
+ui: $(READY) ## Start a real Airflow that you can explore and pay in (Ctrl-C stops everything)
 	@$(PYTHON_IN_VENV) -m dev.demo.ui
 
 test: $(READY) ## Run all tests, three at a time (about a quarter of an hour on two cores)
@@ -45,7 +45,7 @@ cells: ## Print the cells of `make matrix` as JSON, for a workflow
 older: $(MATRIX)/.ready ## Run the failure matrix and the demo with the lowest Airflow (about four minutes)
 	@$(NOX) --session older -- $(ARGS); [ -f $(NOX_REPORT) ] && $(SUMMARY)
 
-constraints: $(MATRIX)/.ready ## Resolve the constraints of each Airflow anew
+constraints: $(MATRIX)/.ready ## Resolve the constraints of each Airflow again
 	@$(MATRIX)/bin/python -m nox --session constraints
 
 mutants: $(READY) ## Break the money code in 1,800 ways, list what no test notices (about ten minutes)
@@ -59,7 +59,7 @@ distributed: $(READY) ## Kill parts of a distributed Airflow during purchases: t
 	@$(ADD_GROUP) distributed
 	@$(PYTHON_IN_VENV) -m pytest -q -s tests/chaos/test_distributed.py
 
-fuzz: $(READY) ## Search for a sequence of events that pays twice, and for a response that is no typed error
+fuzz: $(READY) ## Search for a sequence of events that pays twice, and for a response that breaks the client
 	PURCHASE_MACHINE_EXAMPLES=10000 HOSTILE_EXAMPLES=1000 $(PYTHON_IN_VENV) -m pytest $(IN_PARALLEL) \
 		tests/unit/purchases/test_purchase_machine.py tests/unit/api/test_hostile_responses.py \
 		tests/unit/api/test_hostile_transport.py
@@ -83,7 +83,7 @@ lint: $(READY) ## Check style, spelling, types, the direction of imports, and th
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
 
-# The tools of a release and nothing else, so that no dependency of the tests runs beside what is published.
+# The tools of a release and nothing else, so that no dependency of the tests runs while files are published.
 PACKAGING := .venv-package
 PACKAGING_PYTHON := $(PACKAGING)/bin/python
 SBOM := build/airflow-provider-videodb.cdx.json
@@ -98,7 +98,7 @@ package: $(PACKAGING)/.ready ## Build the sdist and the wheel, and check both (t
 sbom: package ## List the packages that the wheel is tested with, as CycloneDX (a minute)
 	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip install --constraint $(CONSTRAINTS) --group sbom
 	@$(PACKAGING_PYTHON) -m venv --clear --without-pip build/sbom
-	@# Wheels only, so that no foreign code runs beside what is published.
+	@# Wheels only, so that no foreign code runs while files are published.
 	@sh dev/quietly.sh $(PACKAGING_PYTHON) -m pip --python build/sbom install --only-binary :all: \
 		--constraint $(CONSTRAINTS) dist/*.whl
 	$(PACKAGING)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
@@ -119,7 +119,7 @@ docs-links: $(READY) ## Follow the links that leave the site. Needs the internet
 	@$(ADD_GROUP) docs
 	$(SPHINX) --builder linkcheck docs build/docs-links
 
-screenshots: $(READY) ## Take the pictures of the docs anew, from a real Airflow in Chromium (about a minute)
+screenshots: $(READY) ## Take the pictures of the docs again, from a real Airflow in Chromium (about a minute)
 	@$(PYTHON_IN_VENV) -m dev.demo.screenshots
 
 clean: ## Remove the environment and every cache

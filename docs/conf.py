@@ -126,7 +126,11 @@ linkcheck_ignore = [r"https?://(127\.0\.0\.1|localhost)(:\d+)?/.*"]
 
 
 def write_asterisks_as_text(_: Sphinx, doctree: nodes.document) -> None:
-    """Replace the asterisk before keyword-only arguments, which Sphinx explains, because Markdown would lose it."""
+    """
+    Keep the asterisk before keyword-only arguments in Markdown.
+
+    Sphinx writes it as an abbreviation, which Markdown would lose.
+    """
     for asterisk in list(doctree.findall(nodes.abbreviation)):
         asterisk.replace_self(nodes.Text(asterisk.astext()))
 

@@ -25,7 +25,7 @@ _MAX_TEXT = 1000
 #: Browsers and chat programs do not accept a longer address.
 _MAX_LINK = 8000
 #: From here on, a JSON number cannot represent every whole number of credits.
-_TOO_LARGE = Decimal(2**53)
+TOO_LARGE = 2**53
 #: No float has more decimal places. Written out, a figure such as 1e-999999 has a million of them.
 _MAX_PLACES = 400
 
@@ -51,8 +51,8 @@ def to_decimal(value: object) -> Decimal:
     if not text.isascii() or "_" in text or len(text) > _MAX_TEXT:
         raise ValueError(f"{value!r} is not a number")
     # abs() would raise, because an exponent may fit a Decimal and not its context. copy_abs() does not.
-    if not number.is_finite() or number.copy_abs() >= _TOO_LARGE:
-        raise ValueError(f"{value!r} is not a finite number below {_TOO_LARGE:g}")
+    if not number.is_finite() or number.copy_abs() >= TOO_LARGE:
+        raise ValueError(f"{value!r} is not a finite number below {TOO_LARGE}")
     if number.as_tuple().exponent < -_MAX_PLACES:  # type: ignore[operator]  # finite
         raise ValueError(f"{value!r} is not a number with at most {_MAX_PLACES} decimal places")
     return number
@@ -95,7 +95,7 @@ def optional_number(data: Mapping[str, Any], *names: str, required: bool) -> Dec
 
 def text(data: Mapping[str, Any], *names: str) -> str:
     """
-    Read a string that is neither empty nor too long.
+    Read a string of a usable length.
 
     It is one printable line. Otherwise an id could add lines to our logs and errors.
     """

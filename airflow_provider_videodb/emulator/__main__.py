@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="videodb-emulator",
         usage="%(prog)s [OPTION ...]",
-        description=f"Runs a local VideoDB on {LOOPBACK}. It keeps real accounts and takes no money.",
+        description=f"Runs a local VideoDB on {LOOPBACK}. It keeps an account and takes no money.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--port", type=int, default=8765, help="port; 0 selects a free one (default: %(default)s)")

@@ -1,5 +1,7 @@
 """
-A separate Airflow for one test: home, database, DAGs folder and connection.
+A separate Airflow for one test.
+
+It has a home, a database, a DAGs folder and a connection.
 
 Airflow reads its settings when it is imported, and a test may have imported it already. So each run is a process: the
 command ``airflow dags test``, which runs tasks and triggers one after the other.
@@ -48,7 +50,7 @@ class DagResult:
 
 class VideoDBAirflow:
     """
-    An Airflow whose connection ``videodb_default`` leads to an emulator.
+    An Airflow with a connection to an emulator.
 
     :param home: AIRFLOW_HOME with a migrated database.
     :param emulator: the account behind the connection.
@@ -107,7 +109,7 @@ class VideoDBAirflow:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return our environment, with a separate Airflow instead of the user's."""
+    """Return our environment without the user's Airflow."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     return kept | {
         "AIRFLOW_HOME": str(home),

@@ -50,9 +50,9 @@ def videodb_airflow(
     videodb_airflow_home: Path, videodb_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> VideoDBAirflow:
     """
-    Return a new Airflow whose connection ``videodb_default`` leads to `videodb_emulator`.
+    Return a new Airflow with a connection to `videodb_emulator`.
 
-    It neither reads nor changes the Airflow of the machine.
+    The connection is ``videodb_default``. The fixture neither reads nor changes the Airflow of the machine.
     """
     from airflow_provider_videodb.emulator.airflow_home import VideoDBAirflow
 

@@ -105,8 +105,8 @@ class ConnectionSettings:
             return cls._checked(connection)
         except VideoDBConfigError as err:
             # Somebody may have entered the key in another field, whose value the error quotes.
-            text = Redactor(connection.password or "", run=QUOTED_RUN)(_KEY_LIKE.sub("***", str(err)))
-        raise VideoDBConfigError(text)
+            redacted = Redactor(connection.password or "", run=QUOTED_RUN)(_KEY_LIKE.sub("***", str(err)))
+        raise VideoDBConfigError(redacted)
 
     @classmethod
     def _checked(cls, connection: Connection) -> ConnectionSettings:
@@ -153,7 +153,11 @@ def _api_key(connection: Connection) -> str:
 
 
 def _refuse_key(conn_id: str | None, name: str, value: str, *, api_key: str) -> None:
-    """Refuse a field that logs and names of Variables show, if it has the key."""
+    """
+    Refuse a field that contains the key.
+
+    :param value: appears in logs and in the names of Variables.
+    """
     # A shorter key, such as that of an emulator, may be a part of a name by chance.
     if len(api_key) >= QUOTED_RUN and unquote(api_key) in unquote(value):
         raise VideoDBConfigError(

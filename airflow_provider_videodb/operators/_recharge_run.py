@@ -111,10 +111,13 @@ class RechargeRun:
         self.reject_another_connection(note)
         with self.adding_to_error(lambda: notes.describe_note(note, "may be")):
             current = self.client.get_auto_recharge()
-            if note is not None and current not in (note.before, note.after):
-                notes.warn_of_change(self.task.log, current)
             wanted = current.changed_to(**changes)
-        before = current if note is None else note.before
+        if note is not None and current not in (note.before, note.after):
+            notes.warn_of_change(self.task.log, current, then="This pipeline restores that.")
+            before, note = current, RechargeNote(videodb_conn_id=note.videodb_conn_id, before=current, after=wanted)
+            notes.save_note(key, note)
+        else:
+            before = current if note is None else note.before
         if wanted != current:
             note = RechargeNote(videodb_conn_id=self.request.videodb_conn_id, before=before, after=wanted)
             notes.save_note(key, note)

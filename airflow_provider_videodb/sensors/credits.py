@@ -109,10 +109,10 @@ class CreditThresholdSensor(HoldsCredits, BaseSensorOperator):
         before Airflow 3.3.
     :param priority: in the queue of gates with a hold, a higher number goes first.
     :param start_from_trigger: begin the wait in the triggerer, without a worker; needs ``deferrable``. The first poll
-        comes after at most ``poke_interval`` or 10 seconds, whichever is shorter. A task begins in a worker all the
-        same if it is mapped, is in a mapped task group, or has an argument that is not a number, a string or the plain
-        output of a task (so not ``.map()``, ``.zip()`` or ``.concat()``). It has no effect before Airflow 3.3,
-        because an older one starts every task in a worker.
+        comes after at most ``poke_interval`` or 10 seconds, whichever is shorter. A mapped task still begins in a
+        worker, and so does one in a mapped task group. The same applies if an argument is not a number, a string or the
+        plain output of a task (so not ``.map()``, ``.zip()`` or ``.concat()``). The argument has no effect before
+        Airflow 3.3, because an older one starts every task in a worker.
     :param end_from_trigger: end the task in the triggerer, without a worker, when it succeeds or is skipped; needs
         ``deferrable``. A failure still needs a worker, so that retries and callbacks work. Airflow then passes the
         return value to later tasks as a JSON string.

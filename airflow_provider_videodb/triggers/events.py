@@ -13,13 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_videodb import exceptions
+from airflow_provider_videodb.api.parsing import TOO_LARGE
 from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.triggers._encoding import clean, describe, plain
 
 #: Format of trigger arguments and events.
 FORMAT = 1
-#: JSON numbers are exact up to here. No balance is larger.
-_MOST = 2**53
 
 
 class EventStatus(StrEnum):
@@ -58,13 +57,13 @@ def checked_event(event: object, *expected: EventStatus, needs: tuple[str, ...] 
 
 
 def _has_sound_usage(event: Mapping[str, Any]) -> bool:
-    """Say whether the usage, if there is one, has a balance."""
+    """Say whether a usage in the event has a balance."""
     usage = event.get("usage")
     if usage is None:
         return True
     balance = usage.get("credit_balance") if isinstance(usage, Mapping) else None
     # NaN is not within bounds either.
-    return isinstance(balance, int | float) and not isinstance(balance, bool) and -_MOST <= balance <= _MOST
+    return isinstance(balance, int | float) and not isinstance(balance, bool) and -TOO_LARGE < balance < TOO_LARGE
 
 
 def gate_result(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -186,8 +186,8 @@ class DagRun:
         """
         Clear tasks, so that Airflow runs them again.
 
-        First wait for the end of a run that is ending. The scheduler writes the state that it judged before the clear,
-        and then never looks at the run again.
+        First wait for the end of a run that is ending. Otherwise the scheduler overwrites the state that the clear set,
+        and the run stays ended.
         """
         body = {
             "dry_run": False,

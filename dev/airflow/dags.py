@@ -12,7 +12,7 @@ HOLDING_DAGS = frozenset({"live_holds.py", "shared_account.py"})
 
 
 def link_dags(target: Path, *folders: Path) -> Path:
-    """Link the DAG files of the folders from a new folder, and return it."""
+    """Link the DAG files of the folders into a new folder."""
     target.mkdir(parents=True)
     for path in (path for folder in folders for path in folder.glob("*.py")):
         if VARIABLES_CAN_BE_LISTED or path.name not in HOLDING_DAGS:

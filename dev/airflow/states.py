@@ -17,7 +17,7 @@ AUDIT_LOG_HAS_STATES = tuple(map(int, version("apache-airflow-core").split(".")[
 
 class StateChanges:
     """
-    Collects when each task of a run entered a state.
+    Collects when tasks of a run entered a state.
 
     The source is Airflow's audit log. Where it has no states, each poll compares the tasks with those of the last
     poll. Then the start and the end of a task are exact, and any other change is as late as the poll.
@@ -35,7 +35,7 @@ class StateChanges:
         return "Airflow's audit log" if AUDIT_LOG_HAS_STATES else "the states that we polled"
 
     def poll(self) -> list[dict[str, Any]]:
-        """Return all changes until now, as entries of the audit log."""
+        """Return all changes as entries of the audit log."""
         if AUDIT_LOG_HAS_STATES:
             return self._run.events()
         for task in self._run.tasks():

@@ -51,7 +51,11 @@ def open_page(chromium: str) -> Iterator[Page]:
 
 
 def log_in(page: Page, airflow: AirflowInstance) -> None:
-    """Get the admin's cookie, without which Airflow below 3.3 shows its first page instead of the one asked for."""
+    """
+    Get the admin's cookie.
+
+    Without it, Airflow below 3.3 shows its first page instead of the requested one.
+    """
     if not page.context.cookies(airflow.url):
         page.goto(f"{airflow.url}/auth/token/login")
 
@@ -76,7 +80,11 @@ def show_extra_fields(page: Page) -> None:
 
 
 def type_extra(page: Page, extra: str) -> None:
-    """Type the extra of the open form, which is one field of JSON before Airflow 3.2."""
+    """
+    Type the extra into the open form.
+
+    Before Airflow 3.2, the extra is one field of JSON.
+    """
     page.get_by_role("button", name="Extra Fields JSON", exact=True).click()
     editor = page.get_by_role("textbox").last
     editor.click()

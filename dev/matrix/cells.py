@@ -1,5 +1,7 @@
 """
-The cells of `make matrix`: each supported Airflow with each supported Python.
+The cells of `make matrix`.
+
+Each supported Airflow is tested with each supported Python.
 
 usage: python -m dev.matrix.cells       (prints them as JSON, for a workflow)
 """

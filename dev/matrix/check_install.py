@@ -1,5 +1,7 @@
 """
-Check that the wheel is installed with the wanted Airflow, and load it as Airflow's processes do.
+Check the installed wheel and its Airflow.
+
+It loads the package as Airflow's processes do.
 
 usage: python -m dev.matrix.check_install AIRFLOW, the version that must be installed, or "newest"
 """

@@ -1,5 +1,5 @@
 """
-Say which cells passed, which failed and which were not run.
+Say which cells passed and which did not.
 
 usage: python -m dev.matrix.summary REPORT, the file that `nox --report` wrote
 """
@@ -27,7 +27,7 @@ def main(report: Path) -> int:
 
 
 def summarize(sessions: Iterable[dict[str, Any]]) -> list[str]:
-    """Return one line for each outcome, with the cells that had it."""
+    """Return one line for each outcome, with its cells."""
     named: dict[str, list[str]] = {outcome: [] for outcome in OUTCOMES.values()}
     for session in sessions:
         if session["name"] != "wheel" or session["result"].lower() != "success":

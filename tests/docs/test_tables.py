@@ -1,4 +1,4 @@
-"""The tables of the pages name each argument and each field, as the code has them."""
+"""The pages name arguments, fields and bounds as the code has them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_videodb.api.client import _MAX_LIST_SECONDS
+from airflow_provider_videodb.api.envelope import _MAX_ENTRIES
+from airflow_provider_videodb.api.read_deadline import MAX_RESPONSE_BYTES
+from airflow_provider_videodb.api.redaction import QUOTED_RUN
+from airflow_provider_videodb.api.transport import _FIELD_RUN
 from airflow_provider_videodb.get_provider_info import get_provider_info
 from airflow_provider_videodb.hooks.connection import ConnectionSettings
 from airflow_provider_videodb.operators._arguments import NOT_GIVEN
@@ -17,6 +22,7 @@ from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOpera
 from airflow_provider_videodb.operators.release_credits import ReleaseCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
+from tests.support.leaks import PIECE
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
@@ -26,6 +32,15 @@ PAGES = {
     "release-credits": ReleaseCreditsOperator,
     "top-up": TopupOperator,
 }
+
+#: What the page on security promises.
+BOUNDS = [
+    f"{MAX_RESPONSE_BYTES // 1024**2} MiB",
+    f"at most {_MAX_ENTRIES:,} entries and takes at most {_MAX_LIST_SECONDS / 60:g} minutes",
+    f"Parts of {QUOTED_RUN} characters",
+    f"parts of {_FIELD_RUN} characters",
+    f"any {PIECE} characters of the key",
+]
 
 
 def table_of(page, header):
@@ -87,3 +102,8 @@ def defaults():
     settings = ConnectionSettings.from_connection(Connection("mine", conn_type="videodb", password="sk-1"))
     numbers = ("timeout", "max_retries", "credit_reserve", "settlement_minutes")
     return {name: getattr(settings, name) for name in numbers}
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_security_page_names_the_bound(bound):
+    assert bound in " ".join((DOCS / "security.md").read_text().split())

@@ -62,7 +62,11 @@ HAPPENED = {
 
 
 def reply(request):
-    """Echo the key in the way that the first part of the path says; below `/post/`, a GET gets what it asks for."""
+    """
+    Echo the key in the way that the first part of the path says.
+
+    Below `/post/`, a GET gets a right response.
+    """
     kind, key = request.path.removeprefix("/post").split("/")[1], request.headers["x-access-token"]
     if request.path.startswith("/post/") and request.method == "GET":
         usage = {"credit_balance": 3, "usage_this_month": 0}
@@ -81,7 +85,7 @@ def reply(request):
 
 
 def connections(server, emulator, secure):
-    """Return what each connection of the DAGs is; those that are no JSON objects are texts."""
+    """Return the variable of each connection of the DAGs."""
     base = {"conn_type": "videodb", "password": KEY}
     once = {"timeout": 2, "max_retries": 0}
     kinds = (*STATUSES, "broken", "redirected", "garbled", "cut", "slow")
@@ -107,7 +111,11 @@ def connections(server, emulator, secure):
 
 @pytest.fixture(scope="module")
 def airflow_and_emulator(tmp_path_factory):
-    """Run an Airflow that hides nothing, the failing server and the emulator; yield also what these two print."""
+    """
+    Run an Airflow that hides nothing, the failing server and the emulator.
+
+    Yield also what the server and the emulator print.
+    """
     printed, log = io.StringIO(), logging.getLogger()
     handler = logging.StreamHandler(printed)
     folder = tmp_path_factory.mktemp("leaks")
@@ -229,7 +237,7 @@ def test_link_is_only_where_the_task_that_waits_shows_it(remains):
 
 
 def may_show_link(name):
-    """Say whether a place belongs to the task that waits, or is where Airflow keeps its data and output."""
+    """Say whether the task that waits, or Airflow, keeps data there."""
     of_the_task = ("log of waits", "page of waits", "reports/waits.txt")
     tables = ("xcom", "trigger", "task_state_store", "variable", "task_instance", "task_instance_history")
     kept = {f"{when}table {table}" for when in ("", "while it waits: ", "meanwhile: ") for table in tables}

@@ -66,7 +66,7 @@ def test_wheel_holds_each_file_of_the_package(files):
         if file.is_file() and "__pycache__" not in file.parts
     }
     assert {name for name in files if name.startswith("airflow_provider_videodb/")} == expected
-    assert {Path(name).name for name in expected if not name.endswith(".py")} == {"page.html", "py.typed"}
+    assert {Path(name).suffix for name in expected} == {".html", ".js", ".py", ".typed"}
 
 
 def test_wheel_describes_itself_in_these_files(files):
@@ -146,10 +146,12 @@ def test_imported_packages_are_required(metadata):
     assert imported - allowed == {"videodb"}
 
 
-def test_entry_points_are_those_of_airflow_and_pytest(wheel):
+def test_wheel_has_one_command_and_the_entry_points_of_airflow_and_pytest(wheel):
     with zipfile.ZipFile(wheel) as archive:
         lines = archive.read(f"{DIST_INFO}/entry_points.txt").decode().split("\n")
     assert [line for line in lines if line] == [
+        "[console_scripts]",
+        "videodb-emulator = airflow_provider_videodb.emulator.__main__:main",
         "[apache_airflow_provider]",
         "provider_info = airflow_provider_videodb.get_provider_info:get_provider_info",
         "[pytest11]",

@@ -1,4 +1,8 @@
-"""A client that gets what a test makes up, without a socket, and the rule for what it may make of it."""
+"""
+A client that gets responses of a test, without a socket.
+
+`outcome_of` has the rule for what the client may make of them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ LONGEST_FIGURE = 2000
 
 
 class _Canned(HTTPAdapter):
-    """Answers every request with the same response, without a socket."""
+    """Returns the same response to every request."""
 
     response = 200, {}, b""
 
@@ -48,15 +52,15 @@ _CLIENT._transport._session = _SESSION
 _CLIENT._transport._new_session = lambda: _SESSION
 
 
-def client_answered(body, *, status=200, headers=()):
-    """Return a client whose every call gets this response."""
+def client_with_response(body, *, status=200, headers=()):
+    """Return a client that gets this response to each call."""
     _ADAPTER.response = status, dict(headers), body
     _CLIENT._whole_list = {}
     return _CLIENT
 
 
 def outcome_of(call, client):
-    """Return what a call returned, or its error, after checking either."""
+    """Return what a call returned, or its error. Check either."""
     try:
         value = call(client)
     except VideoDBError as error:
@@ -71,7 +75,11 @@ _SCANNER = Scanner(KEY)
 
 
 def check_error(error):
-    """Check that an error is typed, tells a next step on one line, has no cause, and is silent about the key."""
+    """
+    Check an error of a call.
+
+    It is typed, has no cause, tells a next step on one line, and does not show the key.
+    """
     assert isinstance(error, VideoDBAPIError | VideoDBSettingsNotAppliedError)
     assert type(error).__module__ == "airflow_provider_videodb.exceptions"
     if not isinstance(error, VideoDBSettingsNotAppliedError):
@@ -85,7 +93,11 @@ def check_error(error):
 
 
 def check_value(value):
-    """Check that a model has finite figures of a usable length, storable texts, and is silent about the key."""
+    """
+    Check a model that a call returned.
+
+    Its figures are finite and of a usable length. Its texts can be stored, and do not show the key.
+    """
     assert is_dataclass(value)
     for field in fields(value):
         found = getattr(value, field.name)

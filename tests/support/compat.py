@@ -43,6 +43,7 @@ __all__ = [
     "dates_of_reschedules",
     "deserialize",
     "has_task_state_store",
+    "needs_cleared_runs",
     "needs_form_fields",
     "needs_form_with_json",
     "needs_listed_variables",
@@ -83,6 +84,9 @@ needs_form_with_json = pytest.mark.skipif(
 )
 needs_never_fail_after_a_wait = pytest.mark.skipif(
     Version(airflow_version) < Version("3.1.8"), reason="this Airflow ignores never_fail after a wait in the triggerer"
+)
+needs_cleared_runs = pytest.mark.skipif(
+    not VARIABLES_CAN_BE_LISTED, reason="dag.test() of this Airflow does not go on with a task cleared while it ran"
 )
 needs_start_in_triggerer = pytest.mark.skipif(
     "dag_data" not in RunTrigger.model_fields, reason="this Airflow starts every task in a worker"

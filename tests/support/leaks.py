@@ -1,4 +1,4 @@
-"""Find a secret, or a piece of it, in whatever a program left behind."""
+"""Find pieces of a secret in what a program left behind."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ class Scanner:
 
     def found_in(self, text: bytes, *, piece: int = PIECE) -> str | None:
         """
-        Return where the first piece is and how it is spelt; ``None`` if there is none.
+        Return the first piece, its spelling and its place.
 
         :param piece: the number of characters that are too many.
+        :return: ``None`` if there is none.
         """
         text = text.lower()
         for name, form in self._forms.items():

@@ -29,7 +29,7 @@ RETURN_TEXT = frozenset(
     | {"describe_note", "describe_open_payment"}
 )
 #: The text of another error, or one that its caller has written.
-PASSED_ON = frozenset({"str(err)", "message"})
+PASSED_ON = frozenset({"str(err)", "message", "redacted"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LOGS = frozenset({"warning", "error", "exception"})
 #: Stands for a value.

@@ -11,6 +11,7 @@ from airflow.sdk import TaskInstanceState, get_current_context, task
 
 from airflow_provider_videodb.holds.rules.recharge import PREFIX
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from tests.support.dag_runs import Run, new_dag, run
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 PATH = "/billing/auto_recharge"
 NOTES = "videodb_auto_recharge__"
+#: Reads of a setup before the one after its write. With flags it reads again once its flag is there.
+READS_BEFORE_EFFECT = 2 if VARIABLES_CAN_BE_LISTED else 1
 
 
 def stored(emulator: Emulator) -> tuple[bool, Decimal | None, Decimal | None]:

@@ -125,6 +125,10 @@ def outside_airflow(x: Wrong) -> None:
         idempotency=x,  # type: ignore[arg-type]
         price_index=x,  # type: ignore[arg-type]
         price_speech_minute=x,  # type: ignore[arg-type]
+        price_scene=x,  # type: ignore[arg-type]
         index_duration=x,  # type: ignore[arg-type]
+        upload_duration=x,  # type: ignore[arg-type]
+        response_ttl=x,  # type: ignore[arg-type]
         on_shortage=x,  # type: ignore[arg-type]
+        allowed_hosts=x,  # type: ignore[arg-type]
     )

@@ -62,7 +62,11 @@ class CallLog:
         return number
 
     def update(self, number: int, **changes: object) -> Call | None:
-        """Change a logged call and return it, or None if the log has dropped it."""
+        """
+        Change a logged call and return it.
+
+        :return: None if the log has dropped the call.
+        """
         for index in range(len(self._calls) - 1, -1, -1):
             if self._calls[index].number == number:
                 self._calls[index] = replace(self._calls[index], **changes)  # type: ignore[arg-type] # our own names

@@ -76,7 +76,7 @@ class Jobs:
         return self._speech("index_spoken_words", video_id, force=force)
 
     def transcribe(self, video_id: str, *, force: bool) -> Job:
-        """Start and charge a transcript, at the price of a speech index."""
+        """Start and charge a transcript. It costs a speech index."""
         return self._speech("transcription", video_id, force=force)
 
     def index_scenes(
@@ -189,5 +189,5 @@ class Jobs:
 
 
 def parts_of(video: Media, seconds: int) -> int:
-    """Return how many parts of these seconds a video has, the last one perhaps shorter."""
+    """Count the parts of a video. The last one may be shorter."""
     return int((Decimal(video.length) / seconds).to_integral_value(ROUND_CEILING))

@@ -21,7 +21,11 @@ _SHORTEST, _LONGEST = 60, 600
 
 @dataclass(frozen=True, kw_only=True)
 class Media:
-    """An upload; `length` is seconds, and 0 for an image."""
+    """
+    An upload.
+
+    :param length: in seconds. 0 for an image.
+    """
 
     id: str
     type: MediaType

@@ -146,7 +146,7 @@ class FaultBoard:
         return fault_id in self._uncleared
 
     def left(self, fault: Fault) -> int | None:
-        """Return how many calls are still to meet an active fault; None means all."""
+        """Count the calls that an active fault still waits for. None means all."""
         return None if fault.times is None else fault.times - max(0, self._met[fault.id] - fault.skip)
 
     def all(self) -> list[Fault]:

@@ -21,7 +21,7 @@ PAGE_PREFIXES = ("/pay/", "/invoices/")
 
 class Gateway:
     """
-    Refuses foreign visitors, logs API calls and applies faults to them.
+    Refuses foreign visitors, logs API calls and applies faults.
 
     Control calls bypass log and faults, so a fault can always be cleared.
 

@@ -12,7 +12,7 @@ _WORD = "word"
 
 
 def result_of(job: Job) -> dict[str, Any]:
-    """Return the ``data`` of the async response of a finished job."""
+    """Return the ``data`` of a finished job."""
     if job.kind == "upload":
         return video_data(job.media)
     if job.kind == "index_scenes":

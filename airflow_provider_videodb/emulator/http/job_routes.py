@@ -1,5 +1,5 @@
 """
-The calls that upload, index and transcribe, and the polls of their jobs.
+The calls that start jobs and poll them.
 
 VideoDB's OpenAPI document has some paths with a slash at the end, and its SDK calls them without.
 """
@@ -46,7 +46,7 @@ async def collection(collection_id: str) -> Response:
 
 @router.post("/collection/{collection_id}/upload")
 async def upload(request: Request, collection_id: str) -> Response:
-    """Upload by URL, free of charge, as a job if it takes time."""
+    """Upload by URL, free of charge. It may become a job."""
     _check_collection(collection_id)
     payload = await json_object(request)
     _refuse(payload, "callback_url")
@@ -104,7 +104,7 @@ async def index(request: Request, video_id: str) -> Response:
 @router.get("/video/{video_id}/index")
 @router.get("/video/{video_id}/index/")
 async def index_status(request: Request, video_id: str) -> Response:
-    """Return the status of the newest index of a type."""
+    """Return the status of the newest index."""
     kind = _index_kind(request.query_params.get("index_type"))
     state = state_of(request)
     with state.lock:
@@ -146,7 +146,7 @@ async def scene_indexes(request: Request, video_id: str) -> Response:
 
 @router.get("/video/{video_id}/index/scene/{scene_index_id}")
 async def scene_index(request: Request, video_id: str, scene_index_id: str) -> Response:
-    """Return the scenes of an index, or where to poll its job."""
+    """Return the scenes of an index, or its job."""
     state = state_of(request)
     with state.lock:
         for job in state.jobs.of_video(video_id, "index_scenes"):
@@ -160,7 +160,7 @@ async def scene_index(request: Request, video_id: str, scene_index_id: str) -> R
 @router.post("/video/{video_id}/transcription")
 @router.post("/video/{video_id}/transcription/")
 async def transcribe(request: Request, video_id: str) -> Response:
-    """Start a transcript, at the price of a speech index."""
+    """Start a transcript. It costs a speech index."""
     payload = await json_object(request)
     _refuse(payload, "callback_url")
     for name in ("engine", "language_code"):
@@ -173,7 +173,7 @@ async def transcribe(request: Request, video_id: str) -> Response:
 
 @router.get("/async-response/{job_id}")
 async def async_response(request: Request, job_id: str) -> Response:
-    """Return the status of a job, and its result once it is done."""
+    """Return the status of a job, and its result."""
     state = state_of(request)
     with state.lock:
         job = state.jobs.job(job_id)

@@ -18,7 +18,7 @@ _PORT = re.compile(r":[0-9]{1,5}$")
 
 
 def refusal_of(headers: Iterable[tuple[bytes, bytes]], *, allowed_hosts: Collection[str]) -> str | None:
-    """Return why a request is refused, or None if it is not."""
+    """Return why a request is refused. None if it is accepted."""
     given = {name.lower(): value.decode("latin-1") for name, value in headers}
     host = given.get(b"host", "")
     hosts = (*_LOOPBACK, *allowed_hosts)

@@ -98,7 +98,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _after(request: Request, act: Callable[[Controls], object]) -> Response:
-    """Act, then show the overview with the result or the refusal."""
+    """Act, then show the overview or the refusal."""
     state = state_of(request)
     with state.lock:
         try:

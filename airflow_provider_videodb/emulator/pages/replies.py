@@ -16,7 +16,7 @@ _HEADERS = {
 
 
 def page(content: str, *, status: int = 200) -> HTMLResponse:
-    """Send a page that no cache keeps and no other site can frame."""
+    """Send a page that is neither cached nor framed."""
     return HTMLResponse(content, status_code=status, headers=_HEADERS)
 
 

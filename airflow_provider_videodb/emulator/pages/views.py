@@ -81,7 +81,7 @@ def is_poll(call: Call) -> bool:
 
 
 def amount_of(call: Call) -> str:
-    """Return the dollars or credits that a call asks for, or an empty text."""
+    """Return the amount of a call. Empty if it has none."""
     try:
         body = json.loads(call.body or "{}")
     except ValueError:

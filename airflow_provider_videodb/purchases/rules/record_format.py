@@ -18,13 +18,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_videodb.api.parsing import link
+from airflow_provider_videodb.api.parsing import TOO_LARGE, link
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError, VideoDBResponseError
 
 #: The format that this version writes.
 FORMAT = 1
-#: JSON numbers are exact up to here. A larger figure is a mistake.
-_MOST = 2**53
 #: A POST takes fewer seconds than this, because a connection's timeout is an hour at most.
 _LONGEST_POST = 3700
 
@@ -92,18 +90,18 @@ def fields_of(record: object) -> dict[str, Any]:
 
 def _check_figures(fields: Mapping[str, Any]) -> None:
     for amount in (fields["amount"], *fields["ended"].values()):
-        _require(amount, "an amount in ended", int)
-        if not 0 < amount <= _MOST:
+        _require(amount, "an amount", int)
+        if not 0 < amount < TOO_LARGE:
             raise ValueError(f"an amount is {amount!r}"[:200])
     # NaN is not within bounds either. Airflow could not store it in the result of the task.
-    if not -_MOST <= (fields["balance_before"] or 0) <= _MOST:
+    if not -TOO_LARGE < (fields["balance_before"] or 0) < TOO_LARGE:
         raise ValueError(f"balance_before is {fields['balance_before']!r}"[:200])
     if not 0 <= fields["in_flight"] <= _LONGEST_POST:
         raise ValueError(f"in_flight is {fields['in_flight']!r}"[:200])
 
 
 def _check_link(url: str | None) -> None:
-    """Refuse what would make the button lead elsewhere than to a web page."""
+    """Refuse a link that does not lead to a web page."""
     try:
         if url is not None:
             link({"payment_url": url}, "payment_url")

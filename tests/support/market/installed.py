@@ -36,6 +36,8 @@ class Place:
         monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", self, raising=False)
         monkeypatch.setattr(claims, "time", SimpleNamespace(sleep=self.sleep))
         monkeypatch.setattr(stores, "STATE_STORE_OUTLIVES_CLEAR", stores.STATE_STORE_OUTLIVES_CLEAR)
+        # Airflow below 3.3 has no task state store, but the rules are searched with one there too.
+        monkeypatch.setattr("airflow.sdk.NEVER_EXPIRE", None, raising=False)
         monkeypatch.setattr(stores, "_is_emptied_on_success", self.is_emptied_on_success)
         monkeypatch.setattr(variables, "VARIABLES_CAN_BE_LISTED", variables.VARIABLES_CAN_BE_LISTED)
 

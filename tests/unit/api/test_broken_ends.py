@@ -94,7 +94,7 @@ END = {
 def test_broken_end_is_judged_by_what_was_written(trusted, monkeypatch, road, broken):
     proxy_context = trusted.server_context("127.0.0.1") if road == "https" else None
     with contextlib.ExitStack() as stack:
-        emulator = stack.enter_context(Emulator(api_key=API_KEY, charge_stored_card=True))
+        emulator = stack.enter_context(Emulator(api_key=API_KEY, charge_stored_card=True, allowed_hosts=[HOST]))
         front = stack.enter_context(
             HttpsFront(trusted.server_context(HOST, "127.0.0.1"), emulator.base_url, broken.front)
         )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_videodb.api.models import Usage
 from airflow_provider_videodb.exceptions import VideoDBAPIError, VideoDBSettingsNotAppliedError
-from tests.support.canned import client_answered, outcome_of
+from tests.support.canned import client_with_response, outcome_of
 from tests.support.hostile import (
     CALLS,
     DIALECTS,
@@ -54,7 +54,7 @@ HEADERS = st.dictionaries(
 def test_right_response_is_read(name, dialect, data):
     call, right = CALLS[name]
     sent = data.draw(right(dialect))
-    found = outcome_of(call, client_answered(spelt(sent).encode()))
+    found = outcome_of(call, client_with_response(spelt(sent).encode()))
     if name in LISTS:
         listed = sent.get("data", sent.get("checkouts", sent.get("invoices")))
         assert {(one.id, one.amount) for one in found} <= {(one["id"], Decimal(one["amount"])) for one in listed}
@@ -74,9 +74,9 @@ def test_right_response_is_read(name, dialect, data):
 def test_each_odd_value_at_each_place_gives_a_right_value_or_one_typed_error(name, dialect):
     call = CALLS[name][0]
     right = example_of(name, dialect)
-    assert not isinstance(outcome_of(call, client_answered(spelt(right).encode())), Exception)
+    assert not isinstance(outcome_of(call, client_with_response(spelt(right).encode())), Exception)
     for sent in each_broken(right):
-        outcome_of(call, client_answered(spelt(sent).encode()))
+        outcome_of(call, client_with_response(spelt(sent).encode()))
 
 
 @each_call
@@ -87,7 +87,7 @@ def test_broken_response_gives_a_right_value_or_one_typed_error(name, dialect, d
     call, right = CALLS[name]
     sent = data.draw(hostile(right(dialect)))
     body = spelt(sent, ascii_only=ascii_only).encode(errors="surrogatepass")
-    found = outcome_of(call, client_answered(body, status=status, headers=headers))
+    found = outcome_of(call, client_with_response(body, status=status, headers=headers))
     if isinstance(found, Usage):
         # A figure is one that was sent, never a default.
         assert {found.credit_balance, found.usage_this_month, *found.breakdown.values()} <= figures_in(sent)
@@ -99,11 +99,11 @@ def test_broken_response_gives_a_right_value_or_one_typed_error(name, dialect, d
 @many
 @given(data=st.data(), value=JUNK, encoding=st.sampled_from(["utf-8", "utf-16", "utf-32", "utf-16-be", "utf-8-sig"]))
 def test_any_json_gives_a_right_value_or_one_typed_error(name, data, value, encoding):
-    outcome_of(CALLS[name][0], client_answered(spelt(value).encode(encoding, errors="surrogatepass")))
+    outcome_of(CALLS[name][0], client_with_response(spelt(value).encode(encoding, errors="surrogatepass")))
 
 
 @each_call
 @many
 @given(body=st.binary(max_size=200) | st.binary(max_size=40).map(lambda noise: b'{"data": ' + noise), headers=HEADERS)
 def test_any_bytes_give_one_typed_error(name, body, headers):
-    outcome_of(CALLS[name][0], client_answered(body, headers=headers))
+    outcome_of(CALLS[name][0], client_with_response(body, headers=headers))

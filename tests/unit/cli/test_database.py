@@ -16,10 +16,13 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordNotKeptError,
     VideoDBRecordUnreadableError,
 )
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
 from tests.support.hold_flags import forget_holds
 
 KEY = "videodb/holds/a/x/t/h/5/1"
+
+pytestmark = needs_listed_variables
 
 
 @pytest.fixture

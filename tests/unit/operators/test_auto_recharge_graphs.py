@@ -9,7 +9,7 @@ from airflow.sdk import task, task_group
 
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from tests.support.dag_runs import new_dag, run
-from tests.support.recharge import PATH, Pair, flags, notes, stored, writes
+from tests.support.recharge import PATH, READS_BEFORE_EFFECT, Pair, flags, notes, stored, writes
 
 FOUND = (False, Decimal(5), Decimal(25))
 SET = (True, Decimal(20), Decimal(100))
@@ -82,7 +82,7 @@ def test_mapped_pairs_restore_each_its_own_account(account, other_account):
 
         with_recharge.expand(conn_id=["videodb_default", "other"])
     # The second copy's setup fails after its effect.
-    other_account.add_fault("status", method="GET", path=PATH, skip=2)
+    other_account.add_fault("status", method="GET", path=PATH, skip=READS_BEFORE_EFFECT)
 
     finished = run(dag)
 

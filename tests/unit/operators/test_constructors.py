@@ -14,6 +14,7 @@ from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag
 from tests.unit.hooks.test_arguments import Int64
 
@@ -172,6 +173,7 @@ def test_restore_excludes_settings_of_the_same_task(others: dict[str, Any], name
             AutoRechargeOperator(task_id="back", restore=on.output, **others)
 
 
+@needs_listed_variables
 def test_hold_cannot_ignore_the_holds_of_others() -> None:
     with pytest.raises(VideoDBConfigError, match=r"^hold is True together with respect_holds=False.*Next step: "):
         construct(EnsureCreditsOperator, hold=True, respect_holds=False)

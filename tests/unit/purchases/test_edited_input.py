@@ -52,8 +52,8 @@ def check_refusal(error):
 
 
 def check_purchase(purchase):
-    assert 0 < purchase.amount <= 2**53
-    assert all(0 < amount <= 2**53 for amount in purchase.ended.values())
+    assert 0 < purchase.amount < 2**53
+    assert all(0 < amount < 2**53 for amount in purchase.ended.values())
     assert purchase.payment_url is None or purchase.payment_url.startswith(("https://", "http://"))
     assert math.isfinite(purchase.balance_before or 0)
     assert all(datetime.fromisoformat(moment).tzinfo for moment in purchase.posts)
@@ -74,32 +74,22 @@ def test_edited_record_is_read_or_refused(state):
                 check_purchase(purchase)
 
 
-@pytest.mark.parametrize("amount", [0, -20, 2**53 + 1, 10**400])
-def test_edited_amount_is_refused(amount):
-    store, record = Store(), golden("records")["checkout_made"]
-    record["purchase"]["amount"] = amount
-    store.set("videodb_purchase", record)
-    with pytest.raises(VideoDBError, match="an amount is"):
-        Journal(store, StandInTry("01a2134f-a4b2-7000-8000-000000000001")).load()
-
-
-@pytest.mark.parametrize("balance", FLOATS)
-def test_edited_balance_that_no_account_has_is_refused(balance):
-    store, record = Store(), golden("records")["checkout_made"]
-    record["purchase"]["balance_before"] = balance
-    store.set("videodb_purchase", record)
-    with pytest.raises(VideoDBError, match="balance_before is"):
-        Journal(store, StandInTry("01a2134f-a4b2-7000-8000-000000000001")).load()
-
-
 @pytest.mark.parametrize(
-    "url", ["javascript:alert(1)", "https://videodb.io@evil.example/", "https://pay.example/\u202e"]
+    ("field", "value", "why"),
+    [
+        *(("amount", value, "an amount is") for value in (0, -20, 2**53 + 1, 10**400)),
+        *(("balance_before", value, "balance_before is") for value in FLOATS),
+        *(
+            ("payment_url", value, "payment_url is not the address of a web page")
+            for value in ("javascript:alert(1)", "https://videodb.io@evil.example/", "https://pay.example/\u202e")
+        ),
+    ],
 )
-def test_edited_link_that_misleads_is_refused(url):
+def test_edited_field_of_a_record_is_refused(field, value, why):
     store, record = Store(), golden("records")["checkout_made"]
-    record["purchase"]["payment_url"] = url
+    record["purchase"][field] = value
     store.set("videodb_purchase", record)
-    with pytest.raises(VideoDBError, match="payment_url is not the address of a web page"):
+    with pytest.raises(VideoDBError, match=why):
         Journal(store, StandInTry("01a2134f-a4b2-7000-8000-000000000001")).load()
 
 
@@ -134,12 +124,14 @@ def test_edited_wait_is_read_or_refused(name):
 
 @pytest.mark.parametrize("name", golden("events"))
 def test_edited_event_is_read_or_refused(name):
-    event = golden("events")[name]
+    event, expected = golden("events")[name], (EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.TIMEOUT)
+    if event["status"] in expected:
+        assert checked_event(event, *expected) == event
     balances = [{"credit_balance": balance} for balance in ("5", True, None, *FLOATS)]
     edits = [event | {"usage": usage} for usage in (1, "x", [], {}, *balances)]
     for edited in (*each_edit(event), *edits):
         try:
-            checked = checked_event(edited, EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.TIMEOUT)
+            checked = checked_event(edited, *expected)
         except VideoDBError:
             continue
         if checked["status"] == EventStatus.ENOUGH:
@@ -149,6 +141,7 @@ def test_edited_event_is_read_or_refused(name):
 @pytest.mark.parametrize("value", [*PLAIN, *FLOATS], ids=lambda value: repr(value)[:20])
 def test_edited_gate_is_read_or_refused(value):
     right = {"holds": True, "holder": "a.1", "try_id": "1", "priority": 0}
+    assert WaitingGate.from_dict(right).holder == "a.1"
     for fields in (value, *(right | {name: value} for name in right)):
         try:
             gate = WaitingGate.from_dict(fields)

@@ -67,6 +67,7 @@ class TestArguments:
         with pytest.raises(VideoDBConfigError, match=r"only a worker can hold credits\. Nothing was held\. Next step"):
             sensor(hold=hold, end_from_trigger=True)
 
+    @needs_listed_variables
     def test_hold_cannot_ignore_the_holds_of_others(self):
         with pytest.raises(VideoDBConfigError, match=r"^hold is True together with respect_holds=False.*Next step: "):
             sensor(hold=True, respect_holds=False)

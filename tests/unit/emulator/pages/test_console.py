@@ -74,7 +74,7 @@ def test_fault_is_added_and_cleared(emulator, press, api):
 def test_wrong_value_is_named_on_the_page(emulator, press, action, fields, message):
     page = press(action, **fields)
     assert page.status_code == 400
-    assert f"{message}" in unescape(page.text)
+    assert message in unescape(page.text)
     assert "Nothing was changed. Next step: " in page.text
     assert (emulator.balance, emulator.faults()) == (3, [])
 
@@ -94,7 +94,7 @@ def test_amounts_are_shown_in_their_unit(emulator, api, checkout):
     api.post("/billing/auto_recharge", {"enabled": True, "threshold": 2, "amount": 30})
     emulator.charge(2, "search")
     page = requests.get(f"{emulator.base_url}/", timeout=10).text
-    for text in ("<td>$50.00</td>", "<td>30 credits</td>", "<td>-2</td>", "search", "<td>+3</td>"):
+    for text in ("<td>$50.00</td>", "<td>30 credits</td>", "<td>-2</td>", "<code>search</code>", "<td>+3</td>"):
         assert text in page
 
 

@@ -28,7 +28,7 @@ def without(name: str) -> dict[str, Any]:
         (RECORD | {"notified": True}, "notified is True"),
         (RECORD | {"paid": "cs_x"}, "paid is 'cs_x'"),
         (RECORD | {"paid": [1]}, "an entry of paid is 1"),
-        (RECORD | {"ended": {"cs_0": "20"}}, "an amount in ended is '20'"),
+        (RECORD | {"ended": {"cs_0": "20"}}, "an amount is '20'"),
         (RECORD | {"key": None}, "key is None"),
         (RECORD | {"amount": "50"}, "amount is '50'"),
         (RECORD | {"amount": True}, "amount is True"),
