@@ -17,7 +17,7 @@ from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOpera
 def ensure_credits() -> None:
     """Make sure of the credits, then work."""
     enough = EnsureCreditsOperator(
-        task_id="ensure_credits", credits=120, usd_per_credit=1, min_amount=10, poll_interval=5
+        task_id="ensure_credits", credits=120, usd_per_credit=1, min_amount=10, poll_interval=5, retries=3
     )
 
     @task

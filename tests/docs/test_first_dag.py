@@ -24,7 +24,7 @@ def first_dag(airflow_db, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "first_dag", module)
     spec.loader.exec_module(module)
     dag = module.credit_gate()
-    # The README keeps the default of 30 seconds.
+    # The README keeps the default intervals.
     dag.get_task("top_up").poll_interval = dag.get_task("enough_credits").poke_interval = 0.2
     return dag
 
