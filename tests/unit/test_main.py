@@ -20,7 +20,9 @@ PROGRAMS = [pytest.param(AIRFLOW, id="airflow", marks=needs_provider_commands), 
 
 
 def run(*command):
-    return subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False, timeout=180)
+    # On Python 3.14, Airflow's own options of commands are deprecated, and Airflow prints that to stdout.
+    env = os.environ | {"PYTHONWARNINGS": "ignore::PendingDeprecationWarning"}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=180)
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ reads the requests of both and responds in the chosen one. `amount` is dollars, 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.emulator.account.records import Order
 from airflow_provider_videodb.emulator.errors import InvalidValueError
-from airflow_provider_videodb.emulator.values import boolean_of, decimal_of, text_of, url_of, whole_of
+from airflow_provider_videodb.emulator.values import boolean_of, decimal_of, describe, text_of, url_of, whole_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -27,6 +28,7 @@ PLAN_AMOUNT = 20
 # The sample code reads a monthly limit. The emulator has none, so this number is out of reach.
 MONTHLY_LIMIT = 1_000_000
 _CURRENCY_LETTERS = 3
+_PLAN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 JSONObject = dict[str, Any]
 
@@ -48,7 +50,7 @@ def read_checkout(payload: dict[str, Any]) -> Order:
     mode = payload.get("mode", "payment")
     if mode not in ("payment", "subscription"):
         raise InvalidValueError("mode must be payment or subscription")
-    plan_id = text_of("plan_id", payload["plan_id"]) if "plan_id" in payload else None
+    plan_id = _plan(payload["plan_id"]) if "plan_id" in payload else None
     if mode == "subscription" and plan_id is None:
         raise InvalidValueError("plan_id is required for a subscription")
     if mode == "payment" and "amount" not in payload:
@@ -78,6 +80,13 @@ def read_auto_recharge(payload: dict[str, Any]) -> dict[str, Any]:
     if not changes:
         raise InvalidValueError("at least one of enabled, threshold, amount is required")
     return changes
+
+
+def _plan(value: object) -> str:
+    text = text_of("plan_id", value)
+    if not _PLAN.fullmatch(text):
+        raise InvalidValueError(f"plan_id must be letters, digits, _ and -, at most 100, got {describe(value)}")
+    return text
 
 
 class OpenApiDialect:

@@ -125,7 +125,7 @@ def test_subclass_may_set_its_own_template_field_later(operator: type[BaseOperat
 
 @OPERATORS
 def test_documented_arguments_match_the_signature(operator: type[BaseOperator]) -> None:
-    documented = re.findall(r"^ +:param (\w+):", operator.__doc__ or "", flags=re.MULTILINE)
+    documented = re.findall(r"^ *:param (\w+):", operator.__doc__ or "", flags=re.MULTILINE)
     explicit = parameters(operator)
 
     assert sorted(documented) == sorted(explicit)
@@ -135,7 +135,7 @@ def test_documented_arguments_match_the_signature(operator: type[BaseOperator]) 
 
 @OPERATORS
 def test_templated_arguments_are_documented_as_templated(operator: type[BaseOperator]) -> None:
-    entries = re.split(r"^ +:param ", operator.__doc__ or "", flags=re.MULTILINE)[1:]
+    entries = re.split(r"^ *:param ", operator.__doc__ or "", flags=re.MULTILINE)[1:]
     templated = {entry.split(":")[0] for entry in entries if "(templated)" in entry}
     assert templated == set(operator.template_fields)
 

@@ -137,7 +137,7 @@ class TestRendering:
 
 
 def test_documented_arguments_match_the_signature():
-    entries = re.split(r"^ +:param ", ReleaseCreditsOperator.__doc__ or "", flags=re.MULTILINE)[1:]
+    entries = re.split(r"^ *:param ", ReleaseCreditsOperator.__doc__ or "", flags=re.MULTILINE)[1:]
     found = inspect.signature(ReleaseCreditsOperator.__init__).parameters.values()
     own = {one.name for one in found if one.kind is inspect.Parameter.KEYWORD_ONLY}
     assert {entry.split(":")[0] for entry in entries} == own == {"gate", "spent"}
