@@ -164,16 +164,17 @@ def test_compressed_body_is_not_unpacked_past_the_limit(status, coding, pack):
         tracemalloc.stop()
     # The body as it was read, its copy, and one step of unpacking.
     assert most < 4 * MAX_RESPONSE_BYTES
-    assert (
-        type(caught)
-        is {
-            200: VideoDBOutcomeUnknownError,
-            302: VideoDBResponseError,
-            403: VideoDBGatewayError,
-            429: VideoDBGatewayRateLimitError,
-            500: VideoDBServerError,
-        }[status]
-    )
+    expected = {
+        200: {VideoDBOutcomeUnknownError},
+        302: {VideoDBResponseError},
+        403: {VideoDBGatewayError},
+        429: {VideoDBGatewayRateLimitError},
+        500: {VideoDBServerError},
+    }[status]
+    # With zlib 1.3, urllib3 stops after some members. What it has read by then is not JSON.
+    if status == 200 and pack is BOMBS["many members"][1]:
+        expected = expected | {VideoDBGatewayError}
+    assert type(caught) in expected
 
 
 def test_body_that_unpacks_to_nothing_is_not_read_whole():
