@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_videodb.exceptions import VideoDBCreditsMissingError, VideoDBLimitExceededError
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
 from tests.support.hold_flags import drop_flag, flag_of_another, flags_in_database, put_flag, raise_flag
 from tests.support.purchases import TASK, TOPUP, USAGE, Point, PurchaseRuns, in_turn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.dag_runs import Run
     from tests.support.purchases import Person
 
-pytestmark = pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="Airflow below 3.3 cannot list its Variables")
+pytestmark = needs_listed_variables
 
 ensuring = partial(PurchaseRuns, "EnsureCreditsOperator", settle_timeout=5, credits=12)
 holding = partial(ensuring, hold=True)

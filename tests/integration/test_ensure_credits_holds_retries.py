@@ -14,7 +14,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBRecordUnreadableError,
 )
 from airflow_provider_videodb.holds.rules.records import Kind
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+from tests.support.compat import needs_listed_variables
 from tests.support.hold_flags import drop_flag, flag_of_another, flags_in_database, put_flag
 from tests.support.purchases import TOPUP, Died, Point, PurchaseRuns, in_turn
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.server import Emulator
     from tests.support.purchases import Person
 
-pytestmark = pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="Airflow below 3.3 cannot list its Variables")
+pytestmark = needs_listed_variables
 
 holding = partial(PurchaseRuns, "EnsureCreditsOperator", settle_timeout=5, credits=12, hold=True)
 LISTING = Point("holds.store.VariableStore", "list")

@@ -13,7 +13,7 @@ from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperato
 from airflow_provider_videodb.operators.release_credits import ReleaseCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
 from tests.support.holding_dags import gate_of, job_of
 from tests.support.purchases import USAGE, PurchaseRuns, id_of
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.emulator.server import Emulator
     from tests.support.purchases import Person
-
-needs_holds = pytest.mark.skipif(not VARIABLES_CAN_BE_LISTED, reason="this Airflow cannot list Variables")
 
 
 @pytest.fixture
@@ -172,10 +170,14 @@ def recharge_of_nothing() -> None:
     ("tasks", "entry"),
     [
         (gate_too_high, "The credit balance did not reach THRESHOLD credits"),
-        pytest.param(gate_behind_another, "The gate did not open within DURATION", marks=needs_holds),
-        pytest.param(job_without_its_gate, "Task 'GATE_ID' holds no credits in this DAG run.", marks=needs_holds),
-        pytest.param(release_of_no_task, "gate is 'TASK_ID', but DAG DAG_ID has no such task.", marks=needs_holds),
-        pytest.param(release_of_a_wrong_figure, "spent is VALUE; it must be", marks=needs_holds),
+        pytest.param(gate_behind_another, "The gate did not open within DURATION", marks=needs_listed_variables),
+        pytest.param(
+            job_without_its_gate, "Task 'GATE_ID' holds no credits in this DAG run.", marks=needs_listed_variables
+        ),
+        pytest.param(
+            release_of_no_task, "gate is 'TASK_ID', but DAG DAG_ID has no such task.", marks=needs_listed_variables
+        ),
+        pytest.param(release_of_a_wrong_figure, "spent is VALUE; it must be", marks=needs_listed_variables),
         (recharge_of_nothing, "amount is 0 credits"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The sensor among others that hold credits: arguments, timeouts, and what follows a trigger."""
+"""The sensor among others that hold credits: timeouts, and what follows a trigger."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBServerError
+from airflow_provider_videodb.exceptions import VideoDBServerError
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors._credit_check import CreditCheck
-from airflow_provider_videodb.sensors._trigger_arguments import trigger_arguments
-from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.version_compat import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from tests.support.airflow_channel import AirflowChannel, a_task
 from tests.support.compat import needs_listed_variables
+from tests.support.sensors import sensor
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.server import Emulator
 
-MODES: dict[str, dict[str, Any]] = {
-    "poke": {"deferrable": False, "mode": "poke"},
-    "reschedule": {"deferrable": False, "mode": "reschedule"},
-    "deferrable": {"deferrable": True},
-    "starts_in_trigger": {"deferrable": True, "start_from_trigger": True},
-}
 WAITING = "Waiting: 10 credits needed, 3 available (3 on the account)."
 
 
@@ -35,74 +28,12 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> AirflowChannel:
     return channel
 
 
-def sensor(mode: str = "deferrable", **arguments: Any) -> CreditThresholdSensor:
-    usual = {"task_id": "gate", "threshold": 10, "poke_interval": 0.01, "timeout": 5, "hold": True}
-    return CreditThresholdSensor(**usual | MODES[mode] | arguments)
-
-
 def context(ti: Any = None) -> Any:
     return {"ti": a_task() if ti is None else ti, "task_state_store": None}
 
 
 def in_the_log(capsys: pytest.CaptureFixture[str], words: str) -> int:
     return capsys.readouterr().out.count(words)
-
-
-class TestArguments:
-    @pytest.mark.parametrize(
-        ("argument", "value"),
-        [
-            *(("hold", value) for value in ("yes", "True", 1, 0, None)),
-            *(("respect_holds", value) for value in ("False", 1, None)),
-            *(("priority", value) for value in ("1", 1.5, True, 10**9, -(10**9), None)),
-        ],
-    )
-    def test_wrong_value_fails_when_the_dag_is_parsed(self, argument, value):
-        with pytest.raises(VideoDBConfigError, match=argument):
-            sensor(**{"hold": False, argument: value})
-
-    @needs_listed_variables
-    @pytest.mark.parametrize("hold", [True, "audit"])
-    def test_hold_needs_a_worker(self, hold):
-        with pytest.raises(VideoDBConfigError, match=r"only a worker can hold credits\. Nothing was held\. Next step"):
-            sensor(hold=hold, end_from_trigger=True)
-
-    @needs_listed_variables
-    def test_hold_cannot_ignore_the_holds_of_others(self):
-        with pytest.raises(VideoDBConfigError, match=r"^hold is True together with respect_holds=False.*Next step: "):
-            sensor(hold=True, respect_holds=False)
-        assert sensor(hold="audit", respect_holds=False).hold == "audit"
-
-    @pytest.mark.parametrize("hold", [True, "audit"])
-    def test_hold_needs_airflow_3_3(self, monkeypatch, hold):
-        monkeypatch.setattr("airflow_provider_videodb.hooks.arguments.VARIABLES_CAN_BE_LISTED", False)
-
-        with pytest.raises(VideoDBConfigError, match=r"credit holds need Airflow 3\.3"):
-            sensor(hold=hold)
-        assert not sensor(hold=False).hold
-
-    @needs_listed_variables
-    @pytest.mark.parametrize(
-        ("arguments", "holds", "decides"),
-        [({}, True, True), ({"hold": "audit"}, False, True), ({"hold": False}, False, False)],
-    )
-    def test_trigger_that_starts_without_a_worker_knows_how_to_assess(self, arguments, holds, decides):
-        one = sensor("starts_in_trigger", priority=4, **arguments)
-
-        assert one.start_trigger_args.trigger_kwargs["gate"] == {
-            "holds": holds,
-            "priority": 4,
-            "needs_place": holds,
-            "decides_in_worker": decides,
-            "respects_holds": True,
-        }
-
-    @needs_listed_variables
-    def test_trigger_of_a_gate_that_ignores_holds_lists_nothing(self, monkeypatch):
-        for hold in (False, "audit"):
-            assert trigger_arguments(sensor(hold=hold, respect_holds=False))["gate"] is None
-        monkeypatch.setattr("airflow_provider_videodb.sensors._trigger_arguments.VARIABLES_CAN_BE_LISTED", False)
-        assert trigger_arguments(sensor(hold=False))["gate"] is None
 
 
 class TestTimeout:
