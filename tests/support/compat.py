@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "FORM_IMPORTS_NO_HOOK",
     "DagSerialization",
     "OperatorSerialization",
     "RunTrigger",
@@ -76,6 +77,8 @@ needs_test_of_stored_connections = pytest.mark.skipif(
     reason="`airflow connections test` of this version reads no connection from the database",
 )
 _FORM_HAS_FIELDS = Version(airflow_version) >= Version("3.2")
+#: Airflow 3.2 imports each hook for its form, although the provider declares the fields.
+FORM_IMPORTS_NO_HOOK = Version(airflow_version) >= Version("3.3")
 needs_form_fields = pytest.mark.skipif(
     not _FORM_HAS_FIELDS, reason="the connection form of this Airflow takes the extra as JSON, without fields"
 )
