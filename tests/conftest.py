@@ -84,7 +84,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def airflow_db() -> None:
     """Migrate the database that all DAG runs of this process share."""
     from airflow.utils.db import initdb
-    from sqlalchemy import Engine, event
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
 
     event.listen(Engine, "connect", _skip_fsync)
     initdb()

@@ -11,18 +11,18 @@ from airflow.utils.cli import action_cli
 from airflow.utils.platform import getuser
 
 from airflow_provider_videodb.cli.choices import choose_account, choose_hold
-from airflow_provider_videodb.cli.database import DatabaseStore, read_run_states
-from airflow_provider_videodb.cli.overview import by_account, describe_account, runs_of
-from airflow_provider_videodb.cli.pauses import Pause, active_pause, pause_account, remove_pauses
 from airflow_provider_videodb.cli.releases import release_by_hand
 from airflow_provider_videodb.cli.report import describe_accounts, describe_pause
 from airflow_provider_videodb.cli.statement import describe_notes, note_to_dict
-from airflow_provider_videodb.cli.text import to_iso
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.holds.journal import read_notes
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.messages import moment, until
 from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.overview.database import DatabaseStore, read_run_states
+from airflow_provider_videodb.overview.holds import by_account, describe_account, runs_of
+from airflow_provider_videodb.overview.pauses import Pause, active_pause, pause_account, remove_pauses
+from airflow_provider_videodb.overview.text import to_iso
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.cli.overview import DELETED
-from airflow_provider_videodb.cli.text import printable, to_age
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.holds.rules.messages import moment, number
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.holds.rules.releasing import release_gate
+from airflow_provider_videodb.overview.holds import DELETED
+from airflow_provider_videodb.overview.text import printable, to_age
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

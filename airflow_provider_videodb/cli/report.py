@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.cli.overview import total
-from airflow_provider_videodb.cli.text import printable, to_age, to_table
 from airflow_provider_videodb.holds.rules.messages import moment, number, until
+from airflow_provider_videodb.overview.holds import total
+from airflow_provider_videodb.overview.text import printable, to_age, to_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_videodb.cli.overview import Account, Holder
-    from airflow_provider_videodb.cli.pauses import Pause
+    from airflow_provider_videodb.overview.holds import Account, Holder
+    from airflow_provider_videodb.overview.pauses import Pause
 
 _WHO = ("DAG", "RUN", "TASK", "MAP", "TRY", "RUN STATE")
 

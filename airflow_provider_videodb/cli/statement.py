@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_decimal, to_json_number
-from airflow_provider_videodb.cli.text import printable, to_age, to_iso, to_table
 from airflow_provider_videodb.holds.rules.messages import moment, number
+from airflow_provider_videodb.overview.text import printable, to_age, to_iso, to_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -152,6 +152,8 @@ def test_wheel_has_one_command_and_the_entry_points_of_airflow_and_pytest(wheel)
     assert [line for line in lines if line] == [
         "[console_scripts]",
         "videodb-emulator = airflow_provider_videodb.emulator.__main__:main",
+        "[airflow.plugins]",
+        "videodb = airflow_provider_videodb.plugins.videodb:VideoDBPlugin",
         "[apache_airflow_provider]",
         "provider_info = airflow_provider_videodb.get_provider_info:get_provider_info",
         "[pytest11]",

@@ -69,7 +69,9 @@ def forget_holds() -> None:
     from sqlalchemy import delete
 
     with create_session() as session:
-        session.execute(delete(Variable).where(Variable.key.startswith("videodb/")))
+        # SQLAlchemy 1.4 cannot evaluate this condition on the objects of the session.
+        gone = delete(Variable).where(Variable.key.startswith("videodb/"))
+        session.execute(gone, execution_options={"synchronize_session": False})
 
 
 def add_flag(flag: Flag) -> None:
@@ -89,7 +91,9 @@ def remove_flags(kind: Kind) -> None:
 
     keys = [flag.key for flag in flags_in_database() if flag.kind is kind]
     with create_session() as session:
-        session.execute(delete(Variable).where(Variable.key.in_(keys)))
+        # SQLAlchemy 1.4 cannot evaluate this condition on the objects of the session.
+        gone = delete(Variable).where(Variable.key.in_(keys))
+        session.execute(gone, execution_options={"synchronize_session": False})
 
 
 def raise_flag(
@@ -113,7 +117,7 @@ def raise_flag(
     :param ms: milliseconds since 1970.
     :param ago: milliseconds before now, unless ``ms`` is given.
     """
-    from airflow_provider_videodb.cli.database import DatabaseStore
+    from airflow_provider_videodb.overview.database import DatabaseStore
 
     who = Identity(
         dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index, try_number=1, settlement_ms=settlement_ms

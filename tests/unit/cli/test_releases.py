@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_videodb.cli.database import DatabaseStore
 from airflow_provider_videodb.cli.releases import release_by_hand
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.holds.journal import read_notes
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS, Kind
+from airflow_provider_videodb.overview.database import DatabaseStore
 from tests.support.hold_flags import flags_in_database, forget_holds, raise_flag
 
 NOW = 1_795_564_800_000

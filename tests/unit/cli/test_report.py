@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_provider_videodb.cli.overview import describe_account
-from airflow_provider_videodb.cli.pauses import Pause
 from airflow_provider_videodb.cli.report import describe_accounts, describe_pause
+from airflow_provider_videodb.overview.holds import describe_account
+from airflow_provider_videodb.overview.pauses import Pause
 from tests.support.hold_views import FIRST, HELD, NOW, OTHER, SETTLING, URGENT, WHO, view
 
 

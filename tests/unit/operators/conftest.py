@@ -48,7 +48,9 @@ def no_notes(airflow_db: None) -> None:
 
     with create_session() as session:
         for prefix in NOTES, PREFIX:
-            session.execute(delete(Variable).where(Variable.key.startswith(prefix)))
+            # SQLAlchemy 1.4 cannot evaluate this condition on the objects of the session.
+            gone = delete(Variable).where(Variable.key.startswith(prefix))
+            session.execute(gone, execution_options={"synchronize_session": False})
 
 
 @pytest.fixture

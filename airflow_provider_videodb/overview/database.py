@@ -1,8 +1,8 @@
 """
 The records of holds in Airflow's metadata database.
 
-The command line runs without a task, where Airflow's database can be reached. It does not ask secrets backends, because
-the records exist only as Variables in the database.
+The command line and the API server run without a task, where Airflow's database can be reached. They do not ask secrets
+backends, because the records exist only as Variables in the database.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-#: All keys that the command line may touch begin with this.
+#: All keys that this store may touch begin with this.
 _OURS = "videodb/"
 #: A database has a limit to the values of one query.
 _RUNS_PER_QUERY = 500
@@ -133,7 +133,7 @@ def read_run_states(runs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], st
 
 def _check(key: str) -> str:
     if not key.startswith(_OURS):
-        raise RuntimeError(f"The command line may not touch {key!r}.")
+        raise RuntimeError(f"This store may not touch {key!r}.")
     return key
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_videodb.cli.database import DatabaseStore
-from airflow_provider_videodb.cli.pauses import Pause, active_pause, pause_account, remove_pauses
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.overview.database import DatabaseStore
+from airflow_provider_videodb.overview.pauses import Pause, active_pause, pause_account, remove_pauses
 from tests.support.hold_flags import flags_in_database, forget_holds, raise_flag
 
 ACCOUNT = "videodb_default"

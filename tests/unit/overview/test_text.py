@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_videodb.cli.text import printable, to_age, to_iso, to_table
+from airflow_provider_videodb.overview.text import printable, to_age, to_iso, to_table
 
 
 @pytest.mark.parametrize(

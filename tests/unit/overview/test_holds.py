@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from airflow_provider_videodb.cli.overview import by_account, describe_account, runs_of
-from airflow_provider_videodb.cli.pauses import Pause
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
+from airflow_provider_videodb.overview.holds import by_account, describe_account, runs_of
+from airflow_provider_videodb.overview.pauses import Pause
 from tests.support.hold_views import (
     FIRST,
     HELD,

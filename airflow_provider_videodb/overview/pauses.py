@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_videodb.cli.text import to_iso
 from airflow_provider_videodb.holds.rules.records import NOBODY, Flag, Kind
+from airflow_provider_videodb.overview.text import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

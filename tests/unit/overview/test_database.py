@@ -10,12 +10,12 @@ from cryptography.fernet import Fernet
 from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.orm import sessionmaker
 
-from airflow_provider_videodb.cli.database import DatabaseStore, read_run_states
 from airflow_provider_videodb.exceptions import (
     VideoDBConfigError,
     VideoDBRecordNotKeptError,
     VideoDBRecordUnreadableError,
 )
+from airflow_provider_videodb.overview.database import DatabaseStore, read_run_states
 from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
 from tests.support.hold_flags import forget_holds

@@ -7,17 +7,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
-from airflow_provider_videodb.cli.text import to_iso
 from airflow_provider_videodb.holds.rules.account import View, assess
 from airflow_provider_videodb.holds.rules.messages import describe_place
 from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.overview.text import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_videodb.cli.pauses import Pause
     from airflow_provider_videodb.holds.identity import Identity
     from airflow_provider_videodb.holds.rules.records import Flag
+    from airflow_provider_videodb.overview.pauses import Pause
 
 #: What the list calls the state of a DAG run that Airflow no longer has.
 DELETED = "deleted"
