@@ -28,10 +28,13 @@ from airflow_provider_videodb.holds.store import Listing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sqlalchemy import Table
     from sqlalchemy.orm import Session
 
 #: All keys that this store may touch begin with this.
 _OURS = "videodb/"
+#: SQLAlchemy 1.4 cannot write a column whose attribute of the class has another name.
+_TABLE: Table = Variable.__table__
 #: A database has a limit to the values of one query.
 _RUNS_PER_QUERY = 500
 _CHECK = "Next step: run `airflow db check`, then this command again."
@@ -81,12 +84,12 @@ class DatabaseStore:
     def write(self, key: str, text: str) -> None:
         """Keep the text, and return after the commit."""
         fernet = get_fernet()
-        values = {"_val": fernet.encrypt(text.encode()).decode(), "is_encrypted": fernet.is_encrypted}
+        values = {"val": fernet.encrypt(text.encode()).decode(), "is_encrypted": fernet.is_encrypted}
         team = self._team(key)
         with _writing(f"write its Variable {key!r}") as session:
-            changed = session.execute(update(Variable).where(Variable.key == _check(key)).values(**values))
+            changed = session.execute(update(_TABLE).where(_TABLE.c.key == _check(key)).values(values))
             if not changed.rowcount:  # type: ignore[attr-defined]  # the result of an update has it
-                session.execute(insert(Variable).values(key=key, **values, **team))
+                session.execute(insert(_TABLE).values({"key": key, **values, **team}))
         self._rows.pop(key, None)
 
     def delete(self, key: str) -> None:
