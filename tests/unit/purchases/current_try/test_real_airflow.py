@@ -14,18 +14,21 @@ def said_after(context: Any, **columns: Any) -> str:
     """Change the row of the running task, ask Airflow about its try, and change the row back."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
-    from sqlalchemy import update
+    from sqlalchemy import select, update
 
     own = context["ti"]
     this_try = CurrentTry(own, is_stopped=lambda: False)
     place = (TaskInstance.run_id == own.run_id, TaskInstance.task_id == own.task_id)
 
     def change(**values: Any) -> None:
-        if "id" in values:
-            # Airflow 3.1 keeps it as text.
-            values["id"] = TaskInstance.id.type.python_type(str(values["id"]))
         with create_session() as session:
-            session.execute(update(TaskInstance).where(*place, TaskInstance.map_index == own.map_index).values(values))
+            if "id" in values:
+                # Airflow 3.1 keeps it as text.
+                kept = session.scalars(select(TaskInstance.id).limit(1)).one()
+                values["id"] = type(kept)(str(values["id"]))
+            rows = update(TaskInstance).where(*place, TaskInstance.map_index == own.map_index).values(values)
+            # SQLAlchemy 1.4 cannot evaluate this condition on the objects of the session.
+            session.execute(rows, execution_options={"synchronize_session": False})
 
     change(**columns)
     try:
