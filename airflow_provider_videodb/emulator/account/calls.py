@@ -21,6 +21,7 @@ class Call:
 
     The log leaves out control calls. It contains a call of a page only if a fault met it.
 
+    :param account: the account of the API key. Empty if the emulator knows no such key.
     :param at: emulator time of the arrival.
     :param wall_time: wall-clock time of the arrival.
     :param fault: kind of the fault that the call met.
@@ -36,6 +37,7 @@ class Call:
     fault: str | None
     at: datetime
     wall_time: datetime
+    account: str = ""
     number: int = 0
     body: str = ""
     status: int | None = None

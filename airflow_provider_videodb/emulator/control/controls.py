@@ -44,8 +44,7 @@ class Controls:
         A change of `credits` counts from the next reset. Use `set_balance` to change the balance now.
         """
         with self.state.lock:
-            self.state.ledger.settings = self.state.settings.changed(settings)
-            return self.state.settings
+            return self.state.change_settings(settings)
 
     @property
     def balance(self) -> Decimal:
