@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_videodb import __version__
 from airflow_provider_videodb.emulator.account.accounts import DEFAULT_ACCOUNT, Accounts, account_key
+from airflow_provider_videodb.emulator.account.calls import Callback
 from airflow_provider_videodb.emulator.control.account import Account
 from airflow_provider_videodb.emulator.errors import InvalidValueError
 from airflow_provider_videodb.emulator.pages.views import amount_of
@@ -53,6 +54,11 @@ _SWITCHES = {
     "charge_stored_card": ("--charge-stored-card", True, "charge the stored card for a top-up at once"),
     "stored_card": ("--no-stored-card", False, "have no payment method, so that auto-recharge does nothing"),
 }
+# Settings with names of hosts: the flag, the setting, and the help.
+_HOST_NAMES = (
+    ("--allowed-host", "allowed_hosts", "another name by which callers may reach the emulator"),
+    ("--callback-host", "callback_hosts", "another host to which the callback_url of a job may lead"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -114,14 +120,15 @@ def _parser() -> argparse.ArgumentParser:
             default=argparse.SUPPRESS,
             help=text if default is None else f"{text} (default: {default})",
         )
-    parser.add_argument(
-        "--allowed-host",
-        dest="allowed_hosts",
-        metavar="NAME",
-        action="append",
-        default=argparse.SUPPRESS,
-        help=f"another name by which callers may reach the emulator, besides {LOOPBACK} and localhost; may be repeated",
-    )
+    for flag, dest, text in _HOST_NAMES:
+        parser.add_argument(
+            flag,
+            dest=dest,
+            metavar="NAME",
+            action="append",
+            default=argparse.SUPPRESS,
+            help=f"{text}, besides {LOOPBACK} and localhost; may be repeated",
+        )
     for name, (flag, value, text) in _SWITCHES.items():
         parser.add_argument(flag, dest=name, action="store_const", const=value, default=argparse.SUPPRESS, help=text)
     return parser
@@ -163,7 +170,11 @@ def _greeting(accounts: Accounts, *, host: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(call: Call, *, several: bool) -> str:
+def _line(call: Call | Callback, *, several: bool) -> str:
+    if isinstance(call, Callback):
+        failure = f"  failed: {call.failure}" if call.failure else ""
+        account = f"  {call.account}" if several else ""
+        return f"{call.at:%H:%M:%S}  {call.status or 'none'}  callback {call.url}  {call.job_id}{failure}{account}"
     fault = f"  fault {call.fault}" if call.fault else ""
     amount = f"  {amount_of(call)}" if amount_of(call) else ""
     account = f"  {call.account or 'unknown key'}" if several else ""

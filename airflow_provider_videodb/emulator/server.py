@@ -15,6 +15,7 @@ from airflow_provider_videodb.emulator.control import routes as control_routes
 from airflow_provider_videodb.emulator.control.account import Account
 from airflow_provider_videodb.emulator.http import billing_routes, job_routes
 from airflow_provider_videodb.emulator.http.app import create_app
+from airflow_provider_videodb.emulator.http.callbacks import Callbacks
 from airflow_provider_videodb.emulator.http.connections import Connections
 from airflow_provider_videodb.emulator.http.gateway import Gateway
 from airflow_provider_videodb.emulator.pages import console
@@ -185,6 +186,8 @@ class _Server(uvicorn.Server):
         self.ready = threading.Event()
         self._on_ready = on_ready
         self._connections = connections
+        self._callbacks = Callbacks(accounts)
+        self._sender: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
 
@@ -201,6 +204,7 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         await super().startup(sockets=sockets)
+        self._sender = asyncio.create_task(self._callbacks.run())
         self.ready.set()
         if self._on_ready:
             self._on_ready()
@@ -215,6 +219,8 @@ class _Server(uvicorn.Server):
         """Close all connections at once, because a fault may hold a call."""
         for server in self.servers:
             server.close()
+        if self._sender is not None:
+            self._sender.cancel()
         # Every held call ends when its client disconnects.
         self._connections.abort_all()
         if self.server_state.tasks:

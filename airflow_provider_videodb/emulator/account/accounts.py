@@ -7,14 +7,14 @@ import secrets
 import threading
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.emulator.account.state import EmulatorState
+from airflow_provider_videodb.emulator.account.state import EmulatorState, Wakeups
 from airflow_provider_videodb.emulator.errors import InvalidValueError, UnknownAccountError
 from airflow_provider_videodb.emulator.values import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_videodb.emulator.account.calls import Call
+    from airflow_provider_videodb.emulator.account.calls import Call, Callback
     from airflow_provider_videodb.emulator.settings import Settings
 
 # The name ends the API key, and the name of the variable for the Airflow connection.
@@ -27,11 +27,12 @@ class Accounts:
     """
     The accounts of one emulator. Each has its own key, balance, jobs, faults, clock and log of calls.
 
-    :param report: is called with each API call when it has ended.
+    :param report: is called with each API call and each callback when it has ended.
     """
 
-    def __init__(self, report: Callable[[Call], None] | None = None) -> None:
+    def __init__(self, report: Callable[[Call | Callback], None] | None = None) -> None:
         self.report = report
+        self.wakeups = Wakeups()
         self.base_url = ""
         #: The lock of all accounts, because the overview reads each balance.
         self.lock = threading.RLock()

@@ -50,10 +50,31 @@ class Call:
         return self.work_status is not None and self.work_status < 400
 
 
+@dataclass(frozen=True, kw_only=True)
+class Callback:
+    """
+    A call of the emulator to the ``callback_url`` of a job that has ended.
+
+    :param at: emulator time when it ended.
+    :param url: without its query.
+    :param status: status of the response. None when there was none.
+    :param failure: why there was none.
+    """
+
+    at: datetime
+    account: str
+    job_id: str
+    url: str
+    body: str
+    status: int | None
+    failure: str = ""
+
+
 @dataclass
 class CallLog:
-    """The latest `MOST_CALLS` calls, oldest first."""
+    """The latest `MOST_CALLS` calls, oldest first, and the callbacks."""
 
+    callbacks: deque[Callback] = field(default_factory=lambda: deque(maxlen=MOST_CALLS))
     _calls: deque[Call] = field(default_factory=lambda: deque(maxlen=MOST_CALLS))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -86,5 +107,6 @@ class CallLog:
         ]
 
     def clear(self) -> None:
-        """Drop every call. The numbering continues."""
+        """Drop every call and callback. The numbering continues."""
         self._calls.clear()
+        self.callbacks.clear()

@@ -37,7 +37,7 @@ class EmulatorState:
         self.accounts = accounts
         self.lock = accounts.lock
         self.changed = threading.Condition(self.lock)
-        self.wakeups = Wakeups()
+        self.wakeups = accounts.wakeups
         self.initial = settings
         self._begin()
 
@@ -74,7 +74,7 @@ class EmulatorState:
 
 
 class Wakeups:
-    """Wakes the coroutines that hold a call, from any thread."""
+    """Wakes the coroutines that hold a call or wait for the end of a job, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -56,9 +56,15 @@ async def calls(request: Request) -> Response:
     return _json({"calls": [{**dataclasses.asdict(call), "accepted": call.accepted} for call in found]})
 
 
+@router.get("/callbacks")
+async def callbacks(request: Request) -> Response:
+    """Return the callbacks that were sent or failed."""
+    return _json({"callbacks": _controls(request).callbacks()})
+
+
 @router.delete("/calls")
 async def clear_calls(request: Request) -> Response:
-    """Drop the logged calls."""
+    """Drop the logged calls and callbacks."""
     _controls(request).clear_calls()
     return _json({})
 

@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_videodb.emulator.account.jobs import Job
+    from airflow_provider_videodb.emulator.account.jobs import Job, Jobs
     from airflow_provider_videodb.emulator.account.media import Media
 
 _WORD = "word"
+
+
+def async_response(jobs: Jobs, job: Job) -> dict[str, Any]:
+    """Return the async response of a job at this moment."""
+    if jobs.status(job) == "processing":
+        return {"success": True, "status": "processing", "data": {"percentage": jobs.percentage(job)}}
+    return ended_response(jobs, job, result_of(job))
+
+
+def ended_response(jobs: Jobs, job: Job, result: dict[str, Any]) -> dict[str, Any]:
+    """Return the response of a job that has ended."""
+    status = jobs.status(job)
+    if status == "failed":
+        return {"success": False, "status": status, "message": job.failure}
+    return {"success": True, "status": status, "data": result}
 
 
 def result_of(job: Job) -> dict[str, Any]:
