@@ -167,6 +167,8 @@ class Jobs:
     def _refuse_twice(self, kind: JobKind, video: Media, options: dict[str, Any]) -> None:
         for job in self.of_video(video.id, kind):
             if self.status(job) == "done" and job.options == options:
+                if kind == "transcription":
+                    raise InvalidValueError(f"the transcript of video {video.id} already exists")
                 raise InvalidValueError(f"video {video.id} is already indexed: {kind}")
 
     def _paid(self, kind: JobKind, video: Media, dollars: Decimal, options: dict[str, Any], callback_url: str) -> Job:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from airflow_provider_videodb.emulator.account.jobs import Job, Jobs
     from airflow_provider_videodb.emulator.account.media import Media
 
@@ -33,9 +35,15 @@ def result_of(job: Job) -> dict[str, Any]:
     if job.kind == "index_scenes":
         return {"scene_index_id": job.result_id, "scene_index_records": scene_records(job)}
     if job.kind == "transcription":
-        words = [{"start": float(at), "end": float(at + 1), "text": _WORD} for at in range(job.media.length)]
-        return {"word_timestamps": words, "text": " ".join([_WORD] * len(words))}
+        return transcript_of(job.media)
     return {}
+
+
+def transcript_of(media: Media, *, start: Decimal | None = None, end: Decimal | None = None) -> dict[str, Any]:
+    """Return the words between two moments, one for each second."""
+    seconds = [at for at in range(media.length) if (start is None or at >= start) and (end is None or at < end)]
+    words = [{"start": float(at), "end": float(at + 1), "text": _WORD} for at in seconds]
+    return {"word_timestamps": words, "text": " ".join([_WORD] * len(words))}
 
 
 def video_data(media: Media) -> dict[str, Any]:
@@ -46,6 +54,7 @@ def video_data(media: Media) -> dict[str, Any]:
         "name": media.name,
         "description": media.description,
         "length": float(media.length),
+        "size": media.size,
         "created_at": media.created_at.isoformat(),
         "stream_url": None,
         "player_url": None,

@@ -4,10 +4,12 @@ The calls that start jobs and poll them.
 VideoDB's OpenAPI document has some paths with a slash at the end, and its SDK calls them without.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import QueryParams
 
 from airflow_provider_videodb.emulator.account.jobs import DEFAULT_SCENE, Job, JobKind
 from airflow_provider_videodb.emulator.account.state import EmulatorState
@@ -16,7 +18,7 @@ from airflow_provider_videodb.emulator.http import job_results
 from airflow_provider_videodb.emulator.http.access import require_key, state_of
 from airflow_provider_videodb.emulator.http.callbacks import check_callback_url
 from airflow_provider_videodb.emulator.http.payloads import json_object
-from airflow_provider_videodb.emulator.values import boolean_of, describe, text_of, whole_of
+from airflow_provider_videodb.emulator.values import boolean_of, describe, lenient_decimal_of, text_of, whole_of
 
 COLLECTION = "default"
 _MEDIA_TYPES = ("video", "audio", "image")
@@ -32,6 +34,8 @@ _SCENE_FIELDS = (
     "model_name",
     "model_config",
 )
+# A video has a transcript after either of them.
+_SPOKEN: tuple[JobKind, ...] = ("transcription", "index_spoken_words")
 _LONGEST_TEXT = 2000
 _LONGEST_SCENE = 3600
 
@@ -154,7 +158,7 @@ async def scene_index(request: Request, video_id: str, scene_index_id: str) -> R
         for job in state.jobs.of_video(video_id, "index_scenes"):
             if job.result_id == scene_index_id:
                 if state.jobs.status(job) == "processing":
-                    return _accepted(state, job)
+                    return _processing(state, job, request_type="sync")
                 scenes = {"scene_index_records": job_results.scene_records(job)}
                 return JSONResponse(job_results.ended_response(state.jobs, job, scenes))
     raise NotFoundError(f"video {video_id} has no scene index {scene_index_id}")
@@ -174,6 +178,22 @@ async def transcribe(request: Request, video_id: str) -> Response:
         return _accepted(state, state.jobs.transcribe(video_id, force=force, callback_url=callback))
 
 
+@router.get("/video/{video_id}/transcription")
+@router.get("/video/{video_id}/transcription/")
+async def transcript(request: Request, video_id: str) -> Response:
+    """Return the words of a transcript, or of an index of spoken words."""
+    query = request.query_params
+    if query.get("segmenter", "word") != "word":
+        raise InvalidValueError(f"the emulator has the segmenter word only, got {describe(query['segmenter'])}")
+    start, end = (_seconds(query, name) for name in ("start", "end"))
+    state = state_of(request)
+    with state.lock:
+        for job in (each for kind in _SPOKEN for each in state.jobs.of_video(video_id, kind)):
+            if state.jobs.status(job) == "done":
+                return _data(job_results.transcript_of(job.media, start=start, end=end))
+    raise NotFoundError(f"video {video_id} has no transcript")
+
+
 @router.get("/async-response/{job_id}")
 async def async_response(request: Request, job_id: str) -> Response:
     """Return the status of a job, and its result."""
@@ -184,11 +204,16 @@ async def async_response(request: Request, job_id: str) -> Response:
 
 
 def _accepted(state: EmulatorState, job: Job) -> Response:
+    """Respond to the request that started a job."""
+    if not job.callback_url:
+        return _processing(state, job, request_type="sync")
+    state.wakeups.wake_all()
+    return _processing(state, job, request_type="async")
+
+
+def _processing(state: EmulatorState, job: Job, *, request_type: str) -> Response:
+    # The SDK polls the job of a sync request. It returns None at once for an async one.
     data = {"id": job.id, "output_url": f"{state.base_url}/async-response/{job.id}"}
-    if job.callback_url:
-        state.wakeups.wake_all()
-    # The SDK polls a sync request. It returns None at once for an async one.
-    request_type = "async" if job.callback_url else "sync"
     return JSONResponse({"success": True, "status": "processing", "request_type": request_type, "data": data})
 
 
@@ -208,6 +233,12 @@ def _refuse(payload: dict[str, Any], *names: str) -> None:
     for name in names:
         if payload.get(name) is not None:
             raise InvalidValueError(f"the emulator does not support {name}")
+
+
+def _seconds(query: QueryParams, name: str) -> Decimal | None:
+    text = query.get(name)
+    # VideoDB's default for an end is -1.
+    return None if text in (None, "-1") else lenient_decimal_of(name, text)
 
 
 def _callback(state: EmulatorState, payload: dict[str, Any]) -> str:
