@@ -27,7 +27,6 @@ health_router = APIRouter()
 
 
 @health_router.get(HEALTH)
-@health_router.get(f"{CONTROL_PREFIX}{HEALTH}")
 async def health(request: Request) -> Response:
     """Say that the emulator runs, and its version."""
     return _json({"status": "ok", "version": __version__, "now": _controls(request).now()})
