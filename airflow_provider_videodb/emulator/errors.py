@@ -28,6 +28,12 @@ class NotFoundError(EmulatorError):
     next_step = "take an id from GET /_emulator/state"
 
 
+class UnknownAccountError(EmulatorError):
+    """The emulator has no account with this name."""
+
+    next_step = "take a name from GET /_emulator/accounts"
+
+
 class InsufficientCreditsError(EmulatorError):
     """The balance does not cover the charge."""
 
@@ -49,4 +55,4 @@ class IdempotencyConflictError(EmulatorError):
 class UnauthorisedError(EmulatorError):
     """The API key is missing or wrong."""
 
-    next_step = "send the emulator's API key in x-access-token"
+    next_step = "send the API key that the emulator printed in x-access-token"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 import threading
 from typing import TYPE_CHECKING, Self, Unpack
 
 import uvicorn
 
-from airflow_provider_videodb.emulator.account.state import EmulatorState
+from airflow_provider_videodb.emulator.account.accounts import DEFAULT_ACCOUNT, Accounts, account_key
 from airflow_provider_videodb.emulator.control import routes as control_routes
-from airflow_provider_videodb.emulator.control.controls import Controls
+from airflow_provider_videodb.emulator.control.account import Account
 from airflow_provider_videodb.emulator.http import billing_routes, job_routes
 from airflow_provider_videodb.emulator.http.app import create_app
+from airflow_provider_videodb.emulator.http.callbacks import Callbacks
 from airflow_provider_videodb.emulator.http.connections import Connections
 from airflow_provider_videodb.emulator.http.gateway import Gateway
 from airflow_provider_videodb.emulator.pages import console
@@ -25,10 +25,11 @@ from airflow_provider_videodb.emulator.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_videodb.emulator.account.calls import Call
     from airflow_provider_videodb.emulator.settings import SettingsArguments
 
 LOOPBACK = "127.0.0.1"
+#: All interfaces, for a container only. Whoever reaches the port controls the emulator without a key.
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - chosen by the person who starts the command
 _START_TIMEOUT = 30
 _STOP_TIMEOUT = 5
 _TICK = 0.1
@@ -42,7 +43,7 @@ _ROUTERS = (
 )
 
 
-class Emulator(Controls):
+class Emulator(Account):
     """
     A local VideoDB that runs during a ``with`` block.
 
@@ -56,38 +57,32 @@ class Emulator(Controls):
     """
 
     def __init__(self, *, port: int = 0, **settings: Unpack[SettingsArguments]) -> None:
-        super().__init__(EmulatorState(Settings.create(settings)))
+        self._accounts = Accounts()
+        super().__init__(self._accounts.add(DEFAULT_ACCOUNT, Settings.create(settings)))
         self._port = port
         self._thread: threading.Thread | None = None
         self._server: _Server | None = None
         self._failure: BaseException | None = None
 
     @property
-    def base_url(self) -> str:
-        """The address of the emulator, without a trailing slash."""
-        if not self.state.base_url:
-            raise RuntimeError("the emulator has not been started. Next step: use it in a with block, or call start()")
-        return self.state.base_url
-
-    @property
     def port(self) -> int:
         """The port on 127.0.0.1."""
         return self._port
 
-    @property
-    def api_key(self) -> str:
-        """The API key that the emulator accepts."""
-        return self.settings.api_key
+    def add_account(self, name: str, **settings: Unpack[SettingsArguments]) -> Account:
+        """
+        Open another account, while the emulator runs or before.
 
-    @property
-    def connection(self) -> dict[str, str]:
-        """The Airflow connection to this emulator."""
-        return connection_to(self.base_url, self.api_key)
+        :param name: lower-case letters, digits and ``_``.
+        :param settings: see `Settings`. What is left out is as in this emulator's own account. The API key is this
+            emulator's key with ``-`` and the name.
+        """
+        own = {"api_key": account_key(self.api_key, name)}
+        return Account(self._accounts.add(name, self.settings.changed(own | settings)))
 
-    @property
-    def connection_json(self) -> str:
-        """The Airflow connection as a value for ``AIRFLOW_CONN_…``."""
-        return json.dumps(self.connection)
+    def account(self, name: str) -> Account:
+        """Return the account with this name. This emulator's own is ``default``."""
+        return Account(self._accounts.named(name))
 
     def __enter__(self) -> Self:
         self.start()
@@ -102,8 +97,8 @@ class Emulator(Controls):
             raise RuntimeError("the emulator is already running. Next step: stop() it first")
         listener = listen(self._port)
         self._port = listener.getsockname()[1]
-        self.state.base_url = f"http://{LOOPBACK}:{self._port}"
-        self._server = server = _Server(self.state)
+        self._accounts.base_url = f"http://{LOOPBACK}:{self._port}"
+        self._server = server = _Server(self._accounts)
         self._failure = None
         self._thread = threading.Thread(target=self._run, args=(server, listener), name="videodb-emulator", daemon=True)
         self._thread.start()
@@ -140,49 +135,41 @@ class Emulator(Controls):
             server.ready.set()
 
 
-def serve(
-    settings: Settings, *, port: int, announce: Callable[[str], None], report: Callable[[Call], None] | None = None
-) -> None:
+def serve(accounts: Accounts, *, host: str, port: int, announce: Callable[[], None]) -> None:
     """
     Run an emulator in the foreground until a signal stops it.
 
-    :param announce: is called with the base URL when the server accepts calls.
-    :param report: is called with each API call when it has ended.
+    :param host: the address to listen on, `LOOPBACK` or `EVERYWHERE`.
+    :param announce: is called when the server accepts calls.
     """
-    state = EmulatorState(settings, report=report)
-    with listen(port) as listener:
-        state.base_url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-        server = _Server(state, on_ready=lambda: announce(state.base_url))
-        server.run(sockets=[listener])
+    with listen(port, host=host) as listener:
+        # A container listens everywhere, and its port is published on loopback under the same number.
+        accounts.base_url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        _Server(accounts, on_ready=announce).run(sockets=[listener])
 
 
-def listen(port: int) -> socket.socket:
-    """Bind a loopback port, or raise `OSError` if it is taken."""
+def listen(port: int, *, host: str = LOOPBACK) -> socket.socket:
+    """Bind a port, or raise `OSError` if it is taken."""
     # asyncio disables Nagle's algorithm only if the protocol is named. Nagle's algorithm costs 40 ms a call.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # Without this option, the port of a stopped emulator stays blocked for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
+        listener.bind((host, port))
     except OSError:
         listener.close()
         raise
     return listener
 
 
-def connection_to(base_url: str, api_key: str) -> dict[str, str]:
-    """Return the Airflow connection to an emulator."""
-    return {"conn_type": "videodb", "password": api_key, "host": base_url}
-
-
 class _Server(uvicorn.Server):
     """A uvicorn server that reports its start and stops at once."""
 
-    def __init__(self, state: EmulatorState, on_ready: Callable[[], None] | None = None) -> None:
+    def __init__(self, accounts: Accounts, on_ready: Callable[[], None] | None = None) -> None:
         connections = Connections()
         super().__init__(
             uvicorn.Config(
-                Gateway(create_app(state, _ROUTERS), state, connections),
+                Gateway(create_app(accounts, _ROUTERS), accounts, connections),
                 loop="asyncio",
                 http=connections.protocol(),
                 ws="none",
@@ -199,6 +186,8 @@ class _Server(uvicorn.Server):
         self.ready = threading.Event()
         self._on_ready = on_ready
         self._connections = connections
+        self._callbacks = Callbacks(accounts)
+        self._sender: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
 
@@ -215,6 +204,7 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         await super().startup(sockets=sockets)
+        self._sender = asyncio.create_task(self._callbacks.run())
         self.ready.set()
         if self._on_ready:
             self._on_ready()
@@ -229,6 +219,8 @@ class _Server(uvicorn.Server):
         """Close all connections at once, because a fault may hold a call."""
         for server in self.servers:
             server.close()
+        if self._sender is not None:
+            self._sender.cancel()
         # Every held call ends when its client disconnects.
         self._connections.abort_all()
         if self.server_state.tasks:

@@ -51,6 +51,7 @@ class Settings:
     :param response_ttl: seconds after the end of a job until its async response is gone. None keeps it.
     :param allowed_hosts: names besides 127.0.0.1 and localhost by which callers may reach the emulator, for example
         through a TLS proxy. Without this check a page of any site could pay a checkout.
+    :param callback_hosts: names besides 127.0.0.1 and localhost to which a ``callback_url`` may lead.
     :param on_shortage: what happens to an indexing job without enough credits. ``refuse`` rejects it with 402.
         ``fail_job`` accepts it, and the job ends as failed.
     """
@@ -75,6 +76,7 @@ class Settings:
     response_ttl: Decimal | None = None
     on_shortage: OnShortage = "refuse"
     allowed_hosts: tuple[str, ...] = ()
+    callback_hosts: tuple[str, ...] = ()
 
     @classmethod
     def create(cls, values: Mapping[str, Any]) -> Settings:
@@ -118,6 +120,7 @@ class SettingsArguments(TypedDict, total=False):
     response_ttl: Number | None
     on_shortage: OnShortage
     allowed_hosts: Sequence[str]
+    callback_hosts: Sequence[str]
 
 
 def _optional(name: str, value: object) -> Decimal | None:
@@ -175,4 +178,5 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "response_ttl": _optional,
     "on_shortage": _one_of(*get_args(OnShortage)),
     "allowed_hosts": _hosts,
+    "callback_hosts": _hosts,
 }

@@ -33,6 +33,8 @@ CONTENTS = [
     "constraints/*.txt",
     "dev/*.py",
     "dev/*.sh",
+    "docker/Dockerfile",
+    "docker/compose.yaml",
     "docs/*.css",
     "docs/*.md",
     "docs/*.png",

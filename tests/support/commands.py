@@ -104,6 +104,17 @@ def _emulator(arguments: Sequence[str]) -> None:
     _parse(_parser(), arguments)
 
 
+def _docker(arguments: Sequence[str]) -> None:
+    """Accept a command on a compose file of the repository, and on its services."""
+    import yaml
+
+    word, option, file, command, *rest = arguments
+    assert (word, option, (ROOT / file).is_file()) == ("compose", "--file", True)
+    assert command in ("up", "logs", "down")
+    services = yaml.safe_load((ROOT / file).read_text())["services"]
+    assert {name for name in rest if not name.startswith("-")} <= services.keys()
+
+
 def _in_a_cell(arguments: Sequence[str]) -> None:
     """Accept a path into an environment that `make matrix` makes."""
     (path,) = arguments
@@ -144,6 +155,7 @@ _PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     ".": _in_a_cell,
     "airflow": _airflow,
     "cd": _in_a_cell,
+    "docker": _docker,
     "export": _export,
     "make": _make,
     "pip": _pip,

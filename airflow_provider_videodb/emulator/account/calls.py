@@ -21,6 +21,7 @@ class Call:
 
     The log leaves out control calls. It contains a call of a page only if a fault met it.
 
+    :param account: the account of the API key. Empty if the emulator knows no such key.
     :param at: emulator time of the arrival.
     :param wall_time: wall-clock time of the arrival.
     :param fault: kind of the fault that the call met.
@@ -36,6 +37,7 @@ class Call:
     fault: str | None
     at: datetime
     wall_time: datetime
+    account: str = ""
     number: int = 0
     body: str = ""
     status: int | None = None
@@ -48,10 +50,31 @@ class Call:
         return self.work_status is not None and self.work_status < 400
 
 
+@dataclass(frozen=True, kw_only=True)
+class Callback:
+    """
+    A call of the emulator to the ``callback_url`` of a job that has ended.
+
+    :param at: emulator time when it ended.
+    :param url: without its query.
+    :param status: status of the response. None when there was none.
+    :param failure: why there was none.
+    """
+
+    at: datetime
+    account: str
+    job_id: str
+    url: str
+    body: str
+    status: int | None
+    failure: str = ""
+
+
 @dataclass
 class CallLog:
-    """The latest `MOST_CALLS` calls, oldest first."""
+    """The latest `MOST_CALLS` calls, oldest first, and the callbacks."""
 
+    callbacks: deque[Callback] = field(default_factory=lambda: deque(maxlen=MOST_CALLS))
     _calls: deque[Call] = field(default_factory=lambda: deque(maxlen=MOST_CALLS))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -84,5 +107,6 @@ class CallLog:
         ]
 
     def clear(self) -> None:
-        """Drop every call. The numbering continues."""
+        """Drop every call and callback. The numbering continues."""
         self._calls.clear()
+        self.callbacks.clear()

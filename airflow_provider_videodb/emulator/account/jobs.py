@@ -37,6 +37,7 @@ class Job:
     :param ends_at: when it ends. None for a job that never ends.
     :param failure: why it fails at its end. None for a job that succeeds.
     :param options: what the request asked for, besides `force`.
+    :param callback_url: where the emulator says that it has ended. Empty if nobody asked.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Job:
     ends_at: datetime | None
     failure: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    callback_url: str = ""
 
     @property
     def result_id(self) -> str:
@@ -65,22 +67,29 @@ class Jobs:
         self._now = now
         self._ledger = ledger
         self._jobs: dict[str, Job] = {}
+        self._callbacks: dict[str, Job] = {}
 
-    def upload(self, source: str, *, kind: MediaType, name: str, description: str) -> Job:
+    def upload(self, source: str, *, kind: MediaType, name: str, description: str, callback_url: str = "") -> Job:
         """Start an upload, which is free."""
         media = media_from(source, kind=kind, name=name, description=description, at=self._now())
-        return self._start("upload", media, self._ledger.settings.upload_duration)
+        return self._start("upload", media, self._ledger.settings.upload_duration, callback_url=callback_url)
 
-    def index_speech(self, video_id: str, *, force: bool) -> Job:
+    def index_speech(self, video_id: str, *, force: bool, callback_url: str = "") -> Job:
         """Start and charge an index of spoken words."""
-        return self._speech("index_spoken_words", video_id, force=force)
+        return self._speech("index_spoken_words", video_id, force=force, callback_url=callback_url)
 
-    def transcribe(self, video_id: str, *, force: bool) -> Job:
+    def transcribe(self, video_id: str, *, force: bool, callback_url: str = "") -> Job:
         """Start and charge a transcript. It costs a speech index."""
-        return self._speech("transcription", video_id, force=force)
+        return self._speech("transcription", video_id, force=force, callback_url=callback_url)
 
     def index_scenes(
-        self, video_id: str, options: dict[str, Any], *, seconds: int = DEFAULT_SCENE, force: bool = False
+        self,
+        video_id: str,
+        options: dict[str, Any],
+        *,
+        seconds: int = DEFAULT_SCENE,
+        force: bool = False,
+        callback_url: str = "",
     ) -> Job:
         """
         Start and charge an index of scenes.
@@ -92,7 +101,8 @@ class Jobs:
         options = options | {"seconds": seconds}
         if not force:
             self._refuse_twice("index_scenes", video, options)
-        return self._paid("index_scenes", video, self._ledger.settings.price_scene * parts_of(video, seconds), options)
+        dollars = self._ledger.settings.price_scene * parts_of(video, seconds)
+        return self._paid("index_scenes", video, dollars, options, callback_url)
 
     def job(self, job_id: str) -> Job:
         """Return one job, unless `response_ttl` has removed it."""
@@ -131,7 +141,18 @@ class Jobs:
         whole = (job.ends_at - job.started_at).total_seconds()
         return min(100, int(100 * (self._now() - job.started_at).total_seconds() / whole)) if whole else 100
 
-    def _speech(self, kind: JobKind, video_id: str, *, force: bool) -> Job:
+    def take_due_callbacks(self) -> list[Job]:
+        """Return the ended jobs whose callback has not been sent, once."""
+        due = [job for job in self._callbacks.values() if self.status(job) != "processing"]
+        for job in due:
+            del self._callbacks[job.id]
+        return due
+
+    def next_callback_at(self) -> datetime | None:
+        """Return when the next job with a callback ends. None if no such job ends."""
+        return min((job.ends_at for job in self._callbacks.values() if job.ends_at is not None), default=None)
+
+    def _speech(self, kind: JobKind, video_id: str, *, force: bool, callback_url: str) -> Job:
         """
         Start and charge a job that reads the whole sound.
 
@@ -140,14 +161,17 @@ class Jobs:
         video = self.video(video_id)
         if not force:
             self._refuse_twice(kind, video, {})
-        return self._paid(kind, video, self._ledger.settings.price_speech_minute * parts_of(video, 60), {})
+        dollars = self._ledger.settings.price_speech_minute * parts_of(video, 60)
+        return self._paid(kind, video, dollars, {}, callback_url)
 
     def _refuse_twice(self, kind: JobKind, video: Media, options: dict[str, Any]) -> None:
         for job in self.of_video(video.id, kind):
             if self.status(job) == "done" and job.options == options:
+                if kind == "transcription":
+                    raise InvalidValueError(f"the transcript of video {video.id} already exists")
                 raise InvalidValueError(f"video {video.id} is already indexed: {kind}")
 
-    def _paid(self, kind: JobKind, video: Media, dollars: Decimal, options: dict[str, Any]) -> Job:
+    def _paid(self, kind: JobKind, video: Media, dollars: Decimal, options: dict[str, Any], callback_url: str) -> Job:
         settings = self._ledger.settings
         price = dollars * settings.credits_per_dollar if settings.price_index is None else settings.price_index
         failure = None
@@ -157,7 +181,9 @@ class Jobs:
             if settings.on_shortage == "refuse":
                 raise
             failure = str(shortage)
-        return self._start(kind, video, settings.index_duration, failure=failure, options=options)
+        return self._start(
+            kind, video, settings.index_duration, failure=failure, options=options, callback_url=callback_url
+        )
 
     def _start(
         self,
@@ -167,6 +193,7 @@ class Jobs:
         *,
         failure: str | None = None,
         options: dict[str, Any] | None = None,
+        callback_url: str,
     ) -> Job:
         now = self._now()
         job = Job(
@@ -177,8 +204,11 @@ class Jobs:
             ends_at=None if duration is None else now + timedelta(seconds=float(duration)),
             failure=failure,
             options=options or {},
+            callback_url=callback_url,
         )
         self._jobs[job.id] = job
+        if callback_url:
+            self._callbacks[job.id] = job
         return job
 
     def _is_gone(self, job: Job) -> bool:

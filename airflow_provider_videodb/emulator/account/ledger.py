@@ -121,6 +121,10 @@ class Ledger:
         except KeyError:
             raise NotFoundError(f"no checkout {checkout_id}") from None
 
+    def has(self, object_id: str) -> bool:
+        """Whether a checkout or an invoice has this id."""
+        return object_id in self._checkouts or any(invoice.id == object_id for invoice in list(self._invoices))
+
     def checkouts(self) -> list[Checkout]:
         """Return every checkout, newest first."""
         self._catch_up()

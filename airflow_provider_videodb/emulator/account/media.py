@@ -17,6 +17,7 @@ MediaType = Literal["video", "audio", "image"]
 # VideoDB's SDK recognises the type by the prefix of the id.
 _PREFIXES: dict[MediaType, str] = {"video": "m", "audio": "a", "image": "img"}
 _SHORTEST, _LONGEST = 60, 600
+_BYTES_PER_SECOND, _BYTES_OF_IMAGE = 250_000, 400_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,11 @@ class Media:
     description: str
     length: int
     created_at: datetime
+
+    @property
+    def size(self) -> int:
+        """The size in bytes, made up from the length."""
+        return self.length * _BYTES_PER_SECOND or _BYTES_OF_IMAGE
 
 
 def media_from(source: str, *, kind: MediaType, name: str, description: str, at: datetime) -> Media:

@@ -1,4 +1,4 @@
-"""The state of one emulator, behind one lock."""
+"""The state of one account."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from airflow_provider_videodb.emulator.faults.call_faults import FaultBoard
 from airflow_provider_videodb.emulator.faults.list_faults import ListFaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
-    from airflow_provider_videodb.emulator.account.calls import Call
+    from airflow_provider_videodb.emulator.account.accounts import Accounts
     from airflow_provider_videodb.emulator.settings import Settings
 
 
@@ -28,21 +29,21 @@ class EmulatorState:
     Hold `lock` while you touch any of them, but never across an await. `changed` is a condition on that lock. It is
     notified whenever a call is logged or its log entry changes.
 
-    :param report: is called with each API call when it has ended.
+    :param accounts: all accounts of the emulator. `Accounts.add` makes the states.
     """
 
-    def __init__(self, settings: Settings, report: Callable[[Call], None] | None = None) -> None:
-        self.report = report
-        self.lock = threading.RLock()
+    def __init__(self, name: str, settings: Settings, accounts: Accounts) -> None:
+        self.name = name
+        self.accounts = accounts
+        self.lock = accounts.lock
         self.changed = threading.Condition(self.lock)
-        self.wakeups = Wakeups()
-        self.base_url = ""
-        self._initial = settings
+        self.wakeups = accounts.wakeups
+        self.initial = settings
         self._begin()
 
     def _begin(self) -> None:
         self.clock = Clock()
-        self.ledger = Ledger(self.clock.now, self._initial)
+        self.ledger = Ledger(self.clock.now, self.initial)
         self.jobs = Jobs(self.clock.now, self.ledger)
         self.faults = FaultBoard()
         self.list_faults = ListFaults()
@@ -53,6 +54,18 @@ class EmulatorState:
         """The current settings."""
         return self.ledger.settings
 
+    @property
+    def base_url(self) -> str:
+        """The address of the emulator, without a trailing slash."""
+        return self.accounts.base_url
+
+    def change_settings(self, changes: Mapping[str, Any]) -> Settings:
+        """Check and change some settings."""
+        settings = self.settings.changed(changes)
+        self.accounts.check_key(self, settings.api_key)
+        self.ledger.settings = settings
+        return settings
+
     def reset(self) -> None:
         """Return to the state after the start and release held calls."""
         self.faults.clear()
@@ -61,7 +74,7 @@ class EmulatorState:
 
 
 class Wakeups:
-    """Wakes the coroutines that hold a call, from any thread."""
+    """Wakes the coroutines that hold a call or wait for the end of a job, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from airflow_provider_videodb.emulator.account.calls import Call
+    from airflow_provider_videodb.emulator.account.calls import Call, Callback
     from airflow_provider_videodb.emulator.account.records import AutoRecharge, Checkout, Invoice, UsageFigures
     from airflow_provider_videodb.emulator.account.state import EmulatorState
     from airflow_provider_videodb.emulator.faults.call_faults import Fault, FaultFields, FaultKind
@@ -44,8 +44,7 @@ class Controls:
         A change of `credits` counts from the next reset. Use `set_balance` to change the balance now.
         """
         with self.state.lock:
-            self.state.ledger.settings = self.state.settings.changed(settings)
-            return self.state.settings
+            return self.state.change_settings(settings)
 
     @property
     def balance(self) -> Decimal:
@@ -239,8 +238,13 @@ class Controls:
                 if not self.state.changed.wait(deadline - time.monotonic()):
                     raise TimeoutError(f"{len(calls)} of {count} calls {method or '*'} {path or '*'} in {timeout} s")
 
+    def callbacks(self) -> list[Callback]:
+        """Return the callbacks that were sent or failed, oldest first."""
+        with self.state.lock:
+            return list(self.state.calls.callbacks)
+
     def clear_calls(self) -> None:
-        """Drop the logged calls."""
+        """Drop the logged calls and callbacks."""
         with self.state.lock:
             self.state.calls.clear()
 

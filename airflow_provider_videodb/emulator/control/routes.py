@@ -1,7 +1,8 @@
 """
 The control API at ``/_emulator/…``, for tests in another process.
 
-Its calls take JSON and need no API key. They are not logged, and faults do not affect them.
+Its calls take JSON and need no API key. They are not logged, and faults do not affect them. ``?account=NAME`` chooses
+an account. Without it they mean the first one.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from airflow_provider_videodb import __version__
 from airflow_provider_videodb.emulator.account.records import Checkout
 from airflow_provider_videodb.emulator.control.controls import Controls
 from airflow_provider_videodb.emulator.errors import InvalidValueError
-from airflow_provider_videodb.emulator.http.access import state_of
+from airflow_provider_videodb.emulator.http.access import accounts_of, state_of
 from airflow_provider_videodb.emulator.http.dialects import json_number
 from airflow_provider_videodb.emulator.http.gateway import CONTROL_PREFIX, HEALTH
 from airflow_provider_videodb.emulator.http.payloads import ASCIIJSONResponse, json_object
@@ -26,10 +27,16 @@ health_router = APIRouter()
 
 
 @health_router.get(HEALTH)
-@health_router.get(f"{CONTROL_PREFIX}{HEALTH}")
 async def health(request: Request) -> Response:
     """Say that the emulator runs, and its version."""
     return _json({"status": "ok", "version": __version__, "now": _controls(request).now()})
+
+
+@router.get("/accounts")
+async def accounts(request: Request) -> Response:
+    """Return the name and the balance of each account."""
+    found = [Controls(state) for state in accounts_of(request)]
+    return _json({"accounts": [{"name": each.state.name, "balance": each.balance} for each in found]})
 
 
 @router.get("/state")
@@ -48,9 +55,15 @@ async def calls(request: Request) -> Response:
     return _json({"calls": [{**dataclasses.asdict(call), "accepted": call.accepted} for call in found]})
 
 
+@router.get("/callbacks")
+async def callbacks(request: Request) -> Response:
+    """Return the callbacks that were sent or failed."""
+    return _json({"callbacks": _controls(request).callbacks()})
+
+
 @router.delete("/calls")
 async def clear_calls(request: Request) -> Response:
-    """Drop the logged calls."""
+    """Drop the logged calls and callbacks."""
     _controls(request).clear_calls()
     return _json({})
 
@@ -107,8 +120,7 @@ async def change_settings(request: Request) -> Response:
     changes = await json_object(request)
     state = state_of(request)
     with state.lock:
-        state.ledger.settings = state.settings.changed(changes)
-        return _json({"settings": state.settings.public()})
+        return _json({"settings": state.change_settings(changes).public()})
 
 
 @router.post("/checkouts/{checkout_id}/pay")
@@ -178,6 +190,7 @@ def _controls(request: Request) -> Controls:
 def _state(controls: Controls) -> dict[str, Any]:
     with controls.state.lock:
         return {
+            "account": controls.state.name,
             "now": controls.now(),
             "clock_offset": controls.state.clock.offset,
             "balance": controls.balance,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from airflow_provider_videodb.emulator.account.state import EmulatorState
+from airflow_provider_videodb.emulator.account.accounts import Accounts
 from airflow_provider_videodb.emulator.errors import (
     CheckoutClosedError,
     EmulatorError,
@@ -17,6 +17,7 @@ from airflow_provider_videodb.emulator.errors import (
     InvalidValueError,
     NotFoundError,
     UnauthorisedError,
+    UnknownAccountError,
 )
 from airflow_provider_videodb.emulator.http.gateway import is_control
 
@@ -27,11 +28,12 @@ _REFUSALS: dict[type[EmulatorError], tuple[int, str]] = {
     UnauthorisedError: (401, "unauthorized"),
     InsufficientCreditsError: (402, "insufficient_credits"),
     NotFoundError: (404, "not_found"),
+    UnknownAccountError: (404, "not_found"),
 }
 _HTTP_ERRORS = {404: "not_found", 405: "method_not_allowed"}
 
 
-def create_app(state: EmulatorState, routers: Iterable[APIRouter]) -> FastAPI:
+def create_app(accounts: Accounts, routers: Iterable[APIRouter]) -> FastAPI:
     """Return the application without faults, which `Gateway` adds."""
     app = FastAPI(
         title="VideoDB emulator",
@@ -41,7 +43,7 @@ def create_app(state: EmulatorState, routers: Iterable[APIRouter]) -> FastAPI:
         redirect_slashes=False,
         exception_handlers={EmulatorError: _refused, HTTPException: _http_error, Exception: _failed},
     )
-    app.state.emulator = state
+    app.state.accounts = accounts
     for router in routers:
         app.include_router(router)
     return app

@@ -47,9 +47,18 @@ class Exchange:
     """
 
     def __init__(
-        self, app: App, state: EmulatorState, connections: Connections, *, scope: Scope, receive: Receive, send: Send
+        self,
+        app: App,
+        state: EmulatorState,
+        connections: Connections,
+        *,
+        account: str,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         self._app = app
+        self._account = account
         self._state = state
         self._connections = connections
         self._scope = scope
@@ -72,8 +81,8 @@ class Exchange:
             pass
         finally:
             call = self._note(done=True)
-            if call is not None and self._state.report is not None:
-                self._state.report(call)
+            if call is not None and self._state.accounts.report is not None:
+                self._state.accounts.report(call)
 
     async def refuse(self, _: Fault) -> None:
         """Reset the connection without reading."""
@@ -135,6 +144,7 @@ class Exchange:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         with self._state.changed:
             call = Call(
+                account=self._account,
                 method=scope["method"],
                 path=self._redacted(scope["path"]),
                 query=self._redacted(scope["query_string"].decode("latin-1")),
@@ -153,7 +163,7 @@ class Exchange:
         return call
 
     def _redacted(self, text: str) -> str:
-        return text.replace(self._state.settings.api_key, "***")
+        return self._state.accounts.without_keys(text)
 
     async def _read(self) -> bytes:
         """Read the whole request, but keep one byte more than allowed at most."""

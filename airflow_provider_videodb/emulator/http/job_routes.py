@@ -4,18 +4,21 @@ The calls that start jobs and poll them.
 VideoDB's OpenAPI document has some paths with a slash at the end, and its SDK calls them without.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import QueryParams
 
 from airflow_provider_videodb.emulator.account.jobs import DEFAULT_SCENE, Job, JobKind
 from airflow_provider_videodb.emulator.account.state import EmulatorState
 from airflow_provider_videodb.emulator.errors import InvalidValueError, NotFoundError
+from airflow_provider_videodb.emulator.http import job_results
 from airflow_provider_videodb.emulator.http.access import require_key, state_of
-from airflow_provider_videodb.emulator.http.job_results import result_of, scene_records, video_data
+from airflow_provider_videodb.emulator.http.callbacks import check_callback_url
 from airflow_provider_videodb.emulator.http.payloads import json_object
-from airflow_provider_videodb.emulator.values import boolean_of, describe, text_of, whole_of
+from airflow_provider_videodb.emulator.values import boolean_of, describe, lenient_decimal_of, text_of, whole_of
 
 COLLECTION = "default"
 _MEDIA_TYPES = ("video", "audio", "image")
@@ -31,6 +34,8 @@ _SCENE_FIELDS = (
     "model_name",
     "model_config",
 )
+# A video has a transcript after either of them.
+_SPOKEN: tuple[JobKind, ...] = ("transcription", "index_spoken_words")
 _LONGEST_TEXT = 2000
 _LONGEST_SCENE = 3600
 
@@ -49,18 +54,18 @@ async def upload(request: Request, collection_id: str) -> Response:
     """Upload by URL, free of charge. It may become a job."""
     _check_collection(collection_id)
     payload = await json_object(request)
-    _refuse(payload, "callback_url")
     kind: Any = payload.get("media_type") or "video"
     if kind not in _MEDIA_TYPES:
         raise InvalidValueError(f"media_type must be one of {', '.join(_MEDIA_TYPES)}, got {describe(kind)}")
     source = text_of("url", payload.get("url"), at_most=2048)
     name, description = _text(payload, "name"), _text(payload, "description")
     state = state_of(request)
+    callback = _callback(state, payload)
     with state.lock:
-        job = state.jobs.upload(source, kind=kind, name=name, description=description)
-        if state.settings.upload_duration:
+        job = state.jobs.upload(source, kind=kind, name=name, description=description, callback_url=callback)
+        if callback or state.settings.upload_duration:
             return _accepted(state, job)
-    return _data(video_data(job.media))
+    return _data(job_results.video_data(job.media))
 
 
 @router.get("/video")
@@ -70,7 +75,7 @@ async def videos(request: Request) -> Response:
     _check_collection(request.query_params.get("collection_id", COLLECTION))
     state = state_of(request)
     with state.lock:
-        return _data({"videos": [video_data(video) for video in state.jobs.videos()]})
+        return _data({"videos": [job_results.video_data(video) for video in state.jobs.videos()]})
 
 
 @router.get("/video/{video_id}")
@@ -79,7 +84,7 @@ async def video(request: Request, video_id: str) -> Response:
     _check_collection(request.query_params.get("collection_id", COLLECTION))
     state = state_of(request)
     with state.lock:
-        return _data(video_data(state.jobs.video(video_id)))
+        return _data(job_results.video_data(state.jobs.video(video_id)))
 
 
 @router.post("/video/{video_id}/index")
@@ -88,16 +93,16 @@ async def index(request: Request, video_id: str) -> Response:
     """Start an index of spoken words or of scenes."""
     payload = await json_object(request)
     kind = _index_kind(payload.get("index_type") or "spoken_word")
-    _refuse(payload, "callback_url")
     for name in ("engine", "language_code", "segmentation_type"):
         _text(payload, name)
     force = boolean_of("force", payload.get("force", False))
     state = state_of(request)
+    callback = _callback(state, payload)
     with state.lock:
         if kind == "index_scenes":
-            job = state.jobs.index_scenes(video_id, {}, force=force)
+            job = state.jobs.index_scenes(video_id, {}, force=force, callback_url=callback)
         else:
-            job = state.jobs.index_speech(video_id, force=force)
+            job = state.jobs.index_speech(video_id, force=force, callback_url=callback)
         return _accepted(state, job)
 
 
@@ -120,15 +125,16 @@ async def index_status(request: Request, video_id: str) -> Response:
 async def index_scenes(request: Request, video_id: str) -> Response:
     """Start an index of scenes."""
     payload = await json_object(request)
-    _refuse(payload, "callback_url", "scenes", "sandbox_id")
+    _refuse(payload, "scenes", "sandbox_id")
     options = {name: payload[name] for name in _SCENE_FIELDS if payload.get(name) not in (None, {})}
     config = payload.get("extraction_config") or {}
     if not isinstance(config, dict):
         raise InvalidValueError(f"extraction_config must be an object, got {describe(config)}")
     seconds = whole_of("time", config.get("time") or DEFAULT_SCENE, at_least=1, at_most=_LONGEST_SCENE)
     state = state_of(request)
+    callback = _callback(state, payload)
     with state.lock:
-        return _accepted(state, state.jobs.index_scenes(video_id, options, seconds=seconds))
+        return _accepted(state, state.jobs.index_scenes(video_id, options, seconds=seconds, callback_url=callback))
 
 
 @router.get("/video/{video_id}/index/scene")
@@ -152,8 +158,9 @@ async def scene_index(request: Request, video_id: str, scene_index_id: str) -> R
         for job in state.jobs.of_video(video_id, "index_scenes"):
             if job.result_id == scene_index_id:
                 if state.jobs.status(job) == "processing":
-                    return _accepted(state, job)
-                return _ended(state, job, {"scene_index_records": scene_records(job)})
+                    return _processing(state, job, request_type="sync")
+                scenes = {"scene_index_records": job_results.scene_records(job)}
+                return JSONResponse(job_results.ended_response(state.jobs, job, scenes))
     raise NotFoundError(f"video {video_id} has no scene index {scene_index_id}")
 
 
@@ -162,13 +169,29 @@ async def scene_index(request: Request, video_id: str, scene_index_id: str) -> R
 async def transcribe(request: Request, video_id: str) -> Response:
     """Start a transcript. It costs a speech index."""
     payload = await json_object(request)
-    _refuse(payload, "callback_url")
     for name in ("engine", "language_code"):
         _text(payload, name)
     force = boolean_of("force", payload.get("force", False))
     state = state_of(request)
+    callback = _callback(state, payload)
     with state.lock:
-        return _accepted(state, state.jobs.transcribe(video_id, force=force))
+        return _accepted(state, state.jobs.transcribe(video_id, force=force, callback_url=callback))
+
+
+@router.get("/video/{video_id}/transcription")
+@router.get("/video/{video_id}/transcription/")
+async def transcript(request: Request, video_id: str) -> Response:
+    """Return the words of a transcript, or of an index of spoken words."""
+    query = request.query_params
+    if query.get("segmenter", "word") != "word":
+        raise InvalidValueError(f"the emulator has the segmenter word only, got {describe(query['segmenter'])}")
+    start, end = (_seconds(query, name) for name in ("start", "end"))
+    state = state_of(request)
+    with state.lock:
+        for job in (each for kind in _SPOKEN for each in state.jobs.of_video(video_id, kind)):
+            if state.jobs.status(job) == "done":
+                return _data(job_results.transcript_of(job.media, start=start, end=end))
+    raise NotFoundError(f"video {video_id} has no transcript")
 
 
 @router.get("/async-response/{job_id}")
@@ -177,22 +200,21 @@ async def async_response(request: Request, job_id: str) -> Response:
     state = state_of(request)
     with state.lock:
         job = state.jobs.job(job_id)
-        if state.jobs.status(job) == "processing":
-            progress = {"percentage": state.jobs.percentage(job)}
-            return JSONResponse({"success": True, "status": "processing", "data": progress})
-        return _ended(state, job, result_of(job))
+        return JSONResponse(job_results.async_response(state.jobs, job))
 
 
 def _accepted(state: EmulatorState, job: Job) -> Response:
+    """Respond to the request that started a job."""
+    if not job.callback_url:
+        return _processing(state, job, request_type="sync")
+    state.wakeups.wake_all()
+    return _processing(state, job, request_type="async")
+
+
+def _processing(state: EmulatorState, job: Job, *, request_type: str) -> Response:
+    # The SDK polls the job of a sync request. It returns None at once for an async one.
     data = {"id": job.id, "output_url": f"{state.base_url}/async-response/{job.id}"}
-    return JSONResponse({"success": True, "status": "processing", "request_type": "sync", "data": data})
-
-
-def _ended(state: EmulatorState, job: Job, result: dict[str, Any]) -> Response:
-    status = state.jobs.status(job)
-    if status == "failed":
-        return JSONResponse({"success": False, "status": status, "message": job.failure})
-    return JSONResponse({"success": True, "status": status, "data": result})
+    return JSONResponse({"success": True, "status": "processing", "request_type": request_type, "data": data})
 
 
 def _index_kind(name: object) -> JobKind:
@@ -211,6 +233,17 @@ def _refuse(payload: dict[str, Any], *names: str) -> None:
     for name in names:
         if payload.get(name) is not None:
             raise InvalidValueError(f"the emulator does not support {name}")
+
+
+def _seconds(query: QueryParams, name: str) -> Decimal | None:
+    text = query.get(name)
+    # VideoDB's default for an end is -1.
+    return None if text in (None, "-1") else lenient_decimal_of(name, text)
+
+
+def _callback(state: EmulatorState, payload: dict[str, Any]) -> str:
+    value = payload.get("callback_url")
+    return "" if value is None else check_callback_url(value, allowed_hosts=state.settings.callback_hosts)
 
 
 def _text(payload: dict[str, Any], name: str) -> str:

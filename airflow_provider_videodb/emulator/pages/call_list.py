@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 _API = "They need the header x-access-token with the API key that the emulator printed."
-_CONTROL = "They need no key and take JSON. The log of calls leaves them out, and faults do not affect them."
+_CONTROL = (
+    "They need no key and take JSON. The log of calls leaves them out, and faults do not affect them. "
+    "With several accounts, ?account=NAME chooses one. Without it they mean the first."
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,11 @@ class ListedCall:
     method: str
     path: str
     text: str
+
+    @property
+    def parts(self) -> list[str]:
+        """The text in parts. Every second one is the name of a field."""
+        return re.split(r"`+(\w+)`+", self.text)
 
 
 CallGroup = tuple[str, str, list[ListedCall]]

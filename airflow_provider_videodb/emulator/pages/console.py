@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, Response
 
 from airflow_provider_videodb.emulator.control.controls import Controls
 from airflow_provider_videodb.emulator.errors import EmulatorError
-from airflow_provider_videodb.emulator.http.access import state_of
+from airflow_provider_videodb.emulator.http.access import accounts_of, state_of
 from airflow_provider_videodb.emulator.http.gateway import CONTROL_PREFIX
 from airflow_provider_videodb.emulator.pages import views
 from airflow_provider_videodb.emulator.pages.call_list import call_groups
@@ -28,7 +28,7 @@ router = APIRouter(prefix=CONTROL_PREFIX)
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """Show every call of the emulator."""
-    return page(views.calls_list(state_of(request).base_url, call_groups(request.app.routes)))
+    return page(views.calls_list(accounts_of(request).base_url, call_groups(request.app.routes)))
 
 
 @router.get("/page/refresh.js")
@@ -106,4 +106,4 @@ def _after(request: Request, act: Callable[[Controls], object]) -> Response:
         except EmulatorError as error:
             text = f"{error}. Nothing was changed. Next step: {error.next_step}."
             return page(views.overview(state, problem=text), status=400)
-    return redirect("/")
+    return redirect(f"/{views.overview_query(state)}")

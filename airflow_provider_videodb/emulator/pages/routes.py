@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from airflow_provider_videodb.emulator.account.records import Checkout
-from airflow_provider_videodb.emulator.errors import CheckoutClosedError, NotFoundError
+from airflow_provider_videodb.emulator.errors import CheckoutClosedError, NotFoundError, UnknownAccountError
 from airflow_provider_videodb.emulator.http.access import state_of
 from airflow_provider_videodb.emulator.pages import views
 from airflow_provider_videodb.emulator.pages.replies import page, redirect
@@ -16,8 +16,11 @@ router = APIRouter()
 
 @router.get("/")
 async def index(request: Request) -> Response:
-    """Show the account and the last calls; ``?polls=1`` shows polls too."""
-    state = state_of(request)
+    """Show an account and its last calls; ``?polls=1`` shows polls too."""
+    try:
+        state = state_of(request)
+    except UnknownAccountError:
+        return _unknown()
     with state.lock:
         return page(views.overview(state, polls=request.query_params.get("polls") == "1"))
 
@@ -61,7 +64,7 @@ async def invoice(request: Request, invoice_id: str) -> Response:
     state = state_of(request)
     with state.lock:
         found = [invoice for invoice in state.ledger.invoices() if invoice.id == invoice_id]
-    return page(views.invoice(found[0])) if found else _unknown()
+    return page(views.invoice(found[0], state)) if found else _unknown()
 
 
 def _find(request: Request, checkout_id: str) -> Checkout | None:
@@ -79,8 +82,7 @@ def _checkout(request: Request, checkout_id: str, *, cancelled: bool = False) ->
         return _unknown()
     state = state_of(request)
     with state.lock:
-        now = state.clock.now()
-    content = views.checkout(found, now, cancelled=cancelled and found.status == "pending")
+        content = views.checkout(found, state, cancelled=cancelled and found.status == "pending")
     return page(content, status=_GONE if found.status == "expired" else 200)
 
 

@@ -39,6 +39,9 @@ def overview(state: EmulatorState, *, polls: bool = False, problem: str = "") ->
     return _render(
         "overview.html",
         base_url=state.base_url,
+        account=state.name,
+        accounts=[(each.name, each.ledger.balance()) for each in state.accounts],
+        query=overview_query(state),
         now=state.clock.now(),
         balance=state.ledger.balance(),
         used=state.ledger.usage().usage_this_month,
@@ -55,14 +58,20 @@ def overview(state: EmulatorState, *, polls: bool = False, problem: str = "") ->
     )
 
 
-def checkout(found: Checkout, now: datetime, *, cancelled: bool = False) -> str:
-    """Render a checkout, with its buttons while it is pending."""
-    return _render("checkout.html", checkout=found, now=now, cancelled=cancelled)
+def overview_query(state: EmulatorState) -> str:
+    """Return what the address of an overview and its forms add. Nothing for the only account."""
+    return f"?account={state.name}" if len(state.accounts) > 1 else ""
 
 
-def invoice(found: Invoice) -> str:
+def checkout(found: Checkout, state: EmulatorState, *, cancelled: bool = False) -> str:
+    """Render a checkout, with its buttons while it is pending. The caller holds the lock."""
+    query = overview_query(state)
+    return _render("checkout.html", checkout=found, now=state.clock.now(), cancelled=cancelled, query=query)
+
+
+def invoice(found: Invoice, state: EmulatorState) -> str:
     """Render an invoice."""
-    return _render("invoice.html", invoice=found)
+    return _render("invoice.html", invoice=found, query=overview_query(state))
 
 
 def calls_list(base_url: str, groups: list[CallGroup]) -> str:

@@ -24,13 +24,13 @@ def command():
     """Start the command and return the process with its greeting."""
     running = []
 
-    def start(*arguments):
+    def start(*arguments, until="export"):
         process = subprocess.Popen(
             [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         running.append(process)
         printed = ""
-        while "export" not in printed:
+        while until not in printed:
             line = process.stdout.readline()
             assert line, process.stderr.read()
             printed += line
@@ -40,6 +40,13 @@ def command():
     for process in running:
         process.kill()
         process.communicate()
+
+
+def usage_of(connection):
+    """Return the balance behind a connection. None if its key is refused."""
+    headers = {"x-access-token": connection["password"]}
+    usage = requests.get(f"{connection['host']}/billing/usage", headers=headers, timeout=10).json()
+    return usage["data"]["credit_balance"] if usage["success"] else None
 
 
 def test_command_prints_address_and_connection(command):
@@ -76,6 +83,33 @@ def test_command_tells_its_version(capsys):
     assert capsys.readouterr().out == f"videodb-emulator {__version__}\n"
 
 
+def test_command_prints_a_connection_for_each_account(command):
+    process, printed = command("--account", "research=5", "--account", "team_2=7.5", until="TEAM_2")
+    exported = [shlex.split(line)[1].split("=", 1) for line in printed.splitlines() if "export" in line]
+    connections = {name: json.loads(value) for name, value in exported}
+    assert list(connections) == ["AIRFLOW_CONN_VIDEODB_RESEARCH", "AIRFLOW_CONN_VIDEODB_TEAM_2"]
+    assert [usage_of(connection) for connection in connections.values()] == [5, 7.5]
+    stranger = connections["AIRFLOW_CONN_VIDEODB_RESEARCH"] | {"password": "sk-emulator-not-a-secret"}
+    assert usage_of(stranger) is None
+    process.send_signal(signal.SIGTERM)
+    lines = [line[10:] for line in process.communicate(timeout=10)[0].splitlines() if line]
+    assert lines == [
+        "200  GET /billing/usage  research",
+        "200  GET /billing/usage  team_2",
+        "401  GET /billing/usage  unknown key",
+    ]
+
+
+def test_emulator_of_a_container_listens_everywhere_and_says_so(command):
+    _, printed = command("--host", "0.0.0.0")
+    assert "It listens on 0.0.0.0. Whoever reaches the port controls it without a key." in printed
+    (port,) = re.findall(r"Base URL    http://127\.0\.0\.1:(\d+)", printed)
+    # The other address stands for the network. A foreign name is refused there too.
+    for host, status in (("127.0.0.1", 200), ("emulator", 403)):
+        health = requests.get(f"http://127.0.0.2:{port}/health", headers={"Host": host}, timeout=10)
+        assert health.status_code == status
+
+
 def test_allowed_host_may_be_repeated(command):
     _, printed = command("--allowed-host", "videodb.test", "--allowed-host", "videodb")
     base_url = re.search(r"http://127\.0\.0\.1:\d+", printed).group()
@@ -104,7 +138,18 @@ def test_command_stops_cleanly_while_a_call_hangs(command, number):
         (["--credits", "-1"], "credits must be between 0"),
         (["--checkout-ttl", "0"], "checkout_ttl must be greater than 0"),
         (["--dialect", "french"], "invalid choice: 'french'"),
-        (["--host", "0.0.0.0"], "unrecognized arguments: --host 0.0.0.0"),
+        (["--host", "192.168.0.1"], "argument --host: invalid choice: '192.168.0.1'"),
+        (["--account", "research"], "--account must be NAME=CREDITS, got 'research'. Nothing was started. Next step: "),
+        (["--account", "research="], "--account must be NAME=CREDITS, got 'research='"),
+        (["--account", "=5"], "--account '=5': the name of an account must be lower-case letters, digits and _"),
+        (["--account", "a b=5"], "got 'a b'"),
+        (["--account", "a-b=5"], "got 'a-b'"),
+        (["--account", "é=5"], "got 'é'"),
+        (["--account", "a=-1"], "--account 'a=-1': credits must be between 0 and 1000000000, got -1"),
+        (["--account", "a=nan"], "--account 'a=nan': credits must be a finite number"),
+        (["--account", "a=many"], "--account 'a=many': credits must be a number, got 'many'"),
+        (["--account", "a=1", "--account", "a=2"], "the name of an account must be new, got 'a' twice"),
+        (["--account", "a=1", "--credits", "3"], "--credits is for the only account"),
         (["--port", "99999"], "--port must be between 0 and 65535, got 99999. Nothing was started. Next step: "),
         (["--on-shortage", "wait"], "invalid choice: 'wait'"),
         (["--port", "x"], "invalid int value"),

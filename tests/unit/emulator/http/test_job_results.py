@@ -71,9 +71,38 @@ def test_scene_index_in_progress_tells_where_to_poll(emulator, api, video):
 def test_sdk_makes_a_transcript_once(emulator, connection, video):
     emulator.set_balance(100)
     assert video.generate_transcript()["success"] is True
-    with pytest.raises(InvalidRequestError, match="already indexed"):
+    with pytest.raises(InvalidRequestError, match=r"the transcript of video .* already exists"):
         video.generate_transcript()
     assert emulator.usage().breakdown == {"transcription": 2}
+
+
+@pytest.mark.parametrize("make", ["generate_transcript", "index_spoken_words"])
+def test_sdk_reads_the_transcript(video, make):
+    with pytest.raises(InvalidRequestError, match="has no transcript"):
+        video.get_transcript()
+    getattr(video, make)()
+    assert len(video.get_transcript()) == video.length
+    assert [word["start"] for word in video.get_transcript(start=10, end=13)] == [10, 11, 12]
+    assert video.get_transcript_text(start=10, end=12) == "word word"
+
+
+@pytest.mark.parametrize(("query", "status"), [("start=0&end=-1", 200), ("start=x", 400), ("segmenter=sentence", 400)])
+def test_transcript_reads_its_query(api, video, query, status):
+    video.index_spoken_words()
+    assert api.get(f"/video/{video.id}/transcription/?{query}").status_code == status
+
+
+def test_scene_index_of_a_callback_is_polled_as_any_other(emulator, api, video):
+    emulator.change_settings(index_duration=60)
+    started = api.post(f"/video/{video.id}/index/scene", {"callback_url": "http://127.0.0.1:1/"}).json()
+    (listed,) = api.get(f"/video/{video.id}/index/scene").json()["data"]["scene_indexes"]
+    polled = api.get(f"/video/{video.id}/index/scene/{listed['scene_index_id']}").json()
+    assert (started["request_type"], polled["request_type"]) == ("async", "sync")
+
+
+def test_upload_has_a_size(api, video):
+    read = api.get(f"/video/{video.id}").json()["data"]
+    assert read["size"] == read["length"] * 250_000
 
 
 def test_job_reports_its_progress(emulator, submit, api):
