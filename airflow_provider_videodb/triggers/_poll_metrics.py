@@ -8,13 +8,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb import metrics
+from airflow_provider_videodb.triggers._accounts import read_in_triggerer
 from airflow_provider_videodb.triggers._gates import AccountView
 from airflow_provider_videodb.triggers._poll import NO_RESULT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator, Sequence
 
     from airflow_provider_videodb.triggers._poll import PollResult
+    from airflow_provider_videodb.triggers._shared_poll import PollKey
 
 
 class PollKind(StrEnum):
@@ -32,13 +34,19 @@ class WaitKind(StrEnum):
 
 
 @contextmanager
-def count_waiting(conn_id: str, kinds: Collection[PollKind]) -> Iterator[None]:
+def count_waiting(polls: Sequence[PollKey]) -> Iterator[None]:
     """
-    Count one task while it waits.
+    Count one task while it waits in this triggerer.
 
-    :param kinds: the polls that it watches.
+    A task that waits in its worker is not counted, because each worker of a host would report its own task only.
+
+    :param polls: the polls that it watches.
     """
-    key = conn_id, WaitKind.PAYMENT if PollKind.CHECKOUTS in kinds else WaitKind.CREDITS
+    if polls[0].read_settings is not read_in_triggerer:
+        yield
+        return
+    is_payment = any(poll.kind is PollKind.CHECKOUTS for poll in polls)
+    key = polls[0].conn_id, WaitKind.PAYMENT if is_payment else WaitKind.CREDITS
     _waiting[key] += 1
     try:
         yield

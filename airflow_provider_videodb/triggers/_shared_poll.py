@@ -77,7 +77,7 @@ async def wait_for_event(*watches: tuple[PollKey, OnPollResult], pause: Pause | 
                 shared = polls[key] = _SharedPoll(key, pause)
             shared.waiters[waiter] = _Waiter(on_poll_result, time.monotonic())
             joined.append(shared)
-        with count_waiting(watches[0][0].conn_id, {key.kind for key, _ in watches}):
+        with count_waiting([key for key, _ in watches]):
             return await waiter
     finally:
         for shared in joined:

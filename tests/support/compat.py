@@ -50,6 +50,7 @@ __all__ = [
     "needs_listed_variables",
     "needs_never_fail_after_a_wait",
     "needs_provider_commands",
+    "needs_retry_policies",
     "needs_start_in_triggerer",
     "needs_task_state_store",
     "needs_test_of_stored_connections",
@@ -67,6 +68,9 @@ needs_task_state_store = pytest.mark.skipif(
 )
 needs_listed_variables = pytest.mark.skipif(
     not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables"
+)
+needs_retry_policies = pytest.mark.skipif(
+    not hasattr(sdk, "RetryPolicy"), reason="this Airflow has no retry policies"
 )
 needs_provider_commands = pytest.mark.skipif(
     not hasattr(ProvidersManager, "initialize_providers_cli_command"),
