@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from airflow_provider_videodb.version_compat import load_stats
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
 
 log = logging.getLogger(__name__)
@@ -134,13 +135,22 @@ def _send(metric: Metric, value: Decimal | int, tags: dict[str, str]) -> None:
         return
     given = tags | ({"hostname": _hostname()} if "hostname" in metric.tags else {})
     clean = {name: clean_tag(given[name]) for name in metric.tags}
-    # Without tags, the values of two connections would overwrite each other under one name.
-    name = metric.name if has_tags else ".".join([metric.name, *(text.replace(".", "__") for text in clean.values())])
+    name = metric.name if has_tags else name_without_tags(metric, clean)
     stats = _stats()
     if metric.type == "counter":
         stats.incr(name, int(value), tags=clean)
     else:
         stats.gauge(name, value if isinstance(value, int) else float(value), tags=clean)
+
+
+def name_without_tags(metric: Metric, tags: Mapping[str, str]) -> str:
+    """
+    Return the name for an Airflow that sends no tags. Pure.
+
+    Under one name, the values of two connections would overwrite each other. A dot inside a value becomes two
+    underscores, as in Airflow's own names.
+    """
+    return ".".join([metric.name, *(tags[name].replace(".", "__") for name in metric.tags)])
 
 
 def clean_tag(value: str) -> str:

@@ -77,9 +77,9 @@ def as_videodb_error(err: BaseException) -> VideoDBError | None:
         return err
     if not sdk_errors.is_sdk_error(err):
         return None
-    if sdk_errors.is_shortage(err):
-        return VideoDBInsufficientCreditsError("")
     status, method = sdk_errors.status_of(err), sdk_errors.method_of(err) or "POST"
+    if status != 401 and sdk_errors.is_shortage(err):
+        return VideoDBInsufficientCreditsError("")
     if status is None:
         # The response was lost, or the job took too long. The SDK does not say whether it had submitted the job.
         return VideoDBOutcomeUnknownError("", method="POST")
