@@ -75,20 +75,25 @@ def as_videodb_error(err: BaseException) -> VideoDBError | None:
     """Return the error of this package that an error is or stands for; ``None`` if VideoDB has no part in it."""
     if isinstance(err, VideoDBError):
         return err
-    if not sdk_errors.is_sdk_error(err):
+    method = sdk_errors.method_of(err) or "POST"
+    error = _error_for_sdk(err, method) if sdk_errors.is_sdk_error(err) else None
+    if error is None:
         return None
-    status, method = sdk_errors.status_of(err), sdk_errors.method_of(err) or "POST"
+    retry_after = read_retry_after(sdk_errors.header_of(err, "Retry-After"), date=sdk_errors.header_of(err, "Date"))
+    return error(str(err), method=method, status=sdk_errors.status_of(err), retry_after=retry_after)
+
+
+def _error_for_sdk(err: BaseException, method: str) -> type[VideoDBAPIError] | None:
+    status = sdk_errors.status_of(err)
     if status != 401 and sdk_errors.is_shortage(err):
-        return VideoDBInsufficientCreditsError("")
+        return VideoDBInsufficientCreditsError
     if status is None:
         # The response was lost, or the job took too long. The SDK does not say whether it had submitted the job.
-        return VideoDBOutcomeUnknownError("", method="POST")
+        return VideoDBOutcomeUnknownError
     if status < 400:
         # VideoDB accepted the job, and the job failed.
-        return VideoDBError()
-    error, _ = error_for_status(method, status, from_videodb=_is_from_videodb(sdk_errors.body_of(err)))
-    retry_after = read_retry_after(sdk_errors.header_of(err, "Retry-After"), date=sdk_errors.header_of(err, "Date"))
-    return error("", method=method, status=status, retry_after=retry_after)
+        return None
+    return error_for_status(method, status, from_videodb=_is_from_videodb(sdk_errors.body_of(err)))[0]
 
 
 def _is_from_videodb(body: object) -> bool:
