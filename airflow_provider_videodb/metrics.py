@@ -1,14 +1,15 @@
 """
 The metrics of this package, through Airflow's own ``Stats``.
 
-A metric never disturbs the work that it describes. A failure of ``Stats`` is logged once. A slow ``Stats`` delays no
-wait, because triggers send from a thread, and drop values that the thread cannot send in time.
+A metric never disturbs the work that it describes. A thread sends it. So a slow ``Stats`` does not delay the waits of a
+triggerer, and delays a worker by a second at most. A failure of ``Stats`` is logged once.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import os
 import queue
 import re
 import threading
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_.-]")
 #: Longest value of a tag. Airflow allows 250 characters for a name with all its tags.
 _LONGEST_TAG = 64
+#: Seconds that a worker waits for a slow ``Stats``.
+_LONGEST_WAIT = 1.0
+_TOO_SLOW = "Airflow's Stats is too slow"
 #: Values that wait for a slow ``Stats``. Further values are dropped.
 _LONGEST_QUEUE = 1000
 
@@ -60,24 +64,31 @@ METRICS = (BALANCE, HELD, AVAILABLE, GATES_WAITING, TASKS_WAITING, POLLS, POLL_F
 
 def send(metric: Metric, value: Decimal | int = 1, **tags: str) -> None:
     """
-    Send one value now, as Airflow does in a worker. Never fails.
+    Send one value in a worker, which may end at any moment. Never fails.
+
+    It waits until the value is sent, but not for long, and not behind values that a slow ``Stats`` has not sent yet.
 
     :param value: the value of a gauge, or how much a counter grows.
     :param tags: all tags of the metric but ``hostname``.
     """
     try:
-        _send(metric, value, tags)
+        if _has_tags() is not None:
+            sender = _sender()
+            was_idle = sender.wait_until_idle(0)
+            sender.put(metric, value, tags)
+            if was_idle and not sender.wait_until_idle(_LONGEST_WAIT):
+                _warn_once(_TOO_SLOW)
     except Exception as err:  # noqa: BLE001 - see the module: no failure disturbs the caller
-        _warn_once(f"{type(err).__name__}: {err}"[:200])
+        _warn_once(_text_of(err))
 
 
 def send_later(metric: Metric, value: Decimal | int = 1, **tags: str) -> None:
-    """Send one value from a thread, because ``Stats`` may block. Never fails or waits."""
+    """Send one value in a triggerer. Never fails or waits."""
     try:
         if _has_tags() is not None:
             _sender().put(metric, value, tags)
     except Exception as err:  # noqa: BLE001 - see the module: no failure disturbs the caller
-        _warn_once(f"{type(err).__name__}: {err}"[:200])
+        _warn_once(_text_of(err))
 
 
 def send_holds(conn_id: str, *, balance: Decimal, reserve: Decimal, held: Decimal, waiting: int, later: bool) -> None:
@@ -86,7 +97,7 @@ def send_holds(conn_id: str, *, balance: Decimal, reserve: Decimal, held: Decima
 
     :param held: credits of all holders.
     :param waiting: gates in the queue.
-    :param later: whether to send from a thread.
+    :param later: whether a triggerer sends.
     """
     sending = send_later if later else send
     sending(HELD, held, conn_id=conn_id)
@@ -111,7 +122,7 @@ class _Sender:
         try:
             self._values.put_nowait((metric, value, tags))
         except queue.Full:
-            _warn_once("Airflow's Stats is too slow")
+            _warn_once(_TOO_SLOW)
 
     def wait_until_idle(self, timeout: float) -> bool:
         with self._values.all_tasks_done:
@@ -120,13 +131,20 @@ class _Sender:
     def _run(self) -> None:
         while True:
             metric, value, tags = self._values.get()
-            send(metric, value, **tags)
+            try:
+                _send(metric, value, tags)
+            except Exception as err:  # noqa: BLE001 - the next value may be sent
+                _warn_once(_text_of(err))
             self._values.task_done()
 
 
 @functools.cache
 def _sender() -> _Sender:
     return _Sender()
+
+
+# A process that a task forks has no copy of the thread.
+os.register_at_fork(after_in_child=_sender.cache_clear)
 
 
 def _send(metric: Metric, value: Decimal | int, tags: dict[str, str]) -> None:
@@ -181,6 +199,10 @@ def _hostname() -> str:
 
 
 _stats = functools.cache(load_stats)
+
+
+def _text_of(err: Exception) -> str:
+    return f"{type(err).__name__}: {err}"[:200]
 
 
 @functools.lru_cache(maxsize=16)

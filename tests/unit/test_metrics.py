@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from decimal import Decimal
 
@@ -133,9 +134,39 @@ def test_hanging_stats_delays_nobody(sent, monkeypatch, caplog):
         for _ in range(metrics._LONGEST_QUEUE + 1):
             metrics.send_later(BALANCE, Decimal(1), conn_id="a")
         assert not metrics.wait_until_sent(0)
+        # Nor does a worker wait behind what has not been sent.
+        monkeypatch.setattr(metrics, "_LONGEST_WAIT", 60)
+        metrics.send(BALANCE, Decimal(1), conn_id="a")
     assert "Airflow's Stats is too slow" in caplog.text
     go_on.set()
     assert metrics.wait_until_sent(10)
+
+
+def test_worker_waits_for_a_hanging_stats_only_briefly(sent, monkeypatch, caplog):
+    go_on = threading.Event()
+    monkeypatch.setattr(metrics, "_stats", lambda: go_on.wait(10))
+    monkeypatch.setattr(metrics, "_LONGEST_WAIT", 0.01)
+    metrics.send(BALANCE, Decimal(1), conn_id="a")
+    assert "Airflow's Stats is too slow" in caplog.text
+    go_on.set()
+    assert metrics.wait_until_sent(10)
+
+
+def test_forked_process_sends_its_metrics(monkeypatch, tmp_path):
+    class Writing:
+        def gauge(self, name, *_, **__):
+            (tmp_path / name).touch()
+
+    with metrics_on(monkeypatch, "otel_on"):
+        monkeypatch.setattr(metrics, "_stats", Writing)
+        metrics.send(BALANCE, Decimal(1), conn_id="a")
+        (tmp_path / BALANCE.name).unlink()
+        child = os.fork()
+        if not child:
+            metrics.send(BALANCE, Decimal(1), conn_id="a")
+            os._exit(0)
+        os.waitpid(child, 0)
+    assert (tmp_path / BALANCE.name).exists()
 
 
 def test_airflow_has_a_stats_with_the_calls_in_use():
