@@ -66,6 +66,7 @@ class VideoDBAPIError(VideoDBError):
     A call to VideoDB failed.
 
     :param message: the request, the response and the next step. Never contains the API key or a whole body.
+    :param method: ``GET`` or ``POST``; ``None`` if another process met the error.
     :param status: HTTP status of the response, ``None`` if no response arrived.
     :param error_code: ``error_code`` of VideoDB's error body.
     :param request_id: request id header of the response, for VideoDB's support.
@@ -76,12 +77,14 @@ class VideoDBAPIError(VideoDBError):
         self,
         message: str,
         *,
+        method: str | None = None,
         status: int | None = None,
         error_code: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
+        self.method = method
         self.status = status
         self.error_code = error_code
         self.request_id = request_id

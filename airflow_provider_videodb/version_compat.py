@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 try:
     from airflow.sdk.exceptions import (
@@ -35,6 +36,7 @@ __all__ = [
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "TaskDeferred",
+    "load_stats",
 ]
 
 _major, _minor = version("apache-airflow-core").split(".")[:2]
@@ -45,3 +47,18 @@ STATE_STORE_OUTLIVES_CLEAR = _VERSION == (3, 3)
 
 #: Before 3.3, a task cannot list Variables.
 VARIABLES_CAN_BE_LISTED = _VERSION >= (3, 3)
+
+
+def load_stats() -> Any:
+    """
+    Return Airflow's ``Stats``.
+
+    Airflow 3.2 and later have two of them, one for the core and one for tasks. Only the second is set up in workers
+    and triggerers alike, by the import of ``airflow.sdk.serde``.
+    """
+    try:
+        import airflow.sdk.serde  # noqa: F401 - sets up Stats
+        from airflow.sdk.observability.stats import Stats
+    except ImportError:  # Airflow 3.1
+        from airflow.stats import Stats
+    return Stats

@@ -214,8 +214,10 @@ class Transport:
         error_code: str | None = None,
     ) -> VideoDBAPIError:
         retry_after = read_retry_after(response.headers.get("Retry-After"), date=response.headers.get("Date"))
+        method = str(response.request.method)
         return error(
-            error_text(happened, error, next_step, method=str(response.request.method), retry_after=retry_after),
+            error_text(happened, error, next_step, method=method, retry_after=retry_after),
+            method=method,
             status=response.status_code,
             error_code=error_code,
             request_id=self._request_id(response),
@@ -248,4 +250,4 @@ class Transport:
             error, outcome, seconds = VideoDBNotSentError, "was not sent", self._connect_timeout
             next_step = "check the network, the base URL (the connection's host) and the proxy."
         reason = self._quotable(describe_exception(err, seconds=seconds))
-        return error(error_text(f"{what} {outcome}, because {reason}.", error, next_step, method=method))
+        return error(error_text(f"{what} {outcome}, because {reason}.", error, next_step, method=method), method=method)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_videodb import metrics
 from airflow_provider_videodb.hooks.arguments import parse_credits, parse_flag
 from airflow_provider_videodb.hooks.limited_client import LimitedBillingClient
 from airflow_provider_videodb.hooks.videodb import VideoDBHook
@@ -46,7 +47,9 @@ class VideoDBBillingHook(VideoDBHook):
 
     def get_usage(self) -> Usage:
         """Return balance and consumption, in credits."""
-        return self.get_conn().get_usage()
+        usage = self.get_conn().get_usage()
+        metrics.send(metrics.BALANCE, usage.credit_balance, conn_id=self.videodb_conn_id)
+        return usage
 
     def topup(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,19 +22,13 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.get_provider_info import get_provider_info
 from airflow_provider_videodb.hooks.connection import CONN_TYPE, ConnectionSettings
+from airflow_provider_videodb.hooks.sdk_errors import is_shortage, status_of
 from airflow_provider_videodb.version_compat import AirflowNotFoundException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import videodb
-
-#: Where VideoDB may begin to repeat a prompt or another text of the job. An apostrophe inside a word is not a quote.
-_REPEATED = re.compile(r"""["`\u201c\u2018«\n]|(?<!\w)'|\bprompts?\b""", re.IGNORECASE)
-#: The words of VideoDB for a job that was accepted and later failed. The SDK then reports HTTP status 200.
-_SHORTAGE = re.compile(
-    r"\b(insufficient|not enough|not have enough|\w+n't have enough|out of) (\w+ )?credits?\b", re.IGNORECASE
-)
 
 
 class VideoDBHook(BaseHook):
@@ -129,23 +122,18 @@ class VideoDBHook(BaseHook):
 
         VideoDB may refuse a job at once with HTTP status 402. It may also accept a job that later fails, and then only
         the text of the SDK's error tells why. Both become the same error. Every other error passes through unchanged.
-
-        A prompt may also mention credits. So a text counts only up to its first quotation mark, line break or the word
-        "prompt".
         """
         sdk = _sdk()
         try:
             yield
         except sdk.InvalidRequestError as err:
-            status = getattr(err.response, "status_code", None)
-            own_words = _REPEATED.split(str(err), maxsplit=1)[0]
-            if status != 402 and not _SHORTAGE.search(own_words):
+            if not is_shortage(err):
                 raise
             shortage = VideoDBInsufficientCreditsError(
                 f"The account of connection {self.videodb_conn_id!r} is short of credits for this job. The SDK says: "
                 f'"{self._quotable(str(err))}". Work that VideoDB did before is billed. '
                 "Next step: buy credits, then let the task pass its credit gate again.",
-                status=status,
+                status=status_of(err),
             )
             try:
                 raise shortage from None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_videodb import metrics
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, without_next_step
 from airflow_provider_videodb.holds.gate import CreditGate
@@ -129,6 +130,7 @@ class TaskGate:
         if admission.is_held:
             self._task.log.info("This task holds %s credits until they are released.", number(self._credits))
         self._report(admission)
+        self._send_metrics(settings, admission)
         return self._with_holds(admission)
 
     def look(self, settings: ConnectionSettings, get_usage: Callable[[], Usage]) -> GateCheck:
@@ -168,6 +170,22 @@ class TaskGate:
             decides_in_worker=bool(self._task.hold),
             respects_holds=self._task.respect_holds,
         ).to_dict()
+
+    def _send_metrics(self, settings: ConnectionSettings, admission: Admission) -> None:
+        """Send what the account holds now, with this gate."""
+        seen = admission.seen
+        if not seen.is_complete:
+            return
+        is_in_queue = self._task.hold is True and not admission.is_open
+        metrics.send_holds(
+            str(settings.limits.conn_id),
+            balance=admission.usage.credit_balance,
+            reserve=seen.reserve,
+            held=seen.held + (self._credits if admission.is_held else 0),
+            # The assessment counts this gate as a waiting one.
+            waiting=seen.waiting - (0 if is_in_queue else 1),
+            later=False,
+        )
 
     def _without_holds(self, settings: ConnectionSettings, usage: Usage) -> GateCheck:
         available = usage.credit_balance - settings.credit_reserve

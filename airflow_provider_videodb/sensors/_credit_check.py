@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import PokeReturnValue
 
+from airflow_provider_videodb import metrics
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBRateLimitError, without_next_step
 from airflow_provider_videodb.hooks.arguments import parse_count, parse_credits
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
@@ -69,6 +70,7 @@ class CreditCheck:
             check = self._gate.check(hook.settings, hook.get_poll_client().get_usage)
         except VideoDBError as err:
             return self._after_failure(pokes, err)
+        metrics.send(metrics.BALANCE, check.usage.credit_balance, conn_id=self._conn_id)
         self._remember(replace(pokes, failures=0))
         self._log.info(
             "The balance is %s credits; the threshold is %s credits.", check.usage.credit_balance, self._threshold

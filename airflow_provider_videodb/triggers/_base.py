@@ -19,6 +19,7 @@ from airflow_provider_videodb.triggers._accounts import read_in_triggerer, read_
 from airflow_provider_videodb.triggers._failures import MAX_CONSECUTIVE_FAILURES, FailureBudget, is_final
 from airflow_provider_videodb.triggers._pauses import Pause
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
+from airflow_provider_videodb.triggers._poll_metrics import PollKind
 from airflow_provider_videodb.triggers._shared_poll import PollKey, wait_for_event
 from airflow_provider_videodb.triggers.events import FORMAT, EventStatus, error_event, sendable
 
@@ -54,6 +55,7 @@ class Watch:
     :param fetch: sends the request. Triggers that pass the same function share the poll.
     :param on_value: returns the event that ends the wait, or ``None``; raises the error that ends it.
     :param start: prepares for the first value of an account. It runs again when the connection names another one.
+    :param kind: what the metrics call the poll.
     :param budget: failures in a row that are still allowed.
     :param account: number of the account that the latest result is about.
     """
@@ -61,6 +63,7 @@ class Watch:
     fetch: Callable[[Account], Any]
     on_value: Callable[[Any], dict[str, Any] | None]
     start: Callable[[], None]
+    kind: PollKind = PollKind.BALANCE
     budget: FailureBudget = field(init=False)
     account: int | None = None
 
@@ -205,7 +208,7 @@ class BillingTrigger(BaseTrigger):
     def _poll_key(self, watch: Watch) -> PollKey:
         # Airflow sets the id in a triggerer only.
         read_settings = read_in_worker if self.trigger_id is None else read_in_triggerer
-        return PollKey(watch.fetch, self.videodb_conn_id, self.poll_interval, read_settings)
+        return PollKey(watch.fetch, self.videodb_conn_id, self.poll_interval, read_settings, watch.kind)
 
     def _event_after(self, watch: Watch, result: PollResult) -> dict[str, Any] | None:
         if result.account is not None and result.account != watch.account:

@@ -19,6 +19,7 @@ from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.triggers._accounts import read_in_triggerer
 from airflow_provider_videodb.triggers._encoding import describe
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult, poll
+from airflow_provider_videodb.triggers._poll_metrics import PollKind, count_waiting, record_tick
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -45,12 +46,14 @@ class PollKey(NamedTuple):
     :param conn_id: id of the Airflow connection. Each poll reads anew which account it names.
     :param interval: seconds between polls.
     :param read_settings: reads the connection, see :func:`~airflow_provider_videodb.triggers._poll.poll`.
+    :param kind: what the metrics call this poll.
     """
 
     fetch: Callable[[Account], Any]
     conn_id: str
     interval: float
     read_settings: Callable[[str], Awaitable[ConnectionSettings]] = read_in_triggerer
+    kind: PollKind = PollKind.BALANCE
 
 
 async def wait_for_event(*watches: tuple[PollKey, OnPollResult], pause: Pause | None = None) -> dict[str, Any]:
@@ -74,7 +77,8 @@ async def wait_for_event(*watches: tuple[PollKey, OnPollResult], pause: Pause | 
                 shared = polls[key] = _SharedPoll(key, pause)
             shared.waiters[waiter] = _Waiter(on_poll_result, time.monotonic())
             joined.append(shared)
-        return await waiter
+        with count_waiting([key for key, _ in watches]):
+            return await waiter
     finally:
         for shared in joined:
             del shared.waiters[waiter]
@@ -104,10 +108,11 @@ class _SharedPoll:
         self.task.add_done_callback(self._fail_all)
 
     async def _run(self) -> None:
-        fetch, conn_id, interval, read_settings = self.key
+        fetch, conn_id, interval, read_settings, kind = self.key
         results = poll(conn_id, fetch, interval=interval, pause=self._pause, read_settings=read_settings)
         async with aclosing(results):
             async for result in results:
+                record_tick(conn_id, kind, result)
                 await self._show(result)
 
     def _fail_all(self, task: asyncio.Task[None]) -> None:

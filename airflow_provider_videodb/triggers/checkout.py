@@ -12,6 +12,7 @@ from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker, describe_open_payment
 from airflow_provider_videodb.triggers._base import BillingTrigger, Watch
 from airflow_provider_videodb.triggers._encoding import clean, describe
+from airflow_provider_videodb.triggers._poll_metrics import PollKind
 from airflow_provider_videodb.triggers.events import EventStatus
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class CheckoutTrigger(BillingTrigger):
 
     def watches(self) -> Sequence[Watch]:
         """Poll the list of checkouts."""
-        return [Watch(fetch_checkouts, self.on_checkouts, self._start_tracking)]
+        return [Watch(fetch_checkouts, self.on_checkouts, self._start_tracking, PollKind.CHECKOUTS)]
 
     def on_checkouts(self, listed: Mapping[str, Checkout]) -> dict[str, Any] | None:
         """Return the event of a payment, if the list shows one."""

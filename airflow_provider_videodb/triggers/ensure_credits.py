@@ -10,6 +10,7 @@ from airflow_provider_videodb.purchases.rules.credit_wait import CreditWait
 from airflow_provider_videodb.purchases.rules.tracking import PaymentTracker
 from airflow_provider_videodb.triggers._base import Watch
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
+from airflow_provider_videodb.triggers._poll_metrics import PollKind
 from airflow_provider_videodb.triggers.checkout import fetch_checkouts, payment_left_open
 from airflow_provider_videodb.triggers.credits import CreditThresholdTrigger
 from airflow_provider_videodb.triggers.events import EventStatus, error_event
@@ -65,7 +66,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         balance = super().watches()
         if not self._wait.awaits_payment:
             return balance
-        return [*balance, Watch(fetch_checkouts, self._on_checkouts, self._start_tracking)]
+        return [*balance, Watch(fetch_checkouts, self._on_checkouts, self._start_tracking, PollKind.CHECKOUTS)]
 
     def on_account(self, account: AccountView) -> dict[str, Any] | None:
         """Return the event if a worker has to act now."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from airflow_provider_videodb.api.client import _MAX_LIST_SECONDS
 from airflow_provider_videodb.api.envelope import _MAX_ENTRIES
@@ -16,6 +17,7 @@ from airflow_provider_videodb.api.redaction import QUOTED_RUN
 from airflow_provider_videodb.api.transport import _FIELD_RUN
 from airflow_provider_videodb.get_provider_info import get_provider_info
 from airflow_provider_videodb.hooks.connection import ConnectionSettings
+from airflow_provider_videodb.metrics import METRICS, name_without_tags
 from airflow_provider_videodb.operators._arguments import NOT_GIVEN
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
@@ -107,3 +109,41 @@ def defaults():
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_security_page_names_the_bound(bound):
     assert bound in " ".join((DOCS / "security.md").read_text().split())
+
+
+def test_metrics_page_lists_each_metric_with_type_and_tags():
+    rows = table_of("metrics.md", "| metric | type | tags | meaning |")
+    assert {name: cells for name, *cells, _ in rows} == {
+        f"`{metric.name}`": [metric.type, ", ".join(f"`{tag}`" for tag in metric.tags)] for metric in METRICS
+    }
+
+
+def yaml_blocks(page):
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)]
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_mapping_of_statsd_exporter_labels_each_metric(metric):
+    mapping, _ = yaml_blocks("metrics.md")
+    name = f"airflow.{name_without_tags(metric, {tag: f'a_{tag}' for tag in metric.tags})}"
+    # A star stands for one part of the name.
+    patterns = {re.escape(one["match"]).replace(r"\*", "([^.]*)"): one for one in mapping["mappings"]}
+    [(found, one)] = [(match, one) for pattern, one in patterns.items() if (match := re.fullmatch(pattern, name))]
+
+    def filled(text):
+        return re.sub(r"\$(\d)", lambda number: found[int(number[1])], text)
+
+    assert filled(one["name"]) == f"airflow.{metric.name}".replace(".", "_")
+    assert {tag: filled(label) for tag, label in one["labels"].items()} == {tag: f"a_{tag}" for tag in metric.tags}
+    assert ("ttl" in one) is (metric.type == "gauge")
+
+
+def test_alerts_use_metrics_and_labels_that_exist():
+    _, alerts = yaml_blocks("metrics.md")
+    exported = {f"airflow.{metric.name}".replace(".", "_"): metric for metric in METRICS}
+    for rule in alerts["groups"][0]["rules"]:
+        used = set(re.findall(r"airflow_\w+", rule["expr"]))
+        assert used
+        assert used <= exported.keys()
+        labels = set(re.findall(r"(\w+)=\"", rule["expr"])) | set(re.findall(r"by \((\w+)\)", rule["expr"]))
+        assert labels <= set().union(*(exported[name].tags for name in used))

@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_videodb.emulator.server import Emulator
 from dev.airflow.dags import EXAMPLE_DAGS, link_dags
 from dev.airflow.instance import AirflowInstance
+from tests.support.stats import HAS_STATSD, StatsdSink
 
 LIVE_DAGS = Path(__file__).parent / "dags"
 PICTURES = os.environ.get("VIDEODB_PICTURES")
@@ -39,7 +40,14 @@ def shared_emulator():
 
 
 @pytest.fixture(scope="package")
-def live_airflow(shared_emulator, tmp_path_factory):
+def statsd_sink():
+    """Receive the metrics of `live_airflow`, if statsd is installed."""
+    with StatsdSink() as sink:
+        yield sink
+
+
+@pytest.fixture(scope="package")
+def live_airflow(shared_emulator, statsd_sink, tmp_path_factory):
     """Run an Airflow with the example DAGs and those of tests/live/dags."""
     home = tmp_path_factory.mktemp("live_airflow")
     # After a death in a POST, the retry waits this timeout and 25 seconds more.
@@ -50,7 +58,7 @@ def live_airflow(shared_emulator, tmp_path_factory):
         connections={"videodb_default": connection},
         # Tasks that wait for the POST of a dead try keep their workers meanwhile.
         parallelism=8,
-        settings=QUICK_TO_NOTICE,
+        settings=QUICK_TO_NOTICE | (statsd_sink.settings if HAS_STATSD else {}),
         serve_logs=True,
     ) as airflow:
         airflow.api.wait_for_dag("credit_gate")

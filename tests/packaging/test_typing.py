@@ -15,7 +15,11 @@ from tests.support.dists import ROOT, build, run
 
 TYPED = ROOT / "tests" / "typing"
 #: What a user imports besides the classes that Airflow knows.
-OTHER_MODULES = ["airflow_provider_videodb.api.client", "airflow_provider_videodb.emulator.server"]
+OTHER_MODULES = [
+    "airflow_provider_videodb.api.client",
+    "airflow_provider_videodb.emulator.server",
+    "airflow_provider_videodb.policies.retry",
+]
 
 
 def public_classes():

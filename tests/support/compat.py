@@ -17,6 +17,8 @@ from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR, 
 
 try:
     from airflow.executors.workloads import RunTrigger, TaskInstanceDTO
+    from airflow.sdk._shared.observability.metrics.otel_logger import SafeOtelLogger
+    from airflow.sdk._shared.observability.metrics.validators import stat_name_default_handler
     from airflow.sdk.log import redact
     from airflow.sdk.serde import deserialize, serialize
     from airflow.serialization.definitions.dag import SerializedDAG
@@ -24,6 +26,8 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.executors.workloads import RunTrigger
     from airflow.executors.workloads import TaskInstance as TaskInstanceDTO
+    from airflow.metrics.otel_logger import SafeOtelLogger
+    from airflow.metrics.validators import stat_name_default_handler
     from airflow.sdk._shared.secrets_masker import redact
     from airflow.serialization.serde import deserialize, serialize
     from airflow.serialization.serialized_objects import SerializedBaseOperator as OperatorSerialization
@@ -38,6 +42,7 @@ __all__ = [
     "DagSerialization",
     "OperatorSerialization",
     "RunTrigger",
+    "SafeOtelLogger",
     "SerializedDAG",
     "TaskInstanceDTO",
     "callbacks_know_the_exception",
@@ -50,6 +55,7 @@ __all__ = [
     "needs_listed_variables",
     "needs_never_fail_after_a_wait",
     "needs_provider_commands",
+    "needs_retry_policies",
     "needs_start_in_triggerer",
     "needs_task_state_store",
     "needs_test_of_stored_connections",
@@ -57,6 +63,7 @@ __all__ = [
     "redact",
     "run_trigger",
     "serialize",
+    "stat_name_default_handler",
 ]
 
 has_task_state_store = pytest.mark.skipif(
@@ -68,6 +75,7 @@ needs_task_state_store = pytest.mark.skipif(
 needs_listed_variables = pytest.mark.skipif(
     not VARIABLES_CAN_BE_LISTED, reason="a task of this Airflow cannot list Variables"
 )
+needs_retry_policies = pytest.mark.skipif(not hasattr(sdk, "RetryPolicy"), reason="this Airflow has no retry policies")
 needs_provider_commands = pytest.mark.skipif(
     not hasattr(ProvidersManager, "initialize_providers_cli_command"),
     reason="the `airflow` command of this version knows no commands of providers",

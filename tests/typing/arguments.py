@@ -16,6 +16,7 @@ from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperato
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.release_credits import ReleaseCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
+from airflow_provider_videodb.policies.retry import VideoDBRetryPolicy
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 
 
@@ -100,6 +101,12 @@ def hooks(x: Wrong) -> None:
     )
     VideoDBBillingHook(
         videodb_conn_id=x,  # type: ignore[arg-type]
+    )
+
+
+def policies(x: Wrong) -> None:
+    VideoDBRetryPolicy(
+        credits_delay=x,  # type: ignore[arg-type]
     )
 
 

@@ -117,6 +117,8 @@ def test_the_client_loads_no_airflow():
         ("holds/ledger.py", "import airflow_provider_videodb.hooks.connection", "Each room knows"),
         ("operators/topup.py", "import airflow_provider_videodb.cli.commands", "Each room knows"),
         ("cli/commands.py", "import airflow_provider_videodb.__main__", "Each room knows"),
+        ("metrics.py", "import airflow_provider_videodb.hooks.connection", "Each room knows"),
+        ("policies/retry.py", "import airflow_provider_videodb.operators.topup", "Each room knows"),
         ("holds/identity.py", "import airflow_provider_videodb.holds.ledger", "A hold is built"),
         ("holds/rules/steps.py", "import airflow_provider_videodb.purchases.clock", "The rules of holds"),
         ("holds/rules/account.py", "import airflow", "The rules of holds"),

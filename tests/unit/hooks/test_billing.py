@@ -9,8 +9,13 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBLimitExceededError
+from airflow_provider_videodb.exceptions import (
+    VideoDBAuthenticationError,
+    VideoDBConfigError,
+    VideoDBLimitExceededError,
+)
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from tests.support.stats import kept_metrics
 
 
 @pytest.fixture
@@ -153,3 +158,17 @@ def test_impossible_amount_is_named_before_any_limit(emulator, limited, amount):
     with pytest.raises(VideoDBConfigError, match="amount is"):
         limited(max_topup_amount=20, monthly_topup_limit=20).topup(amount)
     assert emulator.calls() == []
+
+
+def test_balance_that_was_read_is_reported(emulator, monkeypatch):
+    with kept_metrics(monkeypatch) as sent:
+        VideoDBBillingHook().get_usage()
+        assert sent.all() == {("videodb.balance", "videodb_default"): 3}
+
+
+def test_balance_that_was_not_read_is_not_reported(emulator, monkeypatch):
+    emulator.add_fault("status", times=None, status=401, body='{"success": false}')
+    with kept_metrics(monkeypatch) as sent:
+        with pytest.raises(VideoDBAuthenticationError):
+            VideoDBBillingHook().get_usage()
+        assert sent.all() == {}
