@@ -8,7 +8,14 @@ import signal
 import pytest
 
 from dev.airflow.processes import until
-from dev.demo.browser import find_chromium, log_in, open_page, read_log_page, wait_for_animations
+from dev.demo.browser import (
+    find_chromium,
+    log_in,
+    open_page,
+    read_log_page,
+    show_required_action,
+    wait_for_animations,
+)
 from dev.demo.payer import pay
 from tests.live.conftest import keep_picture
 from tests.support.troubleshooting import entries_for
@@ -68,9 +75,8 @@ def test_person_sees_the_payment_and_cancels_it(live_airflow, emulator, page):
     entry = page.get_by_role("link", name="Pay 101 USD for VideoDB credits").first
     entry.wait_for()
     pictures(page, "required-actions")
-    page.goto(f"{live_airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/fails/required_actions")
+    show_required_action(page, live_airflow, run, "fails")
     link = page.get_by_role("link", name="Pay 101 USD", exact=True)
-    link.wait_for()
     pictures(page, "required-action")
     body = page.locator("body").inner_text()
     assert "103.5 credits are needed and 3 are available, so 100.5 are missing." in body
