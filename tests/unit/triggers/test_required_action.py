@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_videodb.triggers import _required_action
 from airflow_provider_videodb.triggers._required_action import ActionState, first_event
@@ -40,7 +41,8 @@ class Airflow:
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
     stand_in = Airflow()
-    monkeypatch.setattr(_required_action, "ask_airflow", stand_in.ask)
+    channel = SimpleNamespace(send=stand_in.ask, start_reader=None)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", channel, raising=False)
     monkeypatch.setattr(_required_action, "_SHORTEST_INTERVAL", 0.01)
     return stand_in
 
@@ -157,6 +159,41 @@ async def test_cancelled_wait_leaves_nothing_behind(airflow, monkeypatch):
     await asyncio.gather(waiting, return_exceptions=True)
 
     assert asyncio.all_tasks() == before
+
+
+class OlderChannel:
+    """A channel that only the event loop can use, and that mixes up the response of a cancelled request."""
+
+    def __init__(self) -> None:
+        self.sent = asyncio.Event()
+        self.responds = asyncio.Event()
+        self.cancelled = False
+        self.ended = asyncio.Event()
+
+    async def asend(self, message: Any) -> Any:
+        self.sent.set()
+        try:
+            await self.responds.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        finally:
+            self.ended.set()
+        raise RuntimeError("404")
+
+
+async def test_request_before_airflow_33_is_never_cancelled(monkeypatch):
+    channel = OlderChannel()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", channel, raising=False)
+
+    async def wait() -> Any:
+        await channel.sent.wait()
+        return PAID
+
+    assert await event(wait()) == PAID
+    channel.responds.set()
+    await channel.ended.wait()
+    assert not channel.cancelled
 
 
 def test_trigger_stores_the_state_only_if_it_has_one():
