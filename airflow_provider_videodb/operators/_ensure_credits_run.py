@@ -137,19 +137,27 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             return self._go_on(wait, check, may_buy=self.request.topup, without_purchase="not_needed")
 
     def resume(self, event: object) -> dict[str, Any]:
-        """Check the gate again after the trigger's event."""
+        """Go on after the trigger's event or a person's response."""
         with self._leaving_queue_on_failure():
-            checked = self.checked_event(event, *_EVENTS, needs="wait")
-            wait, check = CreditWait.from_dict(checked["wait"]), self._check()
-            may_buy = False
-            if wait.purchase is not None and not check.is_open:
-                wait = replace(wait, purchase=self._confirmed(wait.purchase))
-            elif wait.may_buy and check.missing and time.time() < wait.deadline:
-                self.take_request(self._parse_request())
-                # The DAG author may have changed topup meanwhile.
-                may_buy = self.request.topup
-                wait = replace(wait, purchase=self.executor.load_existing(), buys_if_short=may_buy)
-            return self._go_on(wait, check, may_buy=may_buy, without_purchase="filled")
+            return super().resume(event)
+
+    def after_trigger(self, event: object) -> dict[str, Any]:
+        """Check the gate again after the trigger's event."""
+        checked = self.checked_event(event, *_EVENTS, needs="wait")
+        wait, check = CreditWait.from_dict(checked["wait"]), self._check()
+        may_buy = False
+        if wait.purchase is not None and not check.is_open:
+            wait = replace(wait, purchase=self._confirmed(wait.purchase))
+        elif wait.may_buy and check.missing and time.time() < wait.deadline:
+            self.take_request(self._parse_request())
+            # The DAG author may have changed topup meanwhile.
+            may_buy = self.request.topup
+            wait = replace(wait, purchase=self.executor.load_existing(), buys_if_short=may_buy)
+        return self._go_on(wait, check, may_buy=may_buy, without_purchase="filled")
+
+    def after_payment(self, purchase: Purchase) -> dict[str, Any]:
+        """Wait for the balance to show the payment, although a person cancelled."""
+        return self._go_on(self._begin_wait(purchase), self._check(), may_buy=False, without_purchase="filled")
 
     @contextmanager
     def _leaving_queue_on_failure(self) -> Iterator[None]:
@@ -178,7 +186,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     def _confirmed(self, purchase: Purchase) -> Purchase:
         return self.executor.confirm(purchase) if purchase.paid else self.executor.reconcile(purchase)[0]
 
-    def _begin_wait(self, purchase: Purchase | None, *, buys_if_short: bool) -> CreditWait:
+    def _begin_wait(self, purchase: Purchase | None, *, buys_if_short: bool = False) -> CreditWait:
         deadline = time.time() + self.waiting.payment_timeout
         return CreditWait(purchase=purchase, deadline=deadline, buys_if_short=buys_if_short)
 
@@ -209,7 +217,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
                     wait = self._begin_wait(purchase, buys_if_short=wait.buys_if_short)
                 return self._go_on(wait, check, may_buy=False, without_purchase="filled")
             case WaitUntil(deadline=deadline, recheck_at=recheck_at):
-                return self._wait(replace(wait, recheck_at=recheck_at), deadline)
+                return self._wait(replace(wait, recheck_at=recheck_at), check, deadline)
             case failure:
                 raise self._error(failure, check)
 
@@ -250,7 +258,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             return purchase
         return self.share_link(purchase, credits_missing=to_json_number(assessed[0].missing))
 
-    def _wait(self, wait: CreditWait, deadline: float) -> dict[str, Any]:
+    def _wait(self, wait: CreditWait, check: GateCheck, deadline: float) -> dict[str, Any]:
         if wait.purchase is not None and wait.purchase.paid:
             self.task.log.info("%s are paid, and the task buys nothing more.", wait.purchase.price_paid)
             self.task.log.info(
@@ -266,7 +274,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             poll_interval=self.waiting.poll_interval,
             deadline=deadline,
         )
-        return self.wait(trigger, wait.purchase)
+        return self.wait(trigger, wait.purchase, shortage=check.shortage(self.waiting.credits))
 
     def _finish(self, purchase: Purchase | None, check: GateCheck, *, without_purchase: str) -> dict[str, Any]:
         balance = to_json_number(check.usage.credit_balance)

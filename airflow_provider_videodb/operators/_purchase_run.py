@@ -17,11 +17,13 @@ from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.log_page import log_lines
+from airflow_provider_videodb.operators._required_action import paid_before_cancel, show_payment
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.executor import PurchaseExecutor
 from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
+from airflow_provider_videodb.purchases.rules.required_action import read_response
 from airflow_provider_videodb.purchases.rules.tracking import describe_open_payment
 from airflow_provider_videodb.purchases.stores import open_store, task_identity
 from airflow_provider_videodb.triggers.events import checked_event
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
     from airflow_provider_videodb.purchases.executor import Need
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
+    from airflow_provider_videodb.purchases.rules.required_action import Response, Shortage
     from airflow_provider_videodb.triggers._base import BillingTrigger
     from airflow_provider_videodb.triggers.events import EventStatus
 
@@ -175,8 +178,33 @@ class PurchaseRun(Generic[WaitT, RequestT]):
                 purchase = self.executor.record_notified(purchase, name)
         return purchase
 
-    def wait(self, trigger: BillingTrigger, purchase: Purchase | None) -> dict[str, Any]:
-        """Wait for the trigger, and return the result of the task."""
+    def resume(self, event: object) -> dict[str, Any]:
+        """Go on after the event of the trigger, or after the response of a person."""
+        response = read_response(event)
+        return self.after_trigger(event) if response is None else self._after_response(response)
+
+    def after_trigger(self, event: object) -> dict[str, Any]:
+        """Go on after the event of the trigger."""
+        raise NotImplementedError
+
+    def after_payment(self, purchase: Purchase) -> dict[str, Any]:
+        """Go on with a purchase that was paid when a person cancelled it."""
+        raise NotImplementedError
+
+    def wait(
+        self, trigger: BillingTrigger, purchase: Purchase | None, *, shortage: Shortage | None = None
+    ) -> dict[str, Any]:
+        """
+        Wait for the trigger, and return the result of the task.
+
+        While somebody can pay, the wait stands in Airflow's Required Actions. A worker that waits itself could not
+        read the response, so it shows nothing there.
+
+        :param shortage: why the task buys, for the person who pays.
+        """
+        if purchase is not None and self.waiting.deferrable:
+            ti = self.context["ti"]
+            trigger.required_action = show_payment(self.executor, ti, purchase, shortage, self.task.log)
         describe_open = None if purchase is None else self._prepare_description(purchase)
         return self.task.wait(trigger, self.context, deferrable=self.waiting.deferrable, describe_open=describe_open)
 
@@ -197,6 +225,11 @@ class PurchaseRun(Generic[WaitT, RequestT]):
                 "An earlier checkout of this task was paid. Next step: do not also pay checkout "
                 f"{purchase.checkout_id}: {purchase.payment_url}",
             )
+
+    def _after_response(self, response: Response) -> dict[str, Any]:
+        """Go on with a payment that came first; else end the task as the person chose."""
+        self.task.has_open_checkout = False
+        return self.after_payment(paid_before_cancel(self.executor, response, self.task.log))
 
     def _notify(self, notifier: BaseNotifier) -> bool:
         try:
