@@ -45,10 +45,12 @@ class WaitRequest:
 
     :param payment_timeout: seconds.
     :param poll_interval: seconds.
+    :param remind_every: seconds; ``None`` sends no reminders.
     """
 
     payment_timeout: float
     poll_interval: float
+    remind_every: float | None
     deferrable: bool
     videodb_conn_id: str
 

@@ -44,6 +44,7 @@ class WaitArguments(TypedDict, total=False):
     timeout: float | None
     max_consecutive_failures: int
     pause: dict[str, Any] | None
+    remind_at: float | None
 
 
 @dataclass(slots=True)
@@ -84,6 +85,8 @@ class BillingTrigger(BaseTrigger):
     :param max_consecutive_failures: failed polls in a row that end the wait. A trigger with two polls goes on until
         both have failed that often.
     :param pause: how long VideoDB asked to wait, in JSON form.
+    :param remind_at: when people have to be reminded of the payment that the trigger waits for, in seconds since 1970;
+        ``None`` if never.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class BillingTrigger(BaseTrigger):
         timeout: float | None = None,
         max_consecutive_failures: int = MAX_CONSECUTIVE_FAILURES,
         pause: dict[str, Any] | None = None,
+        remind_at: float | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's base class is not annotated
@@ -104,6 +108,7 @@ class BillingTrigger(BaseTrigger):
         self.timeout = _time_left(deadline) if timeout is None else timeout
         self.max_consecutive_failures = max_consecutive_failures
         self.pause = pause
+        self.remind_at = remind_at
         self._unknown = sorted(unknown.keys() - {"format"})
         self._watches: Sequence[Watch] = ()
         self._began = self._ends = 0.0
@@ -112,18 +117,18 @@ class BillingTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "format": FORMAT,
-                "videodb_conn_id": self.videodb_conn_id,
-                "poll_interval": self.poll_interval,
-                "deadline": self.deadline,
-                "timeout": self.timeout,
-                "max_consecutive_failures": self.max_consecutive_failures,
-                "pause": self.pause,
-            },
-        )
+        kwargs = {
+            "format": FORMAT,
+            "videodb_conn_id": self.videodb_conn_id,
+            "poll_interval": self.poll_interval,
+            "deadline": self.deadline,
+            "timeout": self.timeout,
+            "max_consecutive_failures": self.max_consecutive_failures,
+            "pause": self.pause,
+        }
+        # Without a reminder, the arguments are those that the first release stored.
+        reminder = {} if self.remind_at is None else {"remind_at": self.remind_at}
+        return f"{type(self).__module__}.{type(self).__qualname__}", kwargs | reminder
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Render the templates; keep an error for the task."""
@@ -154,7 +159,7 @@ class BillingTrigger(BaseTrigger):
             raise self._template_error
         allowed = parse_count("max_consecutive_failures", self.max_consecutive_failures)
         _check_seconds("poll_interval", self.poll_interval)
-        for name in ("deadline", "timeout"):
+        for name in ("deadline", "timeout", "remind_at"):
             if getattr(self, name) is not None:
                 _check_seconds(name, getattr(self, name))
         if self._unknown:
@@ -197,6 +202,16 @@ class BillingTrigger(BaseTrigger):
     def is_overdue(self) -> bool:
         """Say whether the deadline has passed."""
         return time.monotonic() >= self._ends
+
+    def has_come(self, moment: float | None) -> bool:
+        """Say whether a moment, in seconds since 1970, has come; ``None`` never does."""
+        return moment is not None and self.now().timestamp() >= moment
+
+    def reminder(self) -> dict[str, Any] | None:
+        """Return the event of a reminder, if it is due and the wait goes on."""
+        if not self.has_come(self.remind_at) or self.is_overdue():
+            return None
+        return {"status": EventStatus.REMIND, "remind_at": self.remind_at, **self.event_payload()}
 
     def deadline_now(self) -> float | None:
         """Return the deadline as a date of today's clock, for a task that waits again."""

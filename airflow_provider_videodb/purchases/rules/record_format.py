@@ -28,8 +28,16 @@ _LONGEST_POST = 3700
 
 _LISTS = ("posts", "excluded_ids", "orphans", "notified", "paid")
 _MAY_BE_NULL = ("currency", "account", "checkout_id", "id_source", "payment_url")
+#: Fields that the first release does not know. Without a value, they are not written.
+LATER_FIELDS = ("reminded_at", "redirect_url")
 #: No decision about money uses these, so an older format may lack them.
-_OPTIONAL: dict[str, Any] = {"format": 0, "balance_before": None, "notified": [], "paid_at": None}
+_OPTIONAL: dict[str, Any] = {
+    "format": 0,
+    "balance_before": None,
+    "notified": [],
+    "paid_at": None,
+    **dict.fromkeys(LATER_FIELDS),
+}
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "generation": int,
     "amount": int,
@@ -40,6 +48,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "format": int,
     "balance_before": (int, float, type(None)),
     "paid_at": (str, type(None)),
+    **dict.fromkeys(LATER_FIELDS, (str, type(None))),
     **dict.fromkeys(_LISTS, (list, tuple)),
     **dict.fromkeys(_MAY_BE_NULL, (str, type(None))),
 }
@@ -76,8 +85,10 @@ def fields_of(record: object) -> dict[str, Any]:
             _require(one, f"an entry of {name}", str)
         fields[name] = tuple(fields[name])
     _check_figures(fields)
-    _check_link(fields["payment_url"])
-    for moment in (*fields["posts"], *([] if fields["paid_at"] is None else [fields["paid_at"]])):
+    _check_link(fields, "payment_url")
+    _check_link(fields, "redirect_url")
+    moments = (fields[name] for name in ("paid_at", "reminded_at"))
+    for moment in (*fields["posts"], *(one for one in moments if one is not None)):
         if datetime.fromisoformat(moment).tzinfo is None:
             raise ValueError(f"{moment} has no time zone")
     unknown = {name: fields.pop(name) for name in list(fields) if name not in _TYPES}
@@ -100,13 +111,13 @@ def _check_figures(fields: Mapping[str, Any]) -> None:
         raise ValueError(f"in_flight is {fields['in_flight']!r}"[:200])
 
 
-def _check_link(url: str | None) -> None:
+def _check_link(fields: Mapping[str, Any], name: str) -> None:
     """Refuse a link that does not lead to a web page."""
     try:
-        if url is not None:
-            link({"payment_url": url}, "payment_url")
+        if fields[name] is not None:
+            link(fields, name)
     except VideoDBResponseError:
-        raise ValueError("payment_url is not the address of a web page") from None
+        raise ValueError(f"{name} is not the address of a web page") from None
 
 
 def _require(value: object, name: str, types: type | tuple[type, ...]) -> None:

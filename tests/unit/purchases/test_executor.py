@@ -260,6 +260,6 @@ def test_notifier_is_recorded_once_it_has_sent_the_link(world: World) -> None:
     bought = executor.load_existing()
     assert bought is not None
     for name in ("0:SlackNotifier", "1:EmailNotifier"):
-        bought = executor.record_notified(bought, name)
+        bought = executor.record(bought.notified_by(name))
 
     assert bought == world.record == made(link_shared=True, notified=("0:SlackNotifier", "1:EmailNotifier"))
