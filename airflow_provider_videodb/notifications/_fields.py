@@ -27,10 +27,9 @@ def body_fields(notifier: object) -> tuple[tuple[str, ...], str | None]:
     :raises VideoDBConfigError: if the notifier has none of them, or if one of the body is set already.
     """
     name = type(notifier).__name__
-    for body, title in _SHAPES:
-        if all(_has(notifier, field) for field in body):
-            break
-    else:
+    fitting = (shape for shape in _SHAPES if all(_has(notifier, field) for field in shape[0]))
+    body, title = next(fitting, ((), ""))
+    if not body:
         raise VideoDBConfigError(
             f"PaymentRequestNotifier cannot write the message of {name}, because {name} has none of the fields "
             "html_content, text, body and message. Nothing was sent. Next step: pass the notifier without "

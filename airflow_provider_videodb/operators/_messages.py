@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
     from airflow_provider_videodb.purchases.executor import PurchaseExecutor
-    from airflow_provider_videodb.purchases.rules.notifier_payment import Shortage
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
+    from airflow_provider_videodb.purchases.rules.required_action import Shortage
 
 _GOES_ON = "The pipeline goes on as soon as somebody has paid."
 
@@ -87,7 +87,7 @@ class PaymentMessages:
             return None
         return next_reminder(purchase, remind_every=self._remind_every, now=datetime.now(UTC).timestamp())
 
-    def remind(self, purchase: Purchase, *, remind_at: object, shortage: Shortage | None) -> Purchase:
+    def remind(self, purchase: Purchase, *, remind_at: object, shortage: Shortage | None = None) -> Purchase:
         """
         Send a reminder, unless a try has sent it or the link is no longer open.
 
@@ -113,10 +113,13 @@ class PaymentMessages:
             self._send(notifier)
         return purchase
 
-    def paid(self, purchase: Purchase, *, waits_for_balance: bool) -> None:
-        """Say that the payment has been made."""
-        goes_on = "as soon as VideoDB's balance shows the credits, which may take 15 minutes" if waits_for_balance else ""
-        note = f"The pipeline goes on {goes_on}".rstrip() + "."
+    def paid(self, purchase: Purchase, *, waits_for: str | None = None) -> None:
+        """
+        Say that the payment has been made.
+
+        :param waits_for: what has to happen before the task goes on.
+        """
+        note = "The pipeline goes on." if waits_for is None else f"The pipeline goes on as soon as {waits_for}."
         if len(purchase.paid) > 1:
             note += f"\nMore than one checkout was paid: {', '.join(purchase.paid)}. The task's log says what to do."
         elif purchase.checkout_id and purchase.paid[0] != purchase.checkout_id:
@@ -192,7 +195,7 @@ class PaymentMessages:
         except Exception:
             payment: Any = self._task.payment
             # The link is on the task's page as well, so the task need not fail.
-            self._task.log.exception("Notifier %s failed, so it has not announced the link.", type(notifier).__name__)
+            self._task.log.exception("Notifier %s failed, so its message was not sent.", type(notifier).__name__)
             if payment.event == PaymentEvent.REQUESTED:
                 self._task.log.warning("The task goes on. A retry of the task calls the notifier again.")
             return False

@@ -19,11 +19,12 @@ from airflow_provider_videodb.triggers._accounts import read_in_triggerer, read_
 from airflow_provider_videodb.triggers._failures import MAX_CONSECUTIVE_FAILURES, FailureBudget, is_final
 from airflow_provider_videodb.triggers._pauses import Pause
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
+from airflow_provider_videodb.triggers._required_action import first_event
 from airflow_provider_videodb.triggers._shared_poll import PollKey, wait_for_event
 from airflow_provider_videodb.triggers.events import FORMAT, EventStatus, error_event, sendable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     import jinja2
     from airflow.sdk import Context
@@ -45,6 +46,7 @@ class WaitArguments(TypedDict, total=False):
     max_consecutive_failures: int
     pause: dict[str, Any] | None
     remind_at: float | None
+    required_action: str | None
 
 
 @dataclass(slots=True)
@@ -87,6 +89,7 @@ class BillingTrigger(BaseTrigger):
     :param pause: how long VideoDB asked to wait, in JSON form.
     :param remind_at: when people have to be reminded of the payment that the trigger waits for, in seconds since 1970;
         ``None`` if never.
+    :param required_action: an ``ActionState``, if the task stands in Airflow's Required Actions.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class BillingTrigger(BaseTrigger):
         max_consecutive_failures: int = MAX_CONSECUTIVE_FAILURES,
         pause: dict[str, Any] | None = None,
         remind_at: float | None = None,
+        required_action: str | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's base class is not annotated
@@ -109,6 +113,7 @@ class BillingTrigger(BaseTrigger):
         self.max_consecutive_failures = max_consecutive_failures
         self.pause = pause
         self.remind_at = remind_at
+        self.required_action = required_action
         self._unknown = sorted(unknown.keys() - {"format"})
         self._watches: Sequence[Watch] = ()
         self._began = self._ends = 0.0
@@ -126,9 +131,10 @@ class BillingTrigger(BaseTrigger):
             "max_consecutive_failures": self.max_consecutive_failures,
             "pause": self.pause,
         }
-        # Without a reminder, the arguments are those that the first release stored.
-        reminder = {} if self.remind_at is None else {"remind_at": self.remind_at}
-        return f"{type(self).__module__}.{type(self).__qualname__}", kwargs | reminder
+        # The first release does not know these, so a wait without them is stored as that release stored it.
+        later = {"remind_at": self.remind_at, "required_action": self.required_action}
+        kwargs |= {name: value for name, value in later.items() if value is not None}
+        return f"{type(self).__module__}.{type(self).__qualname__}", kwargs
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Render the templates; keep an error for the task."""
@@ -143,10 +149,11 @@ class BillingTrigger(BaseTrigger):
         try:
             self.start()
             await self.prepare()
-            event = await wait_for_event(
+            wait = wait_for_event(
                 *((self._poll_key(watch), partial(self.on_poll_result, watch)) for watch in self._watches),
                 pause=None if self.pause is None else Pause.from_dict(self.pause),
             )
+            event = await self._or_response(wait)
         except Exception as err:  # noqa: BLE001 - see the class: the task is told of every error
             event = error_event(err)
         if self.trigger_id is not None:
@@ -211,11 +218,18 @@ class BillingTrigger(BaseTrigger):
         """Return the event of a reminder, if it is due and the wait goes on."""
         if not self.has_come(self.remind_at) or self.is_overdue():
             return None
-        return {"status": EventStatus.REMIND, "remind_at": self.remind_at, **self.event_payload()}
+        told = {"remind_at": self.remind_at, "required_action": self.required_action}
+        return {"status": EventStatus.REMIND, **told, **self.event_payload()}
 
     def deadline_now(self) -> float | None:
         """Return the deadline as a date of today's clock, for a task that waits again."""
         return None if math.isinf(self._ends) else time.time() + self._ends - time.monotonic()
+
+    async def _or_response(self, wait: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+        ti, state = self.task_instance, self.required_action
+        if self.trigger_id is None or ti is None or state is None:
+            return await wait
+        return await first_event(wait, ti_id=ti.id, state=state, interval=self.poll_interval)
 
     def _poll_key(self, watch: Watch) -> PollKey:
         # Airflow sets the id in a triggerer only.

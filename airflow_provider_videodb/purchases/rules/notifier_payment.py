@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_videodb.api.models import CHECKOUT_LIFETIME
-from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.api.parsing import to_decimal, to_json_number
+from airflow_provider_videodb.purchases.rules.required_action import Shortage, expires_at
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 
@@ -44,21 +42,6 @@ class TaskInstance(Protocol):
     def log_url(self) -> str:
         """The page of the task instance."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shortage:
-    """
-    Why a task buys.
-
-    :param needed: credits that the job needs, or below which the task buys.
-    :param available: credits of the account that the task may count on.
-    :param missing: credits.
-    """
-
-    needed: Decimal
-    available: Decimal
-    missing: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +96,7 @@ class PaymentRequest:
         :param ti: the task instance that waits.
         :param shortage: ``None`` if the task does not say what it needs.
         """
-        asked_at = datetime.fromisoformat(purchase.posts[-1]) if purchase.posts else None
+        expiry = expires_at(purchase)
         needed, available, missing = (None, None, None)
         if shortage is not None:
             figures = (shortage.needed, shortage.available, shortage.missing)
@@ -125,7 +108,7 @@ class PaymentRequest:
             currency=purchase.currency or "usd",
             checkout_id=purchase.paid[0] if purchase.paid else purchase.checkout_id,
             credits_missing=missing,
-            expires_at=None if asked_at is None else (asked_at + CHECKOUT_LIFETIME).isoformat(timespec="seconds"),
+            expires_at=None if expiry is None else expiry.isoformat(timespec="seconds"),
             run_url=ti.log_url,
             event=event,
             credits_needed=needed,
@@ -140,3 +123,16 @@ class PaymentRequest:
     def price(self) -> str:
         """The price for a person: ``50 USD``."""
         return f"{self.amount} {self.currency.upper()}"
+
+
+def shortage_of(needed: Decimal, available: object) -> Shortage | None:
+    """
+    Return why a task buys; ``None`` if a trigger has not read the balance.
+
+    :param available: credits, as a JSON number.
+    """
+    try:
+        known = to_decimal(available)
+    except ValueError:
+        return None
+    return Shortage(needed=needed, available=known, missing=max(needed - known, Decimal(0)))
