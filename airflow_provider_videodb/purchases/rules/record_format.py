@@ -85,8 +85,7 @@ def fields_of(record: object) -> dict[str, Any]:
             _require(one, f"an entry of {name}", str)
         fields[name] = tuple(fields[name])
     _check_figures(fields)
-    _check_link(fields, "payment_url")
-    _check_link(fields, "redirect_url")
+    _check_link(fields["payment_url"])
     moments = (fields[name] for name in ("paid_at", "reminded_at"))
     for moment in (*fields["posts"], *(one for one in moments if one is not None)):
         if datetime.fromisoformat(moment).tzinfo is None:
@@ -111,13 +110,13 @@ def _check_figures(fields: Mapping[str, Any]) -> None:
         raise ValueError(f"in_flight is {fields['in_flight']!r}"[:200])
 
 
-def _check_link(fields: Mapping[str, Any], name: str) -> None:
+def _check_link(url: str | None) -> None:
     """Refuse a link that does not lead to a web page."""
     try:
-        if fields[name] is not None:
-            link(fields, name)
+        if url is not None:
+            link({"payment_url": url}, "payment_url")
     except VideoDBResponseError:
-        raise ValueError(f"{name} is not the address of a web page") from None
+        raise ValueError("payment_url is not the address of a web page") from None
 
 
 def _require(value: object, name: str, types: type | tuple[type, ...]) -> None:

@@ -61,6 +61,7 @@ def test_intent_then_post_then_checkout_then_link(world: World) -> None:
         id_source="response",
         payment_url=LINK,
         link_shared=True,
+        redirect_url="https://back.example",
     )
     assert world.record == bought
     assert world.claims == {"cs_1": OWNER}
@@ -84,6 +85,7 @@ def test_intent_alone_is_recorded_during_the_post(world: World) -> None:
             posts=(after(POLL).isoformat(),),
             in_flight=5 + POST_TIMEOUT,
             excluded_ids=("cs_9",),
+            redirect_url="https://back.example",
         )
     ]
 
