@@ -220,7 +220,8 @@ class PurchaseRun(Generic[WaitT, RequestT]):
         """
         trigger.remind_at = self.messages.next_reminder(purchase)
         if purchase is not None and self.waiting.deferrable and trigger.required_action is None:
-            trigger.required_action = show_payment(self.context["ti"], purchase, shortage, self.task.log)
+            ti = self.context["ti"]
+            trigger.required_action = show_payment(self.executor, ti, purchase, shortage, self.task.log)
         describe_open = None if purchase is None else self._prepare_description(purchase)
         return self.task.wait(trigger, self.context, deferrable=self.waiting.deferrable, describe_open=describe_open)
 

@@ -171,6 +171,10 @@ class PurchaseExecutor:
         self.journal.save(purchase)
         return purchase
 
+    def record_action(self, purchase: Purchase, *, max_tries: int) -> None:
+        """Record that Required Actions show the link, so that a retry does not remove the response."""
+        self.journal.save(replace(purchase, action_max_tries=max_tries))
+
     def confirm(self, seen: Purchase) -> Purchase:
         """
         Record a payment that a wait has seen.

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError, VideoDBServerError
+from airflow_provider_videodb.exceptions import (
+    VideoDBPaymentRefusedError,
+    VideoDBPaymentTimeoutError,
+    VideoDBServerError,
+)
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers._base import BillingTrigger
@@ -48,9 +52,11 @@ OF_A_PURCHASE = {
     ("TopupOperator", "checkout_paid"): "completed",
     ("TopupOperator", "checkout_timeout"): VideoDBPaymentTimeoutError,
     ("TopupOperator", "error"): VideoDBServerError,
+    ("TopupOperator", "response_cancel"): VideoDBPaymentRefusedError,
     ("EnsureCreditsOperator", "ensure_credits_enough"): "pending",
     ("EnsureCreditsOperator", "ensure_credits_paid"): "completed",
     ("EnsureCreditsOperator", "ensure_credits_timeout"): VideoDBPaymentTimeoutError,
+    ("EnsureCreditsOperator", "response_cancel"): VideoDBPaymentRefusedError,
 }
 ARGUMENTS = {"TopupOperator": {"amount": 50}, "EnsureCreditsOperator": {"credits": 53}}
 #: The fields of a purchase that differ from run to run.
@@ -152,10 +158,10 @@ def test_purchase_reads_the_event(
         given, told = (stored["wait"], event["wait"]) if "wait" in event else (stored, event)
         if "purchase" in told:
             told["purchase"] |= {field: given["purchase"][field] for field in OF_THE_RUN}
-        if event["status"] == "paid":
+        if event.get("status") == "paid":
             told["purchase"]["paid"] = [given["purchase"]["checkout_id"]]
             emulator.pay(given["purchase"]["checkout_id"])
-        if event["status"] == "enough":
+        if event.get("status") == "enough":
             emulator.set_balance(120)
         yield TriggerEvent(sent(event))
 

@@ -99,9 +99,7 @@ def test_gate_reminds_and_says_that_the_balance_is_awaited(
     assert "as soon as VideoDB&#39;s balance shows the credits" in paid
 
 
-def test_retry_reminds_neither_early_nor_twice(
-    person: Person, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retry_reminds_neither_early_nor_twice(person: Person, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker dies after the reminder, before it waits again."""
     died = BEFORE_THE_WAIT.__class__(**{**vars(BEFORE_THE_WAIT), "nth": 2}).breaks(Died(), monkeypatch)
     person.while_waiting = in_turn(lambda: None, person.pays)

@@ -99,7 +99,7 @@ def _free_port() -> int:
 
 def _handler_for(inbox: Inbox) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if not inbox.is_down:
                 inbox.posts.append((self.path, json.loads(body)))

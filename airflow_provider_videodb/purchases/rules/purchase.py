@@ -42,6 +42,8 @@ class Purchase:
     :param redirect_url: the page that opens after the payment, as the first POST of this generation named it.
     :param paid: ids of what was paid, this task's own first. More than one is a fault that the task reports.
     :param paid_at: when a task first saw the payment (ISO 8601).
+    :param action_max_tries: Airflow's figure when its Required Actions began to show the link; ``None`` if they do not.
+        A clear by a person raises it, and a retry does not.
     :param unknown_fields: fields of a newer format, kept as they are.
     """
 
@@ -65,6 +67,7 @@ class Purchase:
     redirect_url: str | None = None
     paid: tuple[str, ...] = ()
     paid_at: str | None = None
+    action_max_tries: int | None = None
     unknown_fields: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -83,7 +86,7 @@ class Purchase:
         """Return the JSON form for the record, the trigger and its events."""
         fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         del fields["unknown_fields"]
-        # The first release knows neither field, so a purchase without them is stored as it stored it.
+        # The first release does not know these fields, so a purchase without them is stored as it stored it.
         fields = {name: value for name, value in fields.items() if value is not None or name not in LATER_FIELDS}
         return {**self.unknown_fields, "format": FORMAT, **fields}
 

@@ -29,7 +29,7 @@ _LONGEST_POST = 3700
 _LISTS = ("posts", "excluded_ids", "orphans", "notified", "paid")
 _MAY_BE_NULL = ("currency", "account", "checkout_id", "id_source", "payment_url")
 #: Fields that the first release does not know. Without a value, they are not written.
-LATER_FIELDS = ("reminded_at", "redirect_url")
+LATER_FIELDS = ("reminded_at", "redirect_url", "action_max_tries")
 #: No decision about money uses these, so an older format may lack them.
 _OPTIONAL: dict[str, Any] = {
     "format": 0,
@@ -48,7 +48,9 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "format": int,
     "balance_before": (int, float, type(None)),
     "paid_at": (str, type(None)),
-    **dict.fromkeys(LATER_FIELDS, (str, type(None))),
+    "reminded_at": (str, type(None)),
+    "redirect_url": (str, type(None)),
+    "action_max_tries": (int, type(None)),
     **dict.fromkeys(_LISTS, (list, tuple)),
     **dict.fromkeys(_MAY_BE_NULL, (str, type(None))),
 }
