@@ -124,12 +124,7 @@ class PurchaseExecutor:
         return self._buy(purchase, need, assess, observer, redirect_url)
 
     def _buy(
-        self,
-        purchase: Purchase | None,
-        need: Need,
-        assess: Callable[[], Need],
-        observer: Observer,
-        back: str | None,
+        self, purchase: Purchase | None, need: Need, assess: Callable[[], Need], observer: Observer, back: str | None
     ) -> Purchase | None:
         lost: list[VideoDBAPIError] = []
         while True:

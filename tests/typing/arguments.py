@@ -35,6 +35,7 @@ def operators(x: Wrong) -> None:
         poll_interval=x,  # type: ignore[arg-type]
         max_amount=x,  # type: ignore[arg-type]
         notifiers=x,  # type: ignore[arg-type]
+        remind_every=x,  # type: ignore[arg-type]
         deferrable=x,  # type: ignore[arg-type]
         videodb_conn_id=x,  # type: ignore[arg-type]
     )
@@ -51,6 +52,7 @@ def operators(x: Wrong) -> None:
         poll_interval=x,  # type: ignore[arg-type]
         max_amount=x,  # type: ignore[arg-type]
         notifiers=x,  # type: ignore[arg-type]
+        remind_every=x,  # type: ignore[arg-type]
         deferrable=x,  # type: ignore[arg-type]
         videodb_conn_id=x,  # type: ignore[arg-type]
         hold=x,  # type: ignore[arg-type]
