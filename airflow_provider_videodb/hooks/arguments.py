@@ -89,6 +89,11 @@ def parse_seconds(name: str, value: object) -> float:
     return seconds
 
 
+def parse_optional_seconds(name: str, value: object) -> float | None:
+    """Parse a ``timedelta`` or a number of seconds, above zero; or ``None``."""
+    return None if value is None else parse_seconds(name, value)
+
+
 def parse_url(name: str, value: object) -> str:
     """Parse the address of a web page."""
     if not isinstance(value, str) or not is_web_address(value):

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, is_permanent, without_next_step
@@ -20,27 +20,19 @@ from airflow_provider_videodb.operators._purchase_run import (
     read_after,
     task_result,
 )
-from airflow_provider_videodb.operators._timeouts import (
-    kept_by_others_error,
-    not_filled_error,
-    not_shown_error,
-    payment_timeout_error,
-)
+from airflow_provider_videodb.operators._timeouts import credit_wait_error
 from airflow_provider_videodb.purchases.executor import Need
 from airflow_provider_videodb.purchases.rules.candidates import describe_moment
 from airflow_provider_videodb.purchases.rules.credit_wait import (
     Buy,
     CreditWait,
     Gate,
-    KeptByOthers,
-    NotFilled,
-    NotPaid,
-    NotShown,
     Proceed,
     WaitUntil,
     decide_credit_wait,
 )
 from airflow_provider_videodb.purchases.rules.decide import dollars_for
+from airflow_provider_videodb.purchases.rules.notifier_payment import shortage_of
 from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
 from airflow_provider_videodb.triggers.events import EventStatus
 
@@ -56,7 +48,14 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 #: How a wait may end, apart from an error.
-_EVENTS = (EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.SHORT, EventStatus.PAID, EventStatus.TIMEOUT)
+_EVENTS = (
+    *(EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.SHORT),
+    *(EventStatus.PAID, EventStatus.TIMEOUT, EventStatus.REMIND),
+)
+
+#: What a task waits for after the payment, for the person who paid.
+_BALANCE = "VideoDB's balance shows the credits, which may take 15 minutes"
+_OTHERS = "other pipelines release credits"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +143,10 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     def after_trigger(self, event: object) -> dict[str, Any]:
         """Check the gate again after the trigger's event."""
         checked = self.checked_event(event, *_EVENTS, needs="wait")
-        wait, check = CreditWait.from_dict(checked["wait"]), self._check()
-        may_buy = False
+        wait = CreditWait.from_dict(checked["wait"])
+        if checked["status"] == EventStatus.REMIND and wait.purchase is not None:
+            return self._remind(wait, wait.purchase, checked)
+        check, may_buy = self._check(), False
         if wait.purchase is not None and not check.is_open:
             wait = replace(wait, purchase=self._confirmed(wait.purchase))
         elif wait.may_buy and check.missing and time.time() < wait.deadline:
@@ -158,6 +159,14 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     def after_payment(self, purchase: Purchase) -> dict[str, Any]:
         """Wait for the balance to show the payment, although a person cancelled."""
         return self._go_on(self._begin_wait(purchase), self._check(), may_buy=False, without_purchase="filled")
+
+    def _remind(self, wait: CreditWait, purchase: Purchase, told: dict[str, Any]) -> dict[str, Any]:
+        """Remind people, and wait on without a check of the gate."""
+        shortage = shortage_of(self.waiting.credits, told.get("available"))
+        purchase = self.messages.remind(purchase, remind_at=told.get("remind_at"), shortage=shortage)
+        trigger = self._trigger(replace(wait, purchase=purchase), wait.deadline, gate=told.get("gate"))
+        trigger.required_action = told.get("required_action")
+        return self.wait(trigger, purchase, shortage=shortage)
 
     @contextmanager
     def _leaving_queue_on_failure(self) -> Iterator[None]:
@@ -219,21 +228,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             case WaitUntil(deadline=deadline, recheck_at=recheck_at):
                 return self._wait(replace(wait, recheck_at=recheck_at), check, deadline)
             case failure:
-                raise self._error(failure, check)
-
-    def _error(self, failure: NotFilled | NotPaid | NotShown | KeptByOthers, check: GateCheck) -> VideoDBError:
-        waiting, usage, reason = self.waiting, check.usage, self._gate.reason or ""
-        match failure:
-            case NotFilled():
-                return not_filled_error(usage, waiting.credits, payment_timeout=waiting.payment_timeout, reason=reason)
-            case NotPaid(purchase=unpaid):
-                return payment_timeout_error(unpaid, payment_timeout=waiting.payment_timeout)
-            case NotShown(purchase=paid):
-                return not_shown_error(paid, usage, waiting.credits, settle_timeout=waiting.settle_timeout)
-            case KeptByOthers(purchase=bought):
-                return kept_by_others_error(bought, reason, payment_timeout=waiting.payment_timeout)
-            case unknown:
-                assert_never(unknown)
+                raise credit_wait_error(failure, check.usage, self.waiting, reason=self._gate.reason or "")
 
     def _buy(self, existing: Purchase | None, check: GateCheck) -> Purchase | None:
         """
@@ -256,7 +251,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         purchase = self.obtain_checkout(existing, assess, reprices=True)
         if purchase is None or purchase.paid:
             return purchase
-        return self.share_link(purchase, credits_missing=to_json_number(assessed[0].missing))
+        return self.share_link(purchase, shortage=assessed[0].shortage(request.credits))
 
     def _wait(self, wait: CreditWait, check: GateCheck, deadline: float) -> dict[str, Any]:
         if wait.purchase is not None and wait.purchase.paid:
@@ -266,15 +261,19 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
                 describe_moment(datetime.fromtimestamp(deadline, UTC)),
                 "the balance to show them" if wait.recheck_at is None else "others to release credits",
             )
-        trigger = EnsureCreditsTrigger(
+            self.messages.paid(wait.purchase, waits_for=_BALANCE if wait.recheck_at is None else _OTHERS)
+        trigger = self._trigger(wait, deadline, gate=self._gate.for_trigger())
+        return self.wait(trigger, wait.purchase, shortage=check.shortage(self.waiting.credits))
+
+    def _trigger(self, wait: CreditWait, deadline: float, *, gate: dict[str, Any] | None) -> EnsureCreditsTrigger:
+        return EnsureCreditsTrigger(
             threshold=str(self.waiting.credits),
-            gate=self._gate.for_trigger(),
+            gate=gate,
             wait=wait.to_dict(),
             videodb_conn_id=self.waiting.videodb_conn_id,
             poll_interval=self.waiting.poll_interval,
             deadline=deadline,
         )
-        return self.wait(trigger, wait.purchase, shortage=check.shortage(self.waiting.credits))
 
     def _finish(self, purchase: Purchase | None, check: GateCheck, *, without_purchase: str) -> dict[str, Any]:
         balance = to_json_number(check.usage.credit_balance)
@@ -296,4 +295,5 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         self.task.has_open_checkout = False
         self.task.log.warning("The account has enough credits, although this task's checkout is unpaid.")
         log_lines(self.task.log.warning, left_open)
+        self.messages.not_needed(purchase)
         return task_result(purchase, status="pending", balance_after=balance) | check.to_dict()

@@ -6,23 +6,25 @@ The operators import this module when they run, so that parsing a DAG file does 
 
 from __future__ import annotations
 
-import copy
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from airflow.configuration import conf
+
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.log_page import log_lines
+from airflow_provider_videodb.links.paid_page import paid_page
+from airflow_provider_videodb.operators._messages import PaymentMessages
 from airflow_provider_videodb.operators._required_action import paid_before_cancel, show_payment
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.executor import PurchaseExecutor
 from airflow_provider_videodb.purchases.journal import Journal
-from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
 from airflow_provider_videodb.purchases.rules.required_action import read_response
 from airflow_provider_videodb.purchases.rules.tracking import describe_open_payment
 from airflow_provider_videodb.purchases.stores import open_store, task_identity
@@ -48,10 +50,12 @@ class WaitRequest:
 
     :param payment_timeout: seconds.
     :param poll_interval: seconds.
+    :param remind_every: seconds; ``None`` sends no reminders.
     """
 
     payment_timeout: float
     poll_interval: float
+    remind_every: float | None
     deferrable: bool
     videodb_conn_id: str
 
@@ -117,6 +121,7 @@ class PurchaseRun(Generic[WaitT, RequestT]):
             identity=identity,
             account=settings.fingerprint,
             post_timeout=settings.post_timeout,
+            paid_page=paid_page(conf.get("api", "base_url", fallback=None)),
         )
 
     def checked_event(self, event: object, *expected: EventStatus, needs: str) -> dict[str, Any]:
@@ -161,27 +166,37 @@ class PurchaseRun(Generic[WaitT, RequestT]):
             reprices=reprices,
         )
 
-    def share_link(self, purchase: Purchase, *, credits_missing: float | None) -> Purchase:
-        """Show the link, and call the notifiers that have not been called for it yet."""
+    @cached_property
+    def messages(self) -> PaymentMessages:
+        """What the notifiers say about the purchase."""
+        return PaymentMessages(
+            task=self.task,
+            context=self.context,
+            hook=self.hook,
+            get_executor=lambda: self.executor,
+            remind_every=self.waiting.remind_every,
+        )
+
+    def share_link(self, purchase: Purchase, *, shortage: Shortage | None, waits: bool = True) -> Purchase:
+        """
+        Show the link, and call the notifiers that have not been called for it yet.
+
+        :param shortage: why the task buys, for the person who pays.
+        :param waits: whether the task waits for the payment.
+        """
         self.task.push_link(self.context, purchase.payment_url)
         # The link is logged first and on a short line, because a log page cuts off long ones.
         self.task.log.info("Pay %s here: %s", purchase.price, purchase.payment_url)
         self.task.log.info(
             "The link belongs to checkout %s (id from the %s).", purchase.checkout_id, purchase.id_source
         )
-        self.task.payment = PaymentRequest.of(
-            purchase, credits_missing=credits_missing, run_url=self.context["ti"].log_url
-        )
-        for place, notifier in enumerate(self.request.notifiers):
-            name = f"{place}:{type(notifier).__name__}"
-            if name not in purchase.notified and self._notify(notifier):
-                purchase = self.executor.record_notified(purchase, name)
-        return purchase
+        return self.messages.request(purchase, shortage=shortage, waits=waits)
 
     def resume(self, event: object) -> dict[str, Any]:
         """Go on after the event of the trigger, or after the response of a person."""
-        response = read_response(event)
-        return self.after_trigger(event) if response is None else self._after_response(response)
+        with self.messages.on_failure():
+            response = read_response(event)
+            return self.after_trigger(event) if response is None else self._after_response(response)
 
     def after_trigger(self, event: object) -> dict[str, Any]:
         """Go on after the event of the trigger."""
@@ -200,9 +215,11 @@ class PurchaseRun(Generic[WaitT, RequestT]):
         While somebody can pay, the wait stands in Airflow's Required Actions. A worker that waits itself could not
         read the response, so it shows nothing there.
 
+        :param trigger: knows what a reminder interrupted. Showing that request again would remove a response to it.
         :param shortage: why the task buys, for the person who pays.
         """
-        if purchase is not None and self.waiting.deferrable:
+        trigger.remind_at = self.messages.next_reminder(purchase)
+        if purchase is not None and self.waiting.deferrable and trigger.required_action is None:
             ti = self.context["ti"]
             trigger.required_action = show_payment(self.executor, ti, purchase, shortage, self.task.log)
         describe_open = None if purchase is None else self._prepare_description(purchase)
@@ -212,6 +229,7 @@ class PurchaseRun(Generic[WaitT, RequestT]):
         """Log what was paid, and warn if it is not what the link was for."""
         self.task.has_open_checkout = False
         self.task.log.info("Checkout %s for %s is paid.", purchase.paid[0], purchase.price_paid)
+        self.messages.paid(purchase)
         if len(purchase.paid) > 1:
             log_lines(
                 self.task.log.error,
@@ -230,17 +248,6 @@ class PurchaseRun(Generic[WaitT, RequestT]):
         """Go on with a payment that came first; else end the task as the person chose."""
         self.task.has_open_checkout = False
         return self.after_payment(paid_before_cancel(self.executor, response, self.task.log))
-
-    def _notify(self, notifier: BaseNotifier) -> bool:
-        try:
-            # Rendering changes a notifier, and several tasks may share it. So each call gets a copy.
-            copy.copy(notifier)(self.context)
-        except Exception:
-            # The link is on the task's page as well, so the task need not fail.
-            self.task.log.exception("Notifier %s failed, so it has not announced the link.", type(notifier).__name__)
-            self.task.log.warning("The task goes on. A retry of the task calls the notifier again.")
-            return False
-        return True
 
     def _prepare_description(self, purchase: Purchase) -> Callable[[], str]:
         """Return a function that describes the open payment and asks only VideoDB."""

@@ -11,6 +11,7 @@ from airflow_provider_videodb.hooks.arguments import (
     parse_dollars,
     parse_flag,
     parse_list,
+    parse_optional_seconds,
     parse_seconds,
     parse_text,
     parse_url,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 #: Airflow ends a deferral this much after our own deadline, in case the triggerer cannot.
 _BACKSTOP = timedelta(seconds=60)
 #: The arguments that a task needs when it resumes.
-WAIT_ARGUMENTS = ("payment_timeout", "poll_interval", "deferrable", "videodb_conn_id")
+WAIT_ARGUMENTS = ("payment_timeout", "poll_interval", "remind_every", "deferrable", "videodb_conn_id")
 
 
 class Run(Protocol):
@@ -66,6 +67,7 @@ class PurchasingOperator(RejectsEmptyTemplates):
         poll_interval: timedelta | float,
         max_amount: Dollars | NotGiven,
         notifiers: Sequence[BaseNotifier],
+        remind_every: timedelta | float | None,
         deferrable: bool,
         videodb_conn_id: Text,
         **kwargs: Any,
@@ -77,6 +79,7 @@ class PurchasingOperator(RejectsEmptyTemplates):
         self.poll_interval = self.plain("poll_interval", poll_interval, parse_seconds)
         self.max_amount = self.templated("max_amount", max_amount, parse_dollars)
         self.notifiers = self.plain("notifiers", notifiers, parse_list)
+        self.remind_every = self.plain("remind_every", remind_every, parse_optional_seconds)
         self.deferrable = self.plain("deferrable", deferrable, parse_flag)
         self.videodb_conn_id = self.templated("videodb_conn_id", videodb_conn_id, parse_text)
         #: For the templates of notifiers: the payment link, and everything else about the payment.

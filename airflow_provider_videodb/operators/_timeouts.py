@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from airflow_provider_videodb.exceptions import VideoDBCreditsMissingError, VideoDBPaymentTimeoutError
 from airflow_provider_videodb.hooks.arguments import in_words
+from airflow_provider_videodb.purchases.rules.credit_wait import KeptByOthers, NotFilled, NotPaid, NotShown
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_videodb.api.models import Usage
+    from airflow_provider_videodb.exceptions import VideoDBError
+    from airflow_provider_videodb.operators._ensure_credits_run import CreditsWaitRequest
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 
@@ -69,3 +72,24 @@ def not_shown_error(
         "in VideoDB's console. If it is not booked yet, wait until the balance shows it, then clear this task. If its "
         "credits are used up, start a new DAG run to buy again."
     )
+
+
+def credit_wait_error(
+    failure: NotFilled | NotPaid | NotShown | KeptByOthers, usage: Usage, waiting: CreditsWaitRequest, *, reason: str
+) -> VideoDBError:
+    """
+    Return the error for a gate that did not open in time.
+
+    :param reason: why the gate waits; empty if others do not keep it closed.
+    """
+    match failure:
+        case NotFilled():
+            return not_filled_error(usage, waiting.credits, payment_timeout=waiting.payment_timeout, reason=reason)
+        case NotPaid(purchase=unpaid):
+            return payment_timeout_error(unpaid, payment_timeout=waiting.payment_timeout)
+        case NotShown(purchase=paid):
+            return not_shown_error(paid, usage, waiting.credits, settle_timeout=waiting.settle_timeout)
+        case KeptByOthers(purchase=bought):
+            return kept_by_others_error(bought, reason, payment_timeout=waiting.payment_timeout)
+        case unknown:
+            assert_never(unknown)

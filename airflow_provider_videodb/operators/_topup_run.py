@@ -27,6 +27,9 @@ from airflow_provider_videodb.triggers.events import EventStatus
 if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Usage
 
+#: How a wait may end, apart from an error.
+_EVENTS = (EventStatus.PAID, EventStatus.TIMEOUT, EventStatus.REMIND)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TopupRequest(PurchaseRequest):
@@ -64,33 +67,42 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
             return self._finish_without_purchase(usage)
         if purchase.paid:
             return self._finish(purchase)
-        purchase = self.share_link(purchase, credits_missing=self._credits_missing(usage))
+        purchase = self.share_link(purchase, shortage=self._shortage(usage), waits=request.wait_for_payment)
         if not request.wait_for_payment:
             return task_result(purchase, status="pending")
         return self._wait(purchase, time.time() + self.waiting.payment_timeout, usage)
 
     def after_trigger(self, event: object) -> dict[str, Any]:
         """Go on after the event of the trigger."""
-        checked = self.checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT, needs="purchase")
-        purchase = Purchase.from_dict(checked["purchase"])
+        checked = self.checked_event(event, *_EVENTS, needs="purchase")
+        purchase, deadline = Purchase.from_dict(checked["purchase"]), checked.get("deadline") or time.time()
         if checked["status"] == EventStatus.TIMEOUT:
             raise payment_timeout_error(purchase, payment_timeout=self.waiting.payment_timeout)
+        if checked["status"] == EventStatus.REMIND:
+            purchase = self.messages.remind(purchase, remind_at=checked.get("remind_at"))
+            return self._wait(purchase, deadline, required_action=checked.get("required_action"))
         confirmed = self.executor.confirm(purchase)
         # What the trigger saw paid may be another task's checkout.
-        return (
-            self._finish(confirmed) if confirmed.paid else self._wait(confirmed, checked.get("deadline") or time.time())
-        )
+        return self._finish(confirmed) if confirmed.paid else self._wait(confirmed, deadline)
 
     def after_payment(self, purchase: Purchase) -> dict[str, Any]:
         """Finish, although a person cancelled."""
         return self._finish(purchase)
 
-    def _wait(self, purchase: Purchase, deadline: float, usage: Usage | None = None) -> dict[str, Any]:
+    def _wait(
+        self,
+        purchase: Purchase,
+        deadline: float,
+        usage: Usage | None = None,
+        *,
+        required_action: str | None = None,
+    ) -> dict[str, Any]:
         trigger = CheckoutTrigger(
             purchase=purchase.to_dict(),
             videodb_conn_id=self.waiting.videodb_conn_id,
             poll_interval=self.waiting.poll_interval,
             deadline=deadline,
+            required_action=required_action,
         )
         return self.wait(trigger, purchase, shortage=None if usage is None else self._shortage(usage))
 
@@ -111,10 +123,6 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
         )
         balance = to_json_number(usage.credit_balance)
         return task_result(status="not_needed", balance_before=balance, balance_after=balance)
-
-    def _credits_missing(self, usage: Usage) -> float | None:
-        shortage = self._shortage(usage)
-        return None if shortage is None else to_json_number(shortage.missing)
 
     def _shortage(self, usage: Usage) -> Shortage | None:
         below, balance = self.request.only_if_below, usage.credit_balance

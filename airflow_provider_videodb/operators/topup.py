@@ -51,7 +51,8 @@ class TopupOperator(PurchasingOperator):
 
     :param amount: whole US dollars, as a number or as text. (templated)
     :param currency: is sent as given. VideoDB's documents show ``usd``. (templated)
-    :param redirect_url: the page that opens after the payment. (templated)
+    :param redirect_url: the page that opens after the payment. By default a page of Airflow's API server, if the option
+        ``[api] base_url`` begins with ``https://``, or names this machine. (templated)
     :param only_if_below: buy only if the balance is below this many credits. Without it, the task always buys.
         ``None`` and empty text are refused. (templated)
     :param wait_for_payment: ``False`` ends the task as soon as the link is there.
@@ -60,7 +61,11 @@ class TopupOperator(PurchasingOperator):
     :param max_amount: the most US dollars that this task may spend in one purchase. The limits of the connection apply
         as well. ``None`` and empty text are refused. (templated)
     :param notifiers: are called once with each new link. A notifier is called again only if it failed, or if the task
-        died during the call. In their templates, ``{{ task.payment_url }}`` is the link.
+        died during the call. In their templates, ``{{ task.payment_url }}`` is the link. A
+        :class:`~airflow_provider_videodb.notifications.payment_request.PaymentRequestNotifier` writes the message
+        itself, and also says how the wait ends.
+    :param remind_every: how often a ``PaymentRequestNotifier`` reminds people of the link until it is paid, as a
+        timedelta or in seconds. ``None`` sends no reminders.
     :param deferrable: wait in the triggerer. ``False`` occupies a worker slot for the whole wait.
     :param videodb_conn_id: the ``videodb`` connection. (templated)
     """
@@ -79,6 +84,7 @@ class TopupOperator(PurchasingOperator):
         poll_interval: timedelta | float = 30,
         max_amount: Dollars | NotGiven = NOT_GIVEN,
         notifiers: Sequence[BaseNotifier] = (),
+        remind_every: timedelta | float | None = None,
         deferrable: bool = True,
         videodb_conn_id: Text = "videodb_default",
         **kwargs: Any,
@@ -90,6 +96,7 @@ class TopupOperator(PurchasingOperator):
             poll_interval=poll_interval,
             max_amount=max_amount,
             notifiers=notifiers,
+            remind_every=remind_every,
             deferrable=deferrable,
             videodb_conn_id=videodb_conn_id,
             **kwargs,

@@ -72,6 +72,7 @@ class PurchaseExecutor:
     :param identity: what names the task instance in all its tries.
     :param account: fingerprint of the account that is asked.
     :param post_timeout: seconds after which a POST has ended one way or the other.
+    :param paid_page: the page that opens after the payment if the task names none.
     """
 
     api: CheckoutApi
@@ -82,6 +83,7 @@ class PurchaseExecutor:
     identity: tuple[str, ...]
     account: str | None = None
     post_timeout: float = 40
+    paid_page: str | None = None
     clock: Clock = field(default_factory=Clock)
 
     def load_existing(self) -> Purchase | None:
@@ -122,12 +124,7 @@ class PurchaseExecutor:
         return self._buy(purchase, need, assess, observer, redirect_url)
 
     def _buy(
-        self,
-        purchase: Purchase | None,
-        need: Need,
-        assess: Callable[[], Need],
-        observer: Observer,
-        back: str | None,
+        self, purchase: Purchase | None, need: Need, assess: Callable[[], Need], observer: Observer, back: str | None
     ) -> Purchase | None:
         lost: list[VideoDBAPIError] = []
         while True:
@@ -164,11 +161,10 @@ class PurchaseExecutor:
         """Check the limits that need no list; ``amount`` is in US dollars."""
         check_per_purchase_limits(amount, self.limits, currency=currency)
 
-    def record_notified(self, purchase: Purchase, name: str) -> Purchase:
-        """Record that a notifier has sent the link, so that a retry does not call it again."""
-        notified = replace(purchase, notified=(*purchase.notified, name))
-        self.journal.save(notified)
-        return notified
+    def record(self, purchase: Purchase) -> Purchase:
+        """Record what people were told, so that a retry does not tell them again."""
+        self.journal.save(purchase)
+        return purchase
 
     def record_action(self, purchase: Purchase, *, max_tries: int) -> None:
         """Record that Required Actions show the link, so that a retry does not remove the response."""
@@ -253,9 +249,9 @@ class PurchaseExecutor:
             timeout=self.post_timeout,
             clock=self.clock,
         )
-        purchase, error = sender.post(
-            purchase, redirect_url, there_before=recent_ids(observation.checkouts, now=observation.now)
-        )
+        purchase = purchase.returning_to(redirect_url, default=self.paid_page)
+        there_before = recent_ids(observation.checkouts, now=observation.now)
+        purchase, error = sender.post(purchase, purchase.redirect_url or redirect_url, there_before=there_before)
         if error is None:
             self.claims.claim(purchase)
         else:

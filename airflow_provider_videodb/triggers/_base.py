@@ -46,6 +46,7 @@ class WaitArguments(TypedDict, total=False):
     timeout: float | None
     max_consecutive_failures: int
     pause: dict[str, Any] | None
+    remind_at: float | None
     required_action: str | None
 
 
@@ -89,6 +90,8 @@ class BillingTrigger(BaseTrigger):
     :param max_consecutive_failures: failed polls in a row that end the wait. A trigger with two polls goes on until
         both have failed that often.
     :param pause: how long VideoDB asked to wait, in JSON form.
+    :param remind_at: when people have to be reminded of the payment that the trigger waits for, in seconds since 1970;
+        ``None`` if never.
     :param required_action: an ``ActionState``, if the task stands in Airflow's Required Actions.
     """
 
@@ -101,6 +104,7 @@ class BillingTrigger(BaseTrigger):
         timeout: float | None = None,
         max_consecutive_failures: int = MAX_CONSECUTIVE_FAILURES,
         pause: dict[str, Any] | None = None,
+        remind_at: float | None = None,
         required_action: str | None = None,
         **unknown: Any,
     ) -> None:
@@ -111,6 +115,7 @@ class BillingTrigger(BaseTrigger):
         self.timeout = _time_left(deadline) if timeout is None else timeout
         self.max_consecutive_failures = max_consecutive_failures
         self.pause = pause
+        self.remind_at = remind_at
         self.required_action = required_action
         self._unknown = sorted(unknown.keys() - {"format"})
         self._watches: Sequence[Watch] = ()
@@ -129,9 +134,10 @@ class BillingTrigger(BaseTrigger):
             "max_consecutive_failures": self.max_consecutive_failures,
             "pause": self.pause,
         }
-        # The first release does not know it, so a wait without it is stored as that release stored it.
-        action = {} if self.required_action is None else {"required_action": self.required_action}
-        return f"{type(self).__module__}.{type(self).__qualname__}", kwargs | action
+        # The first release does not know these, so a wait without them is stored as that release stored it.
+        later = {"remind_at": self.remind_at, "required_action": self.required_action}
+        kwargs |= {name: value for name, value in later.items() if value is not None}
+        return f"{type(self).__module__}.{type(self).__qualname__}", kwargs
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Render the templates; keep an error for the task."""
@@ -163,7 +169,7 @@ class BillingTrigger(BaseTrigger):
             raise self._template_error
         allowed = parse_count("max_consecutive_failures", self.max_consecutive_failures)
         _check_seconds("poll_interval", self.poll_interval)
-        for name in ("deadline", "timeout"):
+        for name in ("deadline", "timeout", "remind_at"):
             if getattr(self, name) is not None:
                 _check_seconds(name, getattr(self, name))
         if self._unknown:
@@ -206,6 +212,17 @@ class BillingTrigger(BaseTrigger):
     def is_overdue(self) -> bool:
         """Say whether the deadline has passed."""
         return time.monotonic() >= self._ends
+
+    def has_come(self, moment: float | None) -> bool:
+        """Say whether a moment, in seconds since 1970, has come; ``None`` never does."""
+        return moment is not None and self.now().timestamp() >= moment
+
+    def reminder(self) -> dict[str, Any] | None:
+        """Return the event of a reminder, if it is due and the wait goes on."""
+        if not self.has_come(self.remind_at) or self.is_overdue():
+            return None
+        told = {"remind_at": self.remind_at, "required_action": self.required_action}
+        return {"status": EventStatus.REMIND, **told, **self.event_payload()}
 
     def deadline_now(self) -> float | None:
         """Return the deadline as a date of today's clock, for a task that waits again."""

@@ -54,7 +54,7 @@ async def payment_left_open(purchase: object, *, conn_id: str) -> str:
 
 class CheckoutTrigger(BillingTrigger):
     """
-    Fires when a checkout is paid or can no longer be paid.
+    Fires when a checkout is paid or can no longer be paid, or when a reminder is due.
 
     The other parameters are those of :class:`BillingTrigger`.
 
@@ -77,11 +77,11 @@ class CheckoutTrigger(BillingTrigger):
         return [Watch(fetch_checkouts, self.on_checkouts, self._start_tracking, PollKind.CHECKOUTS)]
 
     def on_checkouts(self, listed: Mapping[str, Checkout]) -> dict[str, Any] | None:
-        """Return the event of a payment, if the list shows one."""
+        """Return the event of a payment, if the list shows one, or of a reminder of an open checkout."""
         paid = self._payment.check(listed, now=self.now())
-        if paid is None:
-            return None
-        return {"status": EventStatus.PAID, "purchase": paid.to_dict(), "deadline": self.deadline_now()}
+        if paid is not None:
+            return {"status": EventStatus.PAID, "purchase": paid.to_dict(), "deadline": self.deadline_now()}
+        return self.reminder() if self._payment.is_open else None
 
     async def on_kill(self) -> None:
         """Log what remains payable when a user ends the wait."""

@@ -27,17 +27,18 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
     """
     Fires when the task of a credit gate can continue.
 
-    This is when the gate may open, credits have to be bought, or the payment is decided.
+    This is when the gate may open, credits have to be bought, the payment is decided, or a reminder is due.
 
     The trigger polls the balance and the holds of the account. While the task's purchase is unpaid, it also polls the
     list of checkouts. Both polls are shared with every other wait of the same connection and interval. If one of them
     fails, the wait continues with the other.
 
-    Each event but an error returns the wait to the task, which checks the gate again:
+    Each event but an error returns the wait to the task, which checks the gate again, unless a reminder is due:
 
     - ``enough``, ``may_open``, ``short`` and ``timeout``, with the ``usage`` that was read last. A task that has
       bought nothing buys after ``short``;
-    - ``paid``, with the paid purchase in the wait.
+    - ``paid``, with the paid purchase in the wait;
+    - ``remind``, with the gate, so that the task keeps its place in the queue.
 
     An expired checkout is an error. It ends the wait only after a poll of the balance, because the account may have
     been filled in another way. A checkout that is not listed does not end the wait.
@@ -75,9 +76,7 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
             return event
         if self._wait.may_buy and self._is_short(account):
             return self._event(EventStatus.SHORT)
-        recheck_at = self._wait.recheck_at
-        is_due = recheck_at is not None and self.now().timestamp() >= recheck_at
-        if is_due and not self._is_kept_by_others(account):
+        if self.has_come(self._wait.recheck_at) and not self._is_kept_by_others(account):
             return self._event(EventStatus.TIMEOUT)
         return None
 
@@ -130,6 +129,11 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
             # The balance may suffice whatever else is wrong with the checkout.
             return None
         self._expired = None
-        if paid is None:
-            return None
-        return {"status": EventStatus.PAID, "wait": replace(self._wait, purchase=paid).to_dict()}
+        if paid is not None:
+            return {"status": EventStatus.PAID, "wait": replace(self._wait, purchase=paid).to_dict()}
+        return self.reminder() if self._payment.is_open else None
+
+    def reminder(self) -> dict[str, Any] | None:
+        """Return the event of a reminder, with the gate."""
+        event, gate = super().reminder(), self._gate
+        return None if event is None else event | {"gate": None if gate is None else gate.to_dict()}

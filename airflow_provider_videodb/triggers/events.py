@@ -30,6 +30,8 @@ class EventStatus(StrEnum):
     #: The gate lacks credits that the task has to buy.
     SHORT = "short"
     PAID = "paid"
+    #: A worker has to remind people of the payment. The wait goes on afterwards.
+    REMIND = "remind"
     TIMEOUT = "timeout"
     ERROR = "error"
 

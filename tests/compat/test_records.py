@@ -148,7 +148,7 @@ def test_pending_payment_survives_a_change_of_version(
     if not bought.paid:
         executor = world.executor
         assert executor.load_existing() == bought
-        bought = executor.record_notified(bought, "1:EmailNotifier")
+        bought = executor.record(bought.notified_by("1:EmailNotifier"))
         paid = str(bought.checkout_id)
         world.entries = [listed(paid, "completed")]
         world.this_try.id = "the try after that"

@@ -36,6 +36,7 @@ def operators(x: Wrong) -> None:
         poll_interval=x,  # type: ignore[arg-type]
         max_amount=x,  # type: ignore[arg-type]
         notifiers=x,  # type: ignore[arg-type]
+        remind_every=x,  # type: ignore[arg-type]
         deferrable=x,  # type: ignore[arg-type]
         videodb_conn_id=x,  # type: ignore[arg-type]
     )
@@ -52,6 +53,7 @@ def operators(x: Wrong) -> None:
         poll_interval=x,  # type: ignore[arg-type]
         max_amount=x,  # type: ignore[arg-type]
         notifiers=x,  # type: ignore[arg-type]
+        remind_every=x,  # type: ignore[arg-type]
         deferrable=x,  # type: ignore[arg-type]
         videodb_conn_id=x,  # type: ignore[arg-type]
         hold=x,  # type: ignore[arg-type]

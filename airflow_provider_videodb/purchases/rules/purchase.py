@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import IdSource
-from airflow_provider_videodb.purchases.rules.record_format import FORMAT, fields_of, unreadable_record
+from airflow_provider_videodb.purchases.rules.record_format import FORMAT, LATER_FIELDS, fields_of, unreadable_record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +37,9 @@ class Purchase:
     :param id_source: where the id was read.
     :param payment_url: the payment link; ``None`` without a response.
     :param link_shared: whether a person may have seen the link.
-    :param notified: the notifiers that have sent the link.
+    :param notified: the notifiers that have sent the link, and the further messages that each has sent.
+    :param reminded_at: when a task last reminded people of the link (ISO 8601).
+    :param redirect_url: the page that opens after the payment, as the first POST of this generation named it.
     :param paid: ids of what was paid, this task's own first. More than one is a fault that the task reports.
     :param paid_at: when a task first saw the payment (ISO 8601).
     :param action_max_tries: Airflow's figure when its Required Actions began to show the link; ``None`` if they do not.
@@ -61,6 +63,8 @@ class Purchase:
     payment_url: str | None = None
     link_shared: bool = False
     notified: tuple[str, ...] = ()
+    reminded_at: str | None = None
+    redirect_url: str | None = None
     paid: tuple[str, ...] = ()
     paid_at: str | None = None
     action_max_tries: int | None = None
@@ -82,9 +86,8 @@ class Purchase:
         """Return the JSON form for the record, the trigger and its events."""
         fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         del fields["unknown_fields"]
-        if self.action_max_tries is None:
-            # The first release does not know it, so a purchase without it is stored as that release stored it.
-            del fields["action_max_tries"]
+        # The first release does not know these fields, so a purchase without them is stored as it stored it.
+        fields = {name: value for name, value in fields.items() if value is not None or name not in LATER_FIELDS}
         return {**self.unknown_fields, "format": FORMAT, **fields}
 
     @property
@@ -120,6 +123,17 @@ class Purchase:
     def amount_paid(self) -> int:
         """US dollars of what was paid. A late payment may belong to an earlier generation."""
         return self.ended.get(self.paid[0], self.amount) if self.paid else self.amount
+
+    def returning_to(self, redirect_url: str | None, *, default: str | None) -> Purchase:
+        """
+        Record which page opens after the payment, unless a POST of this generation has named one.
+
+        A POST that is sent again must be the same, because a server may refuse the same key with other contents.
+
+        :param redirect_url: what the task asks for.
+        :param default: the page if the task asks for none. A POST of an older version did not name it.
+        """
+        return self if self.posts else replace(self, redirect_url=redirect_url or default)
 
     def post_started(self, now: datetime, *, there_before: Collection[str], may_take: float = 0) -> Purchase:
         """
@@ -164,6 +178,7 @@ class Purchase:
             payment_url=None,
             link_shared=False,
             notified=(),
+            reminded_at=None,
         )
 
     def post_rejected(self) -> Purchase:
@@ -209,6 +224,14 @@ class Purchase:
     def sharing_link(self) -> Purchase:
         """Record that a person may see the link from now on."""
         return replace(self, link_shared=True)
+
+    def notified_by(self, name: str) -> Purchase:
+        """Record that a notifier has sent a message."""
+        return replace(self, notified=(*self.notified, name))
+
+    def reminded(self, at: datetime) -> Purchase:
+        """Record that people are reminded of the link."""
+        return replace(self, reminded_at=at.isoformat())
 
     def marked_paid(self, paid: Sequence[str], *, at: datetime | None = None) -> Purchase:
         """Record what was paid, and when a task first saw it."""

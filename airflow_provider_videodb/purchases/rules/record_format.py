@@ -28,13 +28,15 @@ _LONGEST_POST = 3700
 
 _LISTS = ("posts", "excluded_ids", "orphans", "notified", "paid")
 _MAY_BE_NULL = ("currency", "account", "checkout_id", "id_source", "payment_url")
+#: Fields that the first release does not know. Without a value, they are not written.
+LATER_FIELDS = ("reminded_at", "redirect_url", "action_max_tries")
 #: No decision about money uses these, so an older format may lack them.
 _OPTIONAL: dict[str, Any] = {
     "format": 0,
     "balance_before": None,
     "notified": [],
     "paid_at": None,
-    "action_max_tries": None,
+    **dict.fromkeys(LATER_FIELDS),
 }
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "generation": int,
@@ -46,6 +48,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "format": int,
     "balance_before": (int, float, type(None)),
     "paid_at": (str, type(None)),
+    "reminded_at": (str, type(None)),
+    "redirect_url": (str, type(None)),
     "action_max_tries": (int, type(None)),
     **dict.fromkeys(_LISTS, (list, tuple)),
     **dict.fromkeys(_MAY_BE_NULL, (str, type(None))),
@@ -84,7 +88,8 @@ def fields_of(record: object) -> dict[str, Any]:
         fields[name] = tuple(fields[name])
     _check_figures(fields)
     _check_link(fields["payment_url"])
-    for moment in (*fields["posts"], *([] if fields["paid_at"] is None else [fields["paid_at"]])):
+    moments = (fields[name] for name in ("paid_at", "reminded_at"))
+    for moment in (*fields["posts"], *(one for one in moments if one is not None)):
         if datetime.fromisoformat(moment).tzinfo is None:
             raise ValueError(f"{moment} has no time zone")
     unknown = {name: fields.pop(name) for name in list(fields) if name not in _TYPES}

@@ -70,6 +70,11 @@ class PaymentTracker:
             raise expired_error(purchase, listed, now=now)
         return None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the latest poll listed the checkout, and neither as paid nor as expired."""
+        return self._was_listed and self._missing_since is None and self._expired_since is None
+
     def _note_missing(self, now: datetime) -> None:
         self._missing_since = _earlier(self._missing_since, now)
         self._missed_polls += 1

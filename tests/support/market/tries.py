@@ -126,7 +126,7 @@ class Try:
         self._market.promises.hands_out(self._process, purchase)
         self._process.has(Step.LINK_SHARED)
         if not purchase.notified:
-            return self._executor.record_notified(purchase, "0:Notifier")
+            return self._executor.record(purchase.notified_by("0:Notifier"))
         return purchase
 
 

@@ -42,6 +42,7 @@ FOR_BUYERS = [
     ("poll_interval", [0, -1, None, "{{ params.x }}"]),
     ("deferrable", ["False", 0, None, "{{ params.x }}"]),
     ("notifiers", [Tell(), "slack", None, ["slack"], {"a": 1}]),
+    ("remind_every", [0, -1, timedelta(0), "daily", "{{ params.x }}"]),
     ("redirect_url", ["x", "ftp://x/y", "javascript:alert(1)", "", 5]),
     ("currency", ["", " ", 5]),
     ("videodb_conn_id", ["", None, 5]),
@@ -143,7 +144,7 @@ def test_templated_arguments_are_documented_as_templated(operator: type[BaseOper
 def test_purchasing_operators_share_arguments_and_defaults() -> None:
     topup, ensure = (parameters(operator) for operator in PURCHASING_OPERATORS)
     common = topup.keys() & ensure.keys()
-    assert len(common) == 8
+    assert len(common) == 9
     assert {name: topup[name].default for name in common} == {name: ensure[name].default for name in common}
 
 

@@ -61,6 +61,7 @@ def test_intent_then_post_then_checkout_then_link(world: World) -> None:
         id_source="response",
         payment_url=LINK,
         link_shared=True,
+        redirect_url="https://back.example",
     )
     assert world.record == bought
     assert world.claims == {"cs_1": OWNER}
@@ -84,6 +85,7 @@ def test_intent_alone_is_recorded_during_the_post(world: World) -> None:
             posts=(after(POLL).isoformat(),),
             in_flight=5 + POST_TIMEOUT,
             excluded_ids=("cs_9",),
+            redirect_url="https://back.example",
         )
     ]
 
@@ -260,6 +262,6 @@ def test_notifier_is_recorded_once_it_has_sent_the_link(world: World) -> None:
     bought = executor.load_existing()
     assert bought is not None
     for name in ("0:SlackNotifier", "1:EmailNotifier"):
-        bought = executor.record_notified(bought, name)
+        bought = executor.record(bought.notified_by(name))
 
     assert bought == world.record == made(link_shared=True, notified=("0:SlackNotifier", "1:EmailNotifier"))

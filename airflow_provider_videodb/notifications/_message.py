@@ -1,0 +1,133 @@
+"""Says what has happened to a payment, before anything gets a format. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow_provider_videodb.api.urls import is_web_address
+from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentEvent
+
+if TYPE_CHECKING:
+    from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
+
+#: Amazon's SNS takes no longer subject, and a mail program shows no more.
+_LONGEST_SUBJECT = 100
+#: Some services read these as markup, as a template, or as a mention of a person, even inside a link.
+_UNSAFE_IN_LINK = re.compile(r"""[<>"'`{}|^@\\\s]""")
+#: Events after which somebody can still pay.
+_PAYABLE = (PaymentEvent.REQUESTED, PaymentEvent.REMINDER, PaymentEvent.FAILED)
+_TITLES = {
+    PaymentEvent.REQUESTED: "Please pay {price} for VideoDB credits",
+    PaymentEvent.REMINDER: "Reminder: please pay {price} for VideoDB credits",
+    PaymentEvent.PAID: "Paid: {price} for VideoDB credits",
+    PaymentEvent.EXPIRED: "Expired: the link to pay {price} for VideoDB credits",
+    PaymentEvent.FAILED: "Not paid: {price} for VideoDB credits",
+    PaymentEvent.NOT_NEEDED: "No longer needed: {price} for VideoDB credits",
+}
+_TEXTS = {
+    PaymentEvent.REQUESTED: "The task {task} of the DAG {dag} asks for this payment.",
+    PaymentEvent.REMINDER: "The task {task} of the DAG {dag} still waits for this payment.",
+    PaymentEvent.PAID: "Thank you. Nobody needs to pay any more.",
+    PaymentEvent.EXPIRED: "Nobody paid the link in time, and nobody can pay it any more.",
+    PaymentEvent.FAILED: "The task {task} of the DAG {dag} has stopped waiting for this payment.",
+    PaymentEvent.NOT_NEEDED: (
+        "Please do not pay the link any more. The account has enough credits, and the pipeline goes on."
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """
+    A link of a message.
+
+    :param url: a web address without a character that a service could read as markup.
+    """
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """
+    One message about one payment, as plain text without markup.
+
+    :param subject: one line.
+    :param title: the subject without the DAG.
+    :param paragraphs: what has happened, and what to do next.
+    :param facts: names and values.
+    :param pay: the link for the person who pays; ``None`` if there is nothing to pay.
+    :param task: the page of the task in Airflow.
+    """
+
+    subject: str
+    title: str
+    paragraphs: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    pay: Link | None
+    task: Link | None
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The links of the message, the payment first."""
+        return tuple(link for link in (self.pay, self.task) if link is not None)
+
+
+def message_of(payment: PaymentRequest) -> Message:
+    """Return the message about a payment."""
+    title = _TITLES[payment.event].format(price=_line(payment.price))
+    text = _TEXTS[payment.event].format(task=_line(payment.task_id), dag=_line(payment.dag_id))
+    note = () if payment.note is None else tuple(filter(None, map(_line, payment.note.splitlines())))
+    pay_url = payment.url if payment.event in _PAYABLE else ""
+    return Message(
+        subject=_cut(f"{title} ({_line(payment.dag_id)})"),
+        title=title,
+        paragraphs=(text, *note),
+        facts=tuple((name, value) for name, value in _facts(payment) if value),
+        pay=_link(f"Pay {_line(payment.price)}", pay_url),
+        task=_link("Open the task in Airflow", payment.run_url),
+    )
+
+
+def _facts(payment: PaymentRequest) -> tuple[tuple[str, str], ...]:
+    is_payable = payment.event in _PAYABLE
+    return (
+        ("Amount", _line(payment.price)),
+        ("Credits needed", _credits(payment.credits_needed)),
+        ("Credits available", _credits(payment.credits_available)),
+        ("Credits missing", _credits(payment.credits_missing)),
+        ("Link expires", _moment(payment.expires_at) if is_payable and payment.expires_at else ""),
+        ("DAG", _line(payment.dag_id)),
+        ("Run", _line(payment.run_id)),
+        ("Task", _line(payment.task_id)),
+        ("Checkout", _line(payment.checkout_id or "")),
+    )
+
+
+def _line(text: str) -> str:
+    """Return the text as one line without control characters, and without marks that begin a template."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return re.sub(r"\{(?=[{%#])", "{ ", " ".join(printable.split()))
+
+
+def _cut(subject: str) -> str:
+    return subject if len(subject) <= _LONGEST_SUBJECT else f"{subject[: _LONGEST_SUBJECT - 1]}…"
+
+
+def _credits(credits: float | None) -> str:
+    return "" if credits is None else f"{credits:,.10g}"
+
+
+def _moment(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _link(label: str, url: str) -> Link | None:
+    if not is_web_address(url):
+        return None
+    return Link(label=label, url=_UNSAFE_IN_LINK.sub(lambda found: quote(found[0], safe=""), url))

@@ -1,0 +1,74 @@
+"""Sends ready messages about a payment through the notifiers of other providers."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseNotifier
+
+from airflow_provider_videodb.exceptions import VideoDBConfigError
+from airflow_provider_videodb.notifications._fields import body_fields, filled_fields
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PaymentRequestNotifier(BaseNotifier):
+    """
+    Write the messages about a payment, for a notifier that sends them.
+
+    ``notifiers`` of :class:`~airflow_provider_videodb.operators.topup.TopupOperator` and
+    :class:`~airflow_provider_videodb.operators.ensure_credits.EnsureCreditsOperator` take it. The notifier inside keeps
+    its own connection, recipients and channel::
+
+        PaymentRequestNotifier(SmtpNotifier(to="payer@example.com"))
+        PaymentRequestNotifier(SlackNotifier(channel="#billing"))
+        PaymentRequestNotifier(SlackWebhookNotifier(text=""))
+        PaymentRequestNotifier(AppriseNotifier(body=""))
+
+    It also sends a reminder (see ``remind_every``), and a message when the payment is made, when the link has expired,
+    when the task has failed, and when the payment is no longer needed.
+
+    A notifier with ``html_content`` gets HTML, one with ``text`` and ``blocks`` gets Slack's blocks, and one with
+    ``body`` gets the format of its ``body_format``. One with ``text`` or ``message`` gets plain text. A ``subject`` or
+    ``title`` that you set is kept.
+
+    :param notifier: sends the message. Its body must not be set. Pass an empty text if the notifier requires one.
+    """
+
+    def __init__(self, notifier: BaseNotifier) -> None:
+        super().__init__()
+        if not isinstance(notifier, BaseNotifier) or isinstance(notifier, PaymentRequestNotifier):
+            raise VideoDBConfigError(
+                f"PaymentRequestNotifier got {notifier!r:.200}, which is not a notifier of another provider. Nothing "
+                "was sent. Next step: pass one, as in "
+                "`PaymentRequestNotifier(SmtpNotifier(to='payer@example.com'))`."
+            )
+        body_fields(notifier)
+        self.notifier = notifier
+
+    def notify(self, context: Context) -> None:
+        """
+        Send the message about the payment of the running task.
+
+        :raises VideoDBConfigError: if the task has asked for no payment.
+        """
+        from airflow_provider_videodb.notifications._message import message_of
+        from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
+
+        task = context["task"]
+        payment = getattr(task, "payment", None)
+        if not isinstance(payment, PaymentRequest):
+            raise VideoDBConfigError(
+                f"PaymentRequestNotifier was called for task {task.task_id}, which has asked for no payment. Nothing "
+                "was sent. Next step: pass it in `notifiers` of a TopupOperator or an EnsureCreditsOperator, not as a "
+                "callback."
+            )
+        # Several tasks may share the notifier.
+        notifier = copy.copy(self.notifier)
+        notifier.render_template_fields(context)
+        # Set after rendering, so that nothing in the message is read as a template.
+        for name, value in filled_fields(notifier, message_of(payment)).items():
+            setattr(notifier, name, value)
+        notifier.notify(context)

@@ -1,0 +1,212 @@
+"""
+Sends what a task has to say about its payment, through its notifiers.
+
+Each notifier gets the link. What follows the link goes to a ``PaymentRequestNotifier`` only, because another notifier
+has one text, which asks for the payment.
+
+A message never ends a task and never ends a wait. The record says which notifier has sent which message, so that a
+retry does not send it again.
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.api.models import CheckoutStatus, by_id
+from airflow_provider_videodb.exceptions import (
+    VideoDBAPIError,
+    VideoDBError,
+    VideoDBPaymentTimeoutError,
+    VideoDBTryOverError,
+    is_permanent,
+)
+from airflow_provider_videodb.notifications.payment_request import PaymentRequestNotifier
+from airflow_provider_videodb.purchases.rules.candidates import can_have_expired, status_of
+from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentEvent, PaymentRequest
+from airflow_provider_videodb.purchases.rules.reminders import next_reminder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow.providers.common.compat.sdk import BaseNotifier, Context
+
+    from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+    from airflow_provider_videodb.operators._purchasing import PurchasingOperator
+    from airflow_provider_videodb.purchases.executor import PurchaseExecutor
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
+    from airflow_provider_videodb.purchases.rules.required_action import Shortage
+
+_GOES_ON = "The pipeline goes on as soon as somebody has paid."
+
+
+class PaymentMessages:
+    """
+    The messages about one purchase.
+
+    :param get_executor: returns the executor of the purchase.
+    :param remind_every: seconds; ``None`` sends no reminders.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: PurchasingOperator,
+        context: Context,
+        hook: VideoDBBillingHook,
+        get_executor: Callable[[], PurchaseExecutor],
+        remind_every: float | None,
+    ) -> None:
+        self._task = task
+        self._context = context
+        self._hook = hook
+        self._get_executor = get_executor
+        self._remind_every = remind_every
+
+    def request(self, purchase: Purchase, *, shortage: Shortage | None, waits: bool) -> Purchase:
+        """
+        Send a link to everybody who has not got it.
+
+        :param waits: whether the task waits for the payment.
+        """
+        earlier = "An earlier link has expired. Please pay this one only." if purchase.generation else ""
+        note = f"{_GOES_ON if waits else ''}\n{earlier}"
+        self._task.payment = self._payment(purchase, PaymentEvent.REQUESTED, shortage=shortage, note=note)
+        for place, notifier in enumerate(self._task.notifiers):
+            name = _name_of(place, notifier)
+            if name not in purchase.notified and self._send(notifier):
+                purchase = self._get_executor().record(purchase.notified_by(name))
+        return purchase
+
+    def next_reminder(self, purchase: Purchase | None) -> float | None:
+        """Return when a waiting trigger has to ask for a reminder; ``None`` if never."""
+        if purchase is None or purchase.paid or not any(map(_is_ours, self._task.notifiers)):
+            return None
+        return next_reminder(purchase, remind_every=self._remind_every, now=datetime.now(UTC).timestamp())
+
+    def remind(self, purchase: Purchase, *, remind_at: object, shortage: Shortage | None = None) -> Purchase:
+        """
+        Send a reminder, unless a try has sent it or the link is no longer open.
+
+        It is recorded before it is sent. So a task that dies sends it once at most, and the next one follows.
+
+        :param remind_at: the reminder that the trigger asks for.
+        :return: the purchase, which is still unpaid.
+        """
+        executor = self._get_executor()
+        purchase = executor.load_existing() or purchase
+        due = self.next_reminder(purchase)
+        if due is None or not isinstance(remind_at, int | float) or remind_at < due or not self._is_open(purchase):
+            return purchase
+        try:
+            purchase = executor.record(purchase.reminded(datetime.now(UTC)))
+        except VideoDBTryOverError:
+            raise
+        except VideoDBError:
+            self._task.log.exception("Airflow did not record the reminder, so it is not sent.")
+            return purchase
+        self._task.payment = self._payment(purchase, PaymentEvent.REMINDER, shortage=shortage, note=_GOES_ON)
+        for notifier in filter(_is_ours, self._task.notifiers):
+            self._send(notifier)
+        return purchase
+
+    def paid(self, purchase: Purchase, *, waits_for: str | None = None) -> None:
+        """
+        Say that the payment has been made.
+
+        :param waits_for: what has to happen before the task goes on.
+        """
+        note = "The pipeline goes on." if waits_for is None else f"The pipeline goes on as soon as {waits_for}."
+        if len(purchase.paid) > 1:
+            note += f"\nMore than one checkout was paid: {', '.join(purchase.paid)}. The task's log says what to do."
+        elif purchase.checkout_id and purchase.paid[0] != purchase.checkout_id:
+            note += f"\nAn earlier link was paid. Please do not also pay checkout {purchase.checkout_id}."
+        self._follow_up(purchase, PaymentEvent.PAID, note=note)
+
+    def not_needed(self, purchase: Purchase) -> None:
+        """Say that nobody has to pay any more."""
+        self._follow_up(purchase, PaymentEvent.NOT_NEEDED)
+
+    @contextmanager
+    def on_failure(self) -> Iterator[None]:
+        """Say that the link has expired, or that the task has given up."""
+        try:
+            yield
+        except VideoDBError as err:
+            with suppress(VideoDBError):
+                self._failed(self._get_executor().load_existing(), err)
+            raise
+
+    def _failed(self, purchase: Purchase | None, err: VideoDBError) -> None:
+        if purchase is None or purchase.paid or not purchase.link_shared:
+            return
+        ti = self._context["ti"]
+        is_retried = ti.try_number <= ti.max_tries and not is_permanent(err)
+        if can_have_expired(purchase, {}, now=datetime.now(UTC)):
+            note = (
+                "Airflow retries the task, which then sends a new link."
+                if is_retried
+                else "Next step: clear the task in Airflow to get a new link."
+            )
+            self._follow_up(purchase, PaymentEvent.EXPIRED, note=note)
+        elif not is_retried:
+            is_payable = isinstance(err, VideoDBPaymentTimeoutError)
+            text = str(err).replace(purchase.payment_url or "\n", "").replace("Next step: ", "\nNext step: ")
+            self._follow_up(purchase, PaymentEvent.FAILED, note=text, is_payable=is_payable)
+
+    def _follow_up(
+        self, purchase: Purchase, event: PaymentEvent, *, note: str | None = None, is_payable: bool = False
+    ) -> None:
+        """Send a message once to everybody who was asked to pay."""
+        payment = self._payment(purchase, event, note=note)
+        self._task.payment = payment if is_payable else replace(payment, url="")
+        for place, notifier in enumerate(self._task.notifiers):
+            asked = _name_of(place, notifier)
+            was_asked = asked in purchase.notified or purchase.reminded_at is not None
+            name = f"{asked}:{event}"
+            if not _is_ours(notifier) or not was_asked or name in purchase.notified or not self._send(notifier):
+                continue
+            try:
+                purchase = self._get_executor().record(purchase.notified_by(name))
+            except VideoDBError:
+                self._task.log.exception("Airflow did not record a message, so a retry of the task sends it again.")
+
+    def _payment(
+        self, purchase: Purchase, event: PaymentEvent, *, shortage: Shortage | None = None, note: str | None = None
+    ) -> PaymentRequest:
+        return PaymentRequest.of(purchase, ti=self._context["ti"], shortage=shortage, event=event, note=note)
+
+    def _is_open(self, purchase: Purchase) -> bool:
+        """Ask VideoDB, because a worker may start long after the trigger asked for it."""
+        try:
+            listed = by_id(self._hook.get_poll_client().list_checkouts())
+        except VideoDBAPIError:
+            self._task.log.exception("VideoDB did not say whether the link is paid, so no reminder is sent.")
+            return False
+        return status_of(purchase, listed) == CheckoutStatus.PENDING
+
+    def _send(self, notifier: BaseNotifier) -> bool:
+        try:
+            # Rendering changes a notifier, and several tasks may share it. So each call gets a copy.
+            copy.copy(notifier)(self._context)
+        except Exception:
+            payment: Any = self._task.payment
+            # The link is on the task's page as well, so the task need not fail.
+            self._task.log.exception("Notifier %s failed, so its message was not sent.", type(notifier).__name__)
+            if payment.event == PaymentEvent.REQUESTED:
+                self._task.log.warning("The task goes on. A retry of the task calls the notifier again.")
+            return False
+        return True
+
+
+def _is_ours(notifier: object) -> bool:
+    return isinstance(notifier, PaymentRequestNotifier)
+
+
+def _name_of(place: int, notifier: object) -> str:
+    """Return how the record names a notifier. A wrapped one keeps its name."""
+    sender = notifier.notifier if isinstance(notifier, PaymentRequestNotifier) else notifier
+    return f"{place}:{type(sender).__name__}"
