@@ -26,7 +26,6 @@ from airflow_provider_videodb.operators._timeouts import (
     not_shown_error,
     payment_timeout_error,
 )
-from airflow_provider_videodb.purchases.executor import Need
 from airflow_provider_videodb.purchases.rules.candidates import describe_moment
 from airflow_provider_videodb.purchases.rules.credit_wait import (
     Buy,
@@ -40,7 +39,7 @@ from airflow_provider_videodb.purchases.rules.credit_wait import (
     WaitUntil,
     decide_credit_wait,
 )
-from airflow_provider_videodb.purchases.rules.decide import dollars_for
+from airflow_provider_videodb.purchases.rules.need import Need, dollars_for
 from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
 from airflow_provider_videodb.triggers.events import EventStatus
 

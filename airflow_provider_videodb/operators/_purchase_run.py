@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
-    from airflow_provider_videodb.purchases.executor import Need
+    from airflow_provider_videodb.purchases.rules.need import Need
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.triggers._base import BillingTrigger
     from airflow_provider_videodb.triggers.events import EventStatus

@@ -18,7 +18,7 @@ from airflow_provider_videodb.operators._purchase_run import (
     task_result,
 )
 from airflow_provider_videodb.operators._timeouts import payment_timeout_error
-from airflow_provider_videodb.purchases.executor import Need
+from airflow_provider_videodb.purchases.rules.need import Need
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from airflow_provider_videodb.triggers.events import EventStatus
