@@ -118,11 +118,49 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     ) -> None:
         super().__init__(task, context, waiting, request)
         self._parse_request = parse_request
+        #: The check that the next purchase is for.
+        self._assessed: GateCheck | None = None
 
     @cached_property
     def _gate(self) -> TaskGate:
         # A task without a request has waited.
-        return TaskGate(self.task, self.context, self.waiting.credits, has_waited=self._request is None)
+        has_waited = self._request is None or self.has_asked
+        return TaskGate(self.task, self.context, self.waiting.credits, has_waited=has_waited)
+
+    @property
+    def reason(self) -> str:
+        """Why the task buys."""
+        return "" if self._assessed is None else self._assessed.describe_shortage(self.waiting.credits)
+
+    def park(self, ask: Ask) -> NoReturn:
+        """
+        End this run of the task until there is a response.
+
+        A gate in the queue waits in the triggerer. Its gate opens as soon as the credits are there, so that those
+        behind it do not wait for the response.
+        """
+        if self.task.hold is True and self.waiting.deferrable:
+            until = datetime.fromisoformat(ask.until).timestamp()
+            wait = CreditWait(purchase=None, deadline=until)
+            self.task.defer(
+                trigger=self._trigger(wait, until, required_action=ActionState.OPEN),
+                method_name=RESUME_METHOD,
+                timeout=timedelta(seconds=max(0.0, until - time.time()) + self.waiting.poll_interval + 60),
+            )
+        if self.task.hold is True:
+            # Without a triggerer, nobody sees when the gate may open. So others do not wait behind it.
+            self._gate.leave(self.hook.settings)
+        super().park(ask)
+
+    def respond(self, event: object) -> dict[str, Any]:
+        """Go on after a response, or after an event of the trigger that watched the gate meanwhile."""
+        if not isinstance(event, Mapping) or "status" not in event:
+            return super().respond(event)
+        checked = self.checked_event(event, *_EVENTS, needs="wait")
+        if checked["status"] == EventStatus.TIMEOUT:
+            return super().respond({"timedout": True})
+        self.has_asked = True
+        return self.start()
 
     def start(self) -> dict[str, Any]:
         """
@@ -130,10 +168,11 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
 
         A try buys nothing if an earlier one did.
         """
+        nothing = "filled" if self.has_asked else "not_needed"
         with self._leaving_queue_on_failure():
             existing, check = self.executor.load_existing(), self._check()
             wait = self._begin_wait(existing, buys_if_short=self.request.topup)
-            return self._go_on(wait, check, may_buy=self.request.topup, without_purchase="not_needed")
+            return self._go_on(wait, check, may_buy=self.request.topup, without_purchase=nothing)
 
     def resume(self, event: object) -> dict[str, Any]:
         """Check the gate again after the trigger's event."""
@@ -233,11 +272,10 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         :return: ``None`` if nothing is missing any more.
         """
         request, read = self.request, read_after(check, self._look)
-        assessed = [check]
 
         def assess() -> Need:
-            assessed[0] = read()
-            return request.need_at(assessed[0])
+            self._assessed = read()
+            return request.need_at(self._assessed)
 
         if check.missing and (existing is None or not existing.has_effect):
             self.executor.check_per_purchase_limits(request.dollars_for(check.missing), currency=request.currency)
@@ -247,7 +285,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         purchase = self.obtain_checkout(existing, assess, reprices=True)
         if purchase is None or purchase.paid:
             return purchase
-        return self.share_link(purchase, credits_missing=to_json_number(assessed[0].missing))
+        return self.share_link(purchase, credits_missing=to_json_number((self._assessed or check).missing))
 
     def _wait(self, wait: CreditWait, deadline: float) -> dict[str, Any]:
         if wait.purchase is not None and wait.purchase.paid:

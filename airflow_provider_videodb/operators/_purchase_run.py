@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.log_page import log_lines
+from airflow_provider_videodb.operators._approval_run import ApprovalDesk
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.executor import PurchaseExecutor
@@ -28,11 +29,16 @@ from airflow_provider_videodb.triggers.events import checked_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from decimal import Decimal
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
+    from airflow_provider_videodb.purchases.rules.approval import ApprovalPolicy
+    from airflow_provider_videodb.purchases.rules.approval_record import Ask
+    from airflow_provider_videodb.purchases.rules.decide import AskApproval
     from airflow_provider_videodb.purchases.rules.need import Need
+    from airflow_provider_videodb.purchases.rules.observation import Observation
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.triggers._base import BillingTrigger
     from airflow_provider_videodb.triggers.events import EventStatus
@@ -59,11 +65,16 @@ class PurchaseRequest(WaitRequest):
     The parsed arguments that all purchasing operators have.
 
     :param max_amount: US dollars.
+    :param approval_above: US dollars.
+    :param approvers: Airflow's users, by id and name.
     """
 
     currency: str | None
     redirect_url: str | None
     max_amount: int | None
+    approval: bool
+    approval_above: Decimal | None
+    approvers: Sequence[dict[str, str]]
     notifiers: Sequence[BaseNotifier]
 
 
@@ -91,6 +102,8 @@ class PurchaseRun(Generic[WaitT, RequestT]):
         self.waiting = waiting
         self._request = request
         self.hook = VideoDBBillingHook(waiting.videodb_conn_id)
+        #: Whether this run goes on after a request for approval.
+        self.has_asked = False
 
     @property
     def request(self) -> RequestT:
@@ -114,6 +127,58 @@ class PurchaseRun(Generic[WaitT, RequestT]):
             identity=identity,
             account=settings.fingerprint,
             post_timeout=settings.post_timeout,
+            policy=self.approval_policy,
+            ask=self.ask,
+        )
+
+    @property
+    def approval_policy(self) -> ApprovalPolicy:
+        """Which purchases a person has to approve, by the connection and by the task."""
+        policy = self.hook.settings.approval_policy
+        if self._request is None:
+            return policy
+        return replace(policy, always=self._request.approval, task_above=self._request.approval_above)
+
+    @property
+    def reason(self) -> str:
+        """Why the task buys, for the person who approves."""
+        raise NotImplementedError
+
+    def ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
+        """Ask a person, and end this run of the task until there is a response."""
+        ask = self._desk.ask(asking, observation, reason=self.reason, announce=self.announce_approval)
+        self.park(ask)
+
+    def park(self, ask: Ask) -> NoReturn:
+        """End this run of the task until there is a response."""
+        self._desk.park(ask)
+
+    def announce_approval(self) -> None:
+        """Tell people that they are asked; ``task.approval_request`` says what."""
+        request = self.task.approval_request
+        if request is not None:
+            self.task.log.info("A person has to approve %s here: %s", request.price, request.url)
+
+    def respond(self, event: object) -> dict[str, Any]:
+        """Record the response, then start again; only an approved purchase is made."""
+        self._desk.record(event)
+        self.has_asked = True
+        return self.start()
+
+    def start(self) -> dict[str, Any]:
+        """Begin, and return the result of the task."""
+        raise NotImplementedError
+
+    @property
+    def _desk(self) -> ApprovalDesk:
+        return ApprovalDesk(
+            task=self.task,
+            ti=self.context["ti"],
+            journal=self.executor.journal,
+            current_try=self.executor.current_try,
+            policy=self.approval_policy,
+            timeout=self.waiting.payment_timeout,
+            approvers=self.request.approvers,
         )
 
     def checked_event(self, event: object, *expected: EventStatus, needs: str) -> dict[str, Any]:

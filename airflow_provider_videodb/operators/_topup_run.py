@@ -18,6 +18,7 @@ from airflow_provider_videodb.operators._purchase_run import (
     task_result,
 )
 from airflow_provider_videodb.operators._timeouts import payment_timeout_error
+from airflow_provider_videodb.purchases.rules.candidates import plain_amount
 from airflow_provider_videodb.purchases.rules.need import Need
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
@@ -49,6 +50,16 @@ class TopupRequest(PurchaseRequest):
 class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
     """Buys once, and waits for the payment."""
 
+    _balance = "an unknown balance"
+
+    @property
+    def reason(self) -> str:
+        """Why the task buys."""
+        below = self.request.only_if_below
+        if below is None:
+            return "The task buys this amount, whatever the balance is."
+        return f"The task buys below {plain_amount(below)} credits, and the account has {self._balance}."
+
     def start(self) -> dict[str, Any]:
         """Buy unless an earlier try did, and wait for the payment."""
         request, existing = self.request, self.executor.load_existing()
@@ -57,6 +68,7 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
         if existing is None or not existing.has_effect:
             self.executor.check_per_purchase_limits(request.amount, currency=request.currency)
         usage = self.hook.get_usage()
+        self._balance = plain_amount(usage.credit_balance)
         read_usage = read_after(usage, self.hook.get_usage)
         purchase = self.obtain_checkout(existing, lambda: request.need_at(read_usage()), reprices=False)
         if purchase is None:

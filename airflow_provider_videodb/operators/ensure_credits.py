@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
-    from airflow_provider_videodb.hooks.arguments import HoldMode
+    from airflow_provider_videodb.hooks.arguments import Approver, HoldMode
     from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
     from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest, EnsureCreditsRun
 
@@ -75,11 +75,17 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
         not count while others alone keep the gate closed.
     :param currency: is sent as given. VideoDB's documents show ``usd``. (templated)
     :param redirect_url: the page that opens after the payment. (templated)
-    :param payment_timeout: how long one try waits for the payment, as a timedelta or in seconds. Also how long it waits
+    :param payment_timeout: how long one try waits for an approval, and then for the payment, as a timedelta or in
+        seconds. Also how long it waits
         for others, and with ``topup=False`` for the credits.
     :param poll_interval: time between two polls of the balance, as a timedelta or in seconds.
     :param max_amount: the most US dollars that this task may spend in one purchase. The limits of the connection apply
         as well. ``None`` and empty text are refused. (templated)
+    :param approval: ``True`` asks a person for each purchase, before a checkout exists. ``False`` asks only if another
+        rule does.
+    :param approval_above: asks a person if the purchase is above this many US dollars. ``approval_above`` of the
+        connection applies as well. ``None`` and empty text are refused. (templated)
+    :param approvers: the Airflow users who may respond, by id. Without them, everybody may who has the permission.
     :param notifiers: are called once with each new link. A notifier is called again only if it failed, or if the task
         died during the call. In their templates, ``{{ task.payment_url }}`` is the link.
     :param deferrable: wait in the triggerer. ``False`` occupies a worker slot for the whole wait.
@@ -110,6 +116,9 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
         payment_timeout: timedelta | float = timedelta(hours=24),
         poll_interval: timedelta | float = 30,
         max_amount: Dollars | NotGiven = NOT_GIVEN,
+        approval: bool = False,
+        approval_above: Credits | NotGiven = NOT_GIVEN,
+        approvers: Sequence[Approver] | None = None,
         notifiers: Sequence[BaseNotifier] = (),
         deferrable: bool = True,
         videodb_conn_id: Text = "videodb_default",
@@ -124,6 +133,9 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
             payment_timeout=payment_timeout,
             poll_interval=poll_interval,
             max_amount=max_amount,
+            approval=approval,
+            approval_above=approval_above,
+            approvers=approvers,
             notifiers=notifiers,
             deferrable=deferrable,
             videodb_conn_id=videodb_conn_id,

@@ -8,12 +8,13 @@ chooses names the amount. A purchase up to that amount is approved, and a larger
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from airflow_provider_videodb.exceptions import VideoDBApprovalMissingError
 from airflow_provider_videodb.purchases.rules.approval_record import Approval, Ask, Outcome, OutcomeStatus
+from airflow_provider_videodb.purchases.rules.approval_texts import other_request_error, outgrown_error, refused_error
 from airflow_provider_videodb.purchases.rules.candidates import currency_name, plain_amount
 from airflow_provider_videodb.purchases.rules.month import is_usd
 
@@ -103,6 +104,50 @@ def check_unpriced(what: str, policy: ApprovalPolicy) -> None:
             "sent. Next step: buy with TopupOperator or EnsureCreditsOperator, which ask a person first. Or ask the "
             "owner of the connection to do this in VideoDB's console."
         )
+
+
+def next_request(
+    approval: Approval,
+    amount: int,
+    *,
+    currency: str | None,
+    now: datetime,
+    timeout: float,
+    max_tries: int,
+    approvers: tuple[str, ...] = (),
+) -> Ask:
+    """
+    Return the request for a purchase that nobody has approved yet.
+
+    A retry continues the request of the last try. Only a clear by a person asks again after a refusal.
+
+    :param timeout: seconds that a person has to respond.
+    :param max_tries: see :class:`~.approval_record.Ask`.
+    :param approvers: the ids of the users who may respond.
+    :raises VideoDBApprovalRefusedError: if it was refused, and no person has cleared the task since.
+    :raises VideoDBApprovalMissingError: if Airflow shows a request for a smaller amount or to others, which nobody can
+        change.
+    """
+    asked, outcome = approval.asked, approval.outcome
+    new = Ask(
+        amount=amount,
+        currency=currency,
+        at=now.isoformat(),
+        until=(now + timedelta(seconds=timeout)).isoformat(),
+        max_tries=max_tries,
+        approvers=approvers,
+    )
+    if asked is None:
+        return new
+    if outcome is not None and outcome.status is not OutcomeStatus.APPROVED and outcome.max_tries == max_tries:
+        raise refused_error(outcome, asked)
+    if not asked.is_enough_for(amount, currency=currency):
+        raise outgrown_error(asked, amount, currency=currency)
+    if asked.approvers != approvers:
+        raise other_request_error(new)
+    if approval.is_open and asked.max_tries == max_tries:
+        return asked
+    return replace(new, amount=asked.amount, currency=asked.currency, is_shown=approval.is_open and asked.is_shown)
 
 
 def read_response(event: object, ask: Ask, *, now: datetime, max_tries: int) -> Outcome:

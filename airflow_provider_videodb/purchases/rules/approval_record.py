@@ -37,14 +37,18 @@ class Ask:
     :param amount: the most US dollars, or units of ``currency``, that it may approve.
     :param at: when the person was asked (ISO 8601).
     :param until: when no response counts as a refusal (ISO 8601).
-    :param try_id: the try that asked.
+    :param max_tries: Airflow's figure then. A clear by a person raises it, and a retry does not.
+    :param approvers: the ids of the users who may respond; empty if Airflow does not restrict them.
+    :param is_shown: whether Airflow has confirmed that it shows the request.
     """
 
     amount: int
     currency: str | None
     at: str
     until: str
-    try_id: str
+    max_tries: int
+    approvers: tuple[str, ...] = ()
+    is_shown: bool = False
 
     @property
     def price(self) -> str:
@@ -68,7 +72,7 @@ class Outcome:
 
     :param by: the person who responded; ``None`` if nobody did.
     :param at: when (ISO 8601).
-    :param max_tries: Airflow's figure then. A clear by a person raises it, and a retry does not.
+    :param max_tries: as for :class:`Ask`.
     :param response: what Airflow returned, if it was not understood.
     """
 
@@ -111,7 +115,8 @@ class Approval:
         """Return the JSON form for the record."""
         return {
             **self.unknown_fields,
-            "asked": None if self.asked is None else asdict(self.asked),
+            # JSON has lists only, and a record is compared with what the store returns.
+            "asked": None if self.asked is None else asdict(self.asked) | {"approvers": list(self.asked.approvers)},
             "outcome": None if self.outcome is None else asdict(self.outcome),
         }
 
@@ -126,9 +131,8 @@ class Approval:
         return is_approved and self.asked is not None and self.asked.is_enough_for(amount, currency=currency)
 
     def asking(self, ask: Ask) -> Approval:
-        """Record that a person is about to be asked. The amount stays the one that Airflow shows already."""
-        shown = ask if self.asked is None else replace(ask, amount=self.asked.amount, currency=self.asked.currency)
-        return replace(self, asked=shown, outcome=None)
+        """Record a request, whose outcome is open."""
+        return replace(self, asked=ask, outcome=None)
 
     def ended(self, outcome: Outcome) -> Approval:
         """Record how the request ended."""
@@ -140,7 +144,11 @@ def _fields_of(record: object) -> dict[str, Any]:
         raise TypeError("it is not a JSON object")
     asked, outcome = record["asked"], record["outcome"]
     if asked is not None:
-        asked = Ask(**_checked(asked, texts=("at", "until", "try_id"), numbers=("amount",), optional=("currency",)))
+        fields = _checked(asked, texts=("at", "until"), numbers=("amount", "max_tries"), optional=("currency",))
+        approvers = tuple(asked.get("approvers") or ())
+        if not all(isinstance(approver, str) for approver in approvers):
+            raise TypeError(f"approvers is {approvers!r}")
+        asked = Ask(**fields, approvers=approvers, is_shown=asked.get("is_shown") is True)
         if not 0 < asked.amount < TOO_LARGE:
             raise ValueError(f"amount is {asked.amount!r}")
         _check_moments(asked.at, asked.until)

@@ -139,6 +139,16 @@ def outgrown_error(ask: Ask, amount: int, *, currency: str | None) -> VideoDBApp
     )
 
 
+def other_request_error(ask: Ask) -> VideoDBApprovalMissingError:
+    """Return the error for a task instance that shows another request."""
+    who = f" to {', '.join(ask.approvers)}" if ask.approvers else ""
+    return VideoDBApprovalMissingError(
+        f"Airflow shows an earlier request of this task, and not the one to approve {ask.price}{who}. It keeps one "
+        "request per task and DAG run, and cannot change it. Nothing was bought. Next step: start a new DAG run, "
+        "which asks anew."
+    )
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
