@@ -26,6 +26,7 @@ Every error that this package raises.
             VideoDBCheckoutExpiredError
             VideoDBCheckoutMissingError
             VideoDBPaymentTimeoutError
+            VideoDBPaymentRefusedError (permanent)
             VideoDBCreditsMissingError
             VideoDBRecordUnreadableError
             VideoDBRecordNotKeptError
@@ -175,6 +176,10 @@ class VideoDBPaymentTimeoutError(VideoDBPurchaseError):
     """Nobody paid within ``payment_timeout``. The link stays payable until the checkout expires."""
 
 
+class VideoDBPaymentRefusedError(VideoDBPurchaseError):
+    """A person chose *Cancel* in Airflow. The link stays payable until the checkout expires."""
+
+
 class VideoDBCreditsMissingError(VideoDBPurchaseError):
     """The balance did not reach the required credits in time."""
 
@@ -215,6 +220,7 @@ _PERMANENT_ERRORS = (
     VideoDBPermissionError,
     VideoDBLimitExceededError,
     VideoDBNoHoldError,
+    VideoDBPaymentRefusedError,
     VideoDBPurchaseUnknownError,
     VideoDBApprovalRefusedError,
     VideoDBApprovalMissingError,

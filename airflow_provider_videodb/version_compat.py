@@ -26,6 +26,7 @@ except ImportError:  # Airflow 3.1
     )
 
 __all__ = [
+    "RESPONSES_RESUME_TASKS",
     "STATE_STORE_OUTLIVES_CLEAR",
     "VARIABLES_CAN_BE_LISTED",
     "AirflowFailException",
@@ -45,3 +46,6 @@ STATE_STORE_OUTLIVES_CLEAR = _VERSION == (3, 3)
 
 #: Before 3.3, a task cannot list Variables.
 VARIABLES_CAN_BE_LISTED = _VERSION >= (3, 3)
+
+#: Before 3.3, a response in Required Actions resumes no deferred task. Its trigger has to read the response.
+RESPONSES_RESUME_TASKS = _VERSION >= (3, 3)

@@ -15,17 +15,24 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_provider_videodb.exceptions import VideoDBPurchaseError
 from airflow_provider_videodb.purchases.rules.approval import next_request, read_response
 from airflow_provider_videodb.purchases.rules.approval_record import OutcomeStatus
-from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalRequest, describe_month, other_request_error, refused_error
+from airflow_provider_videodb.purchases.rules.approval_texts import (
+    ApprovalRequest,
+    describe_month,
+    other_request_error,
+    refused_error,
+)
 from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW, ask_airflow, describe_cause
 from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+    from airflow_provider_videodb.operators._purchase_run import PurchaseRequest
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
-    from airflow_provider_videodb.purchases.journal import Journal, Try
+    from airflow_provider_videodb.purchases.executor import PurchaseExecutor
     from airflow_provider_videodb.purchases.rules.approval import ApprovalPolicy
-    from airflow_provider_videodb.purchases.rules.approval_record import Ask, Outcome
+    from airflow_provider_videodb.purchases.rules.approval_record import Ask
     from airflow_provider_videodb.purchases.rules.decide import AskApproval
     from airflow_provider_videodb.purchases.rules.observation import Observation
 
@@ -47,15 +54,11 @@ class ApprovalDesk:
 
     task: PurchasingOperator
     ti: Any
-    journal: Journal
-    current_try: Try
-    policy: ApprovalPolicy
+    executor: PurchaseExecutor
     timeout: float
     approvers: Sequence[dict[str, str]] = ()
 
-    def ask(
-        self, asking: AskApproval, observation: Observation, *, reason: str, announce: Callable[[], object]
-    ) -> Ask:
+    def ask(self, asking: AskApproval, observation: Observation, *, reason: str, announce: Callable[[], object]) -> Ask:
         """
         Show the request in Airflow, unless it is shown already.
 
@@ -64,9 +67,9 @@ class ApprovalDesk:
         :raises VideoDBApprovalRefusedError: if a person refused it, and nobody has cleared the task since.
         :raises VideoDBApprovalMissingError: if Airflow shows a request for a smaller amount.
         """
-        now = datetime.now(UTC)
+        now, journal = datetime.now(UTC), self.executor.journal
         ask = next_request(
-            self.journal.approval,
+            journal.approval,
             asking.amount,
             currency=asking.currency,
             now=now,
@@ -74,14 +77,14 @@ class ApprovalDesk:
             max_tries=self.ti.max_tries,
             approvers=tuple(approver["id"] for approver in self.approvers),
         )
-        self.journal.save_approval(self.journal.approval.asking(ask))
+        journal.save_approval(journal.approval.asking(ask))
         self.task.approval_request = self._request(ask, asking, observation, reason)
         if not ask.is_shown:
             # Airflow would remove the response of a request that is sent again.
-            self.current_try.check()
+            self.executor.current_try.check()
             self._show(ask, self.task.approval_request.body(ask, now=now))
             ask = replace(ask, is_shown=True)
-            self.journal.save_approval(self.journal.approval.asking(ask))
+            journal.save_approval(journal.approval.asking(ask))
             announce()
         return ask
 
@@ -91,8 +94,9 @@ class ApprovalDesk:
 
         :raises VideoDBApprovalRefusedError: if somebody refused the purchase.
         """
-        self.journal.load()
-        approval = self.journal.approval
+        journal = self.executor.journal
+        journal.load()
+        approval = journal.approval
         if approval.asked is None:
             raise VideoDBPurchaseError(
                 "Airflow returned a response, but this task has no record of asking for an approval. Nothing was "
@@ -101,7 +105,7 @@ class ApprovalDesk:
         outcome = approval.outcome
         if outcome is None:
             outcome = read_response(event, approval.asked, now=datetime.now(UTC), max_tries=self.ti.max_tries)
-            self.journal.save_approval(approval.ended(outcome))
+            journal.save_approval(approval.ended(outcome))
         match outcome.status:
             case OutcomeStatus.APPROVED:
                 self.task.log.info("%s approved %s.", outcome.by, approval.asked.price)
@@ -141,7 +145,7 @@ class ApprovalDesk:
             amount=asking.amount,
             currency=asking.currency or "usd",
             reason=reason,
-            rule=self.policy.rule,
+            rule=self.executor.policy.rule,
             month=describe_month(observation.limits, checkouts=observation.checkouts, now=observation.now),
             asked_by=(ti.dag_id, ti.run_id, ti.task_id, ti.map_index if is_mapped else None),
             respond_by=ask.until,
@@ -155,6 +159,7 @@ class ApprovalDesk:
 
         :raises VideoDBPurchaseError: if Airflow does not show this one.
         """
+        from airflow.sdk.api.datamodels._generated import HITLUser
         from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 
         request = self.task.approval_request
@@ -168,7 +173,7 @@ class ApprovalDesk:
                     defaults=None,
                     multiple=False,
                     params={},
-                    assigned_users=[dict(approver) for approver in self.approvers],
+                    assigned_users=[HITLUser(**approver) for approver in self.approvers],
                 )
             )
             options = list(shown.options)
@@ -180,3 +185,54 @@ class ApprovalDesk:
             ) from err
         if options != list(ask.options) or people != list(ask.approvers):
             raise other_request_error(ask)
+
+
+class AsksForApproval:
+    """
+    What a run does for a purchase that a person has to approve.
+
+    :param reason: why the task buys.
+    :param has_asked: whether this run goes on after a request.
+    """
+
+    task: PurchasingOperator
+    hook: VideoDBBillingHook
+    reason = ""
+    has_asked = False
+
+    @property
+    def desk(self) -> ApprovalDesk:
+        """What asks the person."""
+        raise NotImplementedError
+
+    def approval_policy(self, request: PurchaseRequest | None) -> ApprovalPolicy:
+        """Return which purchases a person has to approve, by the connection and by the task."""
+        policy = self.hook.settings.approval_policy
+        if request is None:
+            return policy
+        return replace(policy, always=request.approval, task_above=request.approval_above)
+
+    def ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
+        """Ask a person, and end this run of the task until there is a response."""
+        ask = self.desk.ask(asking, observation, reason=self.reason, announce=self.announce_approval)
+        self.park(ask)
+
+    def park(self, ask: Ask) -> NoReturn:
+        """End this run of the task until there is a response."""
+        self.desk.park(ask)
+
+    def announce_approval(self) -> None:
+        """Tell people that they are asked; ``task.approval_request`` says what."""
+        request = self.task.approval_request
+        if request is not None:
+            self.task.log.info("A person has to approve %s here: %s", request.price, request.url)
+
+    def respond(self, event: object) -> dict[str, Any]:
+        """Record the response, then start again; only an approved purchase is made."""
+        self.desk.record(event)
+        self.has_asked = True
+        return self.start()
+
+    def start(self) -> dict[str, Any]:
+        """Begin, and return the result of the task."""
+        raise NotImplementedError

@@ -18,6 +18,7 @@ from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.messages import WAITING_KEY, number
 from airflow_provider_videodb.holds.rules.records import try_of
 from airflow_provider_videodb.hooks.log_page import log_lines
+from airflow_provider_videodb.purchases.rules.required_action import Shortage
 from airflow_provider_videodb.triggers._gates import WaitingGate
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
@@ -75,6 +76,10 @@ class GateCheck:
             return self.admission.to_dict()
         balance = to_json_number(self.usage.credit_balance)
         return {"held": 0, "balance": balance, "available": to_json_number(self.available)}
+
+    def shortage(self, needed: Decimal) -> Shortage:
+        """Return why the task buys, for the person who pays."""
+        return Shortage(needed=needed, available=self.available, missing=self.missing)
 
 
 class TaskGate:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, NoReturn, assert_never
 
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, is_permanent, without_next_step
 from airflow_provider_videodb.hooks.log_page import log_lines
+from airflow_provider_videodb.operators._approval_run import RESUME_METHOD
 from airflow_provider_videodb.operators._credit_gate import TaskGate
-from airflow_provider_videodb.operators._purchase_run import (
-    PurchaseRequest,
-    PurchaseRun,
-    WaitRequest,
-    read_after,
-    task_result,
-)
+from airflow_provider_videodb.operators._ensure_credits_request import CreditsWaitRequest, EnsureCreditsRequest
+from airflow_provider_videodb.operators._purchase_run import PurchaseRun, read_after, task_result
 from airflow_provider_videodb.operators._timeouts import (
     kept_by_others_error,
     not_filled_error,
     not_shown_error,
     payment_timeout_error,
 )
+from airflow_provider_videodb.purchases.rules.approval_texts import describe_shortage
 from airflow_provider_videodb.purchases.rules.candidates import describe_moment
 from airflow_provider_videodb.purchases.rules.credit_wait import (
     Buy,
@@ -39,63 +37,23 @@ from airflow_provider_videodb.purchases.rules.credit_wait import (
     WaitUntil,
     decide_credit_wait,
 )
-from airflow_provider_videodb.purchases.rules.need import Need, dollars_for
+from airflow_provider_videodb.triggers._required_action import ActionState
 from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
 from airflow_provider_videodb.triggers.events import EventStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from decimal import Decimal
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_videodb.hooks.arguments import HoldMode
     from airflow_provider_videodb.operators._credit_gate import GateCheck
     from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
+    from airflow_provider_videodb.purchases.rules.approval_record import Ask
+    from airflow_provider_videodb.purchases.rules.need import Need
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 #: How a wait may end, apart from an error.
 _EVENTS = (EventStatus.ENOUGH, EventStatus.MAY_OPEN, EventStatus.SHORT, EventStatus.PAID, EventStatus.TIMEOUT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CreditsWaitRequest(WaitRequest):
-    """
-    The parsed arguments for an ``EnsureCreditsOperator``'s wait.
-
-    :param settle_timeout: seconds.
-    :param hold: is parsed only to be checked, as the next two are. The gate reads them from the task.
-    """
-
-    credits: Decimal
-    settle_timeout: float
-    hold: HoldMode
-    respect_holds: bool
-    priority: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnsureCreditsRequest(PurchaseRequest, CreditsWaitRequest):
-    """
-    The parsed arguments of an ``EnsureCreditsOperator``.
-
-    :param usd_per_credit: US dollars.
-    :param min_amount: US dollars.
-    """
-
-    usd_per_credit: Decimal
-    min_amount: int
-    topup: bool
-
-    def dollars_for(self, missing: Decimal) -> int:
-        """Return what to buy, in whole US dollars."""
-        if not missing:
-            return 0
-        return dollars_for(missing, usd_per_credit=self.usd_per_credit, min_amount=self.min_amount)
-
-    def need_at(self, check: GateCheck) -> Need:
-        """Return what the account needs for this gate."""
-        return Need(amount=self.dollars_for(check.missing), balance=to_json_number(check.usage.credit_balance))
 
 
 class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
@@ -118,19 +76,12 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     ) -> None:
         super().__init__(task, context, waiting, request)
         self._parse_request = parse_request
-        #: The check that the next purchase is for.
-        self._assessed: GateCheck | None = None
 
     @cached_property
     def _gate(self) -> TaskGate:
         # A task without a request has waited.
         has_waited = self._request is None or self.has_asked
         return TaskGate(self.task, self.context, self.waiting.credits, has_waited=has_waited)
-
-    @property
-    def reason(self) -> str:
-        """Why the task buys."""
-        return "" if self._assessed is None else self._assessed.describe_shortage(self.waiting.credits)
 
     def park(self, ask: Ask) -> NoReturn:
         """
@@ -143,7 +94,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             until = datetime.fromisoformat(ask.until).timestamp()
             wait = CreditWait(purchase=None, deadline=until)
             self.task.defer(
-                trigger=self._trigger(wait, until, required_action=ActionState.OPEN),
+                trigger=self._trigger(wait, until, action=ActionState.OPEN),
                 method_name=RESUME_METHOD,
                 timeout=timedelta(seconds=max(0.0, until - time.time()) + self.waiting.poll_interval + 60),
             )
@@ -154,13 +105,14 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
 
     def respond(self, event: object) -> dict[str, Any]:
         """Go on after a response, or after an event of the trigger that watched the gate meanwhile."""
-        if not isinstance(event, Mapping) or "status" not in event:
+        with self._leaving_queue_on_failure():
+            if isinstance(event, Mapping) and "status" in event:
+                status = self.checked_event(event, *_EVENTS, needs="wait")["status"]
+                if status != EventStatus.TIMEOUT:
+                    self.has_asked = True
+                    return self.start()
+                event = {"timedout": True}
             return super().respond(event)
-        checked = self.checked_event(event, *_EVENTS, needs="wait")
-        if checked["status"] == EventStatus.TIMEOUT:
-            return super().respond({"timedout": True})
-        self.has_asked = True
-        return self.start()
 
     def start(self) -> dict[str, Any]:
         """
@@ -175,19 +127,27 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             return self._go_on(wait, check, may_buy=self.request.topup, without_purchase=nothing)
 
     def resume(self, event: object) -> dict[str, Any]:
-        """Check the gate again after the trigger's event."""
+        """Go on after the trigger's event or a person's response."""
         with self._leaving_queue_on_failure():
-            checked = self.checked_event(event, *_EVENTS, needs="wait")
-            wait, check = CreditWait.from_dict(checked["wait"]), self._check()
-            may_buy = False
-            if wait.purchase is not None and not check.is_open:
-                wait = replace(wait, purchase=self._confirmed(wait.purchase))
-            elif wait.may_buy and check.missing and time.time() < wait.deadline:
-                self.take_request(self._parse_request())
-                # The DAG author may have changed topup meanwhile.
-                may_buy = self.request.topup
-                wait = replace(wait, purchase=self.executor.load_existing(), buys_if_short=may_buy)
-            return self._go_on(wait, check, may_buy=may_buy, without_purchase="filled")
+            return super().resume(event)
+
+    def after_trigger(self, event: object) -> dict[str, Any]:
+        """Check the gate again after the trigger's event."""
+        checked = self.checked_event(event, *_EVENTS, needs="wait")
+        wait, check = CreditWait.from_dict(checked["wait"]), self._check()
+        may_buy = False
+        if wait.purchase is not None and not check.is_open:
+            wait = replace(wait, purchase=self._confirmed(wait.purchase))
+        elif wait.may_buy and check.missing and time.time() < wait.deadline:
+            self.take_request(self._parse_request())
+            # The DAG author may have changed topup meanwhile.
+            may_buy = self.request.topup
+            wait = replace(wait, purchase=self.executor.load_existing(), buys_if_short=may_buy)
+        return self._go_on(wait, check, may_buy=may_buy, without_purchase="filled")
+
+    def after_payment(self, purchase: Purchase) -> dict[str, Any]:
+        """Wait for the balance to show the payment, although a person cancelled."""
+        return self._go_on(self._begin_wait(purchase), self._check(), may_buy=False, without_purchase="filled")
 
     @contextmanager
     def _leaving_queue_on_failure(self) -> Iterator[None]:
@@ -216,7 +176,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     def _confirmed(self, purchase: Purchase) -> Purchase:
         return self.executor.confirm(purchase) if purchase.paid else self.executor.reconcile(purchase)[0]
 
-    def _begin_wait(self, purchase: Purchase | None, *, buys_if_short: bool) -> CreditWait:
+    def _begin_wait(self, purchase: Purchase | None, *, buys_if_short: bool = False) -> CreditWait:
         deadline = time.time() + self.waiting.payment_timeout
         return CreditWait(purchase=purchase, deadline=deadline, buys_if_short=buys_if_short)
 
@@ -247,7 +207,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
                     wait = self._begin_wait(purchase, buys_if_short=wait.buys_if_short)
                 return self._go_on(wait, check, may_buy=False, without_purchase="filled")
             case WaitUntil(deadline=deadline, recheck_at=recheck_at):
-                return self._wait(replace(wait, recheck_at=recheck_at), deadline)
+                return self._wait(replace(wait, recheck_at=recheck_at), check, deadline)
             case failure:
                 raise self._error(failure, check)
 
@@ -273,9 +233,12 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         """
         request, read = self.request, read_after(check, self._look)
 
+        assessed = [check]
+
         def assess() -> Need:
-            self._assessed = read()
-            return request.need_at(self._assessed)
+            assessed[0] = seen = read()
+            self.reason = describe_shortage(seen.shortage(request.credits), balance=seen.usage.credit_balance)
+            return request.need_at(seen)
 
         if check.missing and (existing is None or not existing.has_effect):
             self.executor.check_per_purchase_limits(request.dollars_for(check.missing), currency=request.currency)
@@ -285,9 +248,9 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         purchase = self.obtain_checkout(existing, assess, reprices=True)
         if purchase is None or purchase.paid:
             return purchase
-        return self.share_link(purchase, credits_missing=to_json_number((self._assessed or check).missing))
+        return self.share_link(purchase, credits_missing=to_json_number(assessed[0].missing))
 
-    def _wait(self, wait: CreditWait, deadline: float) -> dict[str, Any]:
+    def _wait(self, wait: CreditWait, check: GateCheck, deadline: float) -> dict[str, Any]:
         if wait.purchase is not None and wait.purchase.paid:
             self.task.log.info("%s are paid, and the task buys nothing more.", wait.purchase.price_paid)
             self.task.log.info(
@@ -295,15 +258,19 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
                 describe_moment(datetime.fromtimestamp(deadline, UTC)),
                 "the balance to show them" if wait.recheck_at is None else "others to release credits",
             )
-        trigger = EnsureCreditsTrigger(
+        trigger = self._trigger(wait, deadline)
+        return self.wait(trigger, wait.purchase, shortage=check.shortage(self.waiting.credits))
+
+    def _trigger(self, wait: CreditWait, deadline: float, *, action: ActionState | None = None) -> EnsureCreditsTrigger:
+        return EnsureCreditsTrigger(
             threshold=str(self.waiting.credits),
             gate=self._gate.for_trigger(),
             wait=wait.to_dict(),
             videodb_conn_id=self.waiting.videodb_conn_id,
             poll_interval=self.waiting.poll_interval,
             deadline=deadline,
+            required_action=action,
         )
-        return self.wait(trigger, wait.purchase)
 
     def _finish(self, purchase: Purchase | None, check: GateCheck, *, without_purchase: str) -> dict[str, Any]:
         balance = to_json_number(check.usage.credit_balance)

@@ -11,18 +11,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBConfigError, VideoDBError
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.log_page import log_lines
-from airflow_provider_videodb.operators._approval_run import ApprovalDesk
+from airflow_provider_videodb.operators._approval_run import ApprovalDesk, AsksForApproval
+from airflow_provider_videodb.operators._required_action import paid_before_cancel, show_payment
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.executor import PurchaseExecutor
 from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
+from airflow_provider_videodb.purchases.rules.required_action import read_response
 from airflow_provider_videodb.purchases.rules.tracking import describe_open_payment
 from airflow_provider_videodb.purchases.stores import open_store, task_identity
 from airflow_provider_videodb.triggers.events import checked_event
@@ -34,12 +36,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
-    from airflow_provider_videodb.purchases.rules.approval import ApprovalPolicy
-    from airflow_provider_videodb.purchases.rules.approval_record import Ask
-    from airflow_provider_videodb.purchases.rules.decide import AskApproval
     from airflow_provider_videodb.purchases.rules.need import Need
-    from airflow_provider_videodb.purchases.rules.observation import Observation
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
+    from airflow_provider_videodb.purchases.rules.required_action import Response, Shortage
     from airflow_provider_videodb.triggers._base import BillingTrigger
     from airflow_provider_videodb.triggers.events import EventStatus
 
@@ -83,7 +82,7 @@ RequestT = TypeVar("RequestT", bound=PurchaseRequest)
 ValueT = TypeVar("ValueT")
 
 
-class PurchaseRun(Generic[WaitT, RequestT]):
+class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
     """
     What the runs of all purchasing operators share.
 
@@ -102,8 +101,6 @@ class PurchaseRun(Generic[WaitT, RequestT]):
         self.waiting = waiting
         self._request = request
         self.hook = VideoDBBillingHook(waiting.videodb_conn_id)
-        #: Whether this run goes on after a request for approval.
-        self.has_asked = False
 
     @property
     def request(self) -> RequestT:
@@ -127,56 +124,17 @@ class PurchaseRun(Generic[WaitT, RequestT]):
             identity=identity,
             account=settings.fingerprint,
             post_timeout=settings.post_timeout,
-            policy=self.approval_policy,
+            policy=self.approval_policy(self._request),
             ask=self.ask,
         )
 
     @property
-    def approval_policy(self) -> ApprovalPolicy:
-        """Which purchases a person has to approve, by the connection and by the task."""
-        policy = self.hook.settings.approval_policy
-        if self._request is None:
-            return policy
-        return replace(policy, always=self._request.approval, task_above=self._request.approval_above)
-
-    @property
-    def reason(self) -> str:
-        """Why the task buys, for the person who approves."""
-        raise NotImplementedError
-
-    def ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
-        """Ask a person, and end this run of the task until there is a response."""
-        ask = self._desk.ask(asking, observation, reason=self.reason, announce=self.announce_approval)
-        self.park(ask)
-
-    def park(self, ask: Ask) -> NoReturn:
-        """End this run of the task until there is a response."""
-        self._desk.park(ask)
-
-    def announce_approval(self) -> None:
-        """Tell people that they are asked; ``task.approval_request`` says what."""
-        request = self.task.approval_request
-        if request is not None:
-            self.task.log.info("A person has to approve %s here: %s", request.price, request.url)
-
-    def respond(self, event: object) -> dict[str, Any]:
-        """Record the response, then start again; only an approved purchase is made."""
-        self._desk.record(event)
-        self.has_asked = True
-        return self.start()
-
-    def start(self) -> dict[str, Any]:
-        """Begin, and return the result of the task."""
-        raise NotImplementedError
-
-    @property
-    def _desk(self) -> ApprovalDesk:
+    def desk(self) -> ApprovalDesk:
+        """What asks a person for an approval."""
         return ApprovalDesk(
             task=self.task,
             ti=self.context["ti"],
-            journal=self.executor.journal,
-            current_try=self.executor.current_try,
-            policy=self.approval_policy,
+            executor=self.executor,
             timeout=self.waiting.payment_timeout,
             approvers=self.request.approvers,
         )
@@ -240,8 +198,35 @@ class PurchaseRun(Generic[WaitT, RequestT]):
                 purchase = self.executor.record_notified(purchase, name)
         return purchase
 
-    def wait(self, trigger: BillingTrigger, purchase: Purchase | None) -> dict[str, Any]:
-        """Wait for the trigger, and return the result of the task."""
+    def resume(self, event: object) -> dict[str, Any]:
+        """Go on after the event of the trigger, or after the response of a person."""
+        response = read_response(event)
+        return self.after_trigger(event) if response is None else self._after_response(response)
+
+    def after_trigger(self, event: object) -> dict[str, Any]:
+        """Go on after the event of the trigger."""
+        raise NotImplementedError
+
+    def after_payment(self, purchase: Purchase) -> dict[str, Any]:
+        """Go on with a purchase that was paid when a person cancelled it."""
+        raise NotImplementedError
+
+    def wait(
+        self, trigger: BillingTrigger, purchase: Purchase | None, *, shortage: Shortage | None = None
+    ) -> dict[str, Any]:
+        """
+        Wait for the trigger, and return the result of the task.
+
+        While somebody can pay, the wait stands in Airflow's Required Actions. A worker that waits itself could not
+        read the response, so it shows nothing there.
+
+        :param shortage: why the task buys, for the person who pays.
+        """
+        # Airflow keeps one request per task, and this would open an answered one again.
+        self.executor.load_existing()
+        was_asked = self.executor.journal.approval.asked is not None
+        if purchase is not None and self.waiting.deferrable and not was_asked:
+            trigger.required_action = show_payment(self.context["ti"], purchase, shortage, self.task.log)
         describe_open = None if purchase is None else self._prepare_description(purchase)
         return self.task.wait(trigger, self.context, deferrable=self.waiting.deferrable, describe_open=describe_open)
 
@@ -262,6 +247,11 @@ class PurchaseRun(Generic[WaitT, RequestT]):
                 "An earlier checkout of this task was paid. Next step: do not also pay checkout "
                 f"{purchase.checkout_id}: {purchase.payment_url}",
             )
+
+    def _after_response(self, response: Response) -> dict[str, Any]:
+        """Go on with a payment that came first; else end the task as the person chose."""
+        self.task.has_open_checkout = False
+        return self.after_payment(paid_before_cancel(self.executor, response, self.task.log))
 
     def _notify(self, notifier: BaseNotifier) -> bool:
         try:

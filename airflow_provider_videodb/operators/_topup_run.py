@@ -18,9 +18,10 @@ from airflow_provider_videodb.operators._purchase_run import (
     task_result,
 )
 from airflow_provider_videodb.operators._timeouts import payment_timeout_error
-from airflow_provider_videodb.purchases.rules.candidates import plain_amount
+from airflow_provider_videodb.purchases.rules.approval_texts import describe_shortage
 from airflow_provider_videodb.purchases.rules.need import Need
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
+from airflow_provider_videodb.purchases.rules.required_action import Shortage
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
 from airflow_provider_videodb.triggers.events import EventStatus
 
@@ -50,15 +51,7 @@ class TopupRequest(PurchaseRequest):
 class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
     """Buys once, and waits for the payment."""
 
-    _balance = "an unknown balance"
-
-    @property
-    def reason(self) -> str:
-        """Why the task buys."""
-        below = self.request.only_if_below
-        if below is None:
-            return "The task buys this amount, whatever the balance is."
-        return f"The task buys below {plain_amount(below)} credits, and the account has {self._balance}."
+    reason = "The task buys this amount, whatever the balance is."
 
     def start(self) -> dict[str, Any]:
         """Buy unless an earlier try did, and wait for the payment."""
@@ -68,7 +61,9 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
         if existing is None or not existing.has_effect:
             self.executor.check_per_purchase_limits(request.amount, currency=request.currency)
         usage = self.hook.get_usage()
-        self._balance = plain_amount(usage.credit_balance)
+        shortage = self._shortage(usage)
+        if shortage is not None:
+            self.reason = describe_shortage(shortage, balance=usage.credit_balance)
         read_usage = read_after(usage, self.hook.get_usage)
         purchase = self.obtain_checkout(existing, lambda: request.need_at(read_usage()), reprices=False)
         if purchase is None:
@@ -78,9 +73,9 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
         purchase = self.share_link(purchase, credits_missing=self._credits_missing(usage))
         if not request.wait_for_payment:
             return task_result(purchase, status="pending")
-        return self._wait(purchase, time.time() + self.waiting.payment_timeout)
+        return self._wait(purchase, time.time() + self.waiting.payment_timeout, usage)
 
-    def resume(self, event: object) -> dict[str, Any]:
+    def after_trigger(self, event: object) -> dict[str, Any]:
         """Go on after the event of the trigger."""
         checked = self.checked_event(event, EventStatus.PAID, EventStatus.TIMEOUT, needs="purchase")
         purchase = Purchase.from_dict(checked["purchase"])
@@ -92,14 +87,18 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
             self._finish(confirmed) if confirmed.paid else self._wait(confirmed, checked.get("deadline") or time.time())
         )
 
-    def _wait(self, purchase: Purchase, deadline: float) -> dict[str, Any]:
+    def after_payment(self, purchase: Purchase) -> dict[str, Any]:
+        """Finish, although a person cancelled."""
+        return self._finish(purchase)
+
+    def _wait(self, purchase: Purchase, deadline: float, usage: Usage | None = None) -> dict[str, Any]:
         trigger = CheckoutTrigger(
             purchase=purchase.to_dict(),
             videodb_conn_id=self.waiting.videodb_conn_id,
             poll_interval=self.waiting.poll_interval,
             deadline=deadline,
         )
-        return self.wait(trigger, purchase)
+        return self.wait(trigger, purchase, shortage=None if usage is None else self._shortage(usage))
 
     def _finish(self, purchase: Purchase) -> dict[str, Any]:
         self.log_payment(purchase)
@@ -120,5 +119,11 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
         return task_result(status="not_needed", balance_before=balance, balance_after=balance)
 
     def _credits_missing(self, usage: Usage) -> float | None:
-        below = self.request.only_if_below
-        return None if below is None else to_json_number(max(below - usage.credit_balance, Decimal(0)))
+        shortage = self._shortage(usage)
+        return None if shortage is None else to_json_number(shortage.missing)
+
+    def _shortage(self, usage: Usage) -> Shortage | None:
+        below, balance = self.request.only_if_below, usage.credit_balance
+        if below is None:
+            return None
+        return Shortage(needed=below, available=balance, missing=max(below - balance, Decimal(0)))

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.hooks.arguments import Approver, HoldMode
     from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
-    from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest, EnsureCreditsRun
+    from airflow_provider_videodb.operators._ensure_credits_request import EnsureCreditsRequest
+    from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRun
 
 #: The arguments that say how the task treats the holds of the account.
 _GATE_ARGUMENTS = ("hold", "respect_holds", "priority")
@@ -159,12 +160,13 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
         return EnsureCreditsRun(self, context, request, request, parse_request=self._request)
 
     def _resume(self, context: Context) -> EnsureCreditsRun:
-        from airflow_provider_videodb.operators._ensure_credits_run import CreditsWaitRequest, EnsureCreditsRun
+        from airflow_provider_videodb.operators._ensure_credits_request import CreditsWaitRequest
+        from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRun
 
         waiting = CreditsWaitRequest(**self.parsed(*WAIT_ARGUMENTS, *_GATE_ARGUMENTS, "credits", "settle_timeout"))
         return EnsureCreditsRun(self, context, waiting, parse_request=self._request)
 
     def _request(self) -> EnsureCreditsRequest:
-        from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest
+        from airflow_provider_videodb.operators._ensure_credits_request import EnsureCreditsRequest
 
         return EnsureCreditsRequest(**self.parsed())

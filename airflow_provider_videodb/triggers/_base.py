@@ -19,11 +19,12 @@ from airflow_provider_videodb.triggers._accounts import read_in_triggerer, read_
 from airflow_provider_videodb.triggers._failures import MAX_CONSECUTIVE_FAILURES, FailureBudget, is_final
 from airflow_provider_videodb.triggers._pauses import Pause
 from airflow_provider_videodb.triggers._poll import NO_RESULT, PollResult
+from airflow_provider_videodb.triggers._required_action import first_event
 from airflow_provider_videodb.triggers._shared_poll import PollKey, wait_for_event
 from airflow_provider_videodb.triggers.events import FORMAT, EventStatus, error_event, sendable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     import jinja2
     from airflow.sdk import Context
@@ -44,6 +45,7 @@ class WaitArguments(TypedDict, total=False):
     timeout: float | None
     max_consecutive_failures: int
     pause: dict[str, Any] | None
+    required_action: str | None
 
 
 @dataclass(slots=True)
@@ -84,6 +86,7 @@ class BillingTrigger(BaseTrigger):
     :param max_consecutive_failures: failed polls in a row that end the wait. A trigger with two polls goes on until
         both have failed that often.
     :param pause: how long VideoDB asked to wait, in JSON form.
+    :param required_action: an ``ActionState``, if the task stands in Airflow's Required Actions.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class BillingTrigger(BaseTrigger):
         timeout: float | None = None,
         max_consecutive_failures: int = MAX_CONSECUTIVE_FAILURES,
         pause: dict[str, Any] | None = None,
+        required_action: str | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's base class is not annotated
@@ -104,6 +108,7 @@ class BillingTrigger(BaseTrigger):
         self.timeout = _time_left(deadline) if timeout is None else timeout
         self.max_consecutive_failures = max_consecutive_failures
         self.pause = pause
+        self.required_action = required_action
         self._unknown = sorted(unknown.keys() - {"format"})
         self._watches: Sequence[Watch] = ()
         self._began = self._ends = 0.0
@@ -112,18 +117,18 @@ class BillingTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; JSON values only."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "format": FORMAT,
-                "videodb_conn_id": self.videodb_conn_id,
-                "poll_interval": self.poll_interval,
-                "deadline": self.deadline,
-                "timeout": self.timeout,
-                "max_consecutive_failures": self.max_consecutive_failures,
-                "pause": self.pause,
-            },
-        )
+        kwargs = {
+            "format": FORMAT,
+            "videodb_conn_id": self.videodb_conn_id,
+            "poll_interval": self.poll_interval,
+            "deadline": self.deadline,
+            "timeout": self.timeout,
+            "max_consecutive_failures": self.max_consecutive_failures,
+            "pause": self.pause,
+        }
+        # The first release does not know it, so a wait without it is stored as that release stored it.
+        action = {} if self.required_action is None else {"required_action": self.required_action}
+        return f"{type(self).__module__}.{type(self).__qualname__}", kwargs | action
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Render the templates; keep an error for the task."""
@@ -138,10 +143,11 @@ class BillingTrigger(BaseTrigger):
         try:
             self.start()
             await self.prepare()
-            event = await wait_for_event(
+            wait = wait_for_event(
                 *((self._poll_key(watch), partial(self.on_poll_result, watch)) for watch in self._watches),
                 pause=None if self.pause is None else Pause.from_dict(self.pause),
             )
+            event = await self._or_response(wait)
         except Exception as err:  # noqa: BLE001 - see the class: the task is told of every error
             event = error_event(err)
         if self.trigger_id is not None:
@@ -201,6 +207,12 @@ class BillingTrigger(BaseTrigger):
     def deadline_now(self) -> float | None:
         """Return the deadline as a date of today's clock, for a task that waits again."""
         return None if math.isinf(self._ends) else time.time() + self._ends - time.monotonic()
+
+    async def _or_response(self, wait: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+        ti, state = self.task_instance, self.required_action
+        if self.trigger_id is None or ti is None or state is None:
+            return await wait
+        return await first_event(wait, ti_id=ti.id, state=state, interval=self.poll_interval)
 
     def _poll_key(self, watch: Watch) -> PollKey:
         # Airflow sets the id in a triggerer only.

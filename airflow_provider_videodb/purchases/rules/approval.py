@@ -162,13 +162,14 @@ def read_response(event: object, ask: Ask, *, now: datetime, max_tries: int) -> 
     if event.get("timedout") or event.get("error_type") == "timeout":
         return _outcome(OutcomeStatus.TIMED_OUT, now, max_tries)
     by, chosen = _name_of(event.get("responded_by_user")), event.get("chosen_options")
+    option = chosen[0] if isinstance(chosen, list | tuple) and len(chosen) == 1 else None
     approve, refuse = ask.options
     known = {approve: OutcomeStatus.APPROVED, refuse: OutcomeStatus.REFUSED}
-    is_plain = "error" not in event and not event.get("params_input") and isinstance(chosen, list | tuple)
-    if not is_plain or by is None or len(chosen) != 1 or chosen[0] not in known:
+    is_plain = "error" not in event and not event.get("params_input")
+    if not is_plain or by is None or not isinstance(option, str) or option not in known:
         seen = event.get("error") if "error" in event else chosen
         return _outcome(OutcomeStatus.NOT_UNDERSTOOD, now, max_tries, by=by, response=seen)
-    return _outcome(known[chosen[0]], _moment(event.get("responded_at")) or now, max_tries, by=by)
+    return _outcome(known[option], _moment(event.get("responded_at")) or now, max_tries, by=by)
 
 
 def _outcome(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from airflow_provider_videodb.purchases.rules.approval_record import OutcomeStat
 from airflow_provider_videodb.purchases.rules.candidates import currency_name, describe_moment, plain_amount
 from airflow_provider_videodb.purchases.rules.limits import largest_purchase
 from airflow_provider_videodb.purchases.rules.month import month_of_purchases
+from airflow_provider_videodb.purchases.rules.required_action import in_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.purchases.rules.approval_record import Ask, Outcome
     from airflow_provider_videodb.purchases.rules.limits import SpendLimits
-
-#: What Markdown would take for a mark-up.
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
+    from airflow_provider_videodb.purchases.rules.required_action import Shortage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +62,13 @@ class ApprovalRequest:
     def body(self, ask: Ask, *, now: datetime) -> str:
         """Return the text beside the buttons, in Markdown."""
         dag_id, run_id, task_id, map_index = self.asked_by
-        who = f"DAG {_plain(dag_id)}, run {_plain(run_id)}, task {_plain(task_id)}"
+        who = f"DAG {in_markdown(dag_id)}, run {in_markdown(run_id)}, task {in_markdown(task_id)}"
         rows = {
             "Amount": f"**{ask.price}**",
-            "Reason": _plain(self.reason),
-            "This month": _plain(self.month),
+            "Reason": in_markdown(self.reason),
+            "This month": in_markdown(self.month),
             "Asked by": who if map_index is None else f"{who}, map index {map_index}",
-            "Why you are asked": _plain(self.rule),
+            "Why you are asked": in_markdown(self.rule),
             "Respond by": describe_moment(datetime.fromisoformat(self.respond_by)),
         }
         lines = "\n".join(f"- {name}: {value}" for name, value in rows.items())
@@ -104,12 +102,11 @@ def describe_month(limits: SpendLimits, *, checkouts: Sequence[Checkout], now: d
     )
 
 
-def describe_shortage(needed: Decimal, *, available: Decimal, missing: Decimal, balance: Decimal) -> str:
-    """Say why a gate buys."""
-    seen = f"{plain_amount(available)} are available"
-    if balance != available:
-        seen += f" of the {plain_amount(balance)} on the account"
-    return f"The job needs {plain_amount(needed)} credits. {_capital(seen)}, so {plain_amount(missing)} are missing."
+def describe_shortage(shortage: Shortage, *, balance: Decimal) -> str:
+    """Say which credits are missing."""
+    needed, available, missing = map(plain_amount, (shortage.needed, shortage.available, shortage.missing))
+    account = "" if balance == shortage.available else f" of the {plain_amount(balance)} on the account"
+    return f"{needed} credits are needed. {available} are available{account}, so {missing} are missing."
 
 
 def refused_error(outcome: Outcome, ask: Ask) -> VideoDBApprovalRefusedError:
@@ -151,8 +148,3 @@ def other_request_error(ask: Ask) -> VideoDBApprovalMissingError:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _plain(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))

@@ -1,0 +1,105 @@
+"""
+A request in Airflow's *Required Actions*, while its task waits in the triggerer.
+
+From Airflow 3.3 on, a response resumes the task at once, whatever its trigger. A response that comes before the task
+has been deferred does not, so the trigger reads it once when it starts. Earlier versions leave the reading to the
+trigger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_videodb.purchases.rules.required_action import OVER
+from airflow_provider_videodb.purchases.variables import ask_airflow, describe_cause
+from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from uuid import UUID
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two reads of the response, at least. Airflow's own trigger reads that often.
+_SHORTEST_INTERVAL = 5.0
+
+
+class ActionState(StrEnum):
+    """What a trigger does about the request of its task."""
+
+    #: A person may respond.
+    OPEN = "open"
+    #: Nobody has to do anything any more, so the request must not look open.
+    OVER = "over"
+
+
+async def first_event(
+    wait: Coroutine[Any, Any, dict[str, Any]], *, ti_id: UUID, state: str, interval: float
+) -> dict[str, Any]:
+    """
+    Return the event of a wait, or the response of a person if that comes first.
+
+    A request never fails a wait, and never delays its event.
+
+    :param wait: ends with the event.
+    :param state: an :class:`ActionState`.
+    :param interval: seconds between two polls of the account.
+    """
+    waiting = asyncio.ensure_future(wait)
+    attending = asyncio.ensure_future(_attend(ti_id, state, interval=max(interval, _SHORTEST_INTERVAL)))
+    try:
+        await asyncio.wait((waiting, attending), return_when=asyncio.FIRST_COMPLETED)
+        # What is paid is paid, so the event of the wait comes first.
+        if not waiting.done() and (response := attending.result()) is not None:
+            return response
+        return await waiting
+    finally:
+        waiting.cancel()
+        attending.cancel()
+        await asyncio.gather(waiting, attending, return_exceptions=True)
+
+
+async def _attend(ti_id: UUID, state: str, *, interval: float) -> dict[str, Any] | None:
+    # A newer version may know more states.
+    match state:
+        case ActionState.OPEN:
+            return await _await_response(ti_id, interval=interval)
+        case ActionState.OVER:
+            await _close(ti_id)
+    return None
+
+
+async def _await_response(ti_id: UUID, *, interval: float) -> dict[str, Any] | None:
+    """Return the response of a person; ``None`` once Airflow itself resumes the task with it."""
+    while True:
+        response = await _read_response(ti_id)
+        if response is not None or RESPONSES_RESUME_TASKS:
+            return response
+        await asyncio.sleep(interval)
+
+
+async def _read_response(ti_id: UUID) -> dict[str, Any] | None:
+    from airflow.sdk.execution_time.comms import GetHITLDetailResponse
+
+    try:
+        detail = await asyncio.to_thread(ask_airflow, GetHITLDetailResponse(ti_id=ti_id))
+        chosen, user = list(detail.chosen_options or ()), detail.responded_by_user
+        named = None if user is None else {"id": user.id, "name": user.name}
+        is_received = detail.response_received and chosen
+    except Exception as err:  # noqa: BLE001 - a request must not end a wait for money
+        log.warning("Airflow did not say whether somebody responded in Required Actions: %s", describe_cause(err))
+        return None
+    return {"chosen_options": chosen, "responded_by_user": named} if is_received else None
+
+
+async def _close(ti_id: UUID) -> None:
+    """Record a response if nobody responded, so that the request is no longer open."""
+    from airflow.sdk.execution_time.comms import UpdateHITLDetail
+
+    try:
+        await asyncio.to_thread(ask_airflow, UpdateHITLDetail(ti_id=ti_id, chosen_options=[OVER], params_input={}))
+    except Exception as err:  # noqa: BLE001 - most often there is no request, or somebody responded
+        log.debug("Airflow closed no request of the task: %s", describe_cause(err))
