@@ -21,7 +21,7 @@ POST = Point("purchases.posting.PostSender", "post")
 
 @pytest.fixture
 def approver(person: Person) -> Iterator[Approver]:
-    with Approver() as somebody:
+    with Approver().attends() as somebody:
         yield somebody
 
 

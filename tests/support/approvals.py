@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ADA = {"id": "7", "name": "Ada"}
 
@@ -15,7 +22,7 @@ ADA = {"id": "7", "name": "Ada"}
 @dataclass
 class Approver:
     """
-    Responds once to each request, as the public API does.
+    Responds once to each request, as Airflow's public API does.
 
     :param choose: returns what to choose from the options; ``None`` lets the time run out.
     """
@@ -26,31 +33,37 @@ class Approver:
     seen: list[dict[str, Any]] = field(default_factory=list)
     notes: list[Any] = field(default_factory=list)
 
-    def __enter__(self) -> Approver:
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._attend, daemon=True)
-        self._thread.start()
-        return self
+    @contextmanager
+    def attends(self) -> Iterator[Approver]:
+        """Respond whenever `dag.test()` waits for a person."""
+        if RESPONSES_RESUME_TASKS:
+            # A response at any other moment would be lost, because dag.test() then writes the state of the task.
+            sleep = time.sleep
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(20)
+            def look_or_sleep(seconds: float) -> None:
+                is_waiting = sys._getframe(1).f_code.co_qualname.endswith("DAG.test")
+                self.look() if is_waiting else sleep(seconds)
 
-    def _attend(self) -> None:
-        while not self._over.wait(0.2):
-            self._respond_to_all()
+            with patch("time.sleep", look_or_sleep):
+                yield self
+            return
+        over = threading.Event()
+        thread = threading.Thread(target=lambda: [self.look() for _ in iter(lambda: over.wait(0.3), True)], daemon=True)
+        thread.start()
+        yield self
+        over.set()
+        thread.join()
 
-    def _respond_to_all(self) -> None:
+    def look(self) -> None:
+        """Respond to each request that waits."""
         from airflow.models.hitl import HITLDetail
         from airflow.models.taskinstance import TaskInstance
         from airflow.utils.session import create_session
         from sqlalchemy import select
 
+        states = ("awaiting_input", "deferred") if RESPONSES_RESUME_TASKS else ("deferred", "queued")
         with create_session() as session:
-            waiting = session.scalars(
-                select(TaskInstance).where(TaskInstance.state.in_(("awaiting_input", "deferred")))
-            ).all()
-            for ti in waiting:
+            for ti in session.scalars(select(TaskInstance).where(TaskInstance.state.in_(states))).all():
                 detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == ti.id))
                 if detail is not None and detail.responded_at is None:
                     self._respond(ti, detail, session)
@@ -64,22 +77,19 @@ class Approver:
         self.before_response()
         chosen = self.choose(list(detail.options))
         if chosen is None:
-            self._sweep(session, ti)
+            _let_time_run_out(ti, session)
             return
         detail.responded_by, detail.responded_at = self.user, timezone.utcnow()
         detail.chosen_options, detail.params_input = chosen, {}
         if RESPONSES_RESUME_TASKS:
-            event = TriggerEvent(detail.as_resume_event_payload())
-            handle_event_submit(event, task_instance=ti, session=session)
+            handle_event_submit(TriggerEvent(detail.as_resume_event_payload()), task_instance=ti, session=session)
 
-    def _sweep(self, session: Any, ti: Any) -> None:
-        """Let the time run out, as Airflow's scheduler does."""
-        from datetime import timedelta
 
-        from airflow.jobs.job import Job
-        from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
-        from airflow.sdk import timezone
+def _let_time_run_out(ti: Any, session: Any) -> None:
+    from airflow.jobs.job import Job
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+    from airflow.sdk import timezone
 
-        ti.trigger_timeout = timezone.utcnow() - timedelta(seconds=1)
-        session.flush()
-        SchedulerJobRunner(job=Job()).check_awaiting_input_timeouts(session=session)
+    ti.trigger_timeout = timezone.utcnow() - timedelta(seconds=1)
+    session.flush()
+    SchedulerJobRunner(job=Job()).check_awaiting_input_timeouts(session=session)
