@@ -32,6 +32,8 @@ Every error that this package raises.
             VideoDBRecordNotKeptError
             VideoDBTryOverError
             VideoDBPurchaseUnknownError (permanent)
+            VideoDBApprovalRefusedError (permanent)
+            VideoDBApprovalMissingError (permanent)
 
 A permanent error needs a person, so a retry cannot help. An operator raises it as ``AirflowFailException``, which
 Airflow does not retry; the error of this package is the ``__context__`` of that exception. All other errors leave a
@@ -201,6 +203,14 @@ class VideoDBPurchaseUnknownError(VideoDBPurchaseError):
     """VideoDB may have made or charged a checkout. Nothing more was bought."""
 
 
+class VideoDBApprovalRefusedError(VideoDBPurchaseError):
+    """A person refused the purchase, or nobody approved it in time. Nothing was bought."""
+
+
+class VideoDBApprovalMissingError(VideoDBPurchaseError):
+    """A person has to approve the purchase, and nobody was or can be asked here. Nothing was bought."""
+
+
 #: VideoDB did nothing, unless the error is also one of ``OUTCOME_UNKNOWN_ERRORS``.
 NO_EFFECT_ERRORS = (VideoDBNotSentError, VideoDBRefusedError, VideoDBRateLimitError)
 
@@ -215,6 +225,8 @@ _PERMANENT_ERRORS = (
     VideoDBNoHoldError,
     VideoDBPaymentRefusedError,
     VideoDBPurchaseUnknownError,
+    VideoDBApprovalRefusedError,
+    VideoDBApprovalMissingError,
 )
 
 

@@ -30,6 +30,14 @@ _CONNECTION_FIELDS = {
         ),
         "schema": {"type": ["number", "null"], "minimum": 0},
     },
+    "approval_above": {
+        "label": "Approval above (USD)",
+        "description": (
+            "A person has to approve each purchase above this price in Airflow before it is made. 0 asks for every "
+            "purchase. A DAG cannot loosen it. Leave empty to ask nobody."
+        ),
+        "schema": {"type": ["number", "null"], "minimum": 0},
+    },
     "credit_account": {
         "label": "Credit account",
         "description": (

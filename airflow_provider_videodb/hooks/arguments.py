@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Whether a gate holds credits. ``"audit"`` only says what a hold would do.
 HoldMode: TypeAlias = bool | Literal["audit"]
+#: An Airflow user: an id, or an id with a name.
+Approver: TypeAlias = str | Mapping[str, str]
 #: Parses one argument, given its name and its value.
 Reader = Callable[[str, object], object]
 
@@ -51,6 +53,26 @@ def parse_credits(name: str, value: object) -> Decimal:
 def parse_dollars(name: str, value: object) -> int:
     """Parse a whole number of US dollars above zero."""
     return _whole_number(name, value, "a whole number of US dollars above zero")
+
+
+def parse_dollar_line(name: str, value: object) -> Decimal:
+    """Parse a number of US dollars, zero or more."""
+    return _number(name, value, "a number of US dollars, zero or more", minimum=0).copy_abs()
+
+
+def parse_approvers(name: str, value: object) -> tuple[dict[str, str], ...]:
+    """
+    Parse Airflow users: their ids, or ids with names. ``None`` does not restrict who may respond.
+
+    An empty list is refused, because Airflow would let everybody respond.
+    """
+    if value is None:
+        return ()
+    listed = value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    users = [{"id": user, "name": user} if isinstance(user, str) else user for user in listed]
+    if not users or not all(map(_is_user, users)):
+        raise _broken(name, value, "a list of Airflow user ids, or of {'id': …, 'name': …}, that is not empty")
+    return tuple({"id": user["id"], "name": user["name"]} for user in users)
 
 
 def parse_price(name: str, value: object) -> Decimal:
@@ -158,6 +180,12 @@ def _is_rendered_later(value: object) -> bool:
         return any(map(_is_rendered_later, value))
     # An XComArg and its kin have `resolve`. Airflow calls functions, and renders objects that have template fields.
     return callable(value) or hasattr(value, "resolve") or hasattr(value, "template_fields")
+
+
+def _is_user(user: object) -> bool:
+    if not isinstance(user, Mapping) or user.keys() != {"id", "name"}:
+        return False
+    return all(isinstance(text, str) and text.strip() for text in user.values())
 
 
 def _number(name: str, value: object, rule: str, *, minimum: int) -> Decimal:

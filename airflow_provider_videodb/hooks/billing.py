@@ -23,7 +23,8 @@ class VideoDBBillingHook(VideoDBHook):
     VideoDB's billing API on an Airflow connection.
 
     The calls have the guarantees of :class:`~airflow_provider_videodb.api.client.BillingClient`. Purchases keep the
-    spending limits of the connection, both here and on the clients that this hook returns.
+    spending limits of the connection, both here and on the clients that this hook returns. What a person has to approve
+    (``approval_above``) is refused, because only the operators can ask.
 
     :param videodb_conn_id: see :class:`~airflow_provider_videodb.hooks.videodb.VideoDBHook`.
     :raises VideoDBConfigError: on first use, if the connection is missing or one of its fields breaks a rule.
@@ -76,6 +77,8 @@ class VideoDBBillingHook(VideoDBHook):
         :raises VideoDBConfigError: if ``amount`` is not a whole number above 0. Nothing was sent.
         :raises VideoDBLimitExceededError: if a limit would be exceeded or cannot be checked. No link was returned. The
             error says whether a stored card may have been charged.
+        :raises VideoDBApprovalMissingError: if ``amount`` is above ``approval_above`` of the connection. Nothing was
+            sent.
         """
         return self.get_conn().topup(
             amount, currency=currency, redirect_url=redirect_url, idempotency_key=idempotency_key
@@ -103,6 +106,8 @@ class VideoDBBillingHook(VideoDBHook):
         :param cancel_url: the page that the person sees after cancelling.
         :raises VideoDBConfigError: see :meth:`topup`.
         :raises VideoDBLimitExceededError: see :meth:`topup`.
+        :raises VideoDBApprovalMissingError: see :meth:`topup`. Also for each subscription, if the connection has
+            ``approval_above``.
         """
         return self.get_conn().create_checkout(
             amount, mode=mode, plan_id=plan_id, success_url=success_url, cancel_url=cancel_url
@@ -135,6 +140,8 @@ class VideoDBBillingHook(VideoDBHook):
         :param amount: VideoDB adds this number of credits; ``None`` keeps it.
         :raises VideoDBConfigError: if an argument breaks a rule. Nothing was sent.
         :raises VideoDBSettingsNotAppliedError: if VideoDB afterwards returns other settings.
+        :raises VideoDBApprovalMissingError: if it would be on and the connection has ``approval_above``, because
+            VideoDB would buy without an approval. Nothing was sent.
         """
         return self.get_conn().set_auto_recharge(
             enabled=parse_flag("enabled", enabled),

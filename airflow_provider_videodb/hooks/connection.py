@@ -19,6 +19,7 @@ from airflow_provider_videodb.api.transport import CONNECT_TIMEOUT
 from airflow_provider_videodb.api.urls import check_api_key, check_base_url, is_loopback
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS
+from airflow_provider_videodb.purchases.rules.approval import ApprovalPolicy
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _FIELDS = (
     "max_retries",
     "max_topup_amount",
     "monthly_topup_limit",
+    "approval_above",
     "credit_account",
     "credit_reserve",
     "settlement_minutes",
@@ -53,6 +55,7 @@ class ConnectionSettings:
     :param timeout: seconds in which a whole response has to arrive.
     :param max_retries: how often a failed read is retried.
     :param limits: the most that one purchase, and all purchases of a month, may cost.
+    :param approval_above: a person has to approve a purchase above this many US dollars; ``None`` asks nobody.
     :param credit_account: the name under which connections of one account share their holds.
     :param credit_reserve: credits that no gate may use.
     :param settlement_minutes: how long released credits count as held, because their spending may not show yet.
@@ -63,6 +66,7 @@ class ConnectionSettings:
     timeout: float
     max_retries: int
     limits: SpendLimits
+    approval_above: Decimal | None = None
     credit_account: str = ""
     credit_reserve: Decimal = Decimal(0)
     settlement_minutes: Decimal = Decimal(_DEFAULT_SETTLEMENT_MINUTES)
@@ -75,6 +79,11 @@ class ConnectionSettings:
     def post_timeout(self) -> float:
         """Seconds after which a POST has ended, with or without a response."""
         return 2 * CONNECT_TIMEOUT + self.timeout
+
+    @property
+    def approval_policy(self) -> ApprovalPolicy:
+        """The purchases that a person has to approve, whatever a DAG says."""
+        return ApprovalPolicy(connection_above=self.approval_above, conn_id=self.limits.conn_id)
 
     @property
     def settlement_ms(self) -> int:
@@ -130,6 +139,7 @@ class ConnectionSettings:
                 monthly_topup_limit=_field(conn_id, extra, "monthly_topup_limit"),
                 conn_id=conn_id,
             ),
+            approval_above=_field(conn_id, extra, "approval_above"),
             credit_account=credit_account,
             credit_reserve=Decimal(0) if reserve is None else reserve,
             settlement_minutes=Decimal(_DEFAULT_SETTLEMENT_MINUTES) if settlement is None else settlement,

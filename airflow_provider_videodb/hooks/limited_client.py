@@ -13,6 +13,8 @@ from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.models import by_id
 from airflow_provider_videodb.exceptions import VideoDBAPIError, VideoDBLimitExceededError
 from airflow_provider_videodb.hooks.arguments import parse_dollars
+from airflow_provider_videodb.purchases.rules.approval import check_approved, check_unpriced
+from airflow_provider_videodb.purchases.rules.approval_record import Approval
 from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, DATE_STEP, LIST_LAG, describe_checkout
 from airflow_provider_videodb.purchases.rules.limits import (
     LIST_POLL_INTERVAL,
@@ -24,8 +26,9 @@ from airflow_provider_videodb.purchases.rules.limits import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from decimal import Decimal
 
-    from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.api.models import AutoRecharge, Checkout
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,8 @@ class LimitedBillingClient(BillingClient):
     Under a monthly limit a purchase takes some seconds longer. After the checkout is made, the client waits until the
     list shows what others made at the same time. It returns the link only if the limit still holds.
 
+    A purchase that a person has to approve is refused, because only the operators can ask.
+
     :param settings: the connection.
     :param max_retries: how often a failed GET is retried.
     """
@@ -47,6 +52,7 @@ class LimitedBillingClient(BillingClient):
             settings.api_key, base_url=settings.base_url, timeout=settings.timeout, max_retries=max_retries
         )
         self._limits = settings.limits
+        self._policy = settings.approval_policy
 
     def topup(
         self,
@@ -62,6 +68,7 @@ class LimitedBillingClient(BillingClient):
 
         :param amount: whole US dollars.
         :raises VideoDBLimitExceededError: if a limit would be broken, or was. No link is returned.
+        :raises VideoDBApprovalMissingError: if a person has to approve it. Nothing was sent.
         """
         amount = parse_dollars("amount", amount)
         ask = partial(
@@ -90,6 +97,8 @@ class LimitedBillingClient(BillingClient):
         The limits apply to a checkout with an amount, in whole US dollars.
 
         :raises VideoDBLimitExceededError: if a limit would be broken, or was. No link is returned.
+        :raises VideoDBApprovalMissingError: if a person has to approve it. Nothing was sent. Nobody knows the price of
+            a subscription, so each one is refused if the connection has ``approval_above``.
         """
         if amount is not None or mode == "payment":
             amount = parse_dollars("amount", amount)
@@ -102,9 +111,28 @@ class LimitedBillingClient(BillingClient):
             cancel_url=cancel_url,
             idempotency_key=idempotency_key,
         )
-        return ask() if amount is None else self._within_limits(amount, None, ask)
+        if amount is not None:
+            return self._within_limits(amount, None, ask)
+        check_unpriced("A subscription", self._policy)
+        return ask()
+
+    def set_auto_recharge(
+        self, *, enabled: bool, threshold: Decimal | None = None, amount: Decimal | None = None
+    ) -> AutoRecharge:
+        """
+        Change the settings, read them back and return them.
+
+        :param threshold: VideoDB recharges below this number of credits; ``None`` keeps it.
+        :param amount: VideoDB adds this number of credits; ``None`` keeps it.
+        :raises VideoDBSettingsNotAppliedError: if VideoDB afterwards returns other settings.
+        :raises VideoDBApprovalMissingError: if it would be on although the connection has ``approval_above``.
+        """
+        if enabled:
+            check_unpriced("Automatic recharge", self._policy)
+        return super().set_auto_recharge(enabled=enabled, threshold=threshold, amount=amount)
 
     def _within_limits(self, amount: int, currency: str | None, ask: Callable[[], Checkout]) -> Checkout:
+        check_approved(self._policy, Approval(), amount, currency=currency)
         check_per_purchase_limits(amount, self._limits, currency=currency)
         if self._limits.monthly_topup_limit is None:
             return ask()

@@ -37,8 +37,8 @@ class VideoDBHook(BaseHook):
 
     :param videodb_conn_id: a connection of the type ``videodb``. Its password is the API key, its host the base URL
         (empty for production). Its extra may have ``timeout`` (seconds), ``max_retries``, ``max_topup_amount`` and
-        ``monthly_topup_limit`` (US dollars), ``credit_account``, ``credit_reserve`` (credits) and
-        ``settlement_minutes``.
+        ``monthly_topup_limit`` (US dollars), ``approval_above`` (US dollars), ``credit_account``, ``credit_reserve``
+        (credits) and ``settlement_minutes``.
     :raises VideoDBConfigError: on first use, if the connection is missing or one of its fields breaks a rule.
     """
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, is_permanent, without_next_step
 from airflow_provider_videodb.hooks.log_page import log_lines
+from airflow_provider_videodb.operators._approval_run import RESUME_METHOD
 from airflow_provider_videodb.operators._credit_gate import TaskGate
-from airflow_provider_videodb.operators._purchase_run import (
-    PurchaseRequest,
-    PurchaseRun,
-    WaitRequest,
-    read_after,
-    task_result,
-)
+from airflow_provider_videodb.operators._ensure_credits_request import CreditsWaitRequest, EnsureCreditsRequest
+from airflow_provider_videodb.operators._purchase_run import PurchaseRun, read_after
+from airflow_provider_videodb.operators._task_result import task_result
 from airflow_provider_videodb.operators._timeouts import credit_wait_error
-from airflow_provider_videodb.purchases.executor import Need
+from airflow_provider_videodb.purchases.rules.approval_texts import describe_shortage
 from airflow_provider_videodb.purchases.rules.candidates import describe_moment
 from airflow_provider_videodb.purchases.rules.credit_wait import (
     Buy,
@@ -31,20 +29,20 @@ from airflow_provider_videodb.purchases.rules.credit_wait import (
     WaitUntil,
     decide_credit_wait,
 )
-from airflow_provider_videodb.purchases.rules.decide import dollars_for
 from airflow_provider_videodb.purchases.rules.notifier_payment import shortage_of
+from airflow_provider_videodb.triggers._required_action import ActionState
 from airflow_provider_videodb.triggers.ensure_credits import EnsureCreditsTrigger
 from airflow_provider_videodb.triggers.events import EventStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from decimal import Decimal
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_videodb.hooks.arguments import HoldMode
     from airflow_provider_videodb.operators._credit_gate import GateCheck
     from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
+    from airflow_provider_videodb.purchases.rules.approval_record import Ask
+    from airflow_provider_videodb.purchases.rules.need import Need
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 #: How a wait may end, apart from an error.
@@ -56,46 +54,6 @@ _EVENTS = (
 #: What a task waits for after the payment, for the person who paid.
 _BALANCE = "VideoDB's balance shows the credits, which may take 15 minutes"
 _OTHERS = "other pipelines release credits"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CreditsWaitRequest(WaitRequest):
-    """
-    The parsed arguments for an ``EnsureCreditsOperator``'s wait.
-
-    :param settle_timeout: seconds.
-    :param hold: is parsed only to be checked, as the next two are. The gate reads them from the task.
-    """
-
-    credits: Decimal
-    settle_timeout: float
-    hold: HoldMode
-    respect_holds: bool
-    priority: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnsureCreditsRequest(PurchaseRequest, CreditsWaitRequest):
-    """
-    The parsed arguments of an ``EnsureCreditsOperator``.
-
-    :param usd_per_credit: US dollars.
-    :param min_amount: US dollars.
-    """
-
-    usd_per_credit: Decimal
-    min_amount: int
-    topup: bool
-
-    def dollars_for(self, missing: Decimal) -> int:
-        """Return what to buy, in whole US dollars."""
-        if not missing:
-            return 0
-        return dollars_for(missing, usd_per_credit=self.usd_per_credit, min_amount=self.min_amount)
-
-    def need_at(self, check: GateCheck) -> Need:
-        """Return what the account needs for this gate."""
-        return Need(amount=self.dollars_for(check.missing), balance=to_json_number(check.usage.credit_balance))
 
 
 class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
@@ -122,7 +80,39 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     @cached_property
     def _gate(self) -> TaskGate:
         # A task without a request has waited.
-        return TaskGate(self.task, self.context, self.waiting.credits, has_waited=self._request is None)
+        has_waited = self._request is None or self.has_asked
+        return TaskGate(self.task, self.context, self.waiting.credits, has_waited=has_waited)
+
+    def park(self, ask: Ask) -> NoReturn:
+        """
+        End this run of the task until there is a response.
+
+        A gate in the queue waits in the triggerer. Its gate opens as soon as the credits are there, so that those
+        behind it do not wait for the response.
+        """
+        if self.task.hold is True and self.waiting.deferrable:
+            until = datetime.fromisoformat(ask.until).timestamp()
+            wait = CreditWait(purchase=None, deadline=until)
+            self.task.defer(
+                trigger=self._trigger(wait, until, gate=self._gate.for_trigger(), action=ActionState.OPEN),
+                method_name=RESUME_METHOD,
+                timeout=timedelta(seconds=max(0.0, until - time.time()) + self.waiting.poll_interval + 60),
+            )
+        if self.task.hold is True:
+            # Without a triggerer, nobody sees when the gate may open. So others do not wait behind it.
+            self._gate.leave(self.hook.settings)
+        super().park(ask)
+
+    def respond(self, event: object) -> dict[str, Any]:
+        """Go on after a response, or after an event of the trigger that watched the gate meanwhile."""
+        with self._leaving_queue_on_failure():
+            if isinstance(event, Mapping) and "status" in event:
+                status = self.checked_event(event, *_EVENTS, needs="wait")["status"]
+                if status != EventStatus.TIMEOUT:
+                    self.has_asked = True
+                    return self.start()
+                event = {"timedout": True}
+            return super().respond(event)
 
     def start(self) -> dict[str, Any]:
         """
@@ -130,10 +120,11 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
 
         A try buys nothing if an earlier one did.
         """
+        nothing = "filled" if self.has_asked else "not_needed"
         with self._leaving_queue_on_failure():
             existing, check = self.executor.load_existing(), self._check()
             wait = self._begin_wait(existing, buys_if_short=self.request.topup)
-            return self._go_on(wait, check, may_buy=self.request.topup, without_purchase="not_needed")
+            return self._go_on(wait, check, may_buy=self.request.topup, without_purchase=nothing)
 
     def resume(self, event: object) -> dict[str, Any]:
         """Go on after the trigger's event or a person's response."""
@@ -237,11 +228,13 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         :return: ``None`` if nothing is missing any more.
         """
         request, read = self.request, read_after(check, self._look)
+
         assessed = [check]
 
         def assess() -> Need:
-            assessed[0] = read()
-            return request.need_at(assessed[0])
+            assessed[0] = seen = read()
+            self.reason = describe_shortage(seen.shortage(request.credits), balance=seen.usage.credit_balance)
+            return request.need_at(seen)
 
         if check.missing and (existing is None or not existing.has_effect):
             self.executor.check_per_purchase_limits(request.dollars_for(check.missing), currency=request.currency)
@@ -265,7 +258,9 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         trigger = self._trigger(wait, deadline, gate=self._gate.for_trigger())
         return self.wait(trigger, wait.purchase, shortage=check.shortage(self.waiting.credits))
 
-    def _trigger(self, wait: CreditWait, deadline: float, *, gate: dict[str, Any] | None) -> EnsureCreditsTrigger:
+    def _trigger(
+        self, wait: CreditWait, deadline: float, *, gate: dict[str, Any] | None, action: ActionState | None = None
+    ) -> EnsureCreditsTrigger:
         return EnsureCreditsTrigger(
             threshold=str(self.waiting.credits),
             gate=gate,
@@ -273,6 +268,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             videodb_conn_id=self.waiting.videodb_conn_id,
             poll_interval=self.waiting.poll_interval,
             deadline=deadline,
+            required_action=action,
         )
 
     def _finish(self, purchase: Purchase | None, check: GateCheck, *, without_purchase: str) -> dict[str, Any]:

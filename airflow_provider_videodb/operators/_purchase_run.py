@@ -19,6 +19,7 @@ from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, Vid
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.links.paid_page import paid_page
+from airflow_provider_videodb.operators._approval_run import ApprovalDesk, AsksForApproval
 from airflow_provider_videodb.operators._messages import PaymentMessages
 from airflow_provider_videodb.operators._required_action import paid_before_cancel, show_payment
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
@@ -32,11 +33,12 @@ from airflow_provider_videodb.triggers.events import checked_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from decimal import Decimal
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
-    from airflow_provider_videodb.purchases.executor import Need
+    from airflow_provider_videodb.purchases.rules.need import Need
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.purchases.rules.required_action import Response, Shortage
     from airflow_provider_videodb.triggers._base import BillingTrigger
@@ -66,11 +68,16 @@ class PurchaseRequest(WaitRequest):
     The parsed arguments that all purchasing operators have.
 
     :param max_amount: US dollars.
+    :param approval_above: US dollars.
+    :param approvers: Airflow's users, by id and name.
     """
 
     currency: str | None
     redirect_url: str | None
     max_amount: int | None
+    approval: bool
+    approval_above: Decimal | None
+    approvers: Sequence[dict[str, str]]
     notifiers: Sequence[BaseNotifier]
 
 
@@ -79,7 +86,7 @@ RequestT = TypeVar("RequestT", bound=PurchaseRequest)
 ValueT = TypeVar("ValueT")
 
 
-class PurchaseRun(Generic[WaitT, RequestT]):
+class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
     """
     What the runs of all purchasing operators share.
 
@@ -122,6 +129,19 @@ class PurchaseRun(Generic[WaitT, RequestT]):
             account=settings.fingerprint,
             post_timeout=settings.post_timeout,
             paid_page=paid_page(conf.get("api", "base_url", fallback=None)),
+            policy=self.approval_policy(self._request),
+            ask=self.ask,
+        )
+
+    @property
+    def desk(self) -> ApprovalDesk:
+        """What asks a person for an approval."""
+        return ApprovalDesk(
+            task=self.task,
+            ti=self.context["ti"],
+            executor=self.executor,
+            timeout=self.waiting.payment_timeout,
+            approvers=self.request.approvers,
         )
 
     def checked_event(self, event: object, *expected: EventStatus, needs: str) -> dict[str, Any]:
@@ -220,8 +240,11 @@ class PurchaseRun(Generic[WaitT, RequestT]):
         """
         trigger.remind_at = self.messages.next_reminder(purchase)
         if purchase is not None and self.waiting.deferrable and trigger.required_action is None:
-            ti = self.context["ti"]
-            trigger.required_action = show_payment(self.executor, ti, purchase, shortage, self.task.log)
+            # Airflow keeps one request per task. Showing the payment would open an approval again.
+            self.executor.load_existing()
+            if self.executor.journal.approval.asked is None:
+                ti = self.context["ti"]
+                trigger.required_action = show_payment(self.executor, ti, purchase, shortage, self.task.log)
         describe_open = None if purchase is None else self._prepare_description(purchase)
         return self.task.wait(trigger, self.context, deferrable=self.waiting.deferrable, describe_open=describe_open)
 
@@ -260,25 +283,3 @@ def read_after(just_read: ValueT, read: Callable[[], ValueT]) -> Callable[[], Va
     """Return a function that returns what was just read, and reads anew from the second call on."""
     unused = [just_read]
     return lambda: unused.pop() if unused else read()
-
-
-def task_result(
-    purchase: Purchase | None = None,
-    *,
-    status: str,
-    balance_before: float | None = None,
-    balance_after: float | None = None,
-) -> dict[str, Any]:
-    """Return the result of a purchasing task; its keys are always the same."""
-    if purchase is None:
-        bought: dict[str, Any] = dict.fromkeys(("checkout_id", "amount", "currency", "payment_url"))
-    else:
-        balance_before = purchase.balance_before
-        bought = {
-            "checkout_id": purchase.paid[0] if purchase.paid else purchase.checkout_id,
-            "amount": purchase.amount_paid,
-            "currency": purchase.currency,
-            # A limit may have kept the link from being shared. Then it must not leave the task here either.
-            "payment_url": purchase.payment_url if purchase.link_shared or purchase.paid else None,
-        }
-    return {**bought, "status": status, "balance_before": balance_before, "balance_after": balance_after}

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_videodb.hooks.arguments import (
+    parse_approvers,
+    parse_dollar_line,
     parse_dollars,
     parse_flag,
     parse_list,
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
-    from airflow_provider_videodb.operators._arguments import Dollars, NotGiven, Text
+    from airflow_provider_videodb.hooks.arguments import Approver
+    from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
+    from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalRequest
     from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
     from airflow_provider_videodb.triggers._base import BillingTrigger
 
@@ -46,6 +50,10 @@ class Run(Protocol):
         """Go on after the event of the trigger, and return the result of the task."""
         ...
 
+    def respond(self, event: object) -> dict[str, Any]:
+        """Go on after the response to a request for approval, and return the result of the task."""
+        ...
+
 
 class PurchasingOperator(RejectsEmptyTemplates):
     """
@@ -54,7 +62,13 @@ class PurchasingOperator(RejectsEmptyTemplates):
     :meta private:
     """
 
-    template_fields: Sequence[str] = ("currency", "redirect_url", "max_amount", "videodb_conn_id")
+    template_fields: Sequence[str] = (
+        "currency",
+        "redirect_url",
+        "max_amount",
+        "approval_above",
+        "videodb_conn_id",
+    )
     operator_extra_links = (CheckoutLink(),)
     ui_color = "#d5f5e3"
 
@@ -66,6 +80,9 @@ class PurchasingOperator(RejectsEmptyTemplates):
         payment_timeout: timedelta | float,
         poll_interval: timedelta | float,
         max_amount: Dollars | NotGiven,
+        approval: bool,
+        approval_above: Credits | NotGiven,
+        approvers: Sequence[Approver] | None,
         notifiers: Sequence[BaseNotifier],
         remind_every: timedelta | float | None,
         deferrable: bool,
@@ -78,6 +95,9 @@ class PurchasingOperator(RejectsEmptyTemplates):
         self.payment_timeout = self.plain("payment_timeout", payment_timeout, parse_seconds)
         self.poll_interval = self.plain("poll_interval", poll_interval, parse_seconds)
         self.max_amount = self.templated("max_amount", max_amount, parse_dollars)
+        self.approval = self.plain("approval", approval, parse_flag)
+        self.approval_above = self.templated("approval_above", approval_above, parse_dollar_line)
+        self.approvers = self.plain("approvers", approvers, parse_approvers)
         self.notifiers = self.plain("notifiers", notifiers, parse_list)
         self.remind_every = self.plain("remind_every", remind_every, parse_optional_seconds)
         self.deferrable = self.plain("deferrable", deferrable, parse_flag)
@@ -85,6 +105,8 @@ class PurchasingOperator(RejectsEmptyTemplates):
         #: For the templates of notifiers: the payment link, and everything else about the payment.
         self.payment_url: str | None = None
         self.payment: PaymentRequest | None = None
+        #: What a person is asked to approve, before there is a payment.
+        self.approval_request: ApprovalRequest | None = None
         #: ``False`` once this try has seen that its link need not or cannot be paid any more. Hides the button.
         self.has_open_checkout = True
         self.is_stopped = False
@@ -101,6 +123,11 @@ class PurchasingOperator(RejectsEmptyTemplates):
         """Go on after the trigger; an unexpected event fails the task."""
         with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
             return self._resume(context).resume(event)
+
+    def execute_response(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on after a person's response, or without one; only an approval buys."""
+        with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
+            return self._start(context).respond(event)
 
     def on_kill(self) -> None:
         """
@@ -152,6 +179,9 @@ class PurchasingOperator(RejectsEmptyTemplates):
             try:
                 return self._resume(context).resume(event)
             except TaskDeferred as deferred:
+                if deferred.method_name != "execute_complete":
+                    # The task asks a person, and no worker waits for that.
+                    raise
                 # The task has to wait again. The loop runs the next trigger, so that the stack does not grow.
                 trigger = deferred.trigger
 

@@ -20,6 +20,7 @@ from airflow_provider_videodb.operators import _recharge_note as notes
 from airflow_provider_videodb.operators._recharge_hold import RechargeHold
 from airflow_provider_videodb.operators._recharge_note import RechargeNote, describe_settings
 from airflow_provider_videodb.purchases.current_try import CurrentTry
+from airflow_provider_videodb.purchases.rules.approval import check_unpriced
 from airflow_provider_videodb.purchases.variables import delete_variable
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
@@ -103,6 +104,9 @@ class RechargeRun:
 
     def change(self) -> dict[str, Any]:
         """Read the settings, compare, write what differs, and read back."""
+        if self.request.changes["enabled"]:
+            # The client checks it as well, but by then other pipelines would know of this one.
+            check_unpriced("Automatic recharge", self.hook.settings.approval_policy)
         if self.is_restored_later and self.request.restore is None and VARIABLES_CAN_BE_LISTED:
             return RechargeHold(self).switch_on()
         changes, ti = self.request.changes, self.context["ti"]

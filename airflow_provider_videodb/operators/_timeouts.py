@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.api.models import Usage
     from airflow_provider_videodb.exceptions import VideoDBError
-    from airflow_provider_videodb.operators._ensure_credits_run import CreditsWaitRequest
+    from airflow_provider_videodb.operators._ensure_credits_request import CreditsWaitRequest
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 

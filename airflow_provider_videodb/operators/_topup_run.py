@@ -15,10 +15,11 @@ from airflow_provider_videodb.operators._purchase_run import (
     PurchaseRun,
     WaitRequest,
     read_after,
-    task_result,
 )
+from airflow_provider_videodb.operators._task_result import task_result
 from airflow_provider_videodb.operators._timeouts import payment_timeout_error
-from airflow_provider_videodb.purchases.executor import Need
+from airflow_provider_videodb.purchases.rules.approval_texts import describe_shortage
+from airflow_provider_videodb.purchases.rules.need import Need
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.purchases.rules.required_action import Shortage
 from airflow_provider_videodb.triggers.checkout import CheckoutTrigger
@@ -53,6 +54,8 @@ class TopupRequest(PurchaseRequest):
 class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
     """Buys once, and waits for the payment."""
 
+    reason = "The task buys this amount, whatever the balance is."
+
     def start(self) -> dict[str, Any]:
         """Buy unless an earlier try did, and wait for the payment."""
         request, existing = self.request, self.executor.load_existing()
@@ -61,6 +64,9 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
         if existing is None or not existing.has_effect:
             self.executor.check_per_purchase_limits(request.amount, currency=request.currency)
         usage = self.hook.get_usage()
+        shortage = self._shortage(usage)
+        if shortage is not None:
+            self.reason = describe_shortage(shortage, balance=usage.credit_balance)
         read_usage = read_after(usage, self.hook.get_usage)
         purchase = self.obtain_checkout(existing, lambda: request.need_at(read_usage()), reprices=False)
         if purchase is None:

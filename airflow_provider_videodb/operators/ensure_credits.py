@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
-    from airflow_provider_videodb.hooks.arguments import HoldMode
+    from airflow_provider_videodb.hooks.arguments import Approver, HoldMode
     from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
-    from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest, EnsureCreditsRun
+    from airflow_provider_videodb.operators._ensure_credits_request import EnsureCreditsRequest
+    from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRun
 
 #: The arguments that say how the task treats the holds of the account.
 _GATE_ARGUMENTS = ("hold", "respect_holds", "priority")
@@ -76,11 +77,17 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
     :param currency: is sent as given. VideoDB's documents show ``usd``. (templated)
     :param redirect_url: the page that opens after the payment. By default a page of Airflow's API server, if the option
         ``[api] base_url`` begins with ``https://``, or names this machine. (templated)
-    :param payment_timeout: how long one try waits for the payment, as a timedelta or in seconds. Also how long it waits
+    :param payment_timeout: how long one try waits for an approval, and then for the payment, as a timedelta or in
+        seconds. Also how long it waits
         for others, and with ``topup=False`` for the credits.
     :param poll_interval: time between two polls of the balance, as a timedelta or in seconds.
     :param max_amount: the most US dollars that this task may spend in one purchase. The limits of the connection apply
         as well. ``None`` and empty text are refused. (templated)
+    :param approval: ``True`` asks a person for each purchase, before a checkout exists. ``False`` asks only if another
+        rule does.
+    :param approval_above: asks a person if the purchase is above this many US dollars. ``approval_above`` of the
+        connection applies as well. ``None`` and empty text are refused. (templated)
+    :param approvers: the Airflow users who may respond, by id. Without them, everybody may who has the permission.
     :param notifiers: are called once with each new link. A notifier is called again only if it failed, or if the task
         died during the call. In their templates, ``{{ task.payment_url }}`` is the link. A
         :class:`~airflow_provider_videodb.notifications.payment_request.PaymentRequestNotifier` writes the message
@@ -115,6 +122,9 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
         payment_timeout: timedelta | float = timedelta(hours=24),
         poll_interval: timedelta | float = 30,
         max_amount: Dollars | NotGiven = NOT_GIVEN,
+        approval: bool = False,
+        approval_above: Credits | NotGiven = NOT_GIVEN,
+        approvers: Sequence[Approver] | None = None,
         notifiers: Sequence[BaseNotifier] = (),
         remind_every: timedelta | float | None = None,
         deferrable: bool = True,
@@ -130,6 +140,9 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
             payment_timeout=payment_timeout,
             poll_interval=poll_interval,
             max_amount=max_amount,
+            approval=approval,
+            approval_above=approval_above,
+            approvers=approvers,
             notifiers=notifiers,
             remind_every=remind_every,
             deferrable=deferrable,
@@ -154,12 +167,13 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
         return EnsureCreditsRun(self, context, request, request, parse_request=self._request)
 
     def _resume(self, context: Context) -> EnsureCreditsRun:
-        from airflow_provider_videodb.operators._ensure_credits_run import CreditsWaitRequest, EnsureCreditsRun
+        from airflow_provider_videodb.operators._ensure_credits_request import CreditsWaitRequest
+        from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRun
 
         waiting = CreditsWaitRequest(**self.parsed(*WAIT_ARGUMENTS, *_GATE_ARGUMENTS, "credits", "settle_timeout"))
         return EnsureCreditsRun(self, context, waiting, parse_request=self._request)
 
     def _request(self) -> EnsureCreditsRequest:
-        from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRequest
+        from airflow_provider_videodb.operators._ensure_credits_request import EnsureCreditsRequest
 
         return EnsureCreditsRequest(**self.parsed())

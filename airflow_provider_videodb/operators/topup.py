@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseNotifier, Context
 
+    from airflow_provider_videodb.hooks.arguments import Approver
     from airflow_provider_videodb.operators._arguments import Credits, Dollars, NotGiven, Text
     from airflow_provider_videodb.operators._topup_run import TopupRun
 
@@ -56,10 +57,16 @@ class TopupOperator(PurchasingOperator):
     :param only_if_below: buy only if the balance is below this many credits. Without it, the task always buys.
         ``None`` and empty text are refused. (templated)
     :param wait_for_payment: ``False`` ends the task as soon as the link is there.
-    :param payment_timeout: how long one try waits for the payment, as a timedelta or in seconds.
+    :param payment_timeout: how long one try waits for an approval, and then for the payment, as a timedelta or in
+        seconds.
     :param poll_interval: time between two polls of the checkout, as a timedelta or in seconds.
     :param max_amount: the most US dollars that this task may spend in one purchase. The limits of the connection apply
         as well. ``None`` and empty text are refused. (templated)
+    :param approval: ``True`` asks a person for each purchase, before a checkout exists. ``False`` asks only if another
+        rule does.
+    :param approval_above: asks a person if the purchase is above this many US dollars. ``approval_above`` of the
+        connection applies as well. ``None`` and empty text are refused. (templated)
+    :param approvers: the Airflow users who may respond, by id. Without them, everybody may who has the permission.
     :param notifiers: are called once with each new link. A notifier is called again only if it failed, or if the task
         died during the call. In their templates, ``{{ task.payment_url }}`` is the link. A
         :class:`~airflow_provider_videodb.notifications.payment_request.PaymentRequestNotifier` writes the message
@@ -83,6 +90,9 @@ class TopupOperator(PurchasingOperator):
         payment_timeout: timedelta | float = timedelta(hours=24),
         poll_interval: timedelta | float = 30,
         max_amount: Dollars | NotGiven = NOT_GIVEN,
+        approval: bool = False,
+        approval_above: Credits | NotGiven = NOT_GIVEN,
+        approvers: Sequence[Approver] | None = None,
         notifiers: Sequence[BaseNotifier] = (),
         remind_every: timedelta | float | None = None,
         deferrable: bool = True,
@@ -95,6 +105,9 @@ class TopupOperator(PurchasingOperator):
             payment_timeout=payment_timeout,
             poll_interval=poll_interval,
             max_amount=max_amount,
+            approval=approval,
+            approval_above=approval_above,
+            approvers=approvers,
             notifiers=notifiers,
             remind_every=remind_every,
             deferrable=deferrable,

@@ -10,20 +10,21 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NoReturn, assert_never
 
 from airflow_provider_videodb.exceptions import VideoDBError
 from airflow_provider_videodb.purchases.clock import Clock, TryClock
 from airflow_provider_videodb.purchases.observe import Observer, wait_for_list
 from airflow_provider_videodb.purchases.posting import PostSender
 from airflow_provider_videodb.purchases.resolver import Resolver
+from airflow_provider_videodb.purchases.rules.approval import ApprovalPolicy, missing_approval_error
 from airflow_provider_videodb.purchases.rules.candidates import recent_ids
 from airflow_provider_videodb.purchases.rules.decide import (
     Action,
+    AskApproval,
     AwaitPayment,
     Fail,
     NotNeeded,
-    Observation,
     Paid,
     Recheck,
     ResendPost,
@@ -35,7 +36,7 @@ from airflow_provider_videodb.purchases.rules.limits import (
     check_per_purchase_limits,
     report_charge_beyond_limit,
 )
-from airflow_provider_videodb.purchases.rules.purchase import Purchase, idempotency_key
+from airflow_provider_videodb.purchases.rules.need import begin_purchase, with_current_amount
 from airflow_provider_videodb.purchases.rules.tracking import describe_open_payment
 
 if TYPE_CHECKING:
@@ -45,23 +46,13 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.claims import TaskClaims
     from airflow_provider_videodb.purchases.journal import Journal, Try
     from airflow_provider_videodb.purchases.posting import CheckoutApi
+    from airflow_provider_videodb.purchases.rules.need import Need
+    from airflow_provider_videodb.purchases.rules.observation import Observation
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 #: One try loses this many responses before it leaves the rest to the next try.
 _MAX_LOST_RESPONSES = 2
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Need:
-    """
-    What a task needs to buy at this moment.
-
-    :param amount: whole US dollars; 0 if it needs nothing.
-    :param balance: credits on the account.
-    """
-
-    amount: int
-    balance: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +64,8 @@ class PurchaseExecutor:
     :param account: fingerprint of the account that is asked.
     :param post_timeout: seconds after which a POST has ended one way or the other.
     :param paid_page: the page that opens after the payment if the task names none.
+    :param policy: which purchases a person has to approve.
+    :param ask: asks a person, and ends this run of the task. Without it, a purchase that needs an approval fails.
     """
 
     api: CheckoutApi
@@ -84,6 +77,8 @@ class PurchaseExecutor:
     account: str | None = None
     post_timeout: float = 40
     paid_page: str | None = None
+    policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    ask: Callable[[AskApproval, Observation], NoReturn] | None = None
     clock: Clock = field(default_factory=Clock)
 
     def load_existing(self) -> Purchase | None:
@@ -146,6 +141,8 @@ class PurchaseExecutor:
                     if known is not None:
                         self.journal.save(known)
                     raise error
+                case AskApproval() as asking:
+                    self._ask(asking, observation)
                 case Recheck() as recheck:
                     wait_for_list(self.clock, recheck.seconds)
                     purchase = recheck.purchase or purchase
@@ -156,6 +153,13 @@ class PurchaseExecutor:
                     observer.try_clock.note_end_of_post()
                 case unknown:
                     assert_never(unknown)
+
+    def _ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
+        if asking.purchase is not None:
+            self.journal.save(asking.purchase)
+        if self.ask is not None:
+            self.ask(asking, observation)
+        raise missing_approval_error(self.policy, asking.amount, currency=asking.currency)
 
     def check_per_purchase_limits(self, amount: int, *, currency: str | None = None) -> None:
         """Check the limits that need no list; ``amount`` is in US dollars."""
@@ -227,6 +231,8 @@ class PurchaseExecutor:
             limits=limits,
             currency=currency,
             reprices=reprices,
+            policy=self.policy,
+            approval=self.journal.approval,
         )
 
     def _before_post(
@@ -236,7 +242,9 @@ class PurchaseExecutor:
         if existing is not None and len(lost) == _MAX_LOST_RESPONSES:
             self.journal.save(existing)
             raise lost[-1]
-        return self._start(existing, need, currency) if isinstance(action, StartPurchase) else action.purchase
+        if isinstance(action, ResendPost):
+            return action.purchase
+        return begin_purchase(existing, need, identity=self.identity, currency=currency)
 
     def _post(
         self, purchase: Purchase, redirect_url: str | None, observation: Observation, lost: list[VideoDBAPIError]
@@ -246,6 +254,7 @@ class PurchaseExecutor:
             journal=self.journal,
             current_try=self.current_try,
             account=self.account,
+            policy=self.policy,
             timeout=self.post_timeout,
             clock=self.clock,
         )
@@ -258,19 +267,12 @@ class PurchaseExecutor:
             lost.append(error)
         return purchase
 
-    def _start(self, after: Purchase | None, need: Need, currency: str | None) -> Purchase:
-        key = idempotency_key(*self.identity, 0 if after is None else after.generation + 1, need.amount)
-        if after is not None:
-            return after.next_generation(amount=need.amount, currency=currency, key=key, balance=need.balance)
-        return Purchase(generation=0, amount=need.amount, currency=currency, key=key, balance_before=need.balance)
-
     def _with_current_amount(self, purchase: Purchase | None, need: Need, *, reprices: bool) -> Purchase | None:
         """Change the amount to what is needed now, unless VideoDB may have made a checkout."""
         if purchase is None or not need.amount or purchase.amount == need.amount:
             return purchase
         if not purchase.has_effect:
-            key = idempotency_key(*self.identity, purchase.generation, need.amount)
-            return replace(purchase, amount=need.amount, key=key, balance_before=need.balance)
+            return with_current_amount(purchase, need, identity=self.identity)
         if not reprices:
             log.warning("This task now asks for %s USD.", need.amount)
             log.warning("It continues its existing purchase of %s USD.", purchase.amount)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_videodb.exceptions import VideoDBRecordNotKeptError, VideoDBRecordUnreadableError
 from airflow_provider_videodb.purchases.clock import Clock, age_from_now
 from airflow_provider_videodb.purchases.current_try import MAX_RESPONSE_AGE
+from airflow_provider_videodb.purchases.rules.approval_record import Approval
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.purchases.rules.record_format import FORMAT, unreadable_record
 from airflow_provider_videodb.purchases.rules.resolution import resolution_variable
@@ -61,11 +62,24 @@ class Journal:
             self._known = self._store.get(_PURCHASE)
         if self._known is None:
             return None
-        purchase = _purchase_of(self._known)
+        purchase, _ = _contents_of(self._known)
         if self._known["try"] != self._try.id:
             self._try.check()
-            self._replace(purchase)
+            self._replace(purchase=None if purchase is None else purchase.to_dict())
         return purchase
+
+    @property
+    def approval(self) -> Approval:
+        """What a person approved, as far as :meth:`load` has read or this try has written it."""
+        return Approval() if self._known is None else _contents_of(self._known)[1]
+
+    def save_approval(self, approval: Approval) -> None:
+        """
+        Replace what is recorded of the approval. Call :meth:`load` first.
+
+        :raises VideoDBPurchaseError: as :meth:`save` does.
+        """
+        self._replace(approval=approval.to_dict())
 
     def save(self, purchase: Purchase) -> None:
         """
@@ -81,7 +95,7 @@ class Journal:
         if self._known is not None and self._known["purchase"] == kept.to_dict():
             self.check_unchanged()
         else:
-            self._replace(kept)
+            self._replace(purchase=kept.to_dict())
 
     def check_unchanged(self) -> None:
         """
@@ -112,28 +126,32 @@ class Journal:
         """Delete a resolution that was applied."""
         delete_variable(resolution_variable(purchase))
 
-    def _replace(self, purchase: Purchase) -> None:
+    def _replace(self, **changed: Any) -> None:
         """Write on a read that is seconds old at most, because Variables have no compare-and-set."""
         for _ in range(_MAX_STALE_READS):
             age = age_from_now(self._clock)
             self.check_unchanged()
             if age() <= MAX_RESPONSE_AGE:
-                self._write(purchase)
+                self._write(changed)
                 return
         raise VideoDBRecordNotKeptError(
             f"Airflow took longer than {MAX_RESPONSE_AGE:g} s to show the record of this purchase, or the worker "
             f"froze. So another try may have written the record. Nothing was written or bought. {CHECK_AIRFLOW}"
         )
 
-    def _write(self, purchase: Purchase) -> None:
+    def _write(self, changed: Mapping[str, Any]) -> None:
         # A newer version of this package may have written fields that this one does not know.
-        record = {**(self._known or {}), "format": FORMAT, "try": self._try.id, "purchase": purchase.to_dict()}
+        record = {"purchase": None, **(self._known or {}), "format": FORMAT, "try": self._try.id, **changed}
         self._store.set(_PURCHASE, record)
         self._known = record
 
 
-def _purchase_of(record: Any) -> Purchase:
+def _contents_of(record: Any) -> tuple[Purchase | None, Approval]:
     is_ours = isinstance(record, Mapping) and isinstance(record.get("format", 0), int)
     if not is_ours or not isinstance(record.get("try"), str):
         raise unreadable_record("this package did not write it")
-    return Purchase.from_dict(record.get("purchase"))
+    approval = Approval.from_dict(record.get("approval"))
+    if record.get("purchase") is None and approval.asked is not None:
+        # A person was asked, and nothing has been bought yet.
+        return None, approval
+    return Purchase.from_dict(record.get("purchase")), approval

@@ -6,9 +6,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_videodb.purchases.rules.approval import ApprovalPolicy
+from airflow_provider_videodb.purchases.rules.approval_record import Approval
 from airflow_provider_videodb.purchases.rules.candidates import candidates, remembered
-from airflow_provider_videodb.purchases.rules.decide import Observation
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
+from airflow_provider_videodb.purchases.rules.observation import Observation
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.claims import TaskClaims
@@ -34,6 +36,8 @@ class Observer:
     :param account: fingerprint of the account that is asked.
     :param currency: the currency of a new checkout; ``None`` leaves it to VideoDB.
     :param reprices: whether another amount may follow a POST that led to nothing.
+    :param policy: which purchases a person has to approve.
+    :param approval: what a person approved.
     """
 
     api: CheckoutApi
@@ -44,6 +48,8 @@ class Observer:
     limits: SpendLimits = field(default_factory=SpendLimits)
     currency: str | None = None
     reprices: bool = False
+    policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    approval: Approval = field(default_factory=Approval)
 
     def observe(self, purchase: Purchase | None, *, amount: int) -> Observation:
         """
@@ -69,4 +75,6 @@ class Observer:
             seen=times.seen,
             claimed_by_others=self.claims.of_others(times.seen.values()),
             reprices=self.reprices,
+            policy=self.policy,
+            approval=self.approval,
         )

@@ -24,6 +24,7 @@ from airflow_provider_videodb.exceptions import (
     without_next_step,
 )
 from airflow_provider_videodb.purchases.clock import Clock, age_from_now
+from airflow_provider_videodb.purchases.rules.approval import ApprovalPolicy, check_approved
 from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class PostSender:
     Sends the POSTs of one try.
 
     :param account: fingerprint of the account that is asked.
+    :param policy: which purchases a person has to approve.
     :param timeout: seconds after which a POST has ended one way or the other.
     """
 
@@ -77,6 +79,7 @@ class PostSender:
     current_try: Try
     account: str | None
     timeout: float
+    policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     clock: Clock = field(default_factory=Clock)
 
     def post(
@@ -87,7 +90,10 @@ class PostSender:
 
         :param there_before: checkouts that are listed already.
         :return: the purchase afterwards, and the error if its outcome is unknown.
+        :raises VideoDBApprovalMissingError: if a person has to approve it and nobody did.
         """
+        # The decision has checked it. A mistake there must not spend money.
+        check_approved(self.policy, self.journal.approval, purchase.amount, currency=purchase.currency)
         if purchase.orphans:
             log.warning("VideoDB made these checkouts, but its responses were lost:")
             log.warning("%s", ", ".join(purchase.orphans))

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.purchases.rules.candidates import LIST_LAG
-from airflow_provider_videodb.purchases.rules.decide import Fail, Observation
+from airflow_provider_videodb.purchases.rules.decide import Fail
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
+from airflow_provider_videodb.purchases.rules.observation import Observation
 from tests.support.checkouts import after
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
-from airflow_provider_videodb.purchases.executor import Need, PurchaseExecutor
+from airflow_provider_videodb.purchases.executor import PurchaseExecutor
 from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
+from airflow_provider_videodb.purchases.rules.need import Need
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from tests.support.checkouts import NOON
 from tests.support.tries import StandInTry

@@ -18,13 +18,13 @@ payment that appears later still completes the purchase.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.api.models import Checkout, CheckoutStatus, by_id
+from airflow_provider_videodb.api.models import CheckoutStatus
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBLimitExceededError
+from airflow_provider_videodb.purchases.rules.approval import is_approved
 from airflow_provider_videodb.purchases.rules.candidates import (
     DATE_STEP,
     LIST_LAG,
@@ -37,7 +37,6 @@ from airflow_provider_videodb.purchases.rules.candidates import (
 from airflow_provider_videodb.purchases.rules.limits import (
     LIST_POLL_INTERVAL,
     MAX_LIST_LAG,
-    SpendLimits,
     check_limits,
     check_own_checkout,
 )
@@ -51,45 +50,12 @@ from airflow_provider_videodb.purchases.rules.messages import (
 from airflow_provider_videodb.purchases.rules.purchase import Purchase, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from decimal import Decimal
+    from collections.abc import Sequence
+
+    from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.purchases.rules.observation import Observation
 
 _KNOWN_STATES = tuple(CheckoutStatus)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Observation:
-    """
-    What a try knows when it decides.
-
-    :param amount: US dollars that the task needs now; 0 if it needs nothing any more.
-    :param checkouts: VideoDB's list, read at ``now`` or later.
-    :param now: by our clock.
-    :param quiet_for: how long no POST of this task can have been in flight. Negative while one still can.
-    :param expired_for: how long this try has seen VideoDB call the checkout expired; ``None`` if it does not.
-    :param account: fingerprint of the account that was asked.
-    :param currency: the currency of a new checkout; ``None`` leaves it to VideoDB.
-    :param seen: candidates that earlier polls of this try have listed, by id.
-    :param claimed_by_others: the :func:`candidates` that other tasks have claimed.
-    :param reprices: whether another amount may follow a POST that led to nothing.
-    """
-
-    amount: int
-    checkouts: Sequence[Checkout]
-    now: datetime
-    quiet_for: timedelta
-    expired_for: timedelta | None = None
-    account: str | None = None
-    currency: str | None = None
-    limits: SpendLimits = field(default_factory=SpendLimits)
-    seen: Mapping[str, Checkout] = field(default_factory=dict)
-    claimed_by_others: Collection[str] = ()
-    reprices: bool = False
-
-    @property
-    def listed(self) -> Mapping[str, Checkout]:
-        """The list by id."""
-        return by_id(self.checkouts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +70,20 @@ class ResendPost:
     """Send this purchase's POST with the same key, because nothing was paid."""
 
     purchase: Purchase
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskApproval:
+    """
+    Ask a person before the POST.
+
+    :param amount: US dollars, or whole units of ``currency``.
+    :param purchase: what to record first, if anything.
+    """
+
+    amount: int
+    currency: str | None
+    purchase: Purchase | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +125,7 @@ class Fail:
     purchase: Purchase | None = None
 
 
-Action = StartPurchase | ResendPost | Recheck | AwaitPayment | Paid | NotNeeded | Fail
+Action = StartPurchase | ResendPost | AskApproval | Recheck | AwaitPayment | Paid | NotNeeded | Fail
 
 
 def decide(purchase: Purchase | None, observation: Observation) -> Action:
@@ -161,11 +141,6 @@ def decide(purchase: Purchase | None, observation: Observation) -> Action:
     if purchase.posts:
         return _without_response(purchase, observation)
     return _within_limits(observation, ResendPost(purchase=purchase))
-
-
-def dollars_for(shortfall: Decimal, *, usd_per_credit: Decimal, min_amount: int) -> int:
-    """Return the whole US dollars, at least ``min_amount``, that buy a shortfall of credits."""
-    return max(min_amount, math.ceil(shortfall * usd_per_credit))
 
 
 def _paid(purchase: Purchase, observation: Observation) -> tuple[str, ...]:
@@ -256,9 +231,12 @@ def _with_nothing_paid(purchase: Purchase, found: Sequence[Checkout], observatio
 
 
 def _within_limits(observation: Observation, action: StartPurchase | ResendPost) -> Action:
+    """Check the limits before a POST, then whether a person has to approve it."""
     if observation.amount == 0:
         return NotNeeded()
-    amount = observation.amount if isinstance(action, StartPurchase) else action.purchase.amount
+    amount, currency, known = observation.amount, observation.currency, None
+    if isinstance(action, ResendPost):
+        amount, currency, known = action.purchase.amount, action.purchase.currency, action.purchase
     try:
         check_limits(
             amount,
@@ -268,7 +246,9 @@ def _within_limits(observation: Observation, action: StartPurchase | ResendPost)
             currency=observation.currency,
         )
     except VideoDBLimitExceededError as err:
-        return Fail(error=err, purchase=None if isinstance(action, StartPurchase) else action.purchase)
+        return Fail(error=err, purchase=known)
+    if not is_approved(observation.policy, observation.approval, amount, currency=currency):
+        return AskApproval(amount=amount, currency=currency, purchase=known)
     return action
 
 

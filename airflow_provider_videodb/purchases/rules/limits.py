@@ -5,22 +5,23 @@ A purchase is checked twice. The first check comes before the POST, because nobo
 one comes before its link is shared, because two purchases at once both pass the first check, and because somebody may
 have lowered a limit meanwhile.
 
-A month counts what is paid or can still be paid. VideoDB lists when a checkout was made, not when it was paid. So a
-paid one counts in the month in which it was made, and one that can still be paid also counts in the current month.
-What cannot be read counts, or fails the check.
+:mod:`~airflow_provider_videodb.purchases.rules.month` says what counts in a month. What cannot be added up fails the
+check.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from airflow_provider_videodb.api.models import CHECKOUT_LIFETIME, Checkout, CheckoutStatus, by_id
+from airflow_provider_videodb.api.models import Checkout, CheckoutStatus, by_id
 from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
 from airflow_provider_videodb.purchases.rules.candidates import currency_name, describe_checkout, plain_amount
+from airflow_provider_videodb.purchases.rules.month import is_usd, month_of_purchases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,6 +114,20 @@ def check_limits(
     _refuse(_broken_month(Decimal(amount), limits, checkouts, made_at=now, now=now))
 
 
+def largest_purchase(limits: SpendLimits, *, checkouts: Sequence[Checkout], now: datetime) -> int | None:
+    """
+    Return the most US dollars that :func:`check_limits` accepts; ``None`` without a limit.
+
+    :param checkouts: the account's checkouts, for the monthly limit.
+    :param now: by our clock.
+    """
+    allowed = [Decimal(limit) for _, limit, _, _ in limits.one_purchase]
+    if limits.monthly_topup_limit is not None:
+        month = month_of_purchases(checkouts, made_at=now, now=now)
+        allowed.append(Decimal(0) if month.unknown else limits.monthly_topup_limit - month.total)
+    return max(0, math.floor(min(allowed))) if allowed else None
+
+
 def check_before_sharing_link(
     amount: int,
     limits: SpendLimits,
@@ -184,7 +199,7 @@ def _refuse(broken: _Broken | None) -> None:
 
 def _broken_by_itself(amount: Decimal, limits: SpendLimits, currency: str | None) -> _Broken | None:
     is_limited = bool(limits.one_purchase) or limits.monthly_topup_limit is not None
-    if is_limited and currency is not None and not _is_usd(currency):
+    if is_limited and currency is not None and not is_usd(currency):
         return _Broken(
             reason=f"{plain_amount(amount)} {currency_name(currency)} cannot be compared with a limit in USD of "
             f"{limits.connection} or of this task. ",
@@ -206,52 +221,24 @@ def _broken_month(
     limit = limits.monthly_topup_limit
     if limit is None:
         return None
-    month = _month(made_at)
-    counted = [checkout for checkout in checkouts if _counts(checkout, month=month, now=now)]
-    unknown = [checkout for checkout in counted if not _can_be_added_up(checkout)]
-    spent = [checkout.amount for checkout in counted if checkout.amount and _adds(checkout) and _is_in_usd(checkout)]
-    already = sum(spent, Decimal(0))
+    month = month_of_purchases(checkouts, made_at=made_at, now=now)
+    already, unknown = month.total, month.unknown
     if already + amount > limit:
         return _Broken(
             reason=f"{plain_amount(amount)} USD more would make {plain_amount(already + amount)} USD this month "
-            f"({month}, UTC); {limits.connection} allows {plain_amount(limit)} USD (monthly_topup_limit). "
-            f"{_counted_already(already, len(spent))} ",
+            f"({month.month}, UTC); {limits.connection} allows {plain_amount(limit)} USD (monthly_topup_limit). "
+            f"{_counted_already(already, len(month.added_up))} ",
             next_step="wait for the next month or until open checkouts have expired (24 hours), or ask the owner of "
             "the connection to raise monthly_topup_limit.",
         )
     if unknown:
         return _Broken(
             reason=f"{plain_amount(amount)} USD more may break monthly_topup_limit of {limits.connection}. "
-            f"These checkouts of this month ({month}, UTC) cannot be added up in USD:\n{_by_line(unknown)}\n",
+            f"These checkouts of this month ({month.month}, UTC) cannot be added up in USD:\n{_by_line(unknown)}\n",
             next_step="look at them in VideoDB's console. The owner of the connection can add them up by hand, and "
             "remove monthly_topup_limit until they no longer count.",
         )
     return None
-
-
-def _counts(checkout: Checkout, *, month: str, now: datetime) -> bool:
-    """Count what was paid in the month or can still be paid; count when in doubt."""
-    if checkout.created_at is None or "created_at" in checkout.unreadable:
-        return True
-    status = None if "status" in checkout.unreadable else checkout.status
-    # The list may call a payable checkout expired. We believe it once the checkout is old enough.
-    is_young = now - checkout.created_at < CHECKOUT_LIFETIME
-    if status == CheckoutStatus.EXPIRED and not is_young:
-        return False
-    return _month(checkout.created_at) == month or (is_young and status != CheckoutStatus.COMPLETED)
-
-
-def _can_be_added_up(checkout: Checkout) -> bool:
-    return "amount" not in checkout.unreadable and (_is_in_usd(checkout) or not _adds(checkout))
-
-
-def _adds(checkout: Checkout) -> bool:
-    """Say whether an amount adds up. A subscription lists none, and a negative one makes no room."""
-    return checkout.amount is not None and checkout.amount > 0
-
-
-def _is_in_usd(checkout: Checkout) -> bool:
-    return "currency" not in checkout.unreadable and _is_usd(checkout.currency)
 
 
 def _goes_before(other: Checkout, own: Checkout | None) -> bool:
@@ -276,14 +263,6 @@ def _withheld(broken: _Broken, amount: int, checkout_id: str | None, own: Checko
         f"{broken.reason}{name} for {amount} USD was made, but its link is withheld. Nobody can pay it, and it "
         f"expires after 24 hours.{charged} Next step: {check}{broken.next_step}"
     )
-
-
-def _month(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m}"
-
-
-def _is_usd(currency: str | None) -> bool:
-    return currency is not None and currency.lower() == "usd"
 
 
 def _counted_already(already: Decimal, count: int) -> str:

@@ -12,10 +12,11 @@ from airflow_provider_videodb.api.models import Checkout, CheckoutStatus, IdSour
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBOutcomeUnknownError
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.current_try import CurrentTry
-from airflow_provider_videodb.purchases.executor import Need, PurchaseExecutor
+from airflow_provider_videodb.purchases.executor import PurchaseExecutor
 from airflow_provider_videodb.purchases.journal import Journal
 from airflow_provider_videodb.purchases.rules.candidates import CLOCK_SKEW, paid_ids
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
+from airflow_provider_videodb.purchases.rules.need import Need
 from airflow_provider_videodb.purchases.stores import open_store
 from tests.support.market.airflow import DAG, RUN, StateStore, identity
 from tests.support.market.process import Step, WorkerClock

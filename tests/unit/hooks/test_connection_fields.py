@@ -18,6 +18,7 @@ CONN_ID = "videodb_default"
 NUMBERS = (
     "max_topup_amount",
     "monthly_topup_limit",
+    "approval_above",
     "timeout",
     "max_retries",
     "credit_reserve",
@@ -122,7 +123,7 @@ def test_field_of_another_type_is_refused(connect, field, value):
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize("field", ["max_topup_amount", "monthly_topup_limit"])
+@pytest.mark.parametrize("field", ["max_topup_amount", "monthly_topup_limit", "approval_above"])
 @pytest.mark.parametrize("value", [value for value in NO_NUMBERS if value != "null"])
 def test_limit_stored_from_a_uri_is_refused_too(field, value):
     """Before it stores a connection, Airflow reads the values of a URI as JSON; its null is not set, as the form's."""

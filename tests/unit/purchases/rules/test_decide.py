@@ -23,9 +23,9 @@ from airflow_provider_videodb.purchases.rules.decide import (
     ResendPost,
     StartPurchase,
     decide,
-    dollars_for,
 )
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
+from airflow_provider_videodb.purchases.rules.need import dollars_for
 from tests.support.checkouts import LINK_ALONE, LINK_SHARED, NOON, YESTERDAY, after, asked, expired, listed, made
 from tests.support.observations import MONTHLY, error_of, just_sent, seen
 

@@ -13,14 +13,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBLimitExceededError,
     VideoDBPurchaseUnknownError,
 )
-from airflow_provider_videodb.purchases.rules.decide import (
-    AwaitPayment,
-    Fail,
-    Observation,
-    Paid,
-    Recheck,
-    decide,
-)
+from airflow_provider_videodb.purchases.rules.decide import AwaitPayment, Fail, Paid, Recheck, decide
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 from airflow_provider_videodb.purchases.rules.messages import (
     missing_error,
@@ -30,6 +23,7 @@ from tests.support.observations import MONTHLY, error_of, just_sent, seen
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.purchases.rules.observation import Observation
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 

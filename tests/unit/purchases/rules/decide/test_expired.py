@@ -11,13 +11,7 @@ import pytest
 from airflow_provider_videodb.exceptions import (
     VideoDBCheckoutExpiredError,
 )
-from airflow_provider_videodb.purchases.rules.decide import (
-    Fail,
-    Paid,
-    Recheck,
-    StartPurchase,
-    decide,
-)
+from airflow_provider_videodb.purchases.rules.decide import Fail, Paid, Recheck, StartPurchase, decide
 from airflow_provider_videodb.purchases.rules.messages import (
     expired_error,
 )

@@ -11,15 +11,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBPurchaseUnknownError,
     VideoDBResponseError,
 )
-from airflow_provider_videodb.purchases.rules.decide import (
-    Fail,
-    Observation,
-    Paid,
-    Recheck,
-    ResendPost,
-    StartPurchase,
-    decide,
-)
+from airflow_provider_videodb.purchases.rules.decide import Fail, Paid, Recheck, ResendPost, StartPurchase, decide
 from airflow_provider_videodb.purchases.rules.messages import (
     another_account_error,
     cannot_tell_error,
@@ -30,6 +22,7 @@ from tests.support.observations import error_of, just_sent, seen
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.purchases.rules.observation import Observation
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 

@@ -1,0 +1,70 @@
+"""Store an approval, and refuse an edited one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
+from airflow_provider_videodb.purchases.rules.approval_record import Approval, Ask, Outcome, OutcomeStatus
+
+ASKED = Ask(
+    amount=50,
+    currency="usd",
+    at="2026-11-26T07:00:00+00:00",
+    until="2026-11-27T07:00:00+00:00",
+    max_tries=2,
+    approvers=("ada",),
+    is_shown=True,
+)
+OUTCOME = Outcome(status=OutcomeStatus.APPROVED, by="ada", at="2026-11-26T08:00:00+00:00", max_tries=2)
+APPROVAL = Approval(asked=ASKED, outcome=OUTCOME, unknown_fields={"note": 1})
+
+
+@pytest.mark.parametrize("approval", [APPROVAL, Approval(asked=ASKED), Approval()], ids=["approved", "open", "none"])
+def test_record_is_read_as_it_was_written(approval: Approval) -> None:
+    assert Approval.from_dict(json.loads(json.dumps(approval.to_dict()))) == approval
+
+
+def test_no_record_is_no_approval() -> None:
+    assert Approval.from_dict(None) == Approval()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"asked": "yes"},
+        {"outcome": "approved"},
+        {"asked": {"amount": "50"}},
+        {"asked": {"amount": True}},
+        {"asked": {"amount": 0}},
+        {"asked": {"amount": -50}},
+        {"asked": {"amount": 10**40}},
+        {"asked": {"currency": 5}},
+        {"asked": {"until": "soon"}},
+        {"asked": {"until": "2026-11-27T07:00:00"}},
+        {"asked": {"at": None}},
+        {"asked": {"approvers": [7]}},
+        {"asked": {"max_tries": None}},
+        {"outcome": {"status": "yes"}},
+        {"outcome": {"status": None}},
+        {"outcome": {"max_tries": 1.5}},
+        {"outcome": {"by": 7}},
+        {"outcome": {"at": "soon"}},
+    ],
+    ids=str,
+)
+def test_edited_record_is_no_approval(change: dict[str, Any]) -> None:
+    record: dict[str, Any] = APPROVAL.to_dict()
+    for part, value in change.items():
+        record[part] = record[part] | value if isinstance(value, dict) else value
+    with pytest.raises(VideoDBPurchaseUnknownError, match="its approval is not as the task wrote it"):
+        Approval.from_dict(record)
+
+
+@pytest.mark.parametrize("record", [[], "approved", 5, {"asked": None}, {"outcome": None}], ids=str)
+def test_other_record_is_no_approval(record: object) -> None:
+    with pytest.raises(VideoDBPurchaseUnknownError):
+        Approval.from_dict(record)
