@@ -16,7 +16,8 @@ from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW, delete_v
 if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.stores import Store
 
-_PURCHASE = "videodb_purchase"
+#: The name of the record.
+PURCHASE = "videodb_purchase"
 #: One write reads the record this often before it gives up because the reads are too old.
 _MAX_STALE_READS = 3
 
@@ -58,10 +59,10 @@ class Journal:
         :raises VideoDBTryOverError: if a newer try has taken it over.
         """
         if self._known is None:
-            self._known = self._store.get(_PURCHASE)
+            self._known = self._store.get(PURCHASE)
         if self._known is None:
             return None
-        purchase = _purchase_of(self._known)
+        purchase = purchase_of(self._known)
         if self._known["try"] != self._try.id:
             self._try.check()
             self._replace(purchase)
@@ -90,7 +91,7 @@ class Journal:
         :raises VideoDBTryOverError: if a newer try has written the record.
         :raises VideoDBRecordUnreadableError: if an older one has, so that this try must start again from there.
         """
-        if self._store.get(_PURCHASE) == self._known:
+        if self._store.get(PURCHASE) == self._known:
             return
         self._try.check()
         raise VideoDBRecordUnreadableError(
@@ -128,11 +129,16 @@ class Journal:
     def _write(self, purchase: Purchase) -> None:
         # A newer version of this package may have written fields that this one does not know.
         record = {**(self._known or {}), "format": FORMAT, "try": self._try.id, "purchase": purchase.to_dict()}
-        self._store.set(_PURCHASE, record)
+        self._store.set(PURCHASE, record)
         self._known = record
 
 
-def _purchase_of(record: Any) -> Purchase:
+def purchase_of(record: Any) -> Purchase:
+    """
+    Return the purchase of a record.
+
+    :raises VideoDBPurchaseUnknownError: if the record cannot be read.
+    """
     is_ours = isinstance(record, Mapping) and isinstance(record.get("format", 0), int)
     if not is_ours or not isinstance(record.get("try"), str):
         raise unreadable_record("this package did not write it")
