@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow.utils.platform import getuser
@@ -15,10 +17,11 @@ from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.holds.journal import read_notes
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.messages import moment, until
-from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.holds.rules.records import Kind, holder_of
 from airflow_provider_videodb.overview.database import DatabaseStore, read_run_states
 from airflow_provider_videodb.overview.holds import by_account, describe_account, runs_of
 from airflow_provider_videodb.overview.pauses import Pause, active_pause, pause_account, remove_pauses
+from airflow_provider_videodb.overview.purchases import read_purchases
 from airflow_provider_videodb.overview.text import to_iso
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
@@ -40,7 +43,11 @@ def holds_list(args: Namespace) -> None:
     flags = [flag for part in parts.values() for flag in part.flags if flag.kind is not Kind.PAUSED]
     who = {flag: ledger.who(flag) for flag in flags}
     states = read_run_states(runs_of(who))
-    accounts = [describe_account(name, part, who, states, active_pause(store, part)) for name, part in parts.items()]
+    links = _payment_links() if any(flag.kind is Kind.WAITING for flag in flags) else {}
+    accounts = [
+        describe_account(name, part, who, states, active_pause(store, part), links=links)
+        for name, part in parts.items()
+    ]
     accounts = [one for one in accounts if one.counted or one.waiting or one.pause]
     if args.output == "json":
         print_json({"at": to_iso(view.listed_at), "accounts": [one.to_dict() for one in accounts]})
@@ -114,6 +121,16 @@ def holds_journal(args: Namespace) -> None:
     else:
         of = f" of account {args.account}" if args.account else ""
         print_lines([f"No hold{of} has ended since {moment(args.since)}. Show more with --since 30d."])
+
+
+def _payment_links() -> dict[str, str]:
+    """Return the link of each task that waits for a payment, by its holder."""
+    now, links = datetime.now(UTC), {}
+    for one in read_purchases().purchases:
+        link = one.link(now=now)
+        if one.task is not None and link is not None:
+            links[holder_of(**asdict(one.task))] = link
+    return links
 
 
 def _nothing_to_list(account: str | None, known: Iterable[str]) -> list[str]:

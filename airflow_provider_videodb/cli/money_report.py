@@ -96,7 +96,8 @@ def describe_amount(one: ListedCheckout) -> str:
 def describe_recharge(settings: AutoRecharge, needed_by: Sequence[str], conn_id: str) -> list[str]:
     """Say what automatic recharge does, and which pipelines rely on it."""
     figures = ""
-    if settings.threshold is not None and settings.amount is not None:
+    # An amount of 0 credits means that the account was never configured.
+    if settings.threshold is not None and settings.amount:
         what = "VideoDB buys" if settings.enabled else "When it is on, VideoDB buys"
         amount, threshold = number(settings.amount), number(settings.threshold)
         figures = f" {what} {amount} credits as soon as fewer than {threshold} are left."

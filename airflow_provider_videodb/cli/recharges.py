@@ -16,7 +16,12 @@ from airflow_provider_videodb.cli.running import (
     refuse,
     say,
 )
-from airflow_provider_videodb.exceptions import OUTCOME_UNKNOWN_ERRORS, VideoDBOutcomeUnknownError, without_next_step
+from airflow_provider_videodb.exceptions import (
+    OUTCOME_UNKNOWN_ERRORS,
+    VideoDBConfigError,
+    VideoDBOutcomeUnknownError,
+    without_next_step,
+)
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.recharge import RechargeView, account_prefix, parse_key
 from airflow_provider_videodb.holds.rules.records import account_part
@@ -48,7 +53,13 @@ def recharge_change(args: Namespace) -> None:
     """Change the settings."""
     hook = AccountHook(args.conn_id)
     found, pipelines = hook.get_poll_client().get_auto_recharge(), pipelines_of(hook.settings.credit_account)
-    wanted = found.changed_to(enabled=args.enable, threshold=args.threshold, amount=args.amount)
+    try:
+        wanted = found.changed_to(enabled=args.enable, threshold=args.threshold, amount=args.amount)
+    except VideoDBConfigError:
+        raise VideoDBConfigError(
+            "Automatic recharge needs a threshold, and an amount above 0 credits, and the account has none stored. "
+            "Nothing was changed. Next step: give --threshold and --amount."
+        ) from None
     if wanted == found:
         say(["Automatic recharge has these settings already. Nothing was changed."])
         _print(args, found, pipelines)

@@ -30,7 +30,7 @@ def command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None
         try:
             function(args)
         except VideoDBError as err:
-            sys.stderr.write("".join(f"{line}\n" for line in lines_of(str(err))))
+            say(lines_of(str(err)))
             sys.exit(FAILED)
         except KeyboardInterrupt:
             sys.stderr.write("\nStopped. Nothing was changed.\n")
@@ -47,7 +47,7 @@ def audited(function: Callable[[Namespace], None]) -> Callable[[Namespace], None
 
 def refuse(text: str) -> NoReturn:
     """End the command with status 2, because of what was typed."""
-    sys.stderr.write(f"error: {text}. Nothing was changed.\n")
+    say(lines_of(f"error: {text}. Nothing was changed."))
     sys.exit(MISUSED)
 
 
