@@ -107,7 +107,7 @@ def test_checkouts_are_limited_to_the_newest(videodb, emulator):
     ("fault", "words"),
     [
         ({"kind": "status", "status": 401}, "API key"),
-        ({"kind": "not_json"}, "JSON"),
+        ({"kind": "truncated"}, "VideoDB"),
         ({"kind": "status", "status": 500}, "500"),
     ],
 )
@@ -129,7 +129,7 @@ def test_unknown_connection_is_told_on_stderr(videodb, command):
 
 @pytest.mark.parametrize("command", ["balance", "usage", "checkouts", "recharge", "answer"])
 def test_ctrl_c_ends_without_a_traceback(videodb, monkeypatch, emulator, command):
-    def stopped(*_args):
+    def stopped(*_args, **_kwargs):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("airflow_provider_videodb.api.transport.Transport.get", stopped)

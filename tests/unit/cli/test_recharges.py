@@ -74,8 +74,14 @@ def test_account_without_figures_needs_both(videodb, emulator):
     assert "Next step: give --threshold and --amount." in ran.err
 
 
-def test_lost_response_leaves_the_settings_unknown(videodb, emulator):
+def test_lost_response_is_followed_by_a_read(videodb, emulator):
     emulator.add_fault("drop_after", method="POST", path=WRITTEN)
+    assert "is on." in videodb(*ON, "--yes").out
+
+
+def test_settings_are_unknown_if_they_cannot_be_read_back(videodb, emulator, limits):
+    limits(max_retries=0)
+    emulator.add_fault("drop_after", method="GET", path=WRITTEN, skip=1)
     ran = videodb(*ON, "--yes")
     assert (ran.status, ran.out) == (1, "")
     assert "So it is unknown whether the settings changed." in " ".join(ran.err.split())
