@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
+#: The width of a narrow terminal.
+_WIDTH = 100
 _NAMES = ("dag_id", "run_id", "task_id")
 
 
@@ -103,12 +106,19 @@ def _list(args: Namespace, questions: list[Question], earlier: dict[str, str]) -
     for one in questions:
         state = one.recorded.state or "unknown"
         lines += [""] if lines else []
-        lines += [f"{one.id}  {one.name} ({state})", *(f"  {line}" for line in one.reason.splitlines())]
+        lines += [f"{one.id}  {one.name} ({state})", *_indented(one.reason)]
         if given[one.id] is not None:
             lines.append(f"  A resolution is written already: {given[one.id]}. The task reads it when it runs again.")
         program = f"{program_of(args)} answer {one.id}"
         lines += [f"  If one is this task's:  {program} --checkout CHECKOUT_ID", f"  If none is:  {program} --buy"]
     print_lines(printable(line) for line in lines)
+
+
+def _indented(text: str) -> list[str]:
+    lines = []
+    for line in text.splitlines():
+        lines += wrap(line, width=_WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
+    return lines
 
 
 def _chosen(args: Namespace, questions: list[Question]) -> Question:
@@ -168,7 +178,8 @@ def _outcome(after: Purchase) -> str:
 def _what_now(question: Question, resolution: str) -> list[str]:
     lines = [
         f"The resolution {resolution!r} is written.",
-        f"Next step: clear the task, so that it reads it. {question.name}",
+        "Next step: clear the task, so that it reads it.",
+        question.name,
     ]
     url = _page_of(question.recorded.task)
     return lines if url is None else [*lines, url]

@@ -95,14 +95,14 @@ def describe_amount(one: ListedCheckout) -> str:
 
 def describe_recharge(settings: AutoRecharge, needed_by: Sequence[str], conn_id: str) -> list[str]:
     """Say what automatic recharge does, and which pipelines rely on it."""
-    figures = ""
+    figures = []
     # An amount of 0 credits means that the account was never configured.
     if settings.threshold is not None and settings.amount:
         what = "VideoDB buys" if settings.enabled else "When it is on, VideoDB buys"
         amount, threshold = number(settings.amount), number(settings.threshold)
-        figures = f" {what} {amount} credits as soon as fewer than {threshold} are left."
+        figures = [f"{what} {amount} credits as soon as fewer than {threshold} are left."]
     state = "on" if settings.enabled else "off"
-    lines = [f"Automatic recharge of connection {conn_id} is {state}.{figures}"]
+    lines = [f"Automatic recharge of connection {conn_id} is {state}.", *figures]
     if settings.enabled:
         lines.append("VideoDB charges the stored card by itself, so the limits of the connection do not apply.")
     if needed_by:

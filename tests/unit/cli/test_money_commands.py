@@ -107,7 +107,7 @@ def test_checkouts_are_limited_to_the_newest(videodb, emulator):
     ("fault", "words"),
     [
         ({"kind": "status", "status": 401}, "API key"),
-        ({"kind": "truncated"}, "VideoDB"),
+        ({"kind": "truncated"}, "not complete"),
         ({"kind": "status", "status": 500}, "500"),
     ],
 )

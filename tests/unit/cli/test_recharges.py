@@ -28,7 +28,7 @@ def test_settings_are_shown(videodb, emulator):
     assert videodb("recharge").out == "Automatic recharge of connection videodb_default is off.\n"
     emulator.set_auto_recharge(enabled=True, threshold=20, amount=100)
     shown = videodb("recharge").out
-    assert "is on. VideoDB buys 100 credits as soon as fewer than 20 are left." in shown
+    assert "is on.\nVideoDB buys 100 credits as soon as fewer than 20 are left." in shown
     assert "the limits of the connection do not apply" in shown
     assert json.loads(videodb("recharge", "-o", "json").out) == {
         "conn_id": "videodb_default",
@@ -44,7 +44,7 @@ def test_it_is_turned_on_and_off(videodb, emulator):
     assert ran.status == 0
     assert "Change it to on, 100 credits below 20? [y/N]" in ran.err
     assert emulator.auto_recharge.enabled
-    assert "is off. When it is on, VideoDB buys 100 credits" in videodb("recharge", "--disable", "--yes").out
+    assert "is off.\nWhen it is on, VideoDB buys 100 credits" in videodb("recharge", "--disable", "--yes").out
     assert not emulator.auto_recharge.enabled
 
 
