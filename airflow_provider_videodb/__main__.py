@@ -24,7 +24,9 @@ _PROGRAM = "python -m airflow_provider_videodb"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command."""
-    parser = argparse.ArgumentParser(prog=_PROGRAM, description="See and manage the credit holds of VideoDB accounts.")
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM, description="See what VideoDB accounts have, use and buy, and who holds their credits."
+    )
     parser.set_defaults(program=_PROGRAM)
     for group in get_videodb_cli_commands():
         if isinstance(group, GroupCommand):

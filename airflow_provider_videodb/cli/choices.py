@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING
 
+from airflow_provider_videodb.cli.running import refuse
 from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.holds.rules.records import Kind, holder_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from typing import NoReturn
 
     from airflow_provider_videodb.holds.rules.account import View
 
@@ -26,14 +25,14 @@ def choose_hold(args: Namespace) -> str:
     missing = [option for option, value in names.items() if value is None]
     if args.id is not None:
         if len(missing) < len(names) or args.map_index >= 0:
-            _refuse("give either an ID or --dag-id, --run-id, --task-id and --map-index, not both")
+            refuse("give either an ID or --dag-id, --run-id, --task-id and --map-index, not both")
         if not _ID.fullmatch(args.id):
-            _refuse(f"{args.id!r} is not an ID of a hold; see the ID column of `holds list`")
+            refuse(f"{args.id!r} is not an ID of a hold; see the ID column of `holds list`")
         return args.id if "." in args.id else f"{args.id}.-1"
     if len(missing) == len(names):
-        _refuse("name the hold by the ID that `holds list` shows, or by --dag-id, --run-id and --task-id")
+        refuse("name the hold by the ID that `holds list` shows, or by --dag-id, --run-id and --task-id")
     if missing:
-        _refuse(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+        refuse(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     return holder_of(args.dag_id, args.run_id, args.task_id, args.map_index)
 
 
@@ -55,8 +54,3 @@ def choose_account(given: str | None, view: View, *, kind: Kind | None = None) -
             "one with --account."
         )
     return known.pop() if known else DEFAULT_ACCOUNT
-
-
-def _refuse(text: str) -> NoReturn:
-    sys.stderr.write(f"error: {text}. Nothing was changed.\n")
-    sys.exit(2)

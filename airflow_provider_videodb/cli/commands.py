@@ -2,57 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from airflow.utils.cli import action_cli
 from airflow.utils.platform import getuser
 
 from airflow_provider_videodb.cli.choices import choose_account, choose_hold
 from airflow_provider_videodb.cli.releases import release_by_hand
 from airflow_provider_videodb.cli.report import describe_accounts, describe_pause
+from airflow_provider_videodb.cli.running import audited, command, print_json, print_lines, program_of
 from airflow_provider_videodb.cli.statement import describe_notes, note_to_dict
-from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBError
+from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.holds.journal import read_notes
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.messages import moment, until
-from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.holds.rules.records import Kind, holder_of
 from airflow_provider_videodb.overview.database import DatabaseStore, read_run_states
 from airflow_provider_videodb.overview.holds import by_account, describe_account, runs_of
 from airflow_provider_videodb.overview.pauses import Pause, active_pause, pause_account, remove_pauses
+from airflow_provider_videodb.overview.purchases import read_purchases
 from airflow_provider_videodb.overview.text import to_iso
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 _TOO_OLD = "Credit holds need Airflow 3.3 or newer, and this Airflow is older."
 
 
-def _command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
-    """End the command with status 1 on our errors."""
-
-    @wraps(function)
-    def run(args: Namespace) -> None:
-        try:
-            function(args)
-        except VideoDBError as err:
-            sys.stderr.write(f"{err}\n")
-            sys.exit(1)
-
-    return run
-
-
-def _audited(function: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
-    """Note a change in Airflow's audit log."""
-    audited: Callable[[Namespace], None] = action_cli(function)  # type: ignore[no-untyped-call]  # not typed there
-    return audited
-
-
-@_command
+@command
 def holds_list(args: Namespace) -> None:
     """Show who holds, who waits and what is paused."""
     store = DatabaseStore()
@@ -63,27 +43,31 @@ def holds_list(args: Namespace) -> None:
     flags = [flag for part in parts.values() for flag in part.flags if flag.kind is not Kind.PAUSED]
     who = {flag: ledger.who(flag) for flag in flags}
     states = read_run_states(runs_of(who))
-    accounts = [describe_account(name, part, who, states, active_pause(store, part)) for name, part in parts.items()]
+    links = _payment_links() if any(flag.kind is Kind.WAITING for flag in flags) else {}
+    accounts = [
+        describe_account(name, part, who, states, active_pause(store, part), links=links)
+        for name, part in parts.items()
+    ]
     accounts = [one for one in accounts if one.counted or one.waiting or one.pause]
     if args.output == "json":
-        _print_json({"at": to_iso(view.listed_at), "accounts": [one.to_dict() for one in accounts]})
+        print_json({"at": to_iso(view.listed_at), "accounts": [one.to_dict() for one in accounts]})
     elif accounts:
-        _print(describe_accounts(accounts, program=_program(args)))
+        print_lines(describe_accounts(accounts, program=program_of(args)))
     else:
-        _print(_nothing_to_list(args.account, everything))
+        print_lines(_nothing_to_list(args.account, everything))
 
 
-@_command
-@_audited
+@command
+@audited
 def holds_release(args: Namespace) -> None:
     """Release one hold."""
     ledger = Ledger(None, store=DatabaseStore())
     holder = choose_hold(args)
-    _print(release_by_hand(ledger, holder, by=getuser(), reason=args.reason, read_run_states=read_run_states))
+    print_lines(release_by_hand(ledger, holder, by=getuser(), reason=args.reason, read_run_states=read_run_states))
 
 
-@_command
-@_audited
+@command
+@audited
 def holds_pause(args: Namespace) -> None:
     """Pause an account."""
     if not VARIABLES_CAN_BE_LISTED:
@@ -105,13 +89,13 @@ def holds_pause(args: Namespace) -> None:
         lines.append(f"This replaces the earlier pause. It was {describe_pause(earlier)}.")
     lines += [
         "Pipelines whose gate has opened continue.",
-        f"To end the pause: {_program(args)} holds resume --account {account}",
+        f"To end the pause: {program_of(args)} holds resume --account {account}",
     ]
-    _print(lines)
+    print_lines(lines)
 
 
-@_command
-@_audited
+@command
+@audited
 def holds_resume(args: Namespace) -> None:
     """End the pause of an account."""
     store = DatabaseStore()
@@ -121,22 +105,32 @@ def holds_resume(args: Namespace) -> None:
     earlier = active_pause(store, parts[account]) if account in parts else None
     remove_pauses(store, view.flags, account)
     if earlier is None:
-        _print([f"Account {account} was not paused. Nothing was changed."])
+        print_lines([f"Account {account} was not paused. Nothing was changed."])
     else:
-        _print([f"Account {account} is resumed. It was {describe_pause(earlier)}."])
+        print_lines([f"Account {account} is resumed. It was {describe_pause(earlier)}."])
 
 
-@_command
+@command
 def holds_journal(args: Namespace) -> None:
     """Show holds that have ended."""
     notes = list(read_notes(DatabaseStore(), args.account, since_ms=args.since))
     if args.output == "json":
-        _print_json({"since": to_iso(args.since), "holds": [note_to_dict(note) for note in notes]})
+        print_json({"since": to_iso(args.since), "holds": [note_to_dict(note) for note in notes]})
     elif notes:
-        _print(describe_notes(notes))
+        print_lines(describe_notes(notes))
     else:
         of = f" of account {args.account}" if args.account else ""
-        _print([f"No hold{of} has ended since {moment(args.since)}. Show more with --since 30d."])
+        print_lines([f"No hold{of} has ended since {moment(args.since)}. Show more with --since 30d."])
+
+
+def _payment_links() -> dict[str, str]:
+    """Return the link of each task that waits for a payment, by its holder."""
+    now, links = datetime.now(UTC), {}
+    for one in read_purchases().purchases:
+        link = one.link(now=now)
+        if one.task is not None and link is not None:
+            links[holder_of(**asdict(one.task))] = link
+    return links
 
 
 def _nothing_to_list(account: str | None, known: Iterable[str]) -> list[str]:
@@ -157,15 +151,3 @@ def _warn_of_a_new_name(account: str, known: Iterable[str]) -> list[str]:
         + (f". Accounts with holds are: {names}." if names else "."),
         "The name is the credit_account of the connection, or the id of the connection if it has none.",
     ]
-
-
-def _program(args: Namespace) -> str:
-    return str(getattr(args, "program", "airflow videodb"))
-
-
-def _print(lines: Iterable[str]) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")

@@ -1,5 +1,5 @@
 """
-Declares the commands of credit holds.
+Declares the commands.
 
 Airflow imports this file for each of its commands. So this file imports only modules that Airflow's command line has
 imported already. The code of a command is loaded when the command runs.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.cli.cli_config import CLICommand
 
-_COMMANDS = "airflow_provider_videodb.cli.commands"
+_ROOM = "airflow_provider_videodb.cli"
 _ARGUMENTS = "airflow_provider_videodb.cli.arguments"
 
 
@@ -66,8 +66,8 @@ _SINCE = _argument(
 )
 
 
-def _lazy(name: str) -> Callable[[Namespace], None]:
-    load_and_run = lazy_load_command(f"{_COMMANDS}.{name}")
+def _lazy(name: str, *, module: str = "commands") -> Callable[[Namespace], None]:
+    load_and_run = lazy_load_command(f"{_ROOM}.{module}.{name}")
 
     def command(args: Namespace) -> None:
         # Airflow 3.2 logs to stdout while a command is imported, and its log lines would break the JSON.
@@ -80,13 +80,52 @@ def _lazy(name: str) -> Callable[[Namespace], None]:
     return command
 
 
+_CONN_ID = _argument(
+    "--conn-id",
+    help="the Airflow connection of the account. Default: videodb_default. The API key is never an argument",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_conn_id"),
+    default="videodb_default",
+)
+_YES = _argument("-y", "--yes", help="act without asking", action="store_true")
+_LIMIT = _argument(
+    "--limit",
+    help="how many of the newest checkouts to show. Default: 20",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_limit"),
+    default="20",
+)
+_DOLLARS = _argument("amount", help="whole US dollars", type=lazy_load_command(f"{_ARGUMENTS}.parse_amount"))
+_AGAIN = _argument("--again", help="with --yes: buy although an open checkout has the same amount", action="store_true")
+_NAMED_BY = ("dag", "run", "task")
+_OF_MAP_INDEX = _argument("--map-index", help="the map index of a mapped task", type=int, default=-1)
+_QUESTION_ID = _argument("id", help="the ID that the list of open questions shows", nargs="?")
+_CHECKOUT = _argument(
+    "--checkout",
+    help="the id of the checkout that belongs to the task",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_checkout_id"),
+)
+_BUY = _argument("--buy", help="none of the checkouts belongs to the task, so it may buy", action="store_true")
+_ENABLE = _argument("--enable", help="turn automatic recharge on, or change its figures", action="store_true")
+_DISABLE = _argument("--disable", help="turn automatic recharge off", action="store_true")
+_THRESHOLD = _argument(
+    "--threshold",
+    help="VideoDB recharges below this number of credits. Without it, the account's figure stays",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_figure"),
+)
+_CREDITS = _argument(
+    "--amount",
+    help="how many credits one recharge adds. Without it, the account's figure stays",
+    type=lazy_load_command(f"{_ARGUMENTS}.parse_figure"),
+)
+
+
 def get_videodb_cli_commands() -> list[CLICommand]:
     """Return the commands that Airflow adds to its own."""
     return [
         GroupCommand(
             name="videodb",
-            help="See and manage the credit holds of VideoDB accounts",
+            help="See what VideoDB accounts have, use and buy, and who holds their credits",
             subcommands=(
+                *_account_commands(),
                 GroupCommand(
                     name="holds",
                     help="See who holds and who waits for credits, free a hold, pause an account",
@@ -95,6 +134,60 @@ def get_videodb_cli_commands() -> list[CLICommand]:
             ),
         )
     ]
+
+
+def _account_commands() -> tuple[CLICommand, ...]:
+    return (
+        ActionCommand(
+            name="balance",
+            help="Show the credits of an account, and how many are available",
+            description="Show the credits of an account, and how many are left after the reserve and the holds. "
+            "VideoDB's balance shows spending 5 to 15 minutes late.",
+            func=_lazy("balance", module="money_commands"),
+            args=(_CONN_ID, _OUTPUT),
+        ),
+        ActionCommand(
+            name="usage",
+            help="Show what this month has used by kind, what it has cost, and what the limits leave",
+            func=_lazy("usage", module="money_commands"),
+            args=(_CONN_ID, _OUTPUT),
+        ),
+        ActionCommand(
+            name="checkouts",
+            help="List the newest checkouts, with the task and the link of those that a task waits for",
+            func=_lazy("checkouts", module="money_commands"),
+            args=(_LIMIT, _CONN_ID, _OUTPUT),
+        ),
+        ActionCommand(
+            name="topup",
+            help="Make a checkout for whole US dollars, and print its link",
+            description="Make a checkout for whole US dollars, and print its link. The limits of the connection apply. "
+            "An account with a stored card may be charged at once.",
+            func=_lazy("topup", module="topups"),
+            args=(_DOLLARS, _YES, _AGAIN, _CONN_ID, _OUTPUT),
+        ),
+        _answer_command(),
+        ActionCommand(
+            name="recharge",
+            help="Show automatic recharge, or turn it on or off",
+            description="Show automatic recharge, or turn it on or off. VideoDB charges a stored card for it, and the "
+            "limits of the connection do not apply.",
+            func=_lazy("recharge", module="recharges"),
+            args=(_ENABLE, _DISABLE, _THRESHOLD, _CREDITS, _YES, _CONN_ID, _OUTPUT),
+        ),
+    )
+
+
+def _answer_command() -> CLICommand:
+    names = (_argument(f"--{what}-id", help=f"instead of an ID: the {what} id of the task") for what in _NAMED_BY)
+    return ActionCommand(
+        name="answer",
+        help="List the purchases with an unknown outcome, or say what became of one",
+        description="List the purchases with an unknown outcome, or say what became of one. Name it by the ID that "
+        "the list shows, or by --dag-id, --run-id and --task-id. The task reads this when you clear it.",
+        func=_lazy("answer", module="answers"),
+        args=(_QUESTION_ID, _CHECKOUT, _BUY, *names, _OF_MAP_INDEX, _YES, _CONN_ID, _OUTPUT),
+    )
 
 
 def _hold_commands() -> tuple[CLICommand, ...]:

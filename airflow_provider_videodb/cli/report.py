@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.holds.rules.messages import moment, number, until
 from airflow_provider_videodb.overview.holds import total
-from airflow_provider_videodb.overview.text import printable, to_age, to_table
+from airflow_provider_videodb.overview.text import is_link, printable, to_age, to_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.overview.holds import Account, Holder
     from airflow_provider_videodb.overview.pauses import Pause
 
-_WHO = ("DAG", "RUN", "TASK", "MAP", "TRY", "RUN STATE")
+#: The width of a narrow terminal.
+_WIDTH = 100
+_WHO = ("TRY", "RUN STATE")
 
 
 def describe_accounts(accounts: Sequence[Account], *, program: str) -> list[str]:
@@ -40,13 +43,10 @@ def _describe_account(account: Account, program: str) -> list[str]:
     if account.pause is not None:
         lines += [f"It is {describe_pause(account.pause)}. No gate opens."]
     if account.held:
-        rows = [_since(one, account.now_ms) + _who(one) for one in account.held]
+        rows = [(_since(one, account.now_ms) + _who(one), [_short(one)]) for one in account.held]
         lines += ["", *_section("HOLD", ("ID", "CREDITS", "HELD FOR", "SINCE", *_WHO), rows)]
     if account.settling:
-        settling = [
-            [one.id, number(one.flag.credits), to_age(one.flag.ms - account.now_ms), moment(one.flag.ms), *_who(one)]
-            for one in account.settling
-        ]
+        settling = [(_until(one, account.now_ms) + _who(one), [_short(one)]) for one in account.settling]
         lines += ["", *_section("SETTLE", ("ID", "CREDITS", "COUNT FOR", "UNTIL", *_WHO), settling)]
     if account.waiting:
         lines += ["", *_waiting(account)]
@@ -72,28 +72,32 @@ def _waiting(account: Account) -> list[str]:
     rows = []
     for place, (one, _) in enumerate(account.waiting, start=1):
         name, credits, age, since = _since(one, account.now_ms)
-        rows.append([place, name, credits, age, since, one.flag.priority or None, *_who(one)])
+        cells = [place, name, credits, age, since, one.flag.priority or None, *_who(one)]
+        rows.append((cells, [_short(one), *([one.payment_url] if one.payment_url else [])]))
     first, reason = account.waiting[0]
-    return [*_section("WAIT", head, rows), "", f"First in line, {_short(first)}: {printable(reason)}"]
+    lines = wrap(f"First in line, {_short(first)}: {printable(reason)}", width=_WIDTH, break_long_words=False)
+    return [*_section("WAIT", head, rows), "", *lines]
 
 
-def _section(name: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    return [name, *(f"  {line}" for line in to_table(head, rows))]
+def _section(name: str, head: Sequence[str], rows: Sequence[tuple[Sequence[object], Sequence[str]]]) -> list[str]:
+    # The link of a payment is the whole of its line.
+    return [name, *(line if is_link(line) else f"  {line}" for line in to_blocks(head, rows))]
 
 
 def _since(one: Holder, now_ms: int) -> list[object]:
     return [one.id, number(one.flag.credits), to_age(now_ms - one.flag.ms), moment(one.flag.ms)]
 
 
+def _until(one: Holder, now_ms: int) -> list[object]:
+    return [one.id, number(one.flag.credits), to_age(one.flag.ms - now_ms), moment(one.flag.ms)]
+
+
 def _who(one: Holder) -> list[object]:
-    if one.who is None:
-        return ["unknown", None, None, None, None, None]
-    place = None if one.who.map_index < 0 else one.who.map_index
-    return [one.who.dag_id, one.who.run_id, one.who.task_id, place, one.who.try_number, one.run_state]
+    return [None, None] if one.who is None else [one.who.try_number, one.run_state]
 
 
 def _short(one: Holder) -> str:
-    return one.id if one.who is None else printable(str(one.who))
+    return "by a task that the record does not name" if one.who is None else printable(str(one.who))
 
 
 def _hints(account: Account, program: str) -> list[str]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.parsing import to_decimal, to_json_number
 from airflow_provider_videodb.holds.rules.messages import moment, number
-from airflow_provider_videodb.overview.text import printable, to_age, to_iso, to_table
+from airflow_provider_videodb.overview.text import to_age, to_blocks, to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_videodb.holds.journal import Note
 
-_HEAD = ("ACCOUNT", "CREDITS", "SPENT", "FROM", "TO", "HELD FOR", "DAG", "RUN", "TASK", "MAP", "HOW IT ENDED")
+_HEAD = ("ACCOUNT", "CREDITS", "SPENT", "FROM", "TO", "HELD FOR")
 _NOT_GIVEN = "not given"
 
 
@@ -47,25 +47,26 @@ def describe_notes(notes: Sequence[Note]) -> list[str]:
         total += f", {number(sum(spent, Decimal(0)))} spent"
     if missing:
         total += f"; {missing} did not say what was spent" if spent else "; nobody said what was spent"
-    return [*to_table(_HEAD, [_row(note) for note in notes]), "", f"{total}."]
+    return [*to_blocks(_HEAD, [_row(note) for note in notes]), "", f"{total}."]
 
 
-def _row(note: Note) -> list[object]:
+def _row(note: Note) -> tuple[list[object], list[str]]:
     credits, spent, since = _credits(note, "credits"), _credits(note, "spent"), _since_ms(note)
-    map_index = note.fields.get("map_index")
-    return [
+    fields = note.fields
+    map_index = fields.get("map_index")
+    place = f" [{map_index}]" if isinstance(map_index, int) and map_index >= 0 else ""
+    who = "by a task that the record does not name"
+    if fields.get("dag_id"):
+        who = f"DAG {fields['dag_id']}, run {fields.get('run_id')}, task {fields.get('task_id')}{place}"
+    cells: list[object] = [
         note.account,
         None if credits is None else number(credits),
         _NOT_GIVEN if spent is None else number(spent),
         None if since is None else moment(since),
         moment(note.ended_ms),
         None if since is None else to_age(note.ended_ms - since),
-        note.fields.get("dag_id") or "unknown",
-        note.fields.get("run_id"),
-        note.fields.get("task_id"),
-        map_index if isinstance(map_index, int) and map_index >= 0 else None,
-        printable(str(note.fields.get("released_by") or "unknown")),
     ]
+    return cells, [who, f"ended by: {fields.get('released_by') or 'unknown'}"]
 
 
 def _credits(note: Note, name: str) -> Decimal | None:

@@ -54,7 +54,7 @@ class DatabaseStore:
 
     def list(self, prefix: str, *, offset: int = 0) -> Listing:
         """Return the sorted keys with ``prefix``, from ``offset`` on."""
-        with _reading(f"list its Variables {prefix!r}") as session:
+        with reading(f"list its Variables {prefix!r}") as session:
             found = select(Variable).where(Variable.key.startswith(_check(prefix), autoescape=True))
             # SQLite and MySQL do not tell capitals apart in a prefix.
             rows = {row.key: row for row in session.scalars(found) if row.key.startswith(prefix)}
@@ -68,7 +68,7 @@ class DatabaseStore:
         """Return the text; ``None`` if the database has none."""
         row = self._rows.get(key)
         if row is None:
-            with _reading(f"read its Variable {key!r}") as session:
+            with reading(f"read its Variable {key!r}") as session:
                 row = session.scalar(select(Variable).where(Variable.key == _check(key)))
                 session.expunge_all()
         if row is None:
@@ -124,7 +124,7 @@ def read_run_states(runs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], st
     wanted = set(runs)
     run_ids = sorted({run_id for _, run_id in wanted})
     states = {}
-    with _reading("read its DAG runs") as session:
+    with reading("read its DAG runs") as session:
         for start in range(0, len(run_ids), _RUNS_PER_QUERY):
             some = DagRun.run_id.in_(run_ids[start : start + _RUNS_PER_QUERY])
             found = session.execute(select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(some))
@@ -145,7 +145,13 @@ def _account(key: str) -> str:
 
 
 @contextmanager
-def _reading(what: str) -> Iterator[Session]:
+def reading(what: str) -> Iterator[Session]:
+    """
+    Open a session to read.
+
+    :param what: completes "Airflow's database could not …".
+    :raises VideoDBRecordUnreadableError: if the database fails.
+    """
     try:
         with create_session() as session:
             yield session

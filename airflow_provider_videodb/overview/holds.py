@@ -32,11 +32,13 @@ class Holder:
 
     :param who: the task instance; ``None`` if the record does not say.
     :param run_state: the state of its DAG run; ``None`` if the record does not name the run.
+    :param payment_url: the link that its task waits for; ``None`` if there is none.
     """
 
     flag: Flag
     who: Identity | None
     run_state: str | None
+    payment_url: str | None = None
 
     @property
     def id(self) -> str:
@@ -103,7 +105,9 @@ class Account:
             "holds": [one.to_dict(self.now_ms) for one in self.held],
             "settling": [one.to_dict(self.now_ms) | {"counts_until": to_iso(one.flag.ms)} for one in self.settling],
             "waiting": [
-                one.to_dict(self.now_ms) | {"place": place, "priority": one.flag.priority, "reason": reason}
+                one.to_dict(self.now_ms)
+                | {"place": place, "priority": one.flag.priority, "reason": reason}
+                | {"payment_url": one.payment_url}
                 for place, (one, reason) in enumerate(self.waiting, start=1)
             ],
         }
@@ -138,13 +142,19 @@ def describe_account(
     who: Mapping[Flag, Identity | None],
     run_states: Mapping[tuple[str, str], str],
     pause: Pause | None,
+    *,
+    links: Mapping[str, str] | None = None,
 ) -> Account:
-    """Describe one account."""
+    """
+    Describe one account.
+
+    :param links: the payment links of waiting holders.
+    """
 
     def holder(flag: Flag) -> Holder:
         one = who.get(flag)
         state = None if one is None else run_states.get((one.dag_id, one.run_id), DELETED)
-        return Holder(flag=flag, who=one, run_state=state)
+        return Holder(flag=flag, who=one, run_state=state, payment_url=(links or {}).get(flag.holder))
 
     oldest_first = sorted((one.flag for one in view.counted.values()), key=lambda flag: (flag.ms, flag.key))
     return Account(

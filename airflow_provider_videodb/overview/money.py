@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import CHECKOUT_LIFETIME, CheckoutStatus
 from airflow_provider_videodb.api.parsing import to_json_number
+from airflow_provider_videodb.overview.text import to_iso_moment
 from airflow_provider_videodb.purchases.rules.limits import largest_purchase
 from airflow_provider_videodb.purchases.rules.month import can_still_be_paid, month_of_purchases
 
@@ -104,8 +104,8 @@ class ListedCheckout:
             "currency": self.currency,
             "status": self.status,
             "payable": self.is_payable,
-            "created_at": _iso(self.checkout.created_at),
-            "expires_at": _iso(self.expires_at),
+            "created_at": to_iso_moment(self.checkout.created_at),
+            "expires_at": to_iso_moment(self.expires_at),
         }
 
 
@@ -118,7 +118,7 @@ def month_to_dict(*, usage: Usage, checkouts: Sequence[Checkout], limits: SpendL
     :param now: by our clock.
     """
     return {
-        "at": _iso(now),
+        "at": to_iso_moment(now),
         "credit_balance": to_json_number(usage.credit_balance),
         "usage": usage_to_dict(usage),
         "purchases": spending_of(checkouts, limits, now=now).to_dict(),
@@ -162,9 +162,3 @@ def usage_to_dict(usage: Usage) -> dict[str, Any]:
 
 def _number(figure: Decimal | None) -> int | float | None:
     return None if figure is None else to_json_number(figure)
-
-
-def _iso(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -13,7 +13,7 @@ _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
 
 def to_iso(ms: int) -> str:
     """Return milliseconds since 1970 as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return str(to_iso_moment(datetime.fromtimestamp(ms / 1000, UTC)))
 
 
 def to_age(ms: int) -> str:
@@ -40,6 +40,38 @@ def to_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]
     lines = [[head[column] for column in columns], *([row[column] for column in columns] for row in cells)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def to_blocks(head: Sequence[str], rows: Sequence[tuple[Sequence[object], Sequence[str]]]) -> list[str]:
+    """
+    Return aligned lines, and below each one the texts that would make it too wide.
+
+    A link is the whole of its line, so that it can be clicked.
+
+    :param rows: the cells of each line, and its texts.
+    """
+    aligned = to_table(head, [cells for cells, _ in rows])
+    lines = aligned[:1]
+    for line, (_, texts) in zip(aligned[1:], rows, strict=True):
+        lines += [line, *(text if is_link(text) else f"  {printable(text)}" for text in texts)]
+    return lines
+
+
+def is_link(text: str) -> bool:
+    """Say whether a text is a link."""
+    return text.startswith(("https://", "http://"))
+
+
+def to_minute(moment: datetime | None) -> str | None:
+    """Write a moment in UTC: ``2026-11-26 07:12 UTC``."""
+    return None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def to_iso_moment(moment: datetime | None) -> str | None:
+    """Return a moment as ISO 8601 in UTC, to the second."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def printable(text: str) -> str:

@@ -17,7 +17,8 @@ from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW, delete_v
 if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.stores import Store
 
-_PURCHASE = "videodb_purchase"
+#: The name of the record.
+PURCHASE = "videodb_purchase"
 #: One write reads the record this often before it gives up because the reads are too old.
 _MAX_STALE_READS = 3
 
@@ -59,10 +60,10 @@ class Journal:
         :raises VideoDBTryOverError: if a newer try has taken it over.
         """
         if self._known is None:
-            self._known = self._store.get(_PURCHASE)
+            self._known = self._store.get(PURCHASE)
         if self._known is None:
             return None
-        purchase, _ = _contents_of(self._known)
+        purchase, _ = contents_of(self._known)
         if self._known["try"] != self._try.id:
             self._try.check()
             self._replace(purchase=None if purchase is None else purchase.to_dict())
@@ -71,7 +72,7 @@ class Journal:
     @property
     def approval(self) -> Approval:
         """What a person approved, as far as :meth:`load` has read or this try has written it."""
-        return Approval() if self._known is None else _contents_of(self._known)[1]
+        return Approval() if self._known is None else contents_of(self._known)[1]
 
     def save_approval(self, approval: Approval) -> None:
         """
@@ -104,7 +105,7 @@ class Journal:
         :raises VideoDBTryOverError: if a newer try has written the record.
         :raises VideoDBRecordUnreadableError: if an older one has, so that this try must start again from there.
         """
-        if self._store.get(_PURCHASE) == self._known:
+        if self._store.get(PURCHASE) == self._known:
             return
         self._try.check()
         raise VideoDBRecordUnreadableError(
@@ -142,11 +143,16 @@ class Journal:
     def _write(self, changed: Mapping[str, Any]) -> None:
         # A newer version of this package may have written fields that this one does not know.
         record = {"purchase": None, **(self._known or {}), "format": FORMAT, "try": self._try.id, **changed}
-        self._store.set(_PURCHASE, record)
+        self._store.set(PURCHASE, record)
         self._known = record
 
 
-def _contents_of(record: Any) -> tuple[Purchase | None, Approval]:
+def contents_of(record: Any) -> tuple[Purchase | None, Approval]:
+    """
+    Return the purchase of a record, if there is one yet, and what a person approved.
+
+    :raises VideoDBPurchaseUnknownError: if the record cannot be read.
+    """
     is_ours = isinstance(record, Mapping) and isinstance(record.get("format", 0), int)
     if not is_ours or not isinstance(record.get("try"), str):
         raise unreadable_record("this package did not write it")

@@ -49,8 +49,12 @@ def open_store(context: Context) -> Store:
         return variables
     # Somebody may have upgraded or reconfigured Airflow since an earlier try wrote its record.
     state = TaskStateStore(accessor)
-    is_safe = STATE_STORE_OUTLIVES_CLEAR and not _is_emptied_on_success()
-    return TwoStores(state, variables) if is_safe else TwoStores(variables, state)
+    return TwoStores(state, variables) if task_state_comes_first() else TwoStores(variables, state)
+
+
+def task_state_comes_first() -> bool:
+    """Say whether tasks write the task state store, and not Variables."""
+    return STATE_STORE_OUTLIVES_CLEAR and not _is_emptied_on_success()
 
 
 def task_identity(context: Context) -> tuple[str, str, str, str]:

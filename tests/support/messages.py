@@ -22,7 +22,7 @@ ERRORS = frozenset(
     | {"AirflowSensorTimeout", "AirflowFailException", "ArgumentTypeError"}
 )
 #: Functions of ours that receive the whole text of an error.
-TAKE_TEXT = frozenset({"_error", "error_text", "_try_over", "_refuse", "_Broken", "_not_yet", "error"})
+TAKE_TEXT = frozenset({"_error", "error_text", "_try_over", "_refuse", "refuse", "_Broken", "_not_yet", "error"})
 #: Functions of ours that return the whole text of an error. Their ``return`` statements have the texts.
 RETURN_TEXT = frozenset(
     {"store_failure", "_failure", "_post_without_outcome", "withheld", "_withheld", "_refuse", "describe_wait"}

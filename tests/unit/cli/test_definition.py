@@ -18,8 +18,14 @@ from airflow_provider_videodb.get_provider_info import get_provider_info
 
 def hold_commands():
     (videodb,) = get_videodb_cli_commands()
-    (holds,) = videodb.subcommands
+    *_, holds = videodb.subcommands
     return {command.name: command for command in holds.subcommands}
+
+
+def account_commands():
+    (videodb,) = get_videodb_cli_commands()
+    *commands, _ = videodb.subcommands
+    return {command.name: command for command in commands}
 
 
 def test_group_is_named_by_the_provider_info():
@@ -32,12 +38,16 @@ def test_group_is_named_by_the_provider_info():
 
 def test_all_commands_are_there():
     assert set(hold_commands()) == {"list", "release", "pause", "resume", "journal"}
+    assert set(account_commands()) == {"balance", "usage", "checkouts", "topup", "answer", "recharge"}
 
 
-@pytest.mark.parametrize("command", hold_commands().values(), ids=lambda command: command.name)
+ALL_COMMANDS = [*hold_commands().values(), *account_commands().values()]
+
+
+@pytest.mark.parametrize("command", ALL_COMMANDS, ids=lambda command: command.name)
 def test_command_has_help_that_every_parser_can_print(command):
     assert isinstance(command, ActionCommand)
-    assert command.func.__name__ == f"holds_{command.name}"
+    assert command.func.__name__ in {f"holds_{command.name}", command.name}
     parser = argparse.ArgumentParser()
     for argument in command.args:
         argument.add_to_parser(parser)

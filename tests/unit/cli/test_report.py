@@ -21,9 +21,17 @@ def test_account_is_summed_up_first():
     )
 
 
-def test_hold_is_on_one_line_with_all_that_is_known():
+def test_hold_is_followed_by_the_line_of_its_task():
     lines = report(HELD, states={("held", "r"): "running"}).splitlines()
-    assert " ".join(lines[4].split()) == f"{HELD.holder} 12.5 5 min 2026-11-24 23:55:00 UTC held r t 3 2 running"
+    assert " ".join(lines[4].split()) == f"{HELD.holder} 12.5 5 min 2026-11-24 23:55:00 UTC 2 running"
+    assert lines[5] == "    DAG held, run r, task t [3]"
+
+
+def test_link_of_a_waiting_gate_is_a_line_of_its_own():
+    link = "https://pay.example/cs_1"
+    account = describe_account("a", view(HELD, FIRST), WHO, {}, None, links={FIRST.holder: link})
+    assert link in describe_accounts([account], program="x")
+    assert account.to_dict()["waiting"][0]["payment_url"] == link
 
 
 def test_settling_release_says_until_when():
@@ -43,7 +51,7 @@ def test_ended_run_comes_with_a_command_that_can_be_copied():
 
 
 def test_holder_without_a_name_is_unknown():
-    assert "unknown" in report(OTHER, name="b")
+    assert "by a task that the record does not name" in report(OTHER, name="b")
 
 
 def test_pause_keeps_the_words_of_the_person():

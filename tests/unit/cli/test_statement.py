@@ -41,10 +41,9 @@ def test_note_has_numbers_as_numbers_and_moments_in_utc():
 
 
 def test_line_says_who_held_how_much_until_when_and_why_it_ended():
-    row = describe_notes([note()])[1]
-    assert " ".join(row.split()) == (
-        "a 50 37.5 2026-11-24 23:00:00 UTC 2026-11-25 00:00:00 UTC 1 h d r t the end of the DAG run"
-    )
+    _, row, *below = describe_notes([note()])
+    assert " ".join(row.split()) == "a 50 37.5 2026-11-24 23:00:00 UTC 2026-11-25 00:00:00 UTC 1 h"
+    assert below[:2] == ["  DAG d, run r, task t", "  ended by: the end of the DAG run"]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +65,7 @@ def test_spending_that_nobody_gave_is_not_zero():
 
 
 def test_mapped_task_has_its_index():
-    assert "MAP" in describe_notes([note(map_index=0)])[0]
-    assert "MAP" not in describe_notes([note()])[0]
+    assert "task t [0]" in describe_notes([note(map_index=0)])[2]
 
 
 @pytest.mark.parametrize("fields", [{}, {"credits": "many", "held_since_ms": "x"}, {"held_since_ms": NOW + 1}])
@@ -75,4 +73,4 @@ def test_broken_note_is_shown_as_far_as_it_goes(fields):
     broken = Note(account="a", ended_ms=NOW, owner=("h", "t"), fields=fields)
     assert note_to_dict(broken)["held_from"] is None
     assert note_to_dict(broken)["credits"] is None
-    assert "unknown" in describe_notes([broken])[1]
+    assert describe_notes([broken])[2:4] == ["  by a task that the record does not name", "  ended by: unknown"]

@@ -1,0 +1,50 @@
+"""Real processes that buy, and a real task that reads what a person answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_topup_unknown import TestUnknownOutcome as _Unknown
+from tests.support.compat import needs_provider_commands
+
+AIRFLOW = [str(Path(sys.executable).with_name("airflow")), "videodb"]
+MODULE = [sys.executable, "-m", "airflow_provider_videodb"]
+#: A task that stopped, because two paid checkouts may be its own.
+purchasing, stopped = _Unknown.purchasing, _Unknown.stopped
+
+
+@pytest.mark.parametrize("program", [pytest.param(AIRFLOW, id="airflow", marks=needs_provider_commands), MODULE])
+def test_purchase_under_a_monthly_limit_prints_json_only(airflow_db, emulator, monkeypatch, program):
+    connection = json.loads(emulator.connection_json) | {"extra": {"monthly_topup_limit": 60}}
+    monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_DEFAULT", json.dumps(connection))
+    env = os.environ | {"PYTHONWARNINGS": "ignore::PendingDeprecationWarning"}
+    command = [*program, "topup", "50", "--yes", "-o", "json"]
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=180)
+    assert ran.returncode == 0, ran.stderr
+    (bought,) = emulator.checkouts()
+    assert json.loads(ran.stdout)["payment_url"] == emulator.payment_url(bought.id)
+
+
+def test_answer_lets_the_cleared_task_go_on(stopped, purchasing, emulator, capsys):
+    from airflow_provider_videodb.__main__ import main
+
+    own = emulator.checkouts()[0]
+    capsys.readouterr()
+    main(["answer", "-o", "json"])
+    (question,) = json.loads(capsys.readouterr().out)["questions"]
+    assert (question["dag_id"], question["task_id"], question["state"]) == ("purchasing", "buy", "failed")
+
+    names = ["--dag-id", "purchasing", "--run-id", question["run_id"], "--task-id", "buy"]
+    main(["answer", *names, "--checkout", own.id, "--yes"])
+
+    again = purchasing.clear(stopped)
+    assert (again.state, again.result["checkout_id"]) == ("success", own.id)
+    capsys.readouterr()
+    main(["answer", "-o", "json"])
+    assert json.loads(capsys.readouterr().out)["questions"] == []

@@ -1,0 +1,103 @@
+"""Open questions about purchases, and what a person says."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.support.checkouts import asked, made
+from tests.support.recorded import HASHED, put_variable, record_claim, record_purchase, resolutions, show_checkout
+
+ID = "0123456789abcdef"
+
+
+@pytest.fixture
+def unknown(videodb, emulator):
+    """A purchase whose response was lost, and two paid checkouts that may be its own."""
+    for name in ("cs_1", "cs_2"):
+        show_checkout(emulator, name, amount=50, status="completed")
+    record_purchase(asked(posts=((datetime.now(UTC) - timedelta(seconds=60)).isoformat(),)), HASHED)
+    return videodb
+
+
+def test_open_question_is_listed_with_its_candidates(unknown):
+    shown = unknown("answer").out
+    assert shown.startswith(f"{ID}  the task of purchase {ID}")
+    assert "cs_1: 50 USD, completed, made 20" in shown
+    assert f"python -m airflow_provider_videodb answer {ID} --buy" in shown
+    (question,) = json.loads(unknown("answer", "-o", "json").out)["questions"]
+    assert {one["id"] for one in question["candidates"]} == {"cs_1", "cs_2"}
+    assert (question["id"], question["amount"], question["resolution"]) == (ID, 50, None)
+
+
+def test_without_questions_there_is_nothing_to_answer(videodb, emulator):
+    record_purchase(made(paid=("cs_1",)), HASHED)
+    assert videodb("answer").out == "No purchase has an unknown outcome. Nothing is to be answered.\n"
+    assert json.loads(videodb("answer", "-o", "json").out)["questions"] == []
+
+
+def test_checkout_is_written_as_the_resolution(unknown):
+    ran = unknown("answer", ID, "--checkout", "cs_1", types="y\n")
+    assert ran.status == 0
+    assert "The task will take it as paid and buy nothing." in ran.err
+    assert "Next step: clear the task" in ran.out
+    assert resolutions() == {f"videodb_resolution_{ID}": "cs_1"}
+    assert "A resolution is written already: cs_1." in unknown("answer").out
+
+
+def test_later_resolution_replaces_the_earlier_one(unknown):
+    unknown("answer", ID, "--checkout", "cs_1", "--yes")
+    ran = unknown("answer", ID, "--buy", "--yes")
+    assert "This replaces the earlier resolution 'cs_1'." in ran.err
+    assert "The task may buy again" in ran.err
+    assert resolutions() == {f"videodb_resolution_{ID}": "buy"}
+
+
+def test_no_leaves_everything_as_it_was(unknown):
+    assert unknown("answer", ID, "--buy", types="n\n").status == 1
+    assert unknown("answer", ID, "--buy").status == 2
+    assert resolutions() == {}
+
+
+def test_other_amount_is_pointed_out(unknown, emulator):
+    show_checkout(emulator, "cs_20", amount=20, status="completed")
+    assert "The amounts differ." in unknown("answer", ID, "--checkout", "cs_20", types="n\n").err
+
+
+def test_checkout_of_another_task_is_refused(unknown, emulator):
+    show_checkout(emulator, "cs_3", amount=50, status="completed")
+    record_claim("cs_3")
+    ran = unknown("answer", ID, "--checkout", "cs_3", "--yes")
+    assert "Checkout cs_3 belongs to DAG nightly, run manual__1, task buy." in ran.err
+    assert resolutions() == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        ((ID,), 2, "say what became of the purchase"),
+        ((ID, "--buy", "--checkout", "cs_1"), 2, "say what became of the purchase"),
+        (("--buy",), 2, "name the purchase by the ID"),
+        ((ID, "--dag-id", "d", "--buy"), 2, "name the purchase by the ID"),
+        (("--dag-id", "d", "--buy"), 2, "--run-id, --task-id are missing"),
+        (("--dag-id", "d", "--run-id", "r", "--buy"), 2, "--task-id is missing"),
+        (("0" * 16, "--buy"), 1, "There is no open question about purchase 0000000000000000."),
+        (("--dag-id", "d", "--run-id", "r", "--task-id", "t", "--buy"), 1, "There is no open question about DAG d"),
+        ((ID, "--checkout", "cs_9"), 1, "lists no checkout cs_9."),
+        ((ID, "--checkout", "cs 9"), 2, "is not an id of a checkout"),
+    ],
+)
+def test_mistake_writes_nothing(unknown, arguments, status, text):
+    ran = unknown("answer", *arguments, "--yes")
+    assert (ran.status, ran.out) == (status, "")
+    assert text in " ".join(ran.err.split())
+    assert resolutions() == {}
+
+
+def test_unreadable_record_is_named(videodb, emulator):
+    put_variable("videodb_purchase__a__b__c__-1__00000000", "broken")
+    ran = videodb("answer")
+    assert "The record of videodb_purchase__a__b__c__-1__00000000 cannot be read" in ran.err
+    assert ran.status == 0
