@@ -1,0 +1,90 @@
+"""Waiting tasks and connections, from Airflow's database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.connection import Connection
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.trigger import Trigger
+from airflow.utils.session import create_session
+from sqlalchemy import func, select
+
+from airflow_provider_videodb.hooks.connection import CONN_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+#: How many waiting tasks are read. Each is decrypted.
+MOST_TASKS = 200
+_TRIGGERS = "airflow_provider_videodb.triggers."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingTask:
+    """
+    A task that one of our triggers waits for.
+
+    :param since: when it was deferred.
+    :param kwargs: the trigger's arguments; ``None`` if they cannot be decrypted.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    since: datetime
+    kwargs: Any
+
+
+def read_waiting_tasks(may_read: Callable[[str], bool]) -> tuple[list[WaitingTask], int]:
+    """
+    Return the waiting tasks that have waited longest.
+
+    :param may_read: tells whether the viewer may read the tasks of a DAG.
+    :return: the tasks, and how many more there are.
+    """
+    is_ours = Trigger.classpath.startswith(_TRIGGERS, autoescape=True)
+    waiting = (TaskInstance.state == "deferred", is_ours)
+    joined = TaskInstance.trigger_id == Trigger.id
+    with create_session() as session:
+        dags = session.scalars(select(TaskInstance.dag_id).join(Trigger, joined).where(*waiting).distinct())
+        readable = TaskInstance.dag_id.in_([dag_id for dag_id in dags if may_read(dag_id)])
+        count = select(func.count()).select_from(TaskInstance).join(Trigger, joined).where(*waiting, readable)
+        total = session.scalar(count) or 0
+        rows = session.execute(
+            select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index, Trigger)
+            .join(Trigger, joined)
+            .where(*waiting, readable)
+            .order_by(Trigger.created_date, Trigger.id)
+            .limit(MOST_TASKS)
+        ).all()
+        tasks = [
+            WaitingTask(
+                dag_id=dag_id,
+                run_id=run_id,
+                task_id=task_id,
+                map_index=map_index,
+                since=trigger.created_date,
+                kwargs=_kwargs(trigger),
+            )
+            for dag_id, run_id, task_id, map_index, trigger in rows
+        ]
+    return tasks, max(0, total - len(tasks))
+
+
+def listed_connections(ids: Iterable[str]) -> list[str]:
+    """Return those of these connections that have our type."""
+    # Not a condition of the query, because a database has a limit to the values of one query.
+    with create_session() as session:
+        ours = session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)).all()
+    return sorted(set(ours) & set(ids))
+
+
+def _kwargs(trigger: Trigger) -> Any:
+    try:
+        return trigger.kwargs
+    except Exception:  # noqa: BLE001 - a wrong Fernet key, or a class that another version of Airflow encoded
+        return None
