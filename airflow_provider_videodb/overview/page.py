@@ -65,9 +65,7 @@ def describe_holds(
     return {
         "held_credits": to_json_number(view.held),
         "holders": len(view.counted),
-        "holds": [
-            row(flag) | {"settles": to_iso(flag.ms) if flag.kind is Kind.RELEASED else None} for flag in counted
-        ],
+        "holds": [row(flag) | {"settles": to_iso(flag.ms) if flag.kind is Kind.RELEASED else None} for flag in counted],
         "waiting_credits": to_json_number(sum((flag.credits for flag in view.queue), Decimal(0))),
         "waiting": len(view.queue),
         "queue": [

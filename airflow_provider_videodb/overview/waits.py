@@ -14,7 +14,7 @@ from airflow_provider_videodb.api.models import CHECKOUT_LIFETIME, CheckoutStatu
 from airflow_provider_videodb.api.parsing import to_decimal, to_json_number
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
 from airflow_provider_videodb.holds.rules.messages import number
-from airflow_provider_videodb.overview.text import to_iso
+from airflow_provider_videodb.overview.text import printable, to_iso
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Todo(StrEnum):
     PAY = "pay"
     ADD_CREDITS = "add_credits"
     RESUME = "resume"
+    APPROVE = "approve"
     OPEN_TASK = "open_task"
     NOTHING = "nothing"
 
@@ -120,16 +121,34 @@ def describe_task(wait: Wait, account: AccountNow, *, now: datetime) -> dict[str
     }
 
 
-def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:
+def describe_question(subject: str) -> dict[str, Any]:
+    """
+    Describe a task that asks a person before it buys.
+
+    :param subject: the title of the request in Airflow's Required Actions.
+    """
+    return {
+        "todo": Todo.APPROVE.value,
+        "why": printable(subject),
+        "needs": None,
+        "gives_up": None,
+        "price": None,
+        "checkout": None,
+        "expires": None,
+        "url": None,
+    }
+
+
+def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:  # noqa: PLR0911 - one per reason
     if not wait.is_readable:
         return Todo.OPEN_TASK, "Another version of the provider deferred this task. Its page says why it waits."
     if wait.purchase is not None and not wait.purchase.paid:
-        return _payment(wait.purchase, account, now)
+        return _payment(wait, wait.purchase, account, now)
     if account.is_paused and (wait.holder or wait.respects_holds):
         return Todo.RESUME, "The account is paused."
     needs = "credits" if wait.needs is None else f"{number(wait.needs)} credits"
     paid = "" if wait.purchase is None else f"{wait.purchase.price_paid} is paid. "
-    there = account.available if wait.respects_holds or wait.holder else account.balance
+    there = _there(wait, account)
     if there is None or wait.needs is None:
         return Todo.NOTHING, f"{paid}It waits for {needs}. The balance is unknown."
     if there >= wait.needs:
@@ -141,13 +160,21 @@ def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:
         )
     if paid:
         return Todo.NOTHING, f"{paid}The balance does not show the payment yet, or more is missing. It needs {needs}."
-    missing = f"It needs {needs} and {number(max(Decimal(0), there))} are available."
+    missing = _missing(wait.needs, there)
     if wait.buys:
         return Todo.NOTHING, f"{missing} The task buys what is missing at its next poll."
     return Todo.ADD_CREDITS, missing
 
 
-def _payment(purchase: Purchase, account: AccountNow, now: datetime) -> tuple[Todo, str]:
+def _there(wait: Wait, account: AccountNow) -> Decimal | None:
+    return account.available if wait.respects_holds or wait.holder else account.balance
+
+
+def _missing(needs: Decimal, there: Decimal) -> str:
+    return f"It needs {number(needs)} credits, and {number(max(Decimal(0), there))} are available."
+
+
+def _payment(wait: Wait, purchase: Purchase, account: AccountNow, now: datetime) -> tuple[Todo, str]:
     listed = account.listed.get(purchase.checkout_id or "")
     status = None if listed is None or "status" in listed.unreadable else listed.status
     if status == CheckoutStatus.COMPLETED:
@@ -157,7 +184,10 @@ def _payment(purchase: Purchase, account: AccountNow, now: datetime) -> tuple[To
         return Todo.OPEN_TASK, f"The link for {purchase.price} has expired. A retry of the task makes a new one."
     if purchase.payment_url is None:
         return Todo.OPEN_TASK, f"The task waits for {purchase.price}. It knows no link that a person could pay."
-    return Todo.PAY, f"The task waits until somebody pays {purchase.price}."
+    there = _there(wait, account)
+    is_short = wait.needs is not None and there is not None and there < wait.needs
+    short = "" if not is_short or wait.needs is None or there is None else f"{_missing(wait.needs, there)} "
+    return Todo.PAY, f"{short}The task waits until somebody pays {purchase.price}."
 
 
 def _expires(purchase: Purchase, account: AccountNow) -> datetime | None:

@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 from airflow.configuration import conf
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
-from airflow_provider_videodb import __version__
-
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -46,8 +44,7 @@ class VideoDBPlugin(AirflowPlugin):
     react_apps = [  # noqa: RUF012 - as Airflow's own
         {
             "name": "VideoDB",
-            # Browsers keep a file for a while. The version keeps them from running an old one.
-            "bundle_url": f"{_ROOT}/static/credits.js?v={__version__}",
+            "bundle_url": f"{_ROOT}/static/credits.js",
             "destination": "nav",
             "url_route": "videodb",
             "icon": f"{_ROOT}/static/videodb.svg",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import by_id
@@ -27,9 +26,9 @@ from airflow_provider_videodb.overview.page import (
     shown_flags,
 )
 from airflow_provider_videodb.overview.pauses import active_pause
-from airflow_provider_videodb.overview.waits import AccountNow, describe_task, read_wait
+from airflow_provider_videodb.overview.waits import AccountNow, describe_question, describe_task, read_wait
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
-from airflow_provider_videodb.web.records import listed_connections, read_waiting_tasks
+from airflow_provider_videodb.web.records import listed_connections, read_questions, read_waiting_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
     from airflow_provider_videodb.web.access import Viewer
     from airflow_provider_videodb.web.reader import Part, Reader
+    from airflow_provider_videodb.web.records import Question, WaitingTask
 
 #: Seconds that a request waits for a prompt response of VideoDB.
 _PROMPT = 1.0
@@ -55,8 +55,9 @@ def list_accounts(viewer: Viewer) -> dict[str, Any]:
     """
     listed = listed_connections(viewer.readable_connections())
     tasks, _ = read_waiting_tasks(viewer.may_read_tasks)
-    named = {wait.conn_id for task in tasks if (wait := read_wait(task.kwargs)).conn_id is not None}
-    others = sorted((named | {VideoDBBillingHook.default_conn_name}) - set(listed))
+    named = {read_wait(task.kwargs).conn_id for task in tasks}
+    named |= {asked.conn_id for asked in read_questions(viewer.may_read_tasks)}
+    others = (named | {VideoDBBillingHook.default_conn_name}) - {*listed, None}
     readable = [conn_id for conn_id in others if conn_id is not None and viewer.may_read_connection(conn_id)]
     found = [conn_id for conn_id in readable if _exists(conn_id)]
     return {"connections": sorted({*listed, *found}), "may_read": bool(listed or readable)}
@@ -145,21 +146,14 @@ class AccountPage:
     def _tasks(self) -> dict[str, Any]:
         tasks, more = read_waiting_tasks(self._viewer.may_read_tasks)
         waits = [(task, read_wait(task.kwargs)) for task in tasks]
-        own = [(task, wait) for task, wait in waits if wait.conn_id == self._conn_id]
-        return {
-            "more": more,
-            "tasks": [
-                {
-                    "dag_id": task.dag_id,
-                    "run_id": task.run_id,
-                    "task_id": task.task_id,
-                    "map_index": task.map_index,
-                    "since": _iso(task.since),
-                    **describe_task(wait, self._account, now=self._now),
-                }
-                for task, wait in own
-            ],
-        }
+        questions = read_questions(self._viewer.may_read_tasks)
+        asking = [_task(one) | describe_question(one.subject) for one in questions if one.conn_id == self._conn_id]
+        waiting = [
+            _task(task) | describe_task(wait, self._account, now=self._now)
+            for task, wait in waits
+            if wait.conn_id == self._conn_id
+        ]
+        return {"tasks": asking + waiting, "more": more}
 
     def _changes(self, settings: ConnectionSettings, checkouts: list[Checkout]) -> list[dict[str, Any]]:
         notes = []
@@ -192,6 +186,16 @@ def _problem(err: Exception) -> Mapping[str, str]:
     if not isinstance(err, VideoDBError):
         log.error("A part of the page VideoDB failed.", exc_info=err)
     return describe_problem(err)
+
+
+def _task(one: WaitingTask | Question) -> dict[str, Any]:
+    return {
+        "dag_id": one.dag_id,
+        "run_id": one.run_id,
+        "task_id": one.task_id,
+        "map_index": one.map_index,
+        "since": _iso(one.since),
+    }
 
 
 def _exists(conn_id: str) -> bool:

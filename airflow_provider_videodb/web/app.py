@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from airflow.api_fastapi.core_api.security import get_user, requires_access_connection
 from fastapi import Depends, FastAPI
@@ -14,6 +15,18 @@ from airflow_provider_videodb.web.account import AccountPage, list_accounts
 from airflow_provider_videodb.web.reader import Reader
 
 _STATIC = Path(__file__).parent / "static"
+
+
+class _Files(StaticFiles):
+    """Files that a browser asks for again, so that it runs none of an earlier version."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Add the header."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 #: The page for payers has no scripts, and no other site may frame it.
 _PAID_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -37,14 +50,14 @@ def create_app() -> FastAPI:
 
     # Plain functions run in threads, because they read Airflow's database.
     @app.get("/api/connections")
-    def connections(response: Response, user: object = Depends(get_user)) -> dict[str, object]:  # noqa: B008
+    def connections(response: Response, user: object = Depends(get_user)) -> dict[str, object]:
         response.headers["Cache-Control"] = "no-store"
         return list_accounts(Viewer(user))
 
     @app.get("/api/connections/{connection_id}", dependencies=[Depends(requires_access_connection("GET"))])
-    def connection(connection_id: str, response: Response, user: object = Depends(get_user)) -> dict[str, object]:  # noqa: B008
+    def connection(connection_id: str, response: Response, user: object = Depends(get_user)) -> dict[str, object]:
         response.headers["Cache-Control"] = "no-store"
         return AccountPage(connection_id, Viewer(user), reader).to_dict()
 
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", _Files(directory=_STATIC), name="static")
     return app

@@ -120,7 +120,7 @@ class Reader:
             with self._slots:
                 value = READS[name](reading.client)
             part = Part(value=value, read_at=datetime.now(UTC))
-        except Exception as err:  # noqa: BLE001 - the page shows every error
+        except Exception as err:
             if not isinstance(err, VideoDBError):
                 log.exception("The page could not read %s of VideoDB.", name)
             pause = max(pause, getattr(err, "retry_after", None) or 0.0)

@@ -57,9 +57,7 @@ class AirflowApi:
         if user is None:
             response = self._session.get(address, timeout=REQUEST_SECONDS)
         else:
-            response = self._session.post(
-                address, json={"username": user, "password": user}, timeout=REQUEST_SECONDS
-            )
+            response = self._session.post(address, json={"username": user, "password": user}, timeout=REQUEST_SECONDS)
         response.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 

@@ -2,6 +2,7 @@
 import { Ago, In, Note, Panel, PayButton, Problem, Table, TaskLink, h } from "./parts.js";
 import { age, dollars, figure, plural } from "./text.js";
 
+const { Fragment } = globalThis.React;
 const CHANGES = { completed: "Bought", released: "Hold ended" };
 
 /** How old a value is, and why it is not newer. */
@@ -72,10 +73,11 @@ function Purchases({ data }) {
       ? `on: ${figure(recharge.amount)} credits below ${figure(recharge.threshold)}` : "off"]);
   }
   return h(Panel, { title: spent ? `Purchases in ${spent.month} (UTC)` : "Purchases this month" },
-    rows.length > 0 && h("dl", null, rows.flatMap(([name, value]) => [h("dt", { key: name }, name), h("dd", { key: `${name}.` }, value)])),
+    rows.length > 0 && h("dl", null, rows.map(([name, value]) => h(Fragment, { key: name }, h("dt", null, name), h("dd", null, value)))),
     spent?.unknown_checkouts.length > 0 && h(Note, { kind: "warning" },
       `${plural(spent.unknown_checkouts.length, "checkout")} cannot be added up in USD. Look at VideoDB's console.`),
-    h(Problem, { problem: data.month.error }), h(Problem, { problem: data.auto_recharge.error }));
+    h(Problem, { problem: data.month.error, told: data.usage.error }),
+    h(Problem, { problem: data.auto_recharge.error, told: data.month.error ?? data.usage.error }));
 }
 
 function Waiting({ data, base }) {
@@ -111,7 +113,7 @@ function state(row) {
   return row.run_state ? `its DAG run is ${row.run_state}` : "";
 }
 
-function Holds({ data, base, sharedWith }) {
+function Holds({ data, base, shared }) {
   const holds = data.holds.value;
   if (!holds) {
     return h(Panel, { title: "Holds" }, data.holds.error ? h(Problem, { problem: data.holds.error })
@@ -119,14 +121,15 @@ function Holds({ data, base, sharedWith }) {
   }
   const more = (holds.holders - holds.holds.length) + (holds.waiting - holds.queue.length);
   return h(Panel, { title: `Holds of account ${data.account}` },
-    sharedWith, holds.paused && h(Note, { kind: "warning" }, paused(holds.paused)),
+    shared.length > 0 && h("p", { className: "vdb-muted" }, `Connections ${[data.id, ...shared].join(", ")} share these holds.`),
+    holds.paused && h(Note, { kind: "warning" }, paused(holds.paused)),
     holds.holders + holds.waiting === 0 && h("p", { className: "vdb-muted" }, "Nobody holds or waits for credits."),
     holds.holds.length > 0 && h(Table, { caption: "Who holds credits", rows: holds.holds, columns: [
       ["Held by", (row) => h(TaskLink, { base, task: row })],
       ["Credits", (row) => figure(row.credits), true],
       ["For", (row) => (row.since ? h(Ago, { iso: row.since, words: "" }) : "")],
       ["State", state]] }),
-    holds.queue.length > 0 && h("h3", { style: { marginTop: 16 } }, `In the queue: ${figure(holds.waiting_credits)} credits`),
+    holds.queue.length > 0 && h("h3", null, `In the queue: ${figure(holds.waiting_credits)} credits`),
     holds.queue.length > 0 && h(Table, { caption: "Gates that wait, in the order of their turns", rows: holds.queue, columns: [
       ["Place", (row) => figure(row.place) + (row.priority ? ` (priority ${row.priority})` : "")],
       ["Gate", (row) => h(TaskLink, { base, task: row })],
@@ -148,7 +151,7 @@ function Changes({ data, base }) {
     data.changes.value && rows.length === 0 && h("p", { className: "vdb-muted" }, "Nothing was bought or released yet."),
     rows.length > 0 && h(Table, { caption: "Last changes, the newest first", rows, columns: [
       ["When", (row) => h(Ago, { iso: row.at })],
-      ["What", (row) => CHANGES[row.what] ?? "Checkout"],
+      ["What", (row) => h("span", { className: "vdb-word" }, CHANGES[row.what] ?? "Checkout")],
       ["Details", (row) => h("span", null, row.text, ". ", row.dag_id && h(TaskLink, { base, task: row }),
         row.how && h("span", { className: "vdb-muted" }, ` ${row.how}`))]] }));
 }
@@ -158,7 +161,7 @@ function Invoices({ data }) {
   const document = (row) => row.url && h("a", { href: row.url, target: "_blank", rel: "noopener noreferrer",
     "aria-label": `Invoice ${row.id}, in a new tab` }, "Open");
   return h(Panel, { title: "Invoices" },
-    h(Problem, { problem: data.invoices.error }),
+    h(Problem, { problem: data.invoices.error, told: data.usage.error }),
     data.invoices.value && rows.length === 0 && h("p", { className: "vdb-muted" }, "VideoDB lists no invoice."),
     rows.length > 0 && h(Table, { caption: "Invoices, the newest first", rows, columns: [
       ["Date", (row) => row.at.slice(0, 10)], ["Invoice", (row) => row.id],
@@ -166,7 +169,7 @@ function Invoices({ data }) {
       ["PDF", document]] }));
 }
 
-export function ConnectionCard({ data, refusal, base, at }) {
+export function ConnectionCard({ data, refusal, base, at, shared }) {
   if (data.problem) {
     return h("section", { className: "vdb-card", "aria-label": `Connection ${data.id}` },
       h("div", { className: "vdb-head" }, h("h2", null, data.id)), refusal,
@@ -176,7 +179,7 @@ export function ConnectionCard({ data, refusal, base, at }) {
     h("div", { className: "vdb-head" }, h("h2", null, data.id),
       h("span", { className: "vdb-muted vdb-small" }, "VideoDB's figures can be 15 minutes late.")),
     refusal, h(Problem, { problem: data.usage.error }),
-    h(Tiles, { data, at }), h(Waiting, { data, base }), h(OtherCheckouts, { data }), h(Holds, { data, base }),
+    h(Tiles, { data, at }), h(Waiting, { data, base }), h(OtherCheckouts, { data }), h(Holds, { data, base, shared }),
     h("div", { className: "vdb-grid" }, h(UsageByKind, { part: data.usage }), h(Purchases, { data })),
     h("div", { className: "vdb-grid" }, h(Changes, { data, base }), h(Invoices, { data })));
 }

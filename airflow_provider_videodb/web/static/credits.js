@@ -94,14 +94,16 @@ function NoConnection() {
       "variable or a secrets backend appears here while a task waits with it."));
 }
 
-function Connection({ id, report }) {
+function Connection({ id, report, states }) {
   const state = useRead(`connections/${encodeURIComponent(id)}`);
   useEffect(() => report(id, state), [id, state]);
   const refusal = state.error && h(Refusal, { error: state.error });
   if (state.value === null) {
     return h("section", { className: "vdb-card" }, h("h2", null, id), refusal || h("p", null, "Reading…"));
   }
-  return h(ConnectionCard, { data: state.value, refusal, base: BASE, at: state.at });
+  const shared = Object.values(states).map((other) => other.value)
+    .filter((other) => other?.account && other.id !== id && other.account === state.value.account).map((other) => other.id);
+  return h(ConnectionCard, { data: state.value, refusal, base: BASE, at: state.at, shared });
 }
 
 function CreditsPage() {
@@ -117,7 +119,7 @@ function CreditsPage() {
       list.error && h(Refusal, { error: list.error }),
       list.value === null && !list.error && h("p", { role: "status" }, "Reading…"),
       ids.length > 0 && h(Todos, { ids, states, base: BASE }),
-      ids.map((id) => h(Connection, { key: id, id, report })),
+      ids.map((id) => h(Connection, { key: id, id, report, states })),
       list.value && !list.value.may_read && h(NoAccess),
       list.value?.may_read && ids.length === 0 && h(NoConnection),
       ids.length > 0 && h("p", { className: "vdb-muted vdb-small" },

@@ -8,7 +8,9 @@ export function Note({ kind, children }) {
   return h("div", { className: "vdb-note", "data-kind": kind, role: kind === "problem" ? "alert" : undefined }, children);
 }
 
-export function Problem({ problem }) {
+/** A problem of one part. `told` is one that the page shows already, as when VideoDB refuses the key of every call. */
+export function Problem({ problem, told }) {
+  if (problem && told && problem.next === told.next) return h("p", { className: "vdb-muted" }, "Unknown, see above.");
   return problem && h(Note, { kind: "problem" }, problem.what, problem.next && h("div", null, `Next: ${problem.next}`));
 }
 
@@ -58,13 +60,15 @@ function Todo({ kind, title, children, acts }) {
 }
 
 function TaskTodo({ task, connection, account, base }) {
-  const titles = { pay: `Pay ${task.price}`, add_credits: "Add credits", resume: "Resume the account",
+  const titles = { pay: `Pay ${task.price}`, add_credits: "Add credits", resume: "Resume the account", approve: "Decide on a purchase",
     open_task: "Look at the task" };
-  const opens = h("a", { key: "task", className: "vdb-button", href: taskPath(base, task),
-    "aria-label": `Open task ${taskName(task)}` }, "Open task");
+  const asks = task.todo === "approve";
+  const opens = h("a", { key: "task", className: asks ? "vdb-button vdb-pay" : "vdb-button",
+    href: taskPath(base, task) + (asks ? "/required_actions" : ""),
+    "aria-label": `Open ${asks ? "the request of" : ""} task ${taskName(task)}` }, asks ? "Open request" : "Open task");
   const pay = task.url && h(PayButton, { key: "pay", task });
   return h(Todo, { kind: "task", title: titles[task.todo], acts: [pay, opens] },
-    h("div", null, h(TaskLink, { base, task }), " waits since ", h(Ago, { iso: task.since, words: "" }), ". ", task.why),
+    h("div", null, h(TaskLink, { base, task }), " has waited for ", h(Ago, { iso: task.since, words: "" }), ". ", task.why),
     h("div", null, `Connection ${connection}. `, task.url && task.expires && [
       "The link expires ", h(In, { key: "expires", iso: task.expires }), ". "],
     task.gives_up && ["The task stops waiting ", h(In, { key: "end", iso: task.gives_up }), "."]),
@@ -72,7 +76,7 @@ function TaskTodo({ task, connection, account, base }) {
     task.todo === "resume" && h("div", null, "Next: ", h("code", null, `airflow videodb holds resume --account ${account}`)));
 }
 
-const ORDER = ["pay", "add_credits", "resume", "open_task"];
+const ORDER = ["approve", "pay", "add_credits", "resume", "open_task"];
 
 /** What a person has to do, for all connections together. */
 export function Todos({ ids, states, base }) {

@@ -27,8 +27,8 @@ export const STYLE = `
   background: var(--chakra-colors-bg-subtle); min-width: 0; }
 .vdb-figure { font-size: 22px; font-weight: 600; line-height: 1.3; overflow-wrap: anywhere; }
 .vdb-figure small { font-size: 13px; font-weight: 400; color: var(--chakra-colors-fg-muted); }
-.vdb-panel { min-width: 0; margin-bottom: 16px; }
-.vdb-panel:last-child { margin-bottom: 0; }
+.vdb-panel { min-width: 0; margin-bottom: 20px; }
+.vdb-panel h3 ~ h3 { margin-top: 16px; }
 .vdb-todo { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; justify-content: space-between;
   border-left: 4px solid var(--chakra-colors-deferred-solid, #9810fa); padding: 8px 0 8px 12px; margin: 0 0 12px; }
 .vdb-todo:last-child { margin-bottom: 0; }
@@ -52,10 +52,11 @@ export const STYLE = `
 .vdb-bar > span { display: block; float: left; height: 100%; background: var(--tint); }
 .vdb-bar > span + span { opacity: 0.45; }
 .vdb table { width: 100%; border-collapse: collapse; }
-.vdb th, .vdb td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; overflow-wrap: anywhere;
+.vdb th, .vdb td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; overflow-wrap: break-word;
   border-bottom: 1px solid var(--chakra-colors-border); }
 .vdb th { font-weight: 600; font-size: 12px; color: var(--chakra-colors-fg-muted); white-space: nowrap; }
 .vdb td.vdb-number, .vdb th.vdb-number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.vdb time, .vdb-word { white-space: nowrap; }
 .vdb tr:last-child td { border-bottom: 0; }
 .vdb dl { display: grid; grid-template-columns: auto 1fr; gap: 4px 16px; margin: 0 0 12px; }
 .vdb dt { color: var(--chakra-colors-fg-muted); }
@@ -64,12 +65,14 @@ export const STYLE = `
 @media (max-width: 640px) {
   .vdb { padding: 8px; }
   .vdb-card { padding: 12px; }
+  .vdb-tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }
+  .vdb-tile { padding: 8px; }
   .vdb thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .vdb table, .vdb tbody, .vdb tr, .vdb td { display: block; }
   .vdb tr { padding: 8px 0; border-bottom: 1px solid var(--chakra-colors-border); }
   .vdb tr:last-child { border-bottom: 0; }
-  .vdb td, .vdb td.vdb-number { display: grid; grid-template-columns: 96px 1fr; gap: 8px; text-align: left;
-    border: 0; padding: 2px 0; white-space: normal; }
+  .vdb td, .vdb td.vdb-number { display: grid; grid-template-columns: 96px minmax(0, 1fr); gap: 8px; text-align: left;
+    border: 0; overflow-wrap: anywhere; padding: 2px 0; white-space: normal; }
   .vdb td::before { content: attr(data-label); color: var(--chakra-colors-fg-muted); font-size: 12px; line-height: 21px; }
   .vdb td:empty { display: none; }
   .vdb a.vdb-button { padding: 10px 16px; }
