@@ -5,11 +5,18 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dev.demo.browser import find_chromium, open_page, show_connection_form, show_extra_fields, show_pay_button
 from dev.demo.console import say
+from dev.demo.credits_page import fill, fit_window, log_in_as, open_credits_page, page_environment
 from dev.demo.environment import DAG_ID, environment
 from dev.demo.observer import GATE_TASK
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from dev.airflow.instance import AirflowInstance
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -32,7 +39,22 @@ def main() -> int:
         page.set_viewport_size({"width": 1280, "height": 500})
         show_pay_button(page, env.airflow, run, GATE_TASK)
         page.screenshot(path=DOCS / "pay-button.png")
+    with tempfile.TemporaryDirectory() as home, page_environment(Path(home)) as scene:
+        fill(scene.emulator, scene.airflow)
+        with open_page(chromium) as page:
+            take_credits_pages(page, scene.airflow)
     return 0
+
+
+def take_credits_pages(page: Page, airflow: AirflowInstance) -> None:
+    """Take the page "VideoDB" on a screen and on a phone."""
+    log_in_as(page, airflow, "op")
+    open_credits_page(page, airflow)
+    fit_window(page, width=1280)
+    page.screenshot(path=DOCS / "credits-page.png")
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_credits_page(page, airflow, theme="dark")
+    page.screenshot(path=DOCS / "credits-page-phone.png")
 
 
 if __name__ == "__main__":
