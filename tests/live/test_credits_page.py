@@ -66,11 +66,11 @@ def test_person_on_call_sees_what_to_click(scene, page):
         button.click()
     opened.value.get_by_role("button", name="Pay").wait_for()
     assert (
-        needs.get_by_role("link", name="credit_gate › top_up")
+        needs.get_by_role("link", name="credit_gate / top_up")
         .get_attribute("href")
         .startswith("/dags/credit_gate/runs/")
     )
-    needs.get_by_role("link", name="Open task credit_gate › top_up").click()
+    needs.get_by_role("link", name="Open task credit_gate / top_up").click()
     page.wait_for_url("**/tasks/top_up**")
 
 
@@ -87,7 +87,7 @@ def test_owner_of_the_card_sees_the_month(scene, page):
         "20 USD: made, not paid yet",
     ):
         assert shown in text
-    assert "shared_archive › credits" in text
+    assert "shared_archive / credits" in text
     assert scene.emulator.api_key not in page.content()
 
 
@@ -107,7 +107,7 @@ def test_page_can_be_used_with_the_keyboard(scene, page):
     open_credits_page(page, scene.airflow)
     page.locator(".vdb h1").click()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.innerText") == "credit_gate › top_up"
+    assert page.evaluate("document.activeElement.innerText") == "credit_gate / top_up"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("Pay 20 USD for credit_gate")
     unnamed = page.evaluate(

@@ -37,4 +37,4 @@ export function taskPath(base, task) {
 }
 
 export const taskName = (task) =>
-  `${task.dag_id} › ${task.task_id}${task.map_index >= 0 ? ` [${task.map_index}]` : ""}`;
+  `${task.dag_id} / ${task.task_id}${task.map_index >= 0 ? ` [${task.map_index}]` : ""}`;
