@@ -33,7 +33,7 @@ def scene(tmp_path_factory):
 @pytest.fixture
 def page():
     with open_page(CHROMIUM) as page:
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(90_000)
         yield page
 
 

@@ -153,7 +153,7 @@ function Changes({ data, base }) {
       ["When", (row) => h(Ago, { iso: row.at })],
       ["What", (row) => h("span", { className: "vdb-word" }, CHANGES[row.what] ?? "Checkout")],
       ["Details", (row) => h("span", null, row.text, ". ", row.dag_id && h(TaskLink, { base, task: row }),
-        row.how && h("span", { className: "vdb-muted" }, ` ${row.how}`))]] }));
+        row.how && h("span", { className: "vdb-muted" }, ` (${row.how})`))]] }));
 }
 
 function Invoices({ data }) {
