@@ -56,6 +56,7 @@ export const STYLE = `
   border-bottom: 1px solid var(--chakra-colors-border); }
 .vdb th { font-weight: 600; font-size: 12px; color: var(--chakra-colors-fg-muted); white-space: nowrap; }
 .vdb td.vdb-number, .vdb th.vdb-number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.vdb td:has(> a[title]) { min-width: 150px; }
 .vdb time, .vdb-word { white-space: nowrap; }
 .vdb tr:last-child td { border-bottom: 0; }
 .vdb dl { display: grid; grid-template-columns: auto 1fr; gap: 4px 16px; margin: 0 0 12px; }
@@ -71,8 +72,8 @@ export const STYLE = `
   .vdb table, .vdb tbody, .vdb tr, .vdb td { display: block; }
   .vdb tr { padding: 8px 0; border-bottom: 1px solid var(--chakra-colors-border); }
   .vdb tr:last-child { border-bottom: 0; }
-  .vdb td, .vdb td.vdb-number { display: grid; grid-template-columns: 96px minmax(0, 1fr); gap: 8px; text-align: left;
-    border: 0; overflow-wrap: anywhere; padding: 2px 0; white-space: normal; }
+  .vdb td, .vdb td.vdb-number, .vdb td:has(> a[title]) { display: grid; grid-template-columns: 96px minmax(0, 1fr); gap: 8px; text-align: left;
+    border: 0; min-width: 0; overflow-wrap: anywhere; padding: 2px 0; white-space: normal; }
   .vdb td::before { content: attr(data-label); color: var(--chakra-colors-fg-muted); font-size: 12px; line-height: 21px; }
   .vdb td:empty { display: none; }
   .vdb a.vdb-button { padding: 10px 16px; }
