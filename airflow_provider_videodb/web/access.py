@@ -30,11 +30,6 @@ class Viewer:
         self.may_read_tasks = cache(self._may_read_tasks)
         self._dags: Collection[str] | None = None
 
-    def readable_connections(self) -> set[str]:
-        """Return the connections in Airflow's database that the viewer may read."""
-        ids: set[str] = self._auth.get_authorized_connections(user=self._user, method=_GET)
-        return ids
-
     def may_read_connection(self, conn_id: str) -> bool:
         """Tell whether the viewer may read a connection, wherever it is kept."""
         details = ConnectionDetails(conn_id=conn_id, team_name=Connection.get_team_name(conn_id))

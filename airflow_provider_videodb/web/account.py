@@ -53,11 +53,12 @@ def list_accounts(viewer: Viewer) -> dict[str, Any]:
     Airflow cannot list the connections of environment variables and secrets backends. So one of them is listed only if
     it is the default connection, or if a task waits with it.
     """
-    listed = listed_connections(viewer.readable_connections())
+    stored = listed_connections()
+    listed = [conn_id for conn_id in stored if viewer.may_read_connection(conn_id)]
     tasks, _ = read_waiting_tasks(viewer.may_read_tasks)
     named = {read_wait(task.kwargs).conn_id for task in tasks}
     named |= {asked.conn_id for asked in read_questions(viewer.may_read_tasks)}
-    others = (named | {VideoDBBillingHook.default_conn_name}) - {*listed, None}
+    others = (named | {VideoDBBillingHook.default_conn_name}) - {*stored, None}
     readable = [conn_id for conn_id in others if conn_id is not None and viewer.may_read_connection(conn_id)]
     found = [conn_id for conn_id in readable if _exists(conn_id)]
     return {"connections": sorted({*listed, *found}), "may_read": bool(listed or readable)}

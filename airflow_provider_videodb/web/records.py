@@ -16,7 +16,7 @@ from sqlalchemy import and_, func, or_, select
 from airflow_provider_videodb.hooks.connection import CONN_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
 
 #: How many waiting tasks are read. Each is decrypted.
@@ -142,12 +142,10 @@ def read_questions(may_read: Callable[[str], bool]) -> list[Question]:
     ]
 
 
-def listed_connections(ids: Iterable[str]) -> list[str]:
-    """Return those of these connections that have our type."""
-    # Not a condition of the query, because a database has a limit to the values of one query.
+def listed_connections() -> list[str]:
+    """Return the connections of our type."""
     with create_session() as session:
-        ours = session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)).all()
-    return sorted(set(ours) & set(ids))
+        return list(session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)))
 
 
 def _kwargs(trigger: Trigger) -> Any:
