@@ -45,9 +45,12 @@ class DatabaseStore:
     Reads and writes Variables directly in the database.
 
     A listing is one query, which also returns the values. So a later read shows the same moment.
+
+    :param newest: how many keys a listing returns, from the end of the alphabet; ``None`` for all of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, newest: int | None = None) -> None:
+        self._newest = newest
         self._rows: dict[str, Variable] = {}
         #: The team of each account, if Airflow runs with teams.
         self._teams: dict[str, set[str | None]] = {}
@@ -56,6 +59,8 @@ class DatabaseStore:
         """Return the sorted keys with ``prefix``, from ``offset`` on."""
         with reading(f"list its Variables {prefix!r}") as session:
             found = select(Variable).where(Variable.key.startswith(_check(prefix), autoescape=True))
+            if self._newest is not None:
+                found = found.order_by(Variable.key.desc()).limit(self._newest)
             # SQLite and MySQL do not tell capitals apart in a prefix.
             rows = {row.key: row for row in session.scalars(found) if row.key.startswith(prefix)}
             session.expunge_all()

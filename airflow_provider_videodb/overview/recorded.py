@@ -12,7 +12,8 @@ from airflow_provider_videodb.exceptions import without_next_step
 from airflow_provider_videodb.overview.money import listed_checkouts
 from airflow_provider_videodb.overview.text import to_iso_moment
 from airflow_provider_videodb.purchases.rules.candidates import LIST_LAG, candidates
-from airflow_provider_videodb.purchases.rules.decide import Fail, Observation, decide
+from airflow_provider_videodb.purchases.rules.decide import Fail, decide
+from airflow_provider_videodb.purchases.rules.observation import Observation
 from airflow_provider_videodb.purchases.rules.resolution import resolution_variable
 from airflow_provider_videodb.purchases.variables import variable_key
 

@@ -47,9 +47,17 @@ class AirflowApi:
             if len(entries) >= page["total_entries"] or not page[name]:
                 return entries
 
-    def log_in(self) -> None:
-        """Send the admin's token, which Airflow 3.2 requires."""
-        response = self._session.get(f"{self.url}/auth/token", timeout=REQUEST_SECONDS)
+    def log_in(self, user: str | None = None) -> None:
+        """
+        Send a token, which Airflow 3.2 requires.
+
+        :param user: the name, which is also the password. `None` is the admin of an Airflow without users.
+        """
+        address = f"{self.url}/auth/token"
+        if user is None:
+            response = self._session.get(address, timeout=REQUEST_SECONDS)
+        else:
+            response = self._session.post(address, json={"username": user, "password": user}, timeout=REQUEST_SECONDS)
         response.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 

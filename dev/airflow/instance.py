@@ -33,7 +33,7 @@ class AirflowInstance:
     Runs a complete Airflow inside the `with` block.
 
     It uses LocalExecutor and SQLite, unless `components` and `settings` say otherwise. Every visitor is its admin, so
-    nobody has to log in.
+    nobody has to log in, unless there are `users`.
 
     :param home: AIRFLOW_HOME. Database and logs stay there afterwards.
     :param dags_folder: the folder of the DAG files.
@@ -41,6 +41,7 @@ class AirflowInstance:
     :param parallelism: how many tasks may run at the same time.
     :param components: the `airflow` command of each process, by the name that we give it.
     :param serve_logs: whether the page of a running task lists its log files without an error. This costs a process.
+    :param users: the role of each user by name. The password is the name. One of them has to be `admin`.
     :param settings: further environment variables, such as `AIRFLOW__TRIGGERER__CAPACITY`. They override ours.
     """
 
@@ -54,14 +55,17 @@ class AirflowInstance:
         components: Mapping[str, tuple[str, ...]] = COMPONENTS,
         settings: Mapping[str, str] | None = None,
         serve_logs: bool = False,
+        users: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home.resolve()
         self.url = f"http://127.0.0.1:{free_port()}"
         self.api = AirflowApi(self.url)
+        self._users = users or {}
         self._env = {
             **_inherited_environment(),
             **_settings(self.home, dags_folder.resolve(), self.url, parallelism),
             **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(fields) for name, fields in (connections or {}).items()},
+            **_user_settings(self.home, self._users),
             **(settings or {}),
         }
         modules = {name: ("airflow", *arguments) for name, arguments in components.items()}
@@ -94,11 +98,13 @@ class AirflowInstance:
     def start(self) -> None:
         """Create the database and start every component."""
         self.home.mkdir(parents=True, exist_ok=True)
+        if self._users:
+            _passwords_file(self.home).write_text(json.dumps({name: name for name in self._users}))
         self.run_command("db", "migrate")
         for child in self._children.values():
             child.start()
         self.wait_healthy()
-        self.api.log_in()
+        self.api.log_in("admin" if self._users else None)
         self.api.warm_up()
 
     def run_command(self, *arguments: str) -> str:
@@ -159,6 +165,20 @@ def _inherited_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     # Tasks call 127.0.0.1, which a proxy must not intercept.
     return {**kept, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+
+def _passwords_file(home: Path) -> Path:
+    return home / "passwords.json"
+
+
+def _user_settings(home: Path, users: Mapping[str, str]) -> dict[str, str]:
+    if not users:
+        return {}
+    return {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in users.items()),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords_file(home)),
+    }
 
 
 def _settings(home: Path, dags_folder: Path, url: str, parallelism: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dev.demo.browser import (
     find_chromium,
@@ -15,8 +16,14 @@ from dev.demo.browser import (
     show_required_action,
 )
 from dev.demo.console import say
+from dev.demo.credits_page import fill, fit_window, log_in_as, open_credits_page, page_environment
 from dev.demo.environment import DAG_ID, environment
 from dev.demo.observer import GATE_TASK
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from dev.airflow.instance import AirflowInstance
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -42,7 +49,22 @@ def main() -> int:
         page.set_viewport_size({"width": 1280, "height": 560})
         show_required_action(page, env.airflow, run, GATE_TASK)
         page.screenshot(path=DOCS / "required-action.png")
+    with tempfile.TemporaryDirectory() as home, page_environment(Path(home)) as scene:
+        fill(scene.emulator, scene.airflow)
+        with open_page(chromium) as page:
+            take_credits_pages(page, scene.airflow)
     return 0
+
+
+def take_credits_pages(page: Page, airflow: AirflowInstance) -> None:
+    """Take the page "VideoDB" on a screen and on a phone."""
+    log_in_as(page, airflow, "op")
+    open_credits_page(page, airflow)
+    fit_window(page, width=1280)
+    page.screenshot(path=DOCS / "credits-page.png")
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_credits_page(page, airflow, theme="dark")
+    page.screenshot(path=DOCS / "credits-page-phone.png")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+"""The application behind the page "VideoDB", which the API server builds at its first request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from airflow.api_fastapi.core_api.security import get_user, requires_access_connection
+from fastapi import Depends, FastAPI
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from airflow_provider_videodb.web.access import Viewer
+from airflow_provider_videodb.web.account import AccountPage, list_accounts
+from airflow_provider_videodb.web.reader import Reader
+
+_STATIC = Path(__file__).parent / "static"
+
+
+class _Files(StaticFiles):
+    """Files that a browser asks for again, so that it runs none of an earlier version."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Add the header."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+#: The page for payers has no scripts, and no other site may frame it.
+_PAID_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def create_app() -> FastAPI:
+    """
+    Return the application.
+
+    Everything but the files and the page for payers asks Airflow who the viewer is. No route changes anything.
+    """
+    # Airflow does not protect the application of a plugin, so its own pages of documentation would be public.
+    app = FastAPI(title="VideoDB", docs_url=None, redoc_url=None, openapi_url=None)
+    reader = Reader()
+
+    @app.get("/paid", response_class=FileResponse)
+    def paid() -> FileResponse:
+        return FileResponse(_STATIC / "paid.html", media_type="text/html", headers=_PAID_HEADERS)
+
+    # Plain functions run in threads, because they read Airflow's database.
+    @app.get("/api/connections")
+    def connections(response: Response, user: object = Depends(get_user)) -> dict[str, object]:
+        response.headers["Cache-Control"] = "no-store"
+        return list_accounts(Viewer(user))
+
+    @app.get("/api/connections/{connection_id}", dependencies=[Depends(requires_access_connection("GET"))])
+    def connection(connection_id: str, response: Response, user: object = Depends(get_user)) -> dict[str, object]:
+        response.headers["Cache-Control"] = "no-store"
+        return AccountPage(connection_id, Viewer(user), reader).to_dict()
+
+    app.mount("/static", _Files(directory=_STATIC), name="static")
+    return app

@@ -1,0 +1,155 @@
+"""Waiting tasks and connections, from Airflow's database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.connection import Connection
+from airflow.models.hitl import HITLDetail
+from airflow.models.renderedtifields import RenderedTaskInstanceFields
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.trigger import Trigger
+from airflow.utils.session import create_session
+from sqlalchemy import and_, func, or_, select
+
+from airflow_provider_videodb.hooks.connection import CONN_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+#: How many waiting tasks are read. Each is decrypted.
+MOST_TASKS = 200
+#: The operators that may ask a person before they buy.
+_BUYERS = ("EnsureCreditsOperator", "TopupOperator")
+_TRIGGERS = "airflow_provider_videodb.triggers."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingTask:
+    """
+    A task that one of our triggers waits for.
+
+    :param since: when it was deferred.
+    :param kwargs: the trigger's arguments; ``None`` if they cannot be decrypted.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    since: datetime
+    kwargs: Any
+
+
+def read_waiting_tasks(may_read: Callable[[str], bool]) -> tuple[list[WaitingTask], int]:
+    """
+    Return the waiting tasks that have waited longest.
+
+    :param may_read: tells whether the viewer may read the tasks of a DAG.
+    :return: the tasks, and how many more there are.
+    """
+    is_ours = Trigger.classpath.startswith(_TRIGGERS, autoescape=True)
+    waiting = (TaskInstance.state == "deferred", is_ours)
+    joined = TaskInstance.trigger_id == Trigger.id
+    with create_session() as session:
+        dags = session.scalars(select(TaskInstance.dag_id).join(Trigger, joined).where(*waiting).distinct())
+        readable = TaskInstance.dag_id.in_([dag_id for dag_id in dags if may_read(dag_id)])
+        count = select(func.count()).select_from(TaskInstance).join(Trigger, joined).where(*waiting, readable)
+        total = session.scalar(count) or 0
+        rows = session.execute(
+            select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index, Trigger)
+            .join(Trigger, joined)
+            .where(*waiting, readable)
+            .order_by(Trigger.created_date, Trigger.id)
+            .limit(MOST_TASKS)
+        ).all()
+        tasks = [
+            WaitingTask(
+                dag_id=dag_id,
+                run_id=run_id,
+                task_id=task_id,
+                map_index=map_index,
+                since=trigger.created_date,
+                kwargs=_kwargs(trigger),
+            )
+            for dag_id, run_id, task_id, map_index, trigger in rows
+        ]
+    return tasks, max(0, total - len(tasks))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """
+    A task that waits for a person's decision about a purchase.
+
+    :param subject: the title of its request in Airflow's Required Actions.
+    :param conn_id: the connection; ``None`` if Airflow does not know it.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    since: datetime
+    subject: str
+    conn_id: str | None
+
+
+def read_questions(may_read: Callable[[str], bool]) -> list[Question]:
+    """
+    Return the open requests of our operators that have waited longest.
+
+    A task that waits for a payment shows a request too, but it has one of our triggers.
+
+    :param may_read: tells whether the viewer may read the tasks of a DAG.
+    """
+    ti, fields = TaskInstance, RenderedTaskInstanceFields
+    same_task = and_(
+        *(getattr(fields, name) == getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index"))
+    )
+    query = (
+        select(
+            ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.start_date, HITLDetail.subject, fields.rendered_fields
+        )
+        .join(HITLDetail, HITLDetail.ti_id == ti.id)
+        .outerjoin(Trigger, ti.trigger_id == Trigger.id)
+        .outerjoin(fields, same_task)
+        .where(
+            ti.state.in_(["deferred", "awaiting_input"]),
+            ti.operator.in_(_BUYERS),
+            HITLDetail.responded_at.is_(None),
+            or_(Trigger.id.is_(None), Trigger.classpath.not_like(f"{_TRIGGERS}%")),
+        )
+        .order_by(ti.start_date)
+        .limit(MOST_TASKS)
+    )
+    with create_session() as session:
+        rows = session.execute(query).all()
+    return [
+        Question(
+            dag_id=dag_id,
+            run_id=run_id,
+            task_id=task_id,
+            map_index=map_index,
+            since=since,
+            subject=subject,
+            conn_id=(rendered or {}).get("videodb_conn_id"),
+        )
+        for dag_id, run_id, task_id, map_index, since, subject, rendered in rows
+        if since is not None and may_read(dag_id)
+    ]
+
+
+def listed_connections() -> list[str]:
+    """Return the connections of our type."""
+    with create_session() as session:
+        return list(session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)))
+
+
+def _kwargs(trigger: Trigger) -> Any:
+    try:
+        return trigger.kwargs
+    except Exception:  # noqa: BLE001 - a wrong Fernet key, or a class that another version of Airflow encoded
+        return None

@@ -1,0 +1,108 @@
+// What several parts of the page use: notes, tables, moments, and the list of what a person has to do.
+import { age, moment, plural, secondsSince, taskName, taskPath } from "./text.js";
+
+const React = globalThis.React;
+export const h = React.createElement;
+
+export function Note({ kind, children }) {
+  return h("div", { className: "vdb-note", "data-kind": kind, role: kind === "problem" ? "alert" : undefined }, children);
+}
+
+/** A problem of one part. `told` is one that the page shows already, as when VideoDB refuses the key of every call. */
+export function Problem({ problem, told }) {
+  if (problem && told && problem.next === told.next) return h("p", { className: "vdb-muted" }, "Unknown, see above.");
+  return problem && h(Note, { kind: "problem" }, problem.what, problem.next && h("div", null, `Next: ${problem.next}`));
+}
+
+export function Ago({ iso, words = "ago" }) {
+  return h("time", { dateTime: iso, title: moment(iso) }, `${age(secondsSince(iso))} ${words}`.trim());
+}
+
+export function In({ iso }) {
+  const left = -secondsSince(iso);
+  return h("time", { dateTime: iso, title: moment(iso) }, left > 0 ? `in ${age(left)}` : `${age(-left)} ago`);
+}
+
+export function TaskLink({ base, task }) {
+  if (!task.dag_id) return h("span", { className: "vdb-muted" }, "a task that you may not see");
+  return h("a", { href: taskPath(base, task), title: `Run ${task.run_id}` }, taskName(task));
+}
+
+/**
+ * A table that becomes a list of cards on a phone.
+ * `columns` are pairs of a title and what a row shows under it. A third entry marks figures.
+ */
+export function Table({ caption, columns, rows }) {
+  const look = (isNumber) => (isNumber ? "vdb-number" : undefined);
+  return h("table", null,
+    h("caption", { className: "vdb-hidden" }, caption),
+    h("thead", null, h("tr", null,
+      columns.map(([title, , isNumber]) => h("th", { key: title, scope: "col", className: look(isNumber) }, title)))),
+    h("tbody", null, rows.map((row, index) => h("tr", { key: index },
+      columns.map(([title, cell, isNumber]) =>
+        h("td", { key: title, "data-label": title, className: look(isNumber) }, cell(row)))))));
+}
+
+export function Panel({ title, children }) {
+  return h("section", { className: "vdb-panel" }, h("h3", null, title), children);
+}
+
+export function PayButton({ task }) {
+  const label = `Pay ${task.price} for ${taskName(task)}, on VideoDB's payment page in a new tab`;
+  return h("a", { className: "vdb-button vdb-pay", href: task.url, target: "_blank", rel: "noopener noreferrer",
+    "aria-label": label }, `Pay ${task.price}`);
+}
+
+function Todo({ kind, title, children, acts }) {
+  return h("li", { className: "vdb-todo", "data-kind": kind },
+    h("div", null, h("strong", null, title), h("div", { className: "vdb-muted" }, children)),
+    h("div", { className: "vdb-acts" }, acts));
+}
+
+function TaskTodo({ task, connection, account, base }) {
+  const titles = { pay: `Pay ${task.price}`, add_credits: "Add credits", resume: "Resume the account", approve: "Decide on a purchase",
+    open_task: "Look at the task" };
+  const asks = task.todo === "approve";
+  const opens = h("a", { key: "task", className: asks ? "vdb-button vdb-pay" : "vdb-button",
+    href: taskPath(base, task) + (asks ? "/required_actions" : ""),
+    "aria-label": `Open ${asks ? "the request of" : ""} task ${taskName(task)}` }, asks ? "Open request" : "Open task");
+  const pay = task.url && h(PayButton, { key: "pay", task });
+  return h(Todo, { kind: "task", title: titles[task.todo], acts: [pay, opens] },
+    h("div", null, h(TaskLink, { base, task }), " has waited for ", h(Ago, { iso: task.since, words: "" }), ". ", task.why),
+    h("div", null, `Connection ${connection}. `, task.url && task.expires && [
+      "The link expires ", h(In, { key: "expires", iso: task.expires }), ". "],
+    task.gives_up && ["The task stops waiting ", h(In, { key: "end", iso: task.gives_up }), "."]),
+    task.todo === "add_credits" && h("div", null, "Next: buy credits in VideoDB's console."),
+    task.todo === "resume" && h("div", null, "Next: ", h("code", null, `airflow videodb holds resume --account ${account}`)));
+}
+
+const ORDER = ["approve", "pay", "add_credits", "resume", "open_task"];
+
+/** What a person has to do, for all connections together. */
+export function Todos({ ids, states, base }) {
+  const known = ids.map((id) => states[id]?.value).filter(Boolean);
+  const problems = known.filter((data) => data.problem || data.usage?.error);
+  const tasks = known.flatMap((data) => (data.tasks.value?.tasks ?? []).map((task) => ({
+    task, connection: data.id, account: data.account })));
+  const todo = tasks.filter(({ task }) => task.todo !== "nothing")
+    .sort((one, two) => ORDER.indexOf(one.task.todo) - ORDER.indexOf(two.task.todo));
+  const others = tasks.length - todo.length;
+  const waiting = others ? ` ${plural(others, "task waits", "tasks wait")} without you.` : "";
+  const isKnown = ids.every((id) => states[id]?.value || states[id]?.error);
+  return h("section", { className: "vdb-card", "aria-labelledby": "vdb-todo" },
+    h("div", { className: "vdb-head" }, h("h2", { id: "vdb-todo" }, "What needs you")),
+    !isKnown && h("p", { role: "status" }, "Reading…"),
+    h("ul", { style: { listStyle: "none", margin: 0, padding: 0 } },
+      problems.map((data) => h(ProblemTodo, { key: data.id, data, base })),
+      todo.map((one, index) => h(TaskTodo, { key: index, ...one, base }))),
+    isKnown && !todo.length && !problems.length && h("p", { className: "vdb-note", "data-kind": "good" },
+      `Nothing.${waiting}`),
+    todo.length > 0 && others > 0 && h("p", { className: "vdb-muted", style: { marginTop: 12 } }, waiting.trim()));
+}
+
+function ProblemTodo({ data, base }) {
+  const problem = data.problem || data.usage.error;
+  const edit = h("a", { key: "edit", className: "vdb-button", href: `${base}connections` }, "Open connections");
+  return h(Todo, { kind: "problem", title: `VideoDB cannot be read with ${data.id}`, acts: [edit] },
+    problem.what, h("div", null, `Next: ${problem.next}`));
+}

@@ -1,0 +1,196 @@
+"""The page "VideoDB" in Chromium, as people with different rights and windows see it."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from airflow_provider_videodb.holds.rules.records import Kind
+from dev.demo.browser import find_chromium, open_page
+from dev.demo.credits_page import (
+    add_connection,
+    fill,
+    fit_window,
+    log_in_as,
+    open_credits_page,
+    page_environment,
+    put_hold,
+)
+from tests.live.conftest import keep_picture
+
+CHROMIUM = find_chromium()
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
+LONG = "a_dag_whose_name_does_not_fit_anywhere_" * 4
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    with page_environment(tmp_path_factory.mktemp("credits_page")) as scene:
+        fill(scene.emulator, scene.airflow)
+        yield scene
+
+
+@pytest.fixture
+def page():
+    with open_page(CHROMIUM) as page:
+        page.set_default_timeout(90_000)
+        yield page
+
+
+def text_of(page):
+    return page.locator(".vdb").inner_text()
+
+
+def assert_fits(page):
+    """Nothing is wider than the window."""
+    wider = page.evaluate("""() => {
+        const root = document.querySelector('.vdb');
+        return [...root.querySelectorAll('*')]
+            .filter(one => !one.closest('.vdb-hidden, thead') && one.getBoundingClientRect().right > innerWidth + 1)
+            .map(one => one.outerHTML.slice(0, 120))
+            .concat(root.scrollWidth > root.clientWidth ? ['the page scrolls sideways'] : []);
+    }""")
+    assert wider == []
+
+
+def test_person_on_call_sees_what_to_click(scene, page):
+    log_in_as(page, scene.airflow, "op")
+    open_credits_page(page, scene.airflow)
+    fit_window(page, width=1280)
+    keep_picture(page, "credits-page")
+    needs = page.get_by_role("region", name="What needs you")
+    [checkout] = scene.emulator.checkouts()
+    button = needs.get_by_role("link", name="Pay 20 USD for credit_gate")
+    assert button.get_attribute("href") == scene.emulator.payment_url(checkout.id)
+    with page.expect_popup() as opened:
+        button.click()
+    opened.value.get_by_role("button", name="Pay").wait_for()
+    assert (
+        needs.get_by_role("link", name="credit_gate / top_up")
+        .get_attribute("href")
+        .startswith("/dags/credit_gate/runs/")
+    )
+    needs.get_by_role("link", name="Open task credit_gate / top_up").click()
+    page.wait_for_url("**/tasks/top_up**")
+
+
+def test_owner_of_the_card_sees_the_month(scene, page):
+    log_in_as(page, scene.airflow, "op")
+    open_credits_page(page, scene.airflow)
+    text = text_of(page)
+    for shown in (
+        "180 USD left of 200 USD",
+        "Limit per purchase",
+        "index_spoken_words",
+        "Used this month, by kind",
+        "12 credits were released, 9.5 spent",
+        "20 USD: made, not paid yet",
+    ):
+        assert shown in text
+    assert "shared_archive / credits" in text
+    assert scene.emulator.api_key not in page.content()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 768, 390])
+def test_page_fits_each_window(scene, page, theme, width):
+    log_in_as(page, scene.airflow, "op")
+    page.set_viewport_size({"width": width, "height": 900})
+    open_credits_page(page, scene.airflow, theme=theme)
+    assert_fits(page)
+    fit_window(page, width=width)
+    keep_picture(page, f"credits-page-{theme}-{width}")
+
+
+def test_page_can_be_used_with_the_keyboard(scene, page):
+    log_in_as(page, scene.airflow, "op")
+    open_credits_page(page, scene.airflow)
+    page.locator(".vdb h1").click()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "credit_gate / top_up"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("Pay 20 USD for credit_gate")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('.vdb a')].filter(a => !a.innerText && !a.getAttribute('aria-label')).length"
+    )
+    assert unnamed == 0
+    assert page.evaluate("[...document.querySelectorAll('.vdb table')].every(table => table.caption)")
+
+
+def test_viewer_gets_a_friendly_page_and_no_data(scene, page):
+    log_in_as(page, scene.airflow, "viewer")
+    open_credits_page(page, scene.airflow)
+    keep_picture(page, "credits-page-viewer")
+    text = text_of(page)
+    assert "You may not read a VideoDB connection" in text
+    assert "videodb_default" not in text
+    assert "credit_gate" not in text
+
+
+def test_anonymous_visitor_gets_nothing_but_the_page_for_payers(scene):
+    url = f"{scene.airflow.url}/videodb"
+    for path in ("/api/connections", "/api/connections/videodb_default"):
+        assert requests.get(url + path, timeout=10).status_code == 401
+    assert requests.get(f"{url}/paid", timeout=10).status_code == 200
+
+
+def test_ended_session_leads_to_the_login(scene, page):
+    log_in_as(page, scene.airflow, "op")
+    open_credits_page(page, scene.airflow)
+    page.route("**/videodb/api/**", lambda route: route.fulfill(status=401, body="{}"))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    link = page.get_by_role("link", name="Log in again.").first
+    link.wait_for()
+    assert "/api/v2/auth/login?next=" in link.get_attribute("href")
+    assert "Pay 20 USD" in text_of(page)
+
+
+def test_frozen_videodb_leaves_the_rest_of_the_page(scene, page):
+    add_connection(scene.airflow, "videodb_frozen", scene.emulator.connection, extra={"timeout": 60})
+    fault = scene.emulator.add_fault("hang", path="/billing/usage")
+    try:
+        log_in_as(page, scene.airflow, "op")
+        page.goto(f"{scene.airflow.url}/plugin/videodb")
+        card = page.get_by_role("region", name="Connection videodb_frozen")
+        card.get_by_text("VideoDB has not responded yet").first.wait_for()
+        card.get_by_text("No task waits with this connection.").wait_for()
+        card.get_by_text("no complete response arrived within 10 s").first.wait_for()
+        keep_picture(page, "credits-page-frozen")
+    finally:
+        scene.emulator.remove_fault(fault.id)
+        scene.airflow.api.delete_connection("videodb_frozen")
+
+
+def test_refused_key_and_many_holds_stay_readable(scene, page):
+    wrong = scene.emulator.connection | {"password": "sk-wrong-key"}
+    add_connection(scene.airflow, "videodb_with_a_wrong_key", wrong, extra={"credit_account": "videodb_default"})
+    for number in range(60):
+        name = LONG if number == 0 else "shared_archive"
+        put_hold(
+            scene.airflow, Kind.HELD, credits=1, dag_id=name, run_id=f"many__{number}", ms=1_700_000_000_000 + number
+        )
+    try:
+        log_in_as(page, scene.airflow, "op")
+        page.set_viewport_size({"width": 390, "height": 844})
+        open_credits_page(page, scene.airflow)
+        assert_fits(page)
+        text = text_of(page)
+        assert "Next: Put a valid API key into the connection's password." in text
+        assert "share these holds" in text
+        assert "a task that you may not see" in text
+        assert LONG not in text
+        assert "airflow videodb holds list --account videodb_default" in text
+        keep_picture(page, "credits-page-many")
+    finally:
+        scene.airflow.api.delete_connection("videodb_with_a_wrong_key")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_payer_is_told_that_the_page_can_be_closed(scene, page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 700})
+    page.goto(f"{scene.airflow.url}/videodb/paid?session_id=cs_1")
+    keep_picture(page, f"paid-{scheme}")
+    assert page.get_by_role("heading").inner_text() == "Payment received"
+    assert page.get_by_text("You can close this page.").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,161 @@
+"""Why a task waits, and what a person can do about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_videodb.api.models import Checkout
+from airflow_provider_videodb.overview.waits import AccountNow, describe_question, describe_task, read_wait
+
+GOLDEN = Path(__file__).parents[2] / "compat" / "triggers"
+MADE = datetime(2026, 1, 15, 12, tzinfo=UTC)
+SOON = MADE + timedelta(hours=1)
+NOTHING_KNOWN = AccountNow(balance=None, available=None, listed={}, reasons={}, is_paused=False)
+
+
+def golden(name):
+    return json.loads((GOLDEN / f"{name}.json").read_text())["kwargs"]
+
+
+def listed(status, *, made=MADE):
+    one = Checkout(
+        id="cs_1", url=None, amount=Decimal(50), currency="usd", status=status, created_at=made, id_source=None
+    )
+    return replace(NOTHING_KNOWN, listed={"cs_1": one})
+
+
+def account(balance, available=None, **changes):
+    available = balance if available is None else available
+    return replace(NOTHING_KNOWN, balance=Decimal(balance), available=Decimal(available), **changes)
+
+
+def described(kwargs, account=NOTHING_KNOWN, *, now=SOON):
+    return describe_task(read_wait(kwargs), account, now=now)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_arguments_of_every_version_are_read(path):
+    wait = read_wait(json.loads(path.read_text())["kwargs"])
+    assert wait.is_readable
+    assert wait.conn_id
+    assert describe_task(wait, account(1), now=SOON)["why"]
+
+
+@pytest.mark.parametrize("kwargs", [None, "x", [], {"purchase": {}}, {"wait": {"purchase": 1}}])
+def test_unreadable_arguments_send_a_person_to_the_task(kwargs):
+    shown = described(kwargs)
+    assert (shown["todo"], shown["url"]) == ("open_task", None)
+
+
+@pytest.mark.parametrize("name", ["videodb_conn_id", "deadline", "threshold", "gate", "wait"])
+@pytest.mark.parametrize("value", [None, [], {}, "x", True, float("nan"), float("inf"), -1, 1e300])
+def test_odd_argument_breaks_nothing(name, value):
+    assert described(golden("ensure_credits_paid") | {name: value})["why"]
+
+
+def test_unpaid_checkout_is_to_be_paid():
+    shown = described(golden("checkout"), listed("pending"))
+    assert shown["todo"] == "pay"
+    assert shown["url"] == "https://pay.example/cs_1"
+    assert shown["price"] == "50 USD"
+    assert shown["expires"] == "2026-01-16T12:00:00Z"
+    assert shown["gives_up"] == "2100-01-01T00:00:00Z"
+
+
+def test_paid_checkout_needs_nobody():
+    shown = described(golden("checkout"), listed("completed"))
+    assert (shown["todo"], shown["url"]) == ("nothing", None)
+    assert shown["why"] == "50 USD is paid. The task goes on at its next poll."
+
+
+@pytest.mark.parametrize(
+    ("account", "now"),
+    [
+        (listed("expired"), SOON),
+        (NOTHING_KNOWN, MADE + timedelta(hours=24)),
+        (listed("pending", made=MADE - timedelta(hours=2)), MADE + timedelta(hours=22)),
+    ],
+)
+def test_expired_link_is_not_offered(account, now):
+    shown = described(golden("checkout"), account, now=now)
+    assert (shown["todo"], shown["url"]) == ("open_task", None)
+    assert "has expired" in shown["why"]
+
+
+def test_purchase_without_a_link_cannot_be_paid_here():
+    kwargs = golden("checkout")
+    kwargs["purchase"] |= {"payment_url": None}
+    assert described(kwargs)["todo"] == "open_task"
+
+
+def test_moment_of_the_year_9999_breaks_nothing():
+    shown = described(golden("checkout"), listed("pending", made=datetime.max.replace(tzinfo=UTC)))
+    assert shown["expires"] is None
+
+
+def test_gate_that_lacks_credits_asks_for_them():
+    kwargs = golden("credits") | {"threshold": 100}
+    shown = described(kwargs, account(40))
+    assert shown["todo"] == "add_credits"
+    assert shown["why"] == "It needs 100 credits, and 40 are available."
+
+
+def test_gate_that_buys_asks_nobody():
+    kwargs = golden("ensure_credits_without_purchase") | {"threshold": 100}
+    kwargs["wait"] = kwargs["wait"] | {"buys_if_short": True}
+    assert described(kwargs, account(40))["todo"] == "nothing"
+
+
+def test_price_comes_with_what_is_missing():
+    kwargs = golden("ensure_credits_filled") | {"threshold": 100}
+    kwargs["wait"]["purchase"] = golden("checkout")["purchase"]
+    why = described(kwargs, account(40))["why"]
+    assert why == "It needs 100 credits, and 40 are available. The task waits until somebody pays 50 USD."
+
+
+def test_enough_credits_need_nobody():
+    shown = described(golden("credits") | {"threshold": 100}, account(100))
+    assert shown["todo"] == "nothing"
+    assert "enough credits" in shown["why"]
+
+
+def test_credits_that_others_hold_are_no_reason_to_buy():
+    kwargs = golden("credits_holding") | {"threshold": 100}
+    holder = read_wait(kwargs).holder
+    shown = described(kwargs, account(120, 20))
+    assert (shown["todo"], "others hold" in shown["why"]) == ("nothing", True)
+    shown = described(kwargs, account(120, 20, reasons={holder: "Place 2 of 3."}))
+    assert shown["why"] == "Place 2 of 3."
+
+
+def test_paused_account_is_to_be_resumed():
+    shown = described(golden("credits_holding") | {"threshold": 1}, account(100, is_paused=True))
+    assert shown["todo"] == "resume"
+
+
+def test_gate_that_ignores_holds_ignores_a_pause():
+    shown = described(golden("credits") | {"threshold": 100}, account(1, is_paused=True))
+    assert shown["todo"] == "add_credits"
+
+
+def test_unknown_balance_is_not_taken_for_missing_credits():
+    assert described(golden("credits") | {"threshold": 100})["todo"] == "nothing"
+
+
+def test_payment_that_the_balance_does_not_show_needs_nobody():
+    kwargs = golden("ensure_credits_filled") | {"threshold": 100}
+    kwargs["wait"]["purchase"] = golden("checkout")["purchase"] | {"paid": ["cs_1"]}
+    shown = described(kwargs, account(1))
+    assert shown["todo"] == "nothing"
+    assert "is paid" in shown["why"]
+
+
+def test_request_is_shown_without_control_characters():
+    shown = describe_question("Buy 50 USD?\n\x1b")
+    assert (shown["todo"], shown["why"]) == ("approve", "Buy 50 USD???")
