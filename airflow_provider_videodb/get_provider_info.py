@@ -88,7 +88,7 @@ def get_provider_info() -> dict[str, object]:
         "hooks": [_modules("hooks", "billing", "videodb")],
         "operators": [_modules("operators", "auto_recharge", "ensure_credits", "release_credits", "topup")],
         "sensors": [_modules("sensors", "credits")],
-        "triggers": [_modules("triggers", "checkout", "credits", "ensure_credits")],
+        "triggers": [_modules("triggers", "checkout", "credit_watch", "credits", "ensure_credits")],
         "extra-links": ["airflow_provider_videodb.links.checkout.CheckoutLink"],
         "connection-types": [_CONNECTION_TYPE],
         "cli": ["airflow_provider_videodb.cli.definition.get_videodb_cli_commands"],
