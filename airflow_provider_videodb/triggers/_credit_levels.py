@@ -121,14 +121,14 @@ class Watched:
         fields = json.loads(text)
         if not isinstance(fields, dict):
             raise ValueError("it is not a JSON object")
-        account, unsent = fields.get("account"), fields.get("unsent")
-        if not isinstance(account, str) or not isinstance(unsent, dict | None):
-            raise ValueError("account or unsent has another type")
+        account, level, unsent = fields.get("account"), fields.get("level"), fields.get("unsent")
+        if not isinstance(account, str) or not isinstance(level, str) or not isinstance(unsent, dict | None):
+            raise ValueError("account, level or unsent has another type")
         try:
             samples = tuple(Sample(float(at), to_decimal(balance)) for at, balance in fields.get("samples", ()))
         except TypeError as err:
             raise ValueError(str(err)) from None
-        return cls(account=account, level=Level(fields.get("level")), samples=samples, unsent=unsent)
+        return cls(account=account, level=Level(level), samples=samples, unsent=unsent)
 
     def to_json(self) -> str:
         """Return the stored form."""
@@ -153,7 +153,8 @@ def advance(before: Watched | None, now: Sample, line: Line, *, kind: Kind, acco
     """
     if before is None or before.account != account:
         before = Watched(account=account)
-    samples, spent = (), None
+    samples: tuple[Sample, ...] = ()
+    spent = None
     if line.warn_hours is not None:
         seconds = line.warn_hours * _SECONDS_PER_HOUR
         samples, spent = _kept(before.samples, now, seconds), spent_within(before.samples, now, seconds)

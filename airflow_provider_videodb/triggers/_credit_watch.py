@@ -13,6 +13,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
+
 from airflow_provider_videodb.exceptions import VideoDBRecordUnreadableError
 from airflow_provider_videodb.hooks.arguments import parse_seconds, parse_text
 from airflow_provider_videodb.purchases.variables import read_variable, variable_key, write_variable
@@ -26,7 +28,7 @@ from airflow_provider_videodb.triggers.credits import fetch_account_view, fetch_
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from airflow_provider_videodb.triggers._gates import AccountView
     from airflow_provider_videodb.triggers.credit_watch import CreditWatchTrigger
@@ -116,8 +118,7 @@ class CreditWatch:
         )
 
     async def _load(self) -> Watched | None:
-        # A thread asks, because the question would block the event loop.
-        text = await asyncio.to_thread(read_variable, self._key)
+        text = await _ask(read_variable, self._key)
         if text is None:
             return None
         try:
@@ -131,7 +132,7 @@ class CreditWatch:
     async def _save(self, watched: Watched) -> None:
         # What cannot be encoded would end the triggerer.
         plain(watched.unsent)
-        await asyncio.to_thread(write_variable, self._key, watched.to_json())
+        await _ask(write_variable, self._key, watched.to_json())
 
     def _log_event(self, event: dict[str, Any]) -> None:
         self._log.info(
@@ -152,3 +153,13 @@ class CreditWatch:
         if self._failure:
             self._log.info("The asset %s gets events again.", clean(str(self._trigger.name)))
         self._failure = ""
+
+
+async def _ask(function: Callable[..., Any], *arguments: str) -> Any:
+    """
+    Ask Airflow in a thread, because the question would block the event loop.
+
+    Airflow 3.1 mixes up questions in two cases, and then its triggerer ends. A thread of asyncio asks on another event
+    loop. A cancelled question leaves its response to the next one.
+    """
+    return await asyncio.shield(sync_to_async(function, thread_sensitive=False)(*arguments))
