@@ -57,7 +57,7 @@ def wait_until_told(airflow, asset, level):
         found = remembered(airflow, asset)
         return found.get("level") == level and found["unsent"] is None
 
-    until(told, timeout=90, what=f"{asset} to be {level}")
+    until(told, timeout=180, what=f"{asset} to be {level}")
 
 
 def runs_of(airflow, dag_id):
@@ -71,14 +71,14 @@ def reports(airflow, dag_id, *, runs):
         found = airflow.api.pages(f"/dags/{dag_id}/dagRuns", "dag_runs", order_by="run_after")
         return found if len(found) >= runs and all(run["state"] == "success" for run in found) else None
 
-    found = until(finished, timeout=90, what=f"{runs} runs of {dag_id}")
+    found = until(finished, timeout=180, what=f"{runs} runs of {dag_id}")
     told = [DagRun(airflow.api, dag_id, run["dag_run_id"]).xcom("report") for run in found]
     return [[payload["level"] for payload in payloads] for payloads in told]
 
 
 def polls_until(emulator, calls):
     emulator.clear_calls()
-    emulator.wait_for_calls(calls, "GET", USAGE, timeout=60)
+    emulator.wait_for_calls(calls, "GET", USAGE, timeout=180)
 
 
 def test_each_crossing_starts_each_dag_once(airflow, emulator):
@@ -107,3 +107,29 @@ def test_each_crossing_starts_each_dag_once(airflow, emulator):
     assert reports(airflow, "live_low", runs=2) == [["low"], ["low"]]
     assert reports(airflow, "live_low_too", runs=2) == [["low"], ["low"]]
     wait_until_told(airflow, LOW, "low")
+
+
+def test_watches_share_the_poll_of_a_waiting_gate(airflow, emulator):
+    run = airflow.api.trigger("live_waits")
+    run.wait_for_task("gate", "deferred", timeout=120)
+    polls_until(emulator, 2)
+    # The hold lasts three intervals, so a watch with a separate poll would call meanwhile.
+    emulator.add_fault("hang", method="GET", path=USAGE, work=True, seconds=4)
+    held = emulator.wait_for_calls(1, "GET", USAGE, until=lambda call: call.fault == "hang", timeout=60)[-1]
+    before = len(emulator.calls("GET", USAGE))
+    emulator.wait_for_calls(1, "GET", USAGE, until=lambda call: call.number == held.number and call.done, timeout=60)
+    assert len(emulator.calls("GET", USAGE)) == before
+    run.set_task_state("gate", "failed")
+
+
+def test_failing_videodb_starts_no_dag(airflow, emulator):
+    emulator.set_balance(1000)
+    wait_until_told(airflow, LOW, "ok")
+    before = {dag_id: runs_of(airflow, dag_id) for dag_id in ("live_low", "live_back", "live_soon")}
+    fault = emulator.add_fault("status", path=USAGE, status=401, times=None, body={"credit_balance": 0})
+    polls_until(emulator, 3)
+    emulator.remove_fault(fault.id)
+    polls_until(emulator, 2)
+
+    assert {dag_id: runs_of(airflow, dag_id) for dag_id in before} == before
+    assert "Trigger exited" not in (airflow.logs / "triggerer.log").read_text()

@@ -25,13 +25,17 @@ def line(below=200, back_at=None, warn_hours=None):
     return Line.parse(below=below, back_at=back_at, warn_hours=warn_hours)
 
 
-def play(figures, at=None, *, kind=Kind.LOW, line=line(), every=60.0, account="one"):
+#: Without a warning.
+PLAIN = line()
+
+
+def play(figures, at=None, *, kind=Kind.LOW, line=PLAIN, every=60.0):
     """Return the levels of the events, after a restart between any two balances."""
     told, watched = [], None
     moments = at or [BEGIN + i * every for i in range(len(figures))]
     for moment, balance in zip(moments, figures, strict=True):
         now = Sample(moment, Decimal(balance))
-        watched = advance(watched, now, line, kind=kind, account=account, conn_id="videodb_default")
+        watched = advance(watched, now, line, kind=kind, account="one", conn_id="videodb_default")
         if watched.unsent is not None:
             told.append(watched.unsent["level"])
             watched = Watched(account=watched.account, level=watched.level, samples=watched.samples)
