@@ -15,7 +15,7 @@ from dev.airflow.processes import until
 DAGS = Path(__file__).parent / "asset_dags"
 USAGE = "/billing/usage"
 LOW = "videodb_credits_low:videodb_default:200:back_at_250:no_warning:every_1_s"
-SOON = "videodb_credits_low:videodb_default:50:warn_1_h:every_1_s"
+BACK = "videodb_credits_back:videodb_default:200:back_at_250:every_1_s"
 # A killed triggerer is given up after 5 seconds, not 30.
 QUICK_TO_NOTICE = {
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
@@ -125,6 +125,7 @@ def test_watches_share_the_poll_of_a_waiting_gate(airflow, emulator):
 def test_failing_videodb_starts_no_dag(airflow, emulator):
     emulator.set_balance(1000)
     wait_until_told(airflow, LOW, "ok")
+    wait_until_told(airflow, BACK, "ok")
     before = {dag_id: runs_of(airflow, dag_id) for dag_id in ("live_low", "live_back", "live_soon")}
     fault = emulator.add_fault("status", path=USAGE, status=401, times=None, body={"credit_balance": 0})
     polls_until(emulator, 3)

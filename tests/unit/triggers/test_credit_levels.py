@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError
-from airflow_provider_videodb.triggers._credit_levels import Kind, Level, Line, Sample, Watched, advance, spent_within
+from airflow_provider_videodb.triggers._credit_levels import (
+    Kind,
+    Level,
+    Line,
+    Sample,
+    Watched,
+    advance,
+    next_level,
+    spent_within,
+)
 
 HOUR = 3600.0
 #: Some moment of 2026.
@@ -107,6 +116,13 @@ def test_slow_decline_warns_the_stated_time_ahead():
 
     # 240 credits in 24 hours: the line is 24 hours away at 440 credits.
     assert figures[told_at] == 430
+
+
+def test_warning_ends_ten_percent_above_the_line():
+    warn = line(warn_hours=4)
+    assert next_level(Level.OK, Decimal(619), 400.0, warn) is Level.OK
+    assert next_level(Level.WARNING, Decimal(619), 400.0, warn) is Level.WARNING
+    assert next_level(Level.WARNING, Decimal(620), 400.0, warn) is Level.OK
 
 
 def test_topup_is_not_spending_and_ends_a_warning():
