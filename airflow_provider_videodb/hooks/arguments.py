@@ -116,6 +116,15 @@ def parse_optional_seconds(name: str, value: object) -> float | None:
     return None if value is None else parse_seconds(name, value)
 
 
+def parse_hours(name: str, value: object) -> float:
+    """Parse a number of hours above zero."""
+    rule = "a number of hours above zero"
+    hours = float(_number(name, value, rule, minimum=0))
+    if hours <= 0:
+        raise _broken(name, value, rule)
+    return hours
+
+
 def parse_url(name: str, value: object) -> str:
     """Parse the address of a web page."""
     if not isinstance(value, str) or not is_web_address(value):

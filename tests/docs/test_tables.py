@@ -15,6 +15,7 @@ from airflow_provider_videodb.api.envelope import _MAX_ENTRIES
 from airflow_provider_videodb.api.read_deadline import MAX_RESPONSE_BYTES
 from airflow_provider_videodb.api.redaction import QUOTED_RUN
 from airflow_provider_videodb.api.transport import _FIELD_RUN
+from airflow_provider_videodb.assets.credits import credits_back, credits_low
 from airflow_provider_videodb.get_provider_info import get_provider_info
 from airflow_provider_videodb.hooks.connection import ConnectionSettings
 from airflow_provider_videodb.metrics import METRICS, name_without_tags
@@ -87,6 +88,17 @@ def test_every_operator_and_sensor_has_a_page():
     info = get_provider_info()
     modules = {name for kind in ("operators", "sensors") for part in info[kind] for name in part["python-modules"]}
     assert {operator.__module__ for operator in PAGES.values()} == modules
+
+
+def test_page_lists_each_argument_of_the_assets():
+    defaults = [
+        {name: in_words(parameter.default) for name, parameter in inspect.signature(asset).parameters.items()}
+        for asset in (credits_low, credits_back)
+    ]
+    rows = table_of("assets.md", "| argument | `credits_low` | `credits_back` | meaning |")
+    assert {name.strip("`"): cells for name, *cells, _ in rows} == {
+        name: [one.get(name, "has none") for one in defaults] for name in defaults[0]
+    }
 
 
 def test_connection_page_lists_each_extra_field_with_default():

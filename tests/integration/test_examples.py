@@ -51,6 +51,7 @@ def test_every_example_is_tested_here():
         "auto_recharge",
         "careful_index",
         "credit_gate",
+        "credits_watch",
         "ensure_credits",
         "shared_account",
         "top_up_and_notify",
@@ -238,6 +239,23 @@ def test_ensure_credits_continues_with_enough_credits(paid_soon):
 
     assert finished.result("ensure_credits")["status"] == "not_needed"
     assert paid_soon.calls("POST") == []
+
+
+def test_credits_watch_fills_the_account_once(paid_soon, caplog, capfd):
+    """A second event, such as a low after a warning, finds the account filled."""
+    watch = example("credits_watch")
+    first, second = run(watch), run(watch)
+
+    assert (first.state, second.state) == ("success", "success")
+    assert first.result("fill_up")["amount"] == 500 - 3
+    assert second.result("fill_up")["status"] == "not_needed"
+    (checkout,) = paid_soon.checkouts()
+    assert f"Please pay: {paid_soon.payment_url(checkout.id)}" in capfd.readouterr().out + caplog.text
+
+
+def test_credits_watch_begins_when_a_person_unpauses_it():
+    assert example("credits_watch").is_paused_upon_creation
+    assert example("credits_watch", "credits_are_back").is_paused_upon_creation
 
 
 @needs_listed_variables

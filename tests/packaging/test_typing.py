@@ -10,6 +10,7 @@ from importlib import import_module
 
 import pytest
 
+from airflow_provider_videodb.assets.credits import credits_back, credits_low
 from airflow_provider_videodb.get_provider_info import get_provider_info
 from tests.support.dists import ROOT, build, run
 
@@ -20,6 +21,7 @@ OTHER_MODULES = [
     "airflow_provider_videodb.emulator.server",
     "airflow_provider_videodb.policies.retry",
 ]
+FUNCTIONS = [credits_low, credits_back]
 
 
 def public_classes():
@@ -32,7 +34,7 @@ def public_classes():
 
 
 def arguments_of(cls):
-    signature = inspect.signature(cls.__init__, eval_str=False)
+    signature = inspect.signature(cls.__init__ if isinstance(cls, type) else cls, eval_str=False)
     names = {name for name, one in signature.parameters.items() if one.kind is not inspect.Parameter.VAR_KEYWORD}
     if cls.__name__ == "Emulator":
         from airflow_provider_videodb.emulator.settings import SettingsArguments
@@ -47,8 +49,8 @@ def pinned_arguments():
     return {call.func.id: {argument.arg for argument in call.keywords} - {"task_id"} for call in calls}
 
 
-def test_typed_file_names_each_argument_of_each_public_class():
-    assert pinned_arguments() == {cls.__name__: arguments_of(cls) for cls in public_classes()}
+def test_typed_file_names_each_argument_of_each_public_class_and_function():
+    assert pinned_arguments() == {one.__name__: arguments_of(one) for one in [*public_classes(), *FUNCTIONS]}
 
 
 def test_typed_file_expects_an_error_at_each_argument():

@@ -9,6 +9,7 @@ an argument that exists. If one is renamed or removed, mypy therefore reports th
 from __future__ import annotations
 
 from airflow_provider_videodb.api.client import BillingClient
+from airflow_provider_videodb.assets.credits import credits_back, credits_low
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.videodb import VideoDBHook
@@ -100,6 +101,22 @@ def sensors(x: Wrong) -> None:
         hold=x,  # type: ignore[arg-type]
         respect_holds=x,  # type: ignore[arg-type]
         priority=x,  # type: ignore[arg-type]
+    )
+
+
+def assets(x: Wrong) -> None:
+    credits_low(
+        below=x,  # type: ignore[arg-type]
+        warn_hours=x,  # type: ignore[arg-type]
+        back_at=x,  # type: ignore[arg-type]
+        videodb_conn_id=x,  # type: ignore[arg-type]
+        poll_interval=x,  # type: ignore[arg-type]
+    )
+    credits_back(
+        below=x,  # type: ignore[arg-type]
+        back_at=x,  # type: ignore[arg-type]
+        videodb_conn_id=x,  # type: ignore[arg-type]
+        poll_interval=x,  # type: ignore[arg-type]
     )
 
 

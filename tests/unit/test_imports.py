@@ -87,6 +87,18 @@ def test_parsing_a_dag_file_loads_these_modules_and_no_others():
     }
 
 
+def test_dag_file_with_an_asset_loads_neither_requests_nor_the_poll():
+    loaded = modules_loaded_by("import airflow_provider_videodb.assets.credits", after=AIRFLOW)
+    assert not {name for name in loaded if is_within(name, "requests", "urllib3", "airflow_provider_videodb.emulator")}
+    assert {name for name in loaded if is_within(name, "airflow_provider_videodb.triggers")} == {
+        "airflow_provider_videodb.triggers",
+        "airflow_provider_videodb.triggers._credit_levels",
+        "airflow_provider_videodb.triggers._encoding",
+        "airflow_provider_videodb.triggers.credit_watch",
+        "airflow_provider_videodb.triggers.events",
+    }
+
+
 @pytest.mark.parametrize("module", ["get_provider_info", "exceptions"])
 def test_what_airflow_loads_everywhere_loads_nothing_else_of_ours(module):
     loaded = modules_loaded_by(f"import airflow_provider_videodb.{module}")
@@ -133,6 +145,8 @@ def test_the_client_loads_no_airflow():
         ("api/retries.py", "import airflow_provider_videodb.api.failures", "The API is built"),
         ("api/retries.py", "import requests", "HTTP is spoken"),
         ("operators/topup.py", "import requests", "HTTP is spoken"),
+        ("assets/credits.py", "import requests", "HTTP is spoken"),
+        ("triggers/events.py", "import airflow_provider_videodb.assets.credits", "Each room knows"),
         ("cli/commands.py", "import requests", "HTTP is spoken"),
         ("emulator/account/ledger.py", "import airflow_provider_videodb.emulator.http.app", "The emulator's rooms"),
     ],
