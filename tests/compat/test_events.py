@@ -16,7 +16,6 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_videodb.exceptions import (
-    VideoDBPaymentRefusedError,
     VideoDBPaymentTimeoutError,
     VideoDBServerError,
 )
