@@ -16,14 +16,13 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_videodb.exceptions import (
-    VideoDBPaymentRefusedError,
     VideoDBPaymentTimeoutError,
     VideoDBServerError,
 )
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers._base import BillingTrigger
-from airflow_provider_videodb.version_compat import AirflowSensorTimeout, TaskDeferred
+from airflow_provider_videodb.version_compat import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 from tests.integration.conftest import short_waits  # noqa: F401 - a fixture
 from tests.support.airflow_channel import AirflowChannel, a_task
 from tests.support.compat import needs_listed_variables
@@ -52,11 +51,11 @@ OF_A_PURCHASE = {
     ("TopupOperator", "checkout_paid"): "completed",
     ("TopupOperator", "checkout_timeout"): VideoDBPaymentTimeoutError,
     ("TopupOperator", "error"): VideoDBServerError,
-    ("TopupOperator", "response_cancel"): VideoDBPaymentRefusedError,
+    ("TopupOperator", "response_cancel"): AirflowFailException,
     ("EnsureCreditsOperator", "ensure_credits_enough"): "pending",
     ("EnsureCreditsOperator", "ensure_credits_paid"): "completed",
     ("EnsureCreditsOperator", "ensure_credits_timeout"): VideoDBPaymentTimeoutError,
-    ("EnsureCreditsOperator", "response_cancel"): VideoDBPaymentRefusedError,
+    ("EnsureCreditsOperator", "response_cancel"): AirflowFailException,
 }
 ARGUMENTS = {"TopupOperator": {"amount": 50}, "EnsureCreditsOperator": {"credits": 53}}
 #: The fields of a purchase that differ from run to run.

@@ -18,6 +18,7 @@ from dev.demo.browser import (
 )
 from dev.demo.payer import pay
 from tests.live.conftest import keep_picture
+from tests.support.compat import needs_responses_that_resume
 from tests.support.troubleshooting import entries_for
 
 CHROMIUM = find_chromium()
@@ -116,6 +117,7 @@ def test_payment_ends_the_request(live_airflow, emulator):
     assert pending_in(run) == []
 
 
+@needs_responses_that_resume
 def test_payment_before_the_cancel_counts(live_airflow, emulator):
     live_airflow.api.wait_for_dag("live_polls_rarely")
     run = live_airflow.api.trigger("live_polls_rarely")
@@ -128,6 +130,7 @@ def test_payment_before_the_cancel_counts(live_airflow, emulator):
     assert run.xcom("top_up")["status"] == "completed"
 
 
+@needs_responses_that_resume
 def test_cleared_task_asks_again_for_the_same_checkout(live_airflow, emulator):
     run = live_airflow.api.trigger("live_polls_rarely")
     run.wait_for_task("top_up", "deferred")

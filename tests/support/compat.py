@@ -13,7 +13,11 @@ from airflow import sdk
 from airflow.providers_manager import ProvidersManager
 from packaging.version import Version
 
-from airflow_provider_videodb.version_compat import STATE_STORE_OUTLIVES_CLEAR, VARIABLES_CAN_BE_LISTED
+from airflow_provider_videodb.version_compat import (
+    RESPONSES_RESUME_TASKS,
+    STATE_STORE_OUTLIVES_CLEAR,
+    VARIABLES_CAN_BE_LISTED,
+)
 
 try:
     from airflow.executors.workloads import RunTrigger, TaskInstanceDTO
@@ -55,6 +59,7 @@ __all__ = [
     "needs_listed_variables",
     "needs_never_fail_after_a_wait",
     "needs_provider_commands",
+    "needs_responses_that_resume",
     "needs_retry_policies",
     "needs_start_in_triggerer",
     "needs_task_state_store",
@@ -79,6 +84,9 @@ needs_retry_policies = pytest.mark.skipif(not hasattr(sdk, "RetryPolicy"), reaso
 needs_provider_commands = pytest.mark.skipif(
     not hasattr(ProvidersManager, "initialize_providers_cli_command"),
     reason="the `airflow` command of this version knows no commands of providers",
+)
+needs_responses_that_resume = pytest.mark.skipif(
+    not RESPONSES_RESUME_TASKS, reason="this Airflow leaves the response of a person to the trigger's next poll"
 )
 needs_test_of_stored_connections = pytest.mark.skipif(
     Version(airflow_version) < Version("3.1.8"),
