@@ -131,13 +131,9 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
     @property
     def desk(self) -> ApprovalDesk:
         """What asks a person for an approval."""
-        return ApprovalDesk(
-            task=self.task,
-            ti=self.context["ti"],
-            executor=self.executor,
-            timeout=self.waiting.payment_timeout,
-            approvers=self.request.approvers,
-        )
+        timeout, approvers = self.waiting.payment_timeout, self.request.approvers
+        ti = self.context["ti"]
+        return ApprovalDesk(task=self.task, ti=ti, executor=self.executor, timeout=timeout, approvers=approvers)
 
     def checked_event(self, event: object, *expected: EventStatus, needs: str) -> dict[str, Any]:
         """Return the trigger's event, or raise its error. An expired checkout hides the button."""
@@ -226,7 +222,8 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
         self.executor.load_existing()
         was_asked = self.executor.journal.approval.asked is not None
         if purchase is not None and self.waiting.deferrable and not was_asked:
-            trigger.required_action = show_payment(self.context["ti"], purchase, shortage, self.task.log)
+            ti = self.context["ti"]
+            trigger.required_action = show_payment(self.executor, ti, purchase, shortage, self.task.log)
         describe_open = None if purchase is None else self._prepare_description(purchase)
         return self.task.wait(trigger, self.context, deferrable=self.waiting.deferrable, describe_open=describe_open)
 

@@ -63,16 +63,27 @@ def show_action(ti: Any, action: RequiredAction, log: Logger) -> bool:
     return True
 
 
-def show_payment(ti: Any, purchase: Purchase, shortage: Shortage | None, log: Logger) -> ActionState | None:
+def show_payment(
+    executor: PurchaseExecutor, ti: Any, purchase: Purchase, shortage: Shortage | None, log: Logger
+) -> ActionState | None:
     """
-    Show the request to pay, and return what the trigger does about it.
+    Show the request to pay once, and return what the trigger does about it.
 
-    A paid purchase needs nobody, so its trigger closes the request.
+    A retry does not send it again, because that would remove a response that no worker has read. A clear by a person
+    does. A paid purchase needs nobody, so its trigger closes the request.
     """
     if purchase.paid:
         return ActionState.OVER
-    action = payment_action(purchase, shortage=shortage, task_url=ti.log_url)
-    return ActionState.OPEN if show_action(ti, action, log) else None
+    if purchase.action_max_tries == ti.max_tries:
+        return ActionState.OPEN
+    if not show_action(ti, payment_action(purchase, shortage=shortage, task_url=ti.log_url), log):
+        return None
+    try:
+        executor.record_action(purchase, max_tries=ti.max_tries)
+    except VideoDBError as err:
+        log_lines(log.warning, without_next_step(str(err)))
+        log.warning("So a retry of the task shows the request again.")
+    return ActionState.OPEN
 
 
 def paid_before_cancel(executor: PurchaseExecutor, response: Response, log: Logger) -> Purchase:

@@ -158,8 +158,6 @@ class PurchaseExecutor:
                     assert_never(unknown)
 
     def _ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
-        if asking.purchase is not None:
-            self.journal.save(asking.purchase)
         if self.ask is not None:
             self.ask(asking, observation)
         raise missing_approval_error(self.policy, asking.amount, currency=asking.currency)
@@ -173,6 +171,10 @@ class PurchaseExecutor:
         notified = replace(purchase, notified=(*purchase.notified, name))
         self.journal.save(notified)
         return notified
+
+    def record_action(self, purchase: Purchase, *, max_tries: int) -> None:
+        """Record that Required Actions show the link, so that a retry does not remove the response."""
+        self.journal.save(replace(purchase, action_max_tries=max_tries))
 
     def confirm(self, seen: Purchase) -> Purchase:
         """

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two reads of the response, at least. Airflow's own trigger reads that often.
 _SHORTEST_INTERVAL = 5.0
+#: Requests under way. The event loop alone does not keep them alive.
+_requests: set[asyncio.Future[Any]] = set()
 
 
 class ActionState(StrEnum):
@@ -85,7 +87,7 @@ async def _read_response(ti_id: UUID) -> dict[str, Any] | None:
     from airflow.sdk.execution_time.comms import GetHITLDetailResponse
 
     try:
-        detail = await asyncio.to_thread(ask_airflow, GetHITLDetailResponse(ti_id=ti_id))
+        detail = await _ask(GetHITLDetailResponse(ti_id=ti_id))
         chosen, user = list(detail.chosen_options or ()), detail.responded_by_user
         named = None if user is None else {"id": user.id, "name": user.name}
         is_received = detail.response_received and chosen
@@ -100,6 +102,26 @@ async def _close(ti_id: UUID) -> None:
     from airflow.sdk.execution_time.comms import UpdateHITLDetail
 
     try:
-        await asyncio.to_thread(ask_airflow, UpdateHITLDetail(ti_id=ti_id, chosen_options=[OVER], params_input={}))
+        await _ask(UpdateHITLDetail(ti_id=ti_id, chosen_options=[OVER], params_input={}))
     except Exception as err:  # noqa: BLE001 - most often there is no request, or somebody responded
         log.debug("Airflow closed no request of the task: %s", describe_cause(err))
+
+
+async def _ask(message: Any) -> Any:
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    if hasattr(SUPERVISOR_COMMS, "start_reader"):
+        return await asyncio.to_thread(ask_airflow, message)
+    # Before Airflow 3.3, only the triggerer's event loop can use the channel. Its next request would receive the
+    # response of a cancelled one, so the end of the wait does not cancel this request.
+    request = asyncio.ensure_future(SUPERVISOR_COMMS.asend(message))
+    _requests.add(request)
+    request.add_done_callback(_forget)
+    return await asyncio.shield(request)
+
+
+def _forget(request: asyncio.Future[Any]) -> None:
+    _requests.discard(request)
+    if not request.cancelled():
+        # asyncio logs an exception that nobody has retrieved.
+        request.exception()

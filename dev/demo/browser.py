@@ -110,6 +110,14 @@ def open_details(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str
     wait_for_animations(page)
 
 
+def show_required_action(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> None:
+    """Open what a waiting task asks of people."""
+    log_in(page, airflow)
+    page.goto(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}/required_actions")
+    page.get_by_role("button", name="Cancel", exact=True).wait_for()
+    wait_for_animations(page)
+
+
 def wait_for_animations(page: Page) -> None:
     """Wait until every animation that ends has ended."""
     page.evaluate("""Promise.all(

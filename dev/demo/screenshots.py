@@ -6,7 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dev.demo.browser import find_chromium, open_page, show_connection_form, show_extra_fields, show_pay_button
+from dev.demo.browser import (
+    find_chromium,
+    open_page,
+    show_connection_form,
+    show_extra_fields,
+    show_pay_button,
+    show_required_action,
+)
 from dev.demo.console import say
 from dev.demo.environment import DAG_ID, environment
 from dev.demo.observer import GATE_TASK
@@ -32,6 +39,9 @@ def main() -> int:
         page.set_viewport_size({"width": 1280, "height": 500})
         show_pay_button(page, env.airflow, run, GATE_TASK)
         page.screenshot(path=DOCS / "pay-button.png")
+        page.set_viewport_size({"width": 1280, "height": 560})
+        show_required_action(page, env.airflow, run, GATE_TASK)
+        page.screenshot(path=DOCS / "required-action.png")
     return 0
 
 

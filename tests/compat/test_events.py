@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_videodb.exceptions import VideoDBPaymentTimeoutError, VideoDBServerError
+from airflow_provider_videodb.exceptions import (
+    VideoDBPaymentTimeoutError,
+    VideoDBServerError,
+)
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers._base import BillingTrigger
-from airflow_provider_videodb.version_compat import AirflowSensorTimeout, TaskDeferred
+from airflow_provider_videodb.version_compat import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 from tests.integration.conftest import short_waits  # noqa: F401 - a fixture
 from tests.support.airflow_channel import AirflowChannel, a_task
 from tests.support.compat import needs_listed_variables
@@ -48,9 +51,11 @@ OF_A_PURCHASE = {
     ("TopupOperator", "checkout_paid"): "completed",
     ("TopupOperator", "checkout_timeout"): VideoDBPaymentTimeoutError,
     ("TopupOperator", "error"): VideoDBServerError,
+    ("TopupOperator", "response_cancel"): AirflowFailException,
     ("EnsureCreditsOperator", "ensure_credits_enough"): "pending",
     ("EnsureCreditsOperator", "ensure_credits_paid"): "completed",
     ("EnsureCreditsOperator", "ensure_credits_timeout"): VideoDBPaymentTimeoutError,
+    ("EnsureCreditsOperator", "response_cancel"): AirflowFailException,
 }
 ARGUMENTS = {"TopupOperator": {"amount": 50}, "EnsureCreditsOperator": {"credits": 53}}
 #: The fields of a purchase that differ from run to run.
@@ -152,10 +157,10 @@ def test_purchase_reads_the_event(
         given, told = (stored["wait"], event["wait"]) if "wait" in event else (stored, event)
         if "purchase" in told:
             told["purchase"] |= {field: given["purchase"][field] for field in OF_THE_RUN}
-        if event["status"] == "paid":
+        if event.get("status") == "paid":
             told["purchase"]["paid"] = [given["purchase"]["checkout_id"]]
             emulator.pay(given["purchase"]["checkout_id"])
-        if event["status"] == "enough":
+        if event.get("status") == "enough":
             emulator.set_balance(120)
         yield TriggerEvent(sent(event))
 

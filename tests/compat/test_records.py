@@ -57,6 +57,7 @@ MEANINGS = {
     "link_without_id": A_POST | {"payment_url": "https://pay.example/link"},
     "id_from_list": A_CHECKOUT | {"id_source": "list", "link_shared": True},
     "link_shared": A_LINK,
+    "in_required_actions": A_LINK | {"action_max_tries": 2},
     "orphans_and_ended": A_LINK | {"generation": 2, "orphans": ("cs_7",), "ended": {"cs_0": 20, "cs_7": 50}},
     "paid": A_RECEIPT | {"paid": ("cs_1",)},
     "paid_twice": A_RECEIPT | {"orphans": ("cs_7",), "paid": ("cs_1", "cs_7")},
@@ -86,7 +87,7 @@ def as_format_2_writes(record: Any) -> Any:
 
 def as_format_0_wrote(record: Any) -> Any:
     """Return the record as it was before it had a format, or a field that no decision about money uses."""
-    came_later = ("format", "balance_before", "notified", "paid_at")
+    came_later = ("format", "balance_before", "notified", "paid_at", "action_max_tries")
     purchase = {name: value for name, value in record["purchase"].items() if name not in came_later}
     return {"try": record["try"], "purchase": purchase}
 
@@ -126,6 +127,7 @@ def test_this_version_writes_the_golden_record(state: str) -> None:
         ("id_from_list", [listed()], 0),
         ("link_shared", [listed()], 0),
         ("link_shared", [], 0),
+        ("in_required_actions", [listed()], 0),
         ("orphans_and_ended", [listed(), listed("cs_7"), expired("cs_0")], 0),
         # It is paid, whatever the list shows.
         ("paid", [], 0),

@@ -33,7 +33,15 @@ TRIGGERS = Path(__file__).parent / "triggers"
 CHECKOUTS = "/billing/checkouts"
 PAID = {"id": "cs_1", "amount": 50, "currency": "usd", "status": "completed", "created_at": "2026-01-15T12:00:01Z"}
 #: The arguments of a wait that later formats of this package added, or may leave out.
-OPTIONAL = ("format", "timeout", "max_consecutive_failures", "pause", "end_from_trigger", "soft_fail")
+OPTIONAL = (
+    "format",
+    "timeout",
+    "max_consecutive_failures",
+    "pause",
+    "end_from_trigger",
+    "soft_fail",
+    "required_action",
+)
 #: What each stored trigger comes to when the balance is 120 credits and the checkout cs_1 is paid.
 ENDS = {
     "credits": "enough",
@@ -46,6 +54,7 @@ ENDS = {
     "credits_respecting": "enough",
     "checkout": "paid",
     "checkout_overdue": "timeout",
+    "checkout_in_required_actions": "paid",
     "ensure_credits_filled": "enough",
     "ensure_credits_paid": "paid",
     "ensure_credits_without_purchase": "enough",
@@ -136,7 +145,16 @@ async def test_stored_trigger_goes_on_to_its_event(
 
 
 @pytest.mark.parametrize(
-    "name", ["checkout", "credits_holding", "credits_auditing", "credits_respecting", "credits", "ensure_credits_paid"]
+    "name",
+    [
+        "checkout",
+        "checkout_in_required_actions",
+        "credits_holding",
+        "credits_auditing",
+        "credits_respecting",
+        "credits",
+        "ensure_credits_paid",
+    ],
 )
 async def test_this_version_stores_the_golden_arguments(name: str) -> None:
     golden = json.loads((TRIGGERS / f"{name}.json").read_text())

@@ -80,6 +80,7 @@ def tree_of_errors() -> None:
         errors.VideoDBCheckoutExpiredError,
         errors.VideoDBCheckoutMissingError,
         errors.VideoDBPaymentTimeoutError,
+        errors.VideoDBPaymentRefusedError,
         errors.VideoDBCreditsMissingError,
         errors.VideoDBRecordUnreadableError,
         errors.VideoDBRecordNotKeptError,

@@ -17,6 +17,7 @@ PERMANENT = {
     "VideoDBPermissionError",
     "VideoDBLimitExceededError",
     "VideoDBNoHoldError",
+    "VideoDBPaymentRefusedError",
     "VideoDBPurchaseUnknownError",
 }
 

@@ -40,6 +40,8 @@ class Purchase:
     :param notified: the notifiers that have sent the link.
     :param paid: ids of what was paid, this task's own first. More than one is a fault that the task reports.
     :param paid_at: when a task first saw the payment (ISO 8601).
+    :param action_max_tries: Airflow's figure when its Required Actions began to show the link; ``None`` if they do not.
+        A clear by a person raises it, and a retry does not.
     :param unknown_fields: fields of a newer format, kept as they are.
     """
 
@@ -61,6 +63,7 @@ class Purchase:
     notified: tuple[str, ...] = ()
     paid: tuple[str, ...] = ()
     paid_at: str | None = None
+    action_max_tries: int | None = None
     unknown_fields: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -79,6 +82,9 @@ class Purchase:
         """Return the JSON form for the record, the trigger and its events."""
         fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         del fields["unknown_fields"]
+        if self.action_max_tries is None:
+            # The first release does not know it, so a purchase without it is stored as that release stored it.
+            del fields["action_max_tries"]
         return {**self.unknown_fields, "format": FORMAT, **fields}
 
     @property

@@ -29,7 +29,13 @@ _LONGEST_POST = 3700
 _LISTS = ("posts", "excluded_ids", "orphans", "notified", "paid")
 _MAY_BE_NULL = ("currency", "account", "checkout_id", "id_source", "payment_url")
 #: No decision about money uses these, so an older format may lack them.
-_OPTIONAL: dict[str, Any] = {"format": 0, "balance_before": None, "notified": [], "paid_at": None}
+_OPTIONAL: dict[str, Any] = {
+    "format": 0,
+    "balance_before": None,
+    "notified": [],
+    "paid_at": None,
+    "action_max_tries": None,
+}
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "generation": int,
     "amount": int,
@@ -40,6 +46,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "format": int,
     "balance_before": (int, float, type(None)),
     "paid_at": (str, type(None)),
+    "action_max_tries": (int, type(None)),
     **dict.fromkeys(_LISTS, (list, tuple)),
     **dict.fromkeys(_MAY_BE_NULL, (str, type(None))),
 }
