@@ -136,13 +136,9 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
     @property
     def desk(self) -> ApprovalDesk:
         """What asks a person for an approval."""
-        return ApprovalDesk(
-            task=self.task,
-            ti=self.context["ti"],
-            executor=self.executor,
-            timeout=self.waiting.payment_timeout,
-            approvers=self.request.approvers,
-        )
+        timeout, approvers = self.waiting.payment_timeout, self.request.approvers
+        ti = self.context["ti"]
+        return ApprovalDesk(task=self.task, ti=ti, executor=self.executor, timeout=timeout, approvers=approvers)
 
     def checked_event(self, event: object, *expected: EventStatus, needs: str) -> dict[str, Any]:
         """Return the trigger's event, or raise its error. An expired checkout hides the button."""

@@ -142,7 +142,9 @@ class PurchaseExecutor:
                         self.journal.save(known)
                     raise error
                 case AskApproval() as asking:
-                    self._ask(asking, observation)
+                    if self.ask is None:
+                        raise missing_approval_error(self.policy, asking.amount, currency=asking.currency)
+                    self.ask(asking, observation)
                 case Recheck() as recheck:
                     wait_for_list(self.clock, recheck.seconds)
                     purchase = recheck.purchase or purchase
@@ -153,13 +155,6 @@ class PurchaseExecutor:
                     observer.try_clock.note_end_of_post()
                 case unknown:
                     assert_never(unknown)
-
-    def _ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
-        if asking.purchase is not None:
-            self.journal.save(asking.purchase)
-        if self.ask is not None:
-            self.ask(asking, observation)
-        raise missing_approval_error(self.policy, asking.amount, currency=asking.currency)
 
     def check_per_purchase_limits(self, amount: int, *, currency: str | None = None) -> None:
         """Check the limits that need no list; ``amount`` is in US dollars."""

@@ -78,12 +78,10 @@ class AskApproval:
     Ask a person before the POST.
 
     :param amount: US dollars, or whole units of ``currency``.
-    :param purchase: what to record first, if anything.
     """
 
     amount: int
     currency: str | None
-    purchase: Purchase | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +246,7 @@ def _within_limits(observation: Observation, action: StartPurchase | ResendPost)
     except VideoDBLimitExceededError as err:
         return Fail(error=err, purchase=known)
     if not is_approved(observation.policy, observation.approval, amount, currency=currency):
-        return AskApproval(amount=amount, currency=currency, purchase=known)
+        return AskApproval(amount=amount, currency=currency)
     return action
 
 
