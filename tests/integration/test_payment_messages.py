@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def test_gate_reminds_and_says_that_the_balance_is_awaited(
     emulator.change_settings(usage_lag=3600)
 
     def shows_payment() -> None:
-        emulator.set_balance(60)
+        emulator.change_settings(usage_lag=0)
 
     person.while_waiting = in_turn(lambda: None, person.pays, shows_payment)
     bought = PurchaseRuns(
@@ -101,7 +102,7 @@ def test_gate_reminds_and_says_that_the_balance_is_awaited(
 
 def test_retry_reminds_neither_early_nor_twice(person: Person, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker dies after the reminder, before it waits again."""
-    died = BEFORE_THE_WAIT.__class__(**{**vars(BEFORE_THE_WAIT), "nth": 2}).breaks(Died(), monkeypatch)
+    died = replace(BEFORE_THE_WAIT, nth=2).breaks(Died(), monkeypatch)
     person.while_waiting = in_turn(lambda: None, person.pays)
     bought = PurchaseRuns(amount=50, notifiers=[by_mail()], remind_every=3, retries=1).run()
 
