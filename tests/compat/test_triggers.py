@@ -42,6 +42,7 @@ OPTIONAL = (
     "end_from_trigger",
     "soft_fail",
     "required_action",
+    "remind_at",
 )
 #: What each stored trigger comes to when the balance is 120 credits and the checkout cs_1 is paid.
 ENDS = {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.purchases.rules.reminders import next_reminder
 from tests.support.checkouts import NOON, after, made
+
+if TYPE_CHECKING:
+    from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 NOW = after(600).timestamp()
 
