@@ -20,8 +20,10 @@ from airflow_provider_videodb.exceptions import (
     VideoDBServerError,
 )
 from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.purchases.rules.purchase import Purchase
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from airflow_provider_videodb.triggers._base import BillingTrigger
+from airflow_provider_videodb.triggers.events import EventStatus, checked_event
 from airflow_provider_videodb.version_compat import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 from tests.integration.conftest import short_waits  # noqa: F401 - a fixture
 from tests.support.airflow_channel import AirflowChannel, a_task
@@ -90,7 +92,7 @@ each_format = pytest.mark.parametrize("sent", [as_format_0_wrote, as_written, as
 
 
 def test_every_golden_file_is_read():
-    read = OF_THE_SENSOR.keys() | {name for _, name in OF_A_PURCHASE} | {"credits_may_open"}
+    read = OF_THE_SENSOR.keys() | {name for _, name in OF_A_PURCHASE} | {"credits_may_open", "checkout_remind"}
 
     assert {path.stem for path in EVENTS.glob("*.json")} == read
 
@@ -105,6 +107,14 @@ def test_sensor_reads_the_event(sent: Callable[[Any], Any], name: str, end: Any)
             gate.execute_complete(context, sent(golden(name)))
     else:
         assert gate.execute_complete(context, sent(golden(name))) == end
+
+
+@each_format
+def test_request_for_a_reminder_is_read(sent: Callable[[Any], Any]):
+    event = checked_event(sent(golden("checkout_remind")), EventStatus.REMIND, needs=("purchase",))
+
+    assert (event["remind_at"], event["required_action"]) == (1.5, "open")
+    assert Purchase.from_dict(event["purchase"]).checkout_id == "cs_1"
 
 
 @needs_listed_variables

@@ -58,6 +58,8 @@ MEANINGS = {
     "id_from_list": A_CHECKOUT | {"id_source": "list", "link_shared": True},
     "link_shared": A_LINK,
     "in_required_actions": A_LINK | {"action_max_tries": 2},
+    "reminded": A_LINK
+    | {"reminded_at": "2026-01-15T18:00:00+00:00", "redirect_url": "https://airflow.example/videodb/paid"},
     "orphans_and_ended": A_LINK | {"generation": 2, "orphans": ("cs_7",), "ended": {"cs_0": 20, "cs_7": 50}},
     "paid": A_RECEIPT | {"paid": ("cs_1",)},
     "paid_twice": A_RECEIPT | {"orphans": ("cs_7",), "paid": ("cs_1", "cs_7")},
@@ -87,7 +89,10 @@ def as_format_2_writes(record: Any) -> Any:
 
 def as_format_0_wrote(record: Any) -> Any:
     """Return the record as it was before it had a format, or a field that no decision about money uses."""
-    came_later = ("format", "balance_before", "notified", "paid_at", "action_max_tries")
+    came_later = (
+        *("format", "balance_before", "notified", "paid_at"),
+        *("action_max_tries", "reminded_at", "redirect_url"),
+    )
     purchase = {name: value for name, value in record["purchase"].items() if name not in came_later}
     return {"try": record["try"], "purchase": purchase}
 

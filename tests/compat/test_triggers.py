@@ -38,9 +38,11 @@ OPTIONAL = (
     "timeout",
     "max_consecutive_failures",
     "pause",
+    "remind_at",
     "end_from_trigger",
     "soft_fail",
     "required_action",
+    "remind_at",
 )
 #: What each stored trigger comes to when the balance is 120 credits and the checkout cs_1 is paid.
 ENDS = {
@@ -54,6 +56,7 @@ ENDS = {
     "credits_respecting": "enough",
     "checkout": "paid",
     "checkout_overdue": "timeout",
+    "checkout_reminding": "paid",
     "checkout_in_required_actions": "paid",
     "ensure_credits_filled": "enough",
     "ensure_credits_paid": "paid",

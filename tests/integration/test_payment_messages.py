@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -81,12 +82,8 @@ def test_reminders_come_until_the_payment(person: Person, emulator: Emulator, in
 def test_gate_reminds_and_says_that_the_balance_is_awaited(
     person: Person, emulator: Emulator, inbox: Inbox, deferrable: bool
 ) -> None:
-    emulator.change_settings(usage_lag=3600)
-
-    def shows_payment() -> None:
-        emulator.set_balance(60)
-
-    person.while_waiting = in_turn(lambda: None, person.pays, shows_payment)
+    emulator.change_settings(usage_lag=1)
+    person.while_waiting = in_turn(lambda: None, person.pays)
     bought = PurchaseRuns(
         "EnsureCreditsOperator", credits=53, notifiers=[by_mail()], deferrable=deferrable, **OFTEN
     ).run()
@@ -101,7 +98,7 @@ def test_gate_reminds_and_says_that_the_balance_is_awaited(
 
 def test_retry_reminds_neither_early_nor_twice(person: Person, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker dies after the reminder, before it waits again."""
-    died = BEFORE_THE_WAIT.__class__(**{**vars(BEFORE_THE_WAIT), "nth": 2}).breaks(Died(), monkeypatch)
+    died = replace(BEFORE_THE_WAIT, nth=2).breaks(Died(), monkeypatch)
     person.while_waiting = in_turn(lambda: None, person.pays)
     bought = PurchaseRuns(amount=50, notifiers=[by_mail()], remind_every=3, retries=1).run()
 
