@@ -15,8 +15,6 @@ from tests.support.compat import needs_provider_commands
 
 AIRFLOW = [str(Path(sys.executable).with_name("airflow")), "videodb"]
 MODULE = [sys.executable, "-m", "airflow_provider_videodb"]
-#: A task that stopped, because two paid checkouts may be its own.
-purchasing, stopped = _Unknown.purchasing, _Unknown.stopped
 
 
 @pytest.mark.parametrize("program", [pytest.param(AIRFLOW, id="airflow", marks=needs_provider_commands), MODULE])
@@ -31,20 +29,25 @@ def test_purchase_under_a_monthly_limit_prints_json_only(airflow_db, emulator, m
     assert json.loads(ran.stdout)["payment_url"] == emulator.payment_url(bought.id)
 
 
-def test_answer_lets_the_cleared_task_go_on(stopped, purchasing, emulator, capsys):
-    from airflow_provider_videodb.__main__ import main
+class TestAnswer:
+    """A task stopped, because two paid checkouts may be its own."""
 
-    own = emulator.checkouts()[0]
-    capsys.readouterr()
-    main(["answer", "-o", "json"])
-    (question,) = json.loads(capsys.readouterr().out)["questions"]
-    assert (question["dag_id"], question["task_id"], question["state"]) == ("purchasing", "buy", "failed")
+    purchasing, stopped = _Unknown.purchasing, _Unknown.stopped
 
-    names = ["--dag-id", "purchasing", "--run-id", question["run_id"], "--task-id", "buy"]
-    main(["answer", *names, "--checkout", own.id, "--yes"])
+    def test_answer_lets_the_cleared_task_go_on(self, stopped, purchasing, emulator, capsys):
+        from airflow_provider_videodb.__main__ import main
 
-    again = purchasing.clear(stopped)
-    assert (again.state, again.result["checkout_id"]) == ("success", own.id)
-    capsys.readouterr()
-    main(["answer", "-o", "json"])
-    assert json.loads(capsys.readouterr().out)["questions"] == []
+        own = emulator.checkouts()[0]
+        capsys.readouterr()
+        main(["answer", "-o", "json"])
+        (question,) = json.loads(capsys.readouterr().out)["questions"]
+        assert (question["dag_id"], question["task_id"], question["state"]) == ("purchasing", "buy", "failed")
+
+        names = ["--dag-id", "purchasing", "--run-id", question["run_id"], "--task-id", "buy"]
+        main(["answer", *names, "--checkout", own.id, "--yes"])
+
+        again = purchasing.clear(stopped)
+        assert (again.state, again.result["checkout_id"]) == ("success", own.id)
+        capsys.readouterr()
+        main(["answer", "-o", "json"])
+        assert json.loads(capsys.readouterr().out)["questions"] == []

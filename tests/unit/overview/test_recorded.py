@@ -10,10 +10,11 @@ from tests.support.checkouts import LINK, LINK_SHARED, after, asked, listed, mad
 from tests.support.recorded import HASHED, TASK, words_of
 
 ODD = TaskName(dag_id="a__b", run_id="manual__2026-11-26T04:00:00+00:00", task_id="c__d", map_index=3)
-NOW = after(60)
+
+A_MINUTE_LATER = after(60)
 
 
-def question(purchase, *checkouts, state="failed", claims=None, account="here", now=NOW):
+def question(purchase, *checkouts, state="failed", claims=None, account="here", now=A_MINUTE_LATER):
     recorded = RecordedPurchase(task=TASK, purchase=purchase, state=state)
     return question_of(recorded, checkouts=checkouts, claims=claims or {}, account=account, now=now)
 
