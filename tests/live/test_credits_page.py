@@ -66,7 +66,7 @@ def test_person_on_call_sees_what_to_click(scene, page):
         button.click()
     opened.value.get_by_role("button", name="Pay").wait_for()
     assert (
-        needs.get_by_role("link", name="credit_gate / top_up")
+        needs.get_by_role("link", name="credit_gate / top_up", exact=True)
         .get_attribute("href")
         .startswith("/dags/credit_gate/runs/")
     )
@@ -147,7 +147,7 @@ def test_ended_session_leads_to_the_login(scene, page):
 
 def test_frozen_videodb_leaves_the_rest_of_the_page(scene, page):
     add_connection(scene.airflow, "videodb_frozen", scene.emulator.connection, extra={"timeout": 60})
-    fault = scene.emulator.add_fault("hang", path="/billing/usage")
+    fault = scene.emulator.add_fault("hang", path="/billing/usage", seconds=120)
     try:
         log_in_as(page, scene.airflow, "op")
         page.goto(f"{scene.airflow.url}/plugin/videodb")
