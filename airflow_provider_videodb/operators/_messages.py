@@ -14,7 +14,7 @@ import copy
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.api.models import CheckoutStatus, by_id
 from airflow_provider_videodb.exceptions import (
@@ -193,11 +193,9 @@ class PaymentMessages:
             # Rendering changes a notifier, and several tasks may share it. So each call gets a copy.
             copy.copy(notifier)(self._context)
         except Exception:
-            payment: Any = self._task.payment
             # The link is on the task's page as well, so the task need not fail.
             self._task.log.exception("Notifier %s failed, so its message was not sent.", type(notifier).__name__)
-            if payment.event == PaymentEvent.REQUESTED:
-                self._task.log.warning("The task goes on. A retry of the task calls the notifier again.")
+            self._task.log.warning("The task goes on. A retry of the task sends the link again.")
             return False
         return True
 
