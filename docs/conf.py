@@ -83,8 +83,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!airflow_provider_videodb\.).*"),
     # Types in public signatures that are not public themselves.
     ("py:class", r"airflow_provider_videodb\.(purchases|holds)\..*|.*\._.*"),
-    # The keyword arguments of `Settings` and `Fault`, which describe them.
-    ("py:class", r"airflow_provider_videodb\.emulator\..*\.(SettingsArguments|FaultFields)"),
+    # The keyword arguments of `Settings` and `Fault`, which describe them, and what only an emulator can make.
+    ("py:class", r"airflow_provider_videodb\.emulator\..*\.(SettingsArguments|FaultFields|EmulatorState)"),
 ]
 
 # Pages

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.configuration import conf
-from airflow.providers.common.compat.sdk import AirflowPlugin
+
+try:
+    from airflow.sdk.plugins_manager import AirflowPlugin
+except ImportError:  # Airflow 3.1
+    from airflow.plugins_manager import AirflowPlugin  # type: ignore[assignment]  # mypy knows a newer one
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -135,7 +135,7 @@ def test_title_without_a_field_is_in_the_text() -> None:
         ("slack", "got 'slack', which is not a notifier"),
         (PaymentRequestNotifier(Text()), "which is not a notifier"),
     ],
-    ids=str,
+    ids=["no-field", "text-is-set", "text", "wrapped"],
 )
 def test_notifier_without_room_for_a_message_fails_at_parse_time(notifier: Any, error: str) -> None:
     with pytest.raises(VideoDBConfigError, match=error):
