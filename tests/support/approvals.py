@@ -67,11 +67,12 @@ class Approver:
                 detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == ti.id))
                 if detail is not None and detail.responded_at is None:
                     self._respond(ti, detail, session)
+                elif detail is not None and ti.state == "awaiting_input":
+                    # Airflow has resumed the task already, and dag.test() has overwritten its state since.
+                    _resume(ti, detail, session)
 
     def _respond(self, ti: Any, detail: Any, session: Any) -> None:
-        from airflow.models.trigger import handle_event_submit
         from airflow.sdk import timezone
-        from airflow.triggers.base import TriggerEvent
 
         self.seen.append({"subject": detail.subject, "body": detail.body, "options": list(detail.options)})
         self.before_response()
@@ -82,7 +83,14 @@ class Approver:
         detail.responded_by, detail.responded_at = self.user, timezone.utcnow()
         detail.chosen_options, detail.params_input = chosen, {}
         if RESPONSES_RESUME_TASKS:
-            handle_event_submit(TriggerEvent(detail.as_resume_event_payload()), task_instance=ti, session=session)
+            _resume(ti, detail, session)
+
+
+def _resume(ti: Any, detail: Any, session: Any) -> None:
+    from airflow.models.trigger import handle_event_submit
+    from airflow.triggers.base import TriggerEvent
+
+    handle_event_submit(TriggerEvent(detail.as_resume_event_payload()), task_instance=ti, session=session)
 
 
 def _let_time_run_out(ti: Any, session: Any) -> None:

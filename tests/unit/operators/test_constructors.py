@@ -144,7 +144,7 @@ def test_templated_arguments_are_documented_as_templated(operator: type[BaseOper
 def test_purchasing_operators_share_arguments_and_defaults() -> None:
     topup, ensure = (parameters(operator) for operator in PURCHASING_OPERATORS)
     common = topup.keys() & ensure.keys()
-    assert len(common) == 9
+    assert len(common) == 12
     assert {name: topup[name].default for name in common} == {name: ensure[name].default for name in common}
 
 
