@@ -207,4 +207,5 @@ def _text_of(err: Exception) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _warn_once(error: str) -> None:
-    log.warning("A metric could not be sent (%s). Tasks are not affected. This is logged once.", error)
+    log.warning("A metric could not be sent (%s).", error)
+    log.warning("Tasks are not affected. This is logged once.")

@@ -28,6 +28,7 @@ CONTENTS = [
     "[A-Z]*.md",
     "airflow_provider_videodb/*.html",
     "airflow_provider_videodb/*.js",
+    "airflow_provider_videodb/*.svg",
     "airflow_provider_videodb/*.py",
     "airflow_provider_videodb/py.typed",
     "constraints/*.txt",

@@ -163,4 +163,5 @@ def outside_airflow(x: Wrong) -> None:
         response_ttl=x,  # type: ignore[arg-type]
         on_shortage=x,  # type: ignore[arg-type]
         allowed_hosts=x,  # type: ignore[arg-type]
+        callback_hosts=x,  # type: ignore[arg-type]
     )

@@ -13,6 +13,8 @@ from airflow_provider_videodb.exceptions import VideoDBError, is_permanent
 ERRORS = {name: found for name, found in vars(exceptions).items() if isinstance(found, type)}
 PERMANENT = {
     "VideoDBConfigError",
+    "VideoDBApprovalMissingError",
+    "VideoDBApprovalRefusedError",
     "VideoDBAuthenticationError",
     "VideoDBPermissionError",
     "VideoDBLimitExceededError",

@@ -113,6 +113,7 @@ def test_form_field_has_a_description():
         "timeout",
         "max_retries",
         "max_topup_amount",
+        "approval_above",
         "monthly_topup_limit",
         "credit_account",
         "credit_reserve",
