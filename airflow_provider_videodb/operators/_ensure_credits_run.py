@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_videodb.api.parsing import to_json_number
-from airflow_provider_videodb.exceptions import VideoDBError, is_permanent, without_next_step
+from airflow_provider_videodb.exceptions import VideoDBError, VideoDBTryOverError, is_permanent, without_next_step
 from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.operators._approval_run import RESUME_METHOD
 from airflow_provider_videodb.operators._credit_gate import TaskGate
@@ -121,7 +121,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         A try buys nothing if an earlier one did.
         """
         nothing = "filled" if self.has_asked else "not_needed"
-        with self._leaving_queue_on_failure():
+        with self._leaving_queue_on_failure(), self.messages.on_failure():
             existing, check = self.executor.load_existing(), self._check()
             wait = self._begin_wait(existing, buys_if_short=self.request.topup)
             return self._go_on(wait, check, may_buy=self.request.topup, without_purchase=nothing)
@@ -173,8 +173,10 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
                 raise
             ti = self.context["ti"]
             is_retried = ti.try_number <= ti.max_tries and not (isinstance(err, VideoDBError) and is_permanent(err))
+            # A try that is over must not take the place of the newer one.
+            keeps_place = is_retried or isinstance(err, VideoDBTryOverError)
             with suppress(VideoDBError):
-                self._gate.leave(self.hook.settings, keeps_place=is_retried)
+                self._gate.leave(self.hook.settings, keeps_place=keeps_place)
             raise
 
     def _check(self) -> GateCheck:

@@ -37,10 +37,15 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
     from airflow_provider_videodb.purchases.executor import PurchaseExecutor
+    from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalRequest
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.purchases.rules.required_action import Shortage
 
 _GOES_ON = "The pipeline goes on as soon as somebody has paid."
+#: After one of these, nobody expects to be asked for a payment.
+_ENDINGS = (PaymentEvent.EXPIRED, PaymentEvent.FAILED, PaymentEvent.NOT_NEEDED)
+#: Seconds until a reminder that could not be sent is due again, at most. Each one takes a worker.
+_LONGEST_DELAY = 600.0
 
 
 class PaymentMessages:
@@ -65,10 +70,17 @@ class PaymentMessages:
         self._hook = hook
         self._get_executor = get_executor
         self._remind_every = remind_every
+        self._not_before = 0.0
+
+    def approval(self, request: ApprovalRequest) -> None:
+        """Tell people that somebody has to approve the purchase."""
+        self._task.payment = PaymentRequest.to_approve(request)
+        for notifier in filter(_is_ours, self._task.notifiers):
+            self._send(notifier)
 
     def request(self, purchase: Purchase, *, shortage: Shortage | None, waits: bool) -> Purchase:
         """
-        Send a link to everybody who has not got it.
+        Send a link to everybody who has not got it, or who was told since that there is nothing to pay.
 
         :param waits: whether the task waits for the payment.
         """
@@ -77,15 +89,22 @@ class PaymentMessages:
         self._task.payment = self._payment(purchase, PaymentEvent.REQUESTED, shortage=shortage, note=note)
         for place, notifier in enumerate(self._task.notifiers):
             name = _name_of(place, notifier)
-            if name not in purchase.notified and self._send(notifier):
-                purchase = self._get_executor().record(purchase.notified_by(name))
+            endings = {f"{name}:{event}" for event in _ENDINGS}.intersection(purchase.notified)
+            if (name in purchase.notified and not endings) or not self._send(notifier):
+                continue
+            if endings:
+                kept = tuple(told for told in purchase.notified if told not in {name, *endings})
+                # The next reminder counts from this message, because the link may be old.
+                purchase = replace(purchase, notified=kept).reminded(datetime.now(UTC))
+            purchase = self._get_executor().record(purchase.notified_by(name))
         return purchase
 
     def next_reminder(self, purchase: Purchase | None) -> float | None:
         """Return when a waiting trigger has to ask for a reminder; ``None`` if never."""
         if purchase is None or purchase.paid or not any(map(_is_ours, self._task.notifiers)):
             return None
-        return next_reminder(purchase, remind_every=self._remind_every, now=datetime.now(UTC).timestamp())
+        due = next_reminder(purchase, remind_every=self._remind_every, now=datetime.now(UTC).timestamp())
+        return None if due is None else max(due, self._not_before)
 
     def remind(self, purchase: Purchase, *, remind_at: object, shortage: Shortage | None = None) -> Purchase:
         """
@@ -99,7 +118,11 @@ class PaymentMessages:
         executor = self._get_executor()
         purchase = executor.load_existing() or purchase
         due = self.next_reminder(purchase)
-        if due is None or not isinstance(remind_at, int | float) or remind_at < due or not self._is_open(purchase):
+        if due is None or not isinstance(remind_at, int | float) or remind_at < due:
+            return purchase
+        # If it is not sent, the trigger must not ask for it again at once.
+        self._not_before = datetime.now(UTC).timestamp() + min(self._remind_every or 0.0, _LONGEST_DELAY)
+        if not self._is_open(purchase):
             return purchase
         try:
             purchase = executor.record(purchase.reminded(datetime.now(UTC)))
@@ -135,9 +158,15 @@ class PaymentMessages:
         """Say that the link has expired, or that the task has given up."""
         try:
             yield
+        except VideoDBTryOverError:
+            # A newer try may be waiting for the same link.
+            raise
         except VideoDBError as err:
-            with suppress(VideoDBError):
-                self._failed(self._get_executor().load_existing(), err)
+            # A worker that waits itself passes the same error through the wait and through what began it.
+            if self._task.ended_by is not err:
+                self._task.ended_by = err
+                with suppress(VideoDBError):
+                    self._failed(self._get_executor().load_existing(), err)
             raise
 
     def _failed(self, purchase: Purchase | None, err: VideoDBError) -> None:
@@ -145,7 +174,8 @@ class PaymentMessages:
             return
         ti = self._context["ti"]
         is_retried = ti.try_number <= ti.max_tries and not is_permanent(err)
-        if can_have_expired(purchase, {}, now=datetime.now(UTC)):
+        was_told = any(told.endswith(f":{PaymentEvent.EXPIRED}") for told in purchase.notified)
+        if not was_told and can_have_expired(purchase, {}, now=datetime.now(UTC)):
             note = (
                 "Airflow retries the task, which then sends a new link."
                 if is_retried

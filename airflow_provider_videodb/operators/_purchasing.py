@@ -110,6 +110,8 @@ class PurchasingOperator(RejectsEmptyTemplates):
         #: ``False`` once this try has seen that its link need not or cannot be paid any more. Hides the button.
         self.has_open_checkout = True
         self.is_stopped = False
+        #: The error that people have been told of.
+        self.ended_by: BaseException | None = None
         self._holds_worker = False
         self._describe_open: Callable[[], str] | None = None
 

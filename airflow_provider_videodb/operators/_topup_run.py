@@ -58,6 +58,10 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
 
     def start(self) -> dict[str, Any]:
         """Buy unless an earlier try did, and wait for the payment."""
+        with self.messages.on_failure():
+            return self._begin()
+
+    def _begin(self) -> dict[str, Any]:
         request, existing = self.request, self.executor.load_existing()
         if existing is not None and existing.paid:
             return self._finish(existing)

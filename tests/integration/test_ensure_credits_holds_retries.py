@@ -12,8 +12,10 @@ from airflow_provider_videodb.exceptions import (
     VideoDBCreditsMissingError,
     VideoDBPaymentTimeoutError,
     VideoDBRecordUnreadableError,
+    VideoDBTryOverError,
 )
 from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.operators._ensure_credits_run import EnsureCreditsRun
 from tests.support.compat import needs_listed_variables
 from tests.support.hold_flags import drop_flag, flag_of_another, flags_in_database, put_flag
 from tests.support.purchases import TOPUP, Died, Point, PurchaseRuns, in_turn
@@ -196,3 +198,16 @@ def test_account_that_is_used_up_while_waiting_is_bought_for(person: Person, emu
 
     assert [bought.result[key] for key in ("status", "held", "balance", "available")] == ["completed", 12, 32, 12]
     assert dollars(emulator) == [2]
+
+
+def test_try_that_is_over_leaves_the_place_alone(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer try may be waiting there."""
+
+    def over(*_: object) -> None:
+        raise VideoDBTryOverError("A newer try has begun.")
+
+    monkeypatch.setattr(EnsureCreditsRun, "after_trigger", over)
+    bought = holding(topup=False, payment_timeout=0.3).run()
+
+    assert bought.state == "failed"
+    assert [flag.kind for flag in flags_in_database()] == [Kind.WAITING]

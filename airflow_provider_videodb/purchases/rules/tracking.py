@@ -41,6 +41,8 @@ class PaymentTracker:
         self._missed_polls = 0
         self._expired_since: datetime | None = None
         self._known_states: set[str] = set(CheckoutStatus)
+        #: Whether the latest poll listed the checkout as open.
+        self.is_open = False
 
     def check(self, listed: Mapping[str, Checkout], *, now: datetime) -> Purchase | None:
         """
@@ -57,6 +59,8 @@ class PaymentTracker:
         if paid := paid_ids(purchase, listed):
             return purchase.marked_paid(paid, at=now)
         status = status_of(purchase, listed)
+        # An undocumented state may mean that somebody is paying.
+        self.is_open = status == CheckoutStatus.PENDING
         if status is None:
             self._note_missing(now)
         else:
@@ -69,11 +73,6 @@ class PaymentTracker:
         if now - self._expired_since >= LIST_LAG:
             raise expired_error(purchase, listed, now=now)
         return None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the latest poll listed the checkout, and neither as paid nor as expired."""
-        return self._was_listed and self._missing_since is None and self._expired_since is None
 
     def _note_missing(self, now: datetime) -> None:
         self._missing_since = _earlier(self._missing_since, now)
