@@ -21,7 +21,6 @@ _UNSAFE_IN_LINK = re.compile(r"""[<>"'`{}|^@\\\s]""")
 #: Events after which somebody can still pay.
 _PAYABLE = (PaymentEvent.REQUESTED, PaymentEvent.REMINDER, PaymentEvent.FAILED)
 _TITLES = {
-    PaymentEvent.APPROVAL: "Please approve {price} for VideoDB credits",
     PaymentEvent.REQUESTED: "Please pay {price} for VideoDB credits",
     PaymentEvent.REMINDER: "Reminder: please pay {price} for VideoDB credits",
     PaymentEvent.PAID: "Paid: {price} for VideoDB credits",
@@ -30,7 +29,6 @@ _TITLES = {
     PaymentEvent.NOT_NEEDED: "No longer needed: {price} for VideoDB credits",
 }
 _TEXTS = {
-    PaymentEvent.APPROVAL: "The task {task} of the DAG {dag} asks before it buys. Nothing has been bought yet.",
     PaymentEvent.REQUESTED: "The task {task} of the DAG {dag} asks for this payment.",
     PaymentEvent.REMINDER: "The task {task} of the DAG {dag} still waits for this payment.",
     PaymentEvent.PAID: "Thank you. Nobody needs to pay any more.",
@@ -85,9 +83,6 @@ def message_of(payment: PaymentRequest) -> Message:
     title = _TITLES[payment.event].format(price=_line(payment.price))
     text = _TEXTS[payment.event].format(task=_line(payment.task_id), dag=_line(payment.dag_id))
     note = () if payment.note is None else tuple(filter(None, map(_line, payment.note.splitlines())))
-    task_label = (
-        "Approve or refuse in Airflow" if payment.event is PaymentEvent.APPROVAL else "Open the task in Airflow"
-    )
     pay_url = payment.url if payment.event in _PAYABLE else ""
     return Message(
         subject=_cut(f"{title} ({_line(payment.dag_id)})"),
@@ -95,19 +90,18 @@ def message_of(payment: PaymentRequest) -> Message:
         paragraphs=(text, *note),
         facts=tuple((name, value) for name, value in _facts(payment) if value),
         pay=_link(f"Pay {_line(payment.price)}", pay_url),
-        task=_link(task_label, payment.run_url),
+        task=_link("Open the task in Airflow", payment.run_url),
     )
 
 
 def _facts(payment: PaymentRequest) -> tuple[tuple[str, str], ...]:
-    is_payable, is_asked = payment.event in _PAYABLE, payment.event is PaymentEvent.APPROVAL
+    is_payable = payment.event in _PAYABLE
     return (
         ("Amount", _line(payment.price)),
         ("Credits needed", _credits(payment.credits_needed)),
         ("Credits available", _credits(payment.credits_available)),
         ("Credits missing", _credits(payment.credits_missing)),
         ("Link expires", _moment(payment.expires_at) if is_payable and payment.expires_at else ""),
-        ("Respond by", _moment(payment.expires_at) if is_asked and payment.expires_at else ""),
         ("DAG", _line(payment.dag_id)),
         ("Run", _line(payment.run_id)),
         ("Task", _line(payment.task_id)),

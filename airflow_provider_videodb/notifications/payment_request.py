@@ -27,8 +27,8 @@ class PaymentRequestNotifier(BaseNotifier):
         PaymentRequestNotifier(SlackWebhookNotifier(text=""))
         PaymentRequestNotifier(AppriseNotifier(body=""))
 
-    It also asks for an approval and sends a reminder (see ``remind_every``). Further messages come when the payment is
-    made, when the link has expired, when the task has failed, and when the payment is no longer needed.
+    It also sends a reminder (see ``remind_every``), and a message when the payment is made, when the link has expired,
+    when the task has failed, and when the payment is no longer needed.
 
     A notifier with ``html_content`` gets HTML, one with ``text`` and ``blocks`` gets Slack's blocks, and one with
     ``body`` gets the format of its ``body_format``. One with ``text`` or ``message`` gets plain text. A ``subject`` or

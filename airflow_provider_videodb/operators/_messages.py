@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
     from airflow_provider_videodb.purchases.executor import PurchaseExecutor
-    from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalRequest
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.purchases.rules.required_action import Shortage
 
@@ -71,12 +70,6 @@ class PaymentMessages:
         self._get_executor = get_executor
         self._remind_every = remind_every
         self._not_before = 0.0
-
-    def approval(self, request: ApprovalRequest) -> None:
-        """Tell people that somebody has to approve the purchase."""
-        self._task.payment = PaymentRequest.to_approve(request)
-        for notifier in filter(_is_ours, self._task.notifiers):
-            self._send(notifier)
 
     def request(self, purchase: Purchase, *, shortage: Shortage | None, waits: bool) -> Purchase:
         """

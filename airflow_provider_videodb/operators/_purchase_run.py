@@ -158,12 +158,6 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
             self.task.log.warning("Checkout %s for %s may still be paid.", purchase.checkout_id, purchase.price)
             self.task.log.warning("A retry or a clear waits for it. A new DAG run would buy again.")
 
-    def announce_approval(self) -> None:
-        """Tell people that they are asked, through the log and the notifiers."""
-        super().announce_approval()
-        if self.task.approval_request is not None:
-            self.messages.approval(self.task.approval_request)
-
     def take_request(self, request: RequestT) -> None:
         """Buy with these arguments, in a task that resumes."""
         self._request = request

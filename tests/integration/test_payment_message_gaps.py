@@ -15,7 +15,6 @@ from airflow_provider_videodb.operators._topup_run import TopupRun
 from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.rules import candidates
 from tests.support import inbox as inboxes
-from tests.support.approvals import Approver
 from tests.support.inbox import open_inbox
 from tests.support.purchases import USAGE, PurchaseRuns, id_of
 
@@ -62,26 +61,6 @@ def test_cleared_task_asks_again_after_it_gave_up(person: Person, inbox: Inbox) 
     bought = runs.run()
     runs.clear(bought)
     assert kinds(inbox) == ["Please", "Not", "Please", "Not"]
-
-
-def test_approver_is_told_with_a_link_to_the_buttons(person: Person, inbox: Inbox) -> None:
-    with Approver().attends() as approver:
-        bought = PurchaseRuns("EnsureCreditsOperator", credits=53, approval=True, notifiers=[by_mail()]).run()
-
-    assert bought.state == "success"
-    assert len(approver.seen) == 1
-    assert kinds(inbox) == ["Please", "Please", "Paid:"]
-    assert inbox.subjects[0] == "Please approve 50 USD for VideoDB credits (purchasing)"
-    mail = inbox.html(0)
-    for fact in (
-        "53 credits are needed.",
-        "Nothing has been bought yet.",
-        "Respond by",
-        "/required_actions",
-        "no monthly",
-    ):
-        assert fact in mail
-    assert person.links[0] not in mail
 
 
 def test_retry_that_fails_at_once_says_so(person: Person, emulator: Emulator, inbox: Inbox) -> None:

@@ -11,15 +11,12 @@ from airflow_provider_videodb.api.parsing import to_decimal, to_json_number
 from airflow_provider_videodb.purchases.rules.required_action import Shortage, expires_at
 
 if TYPE_CHECKING:
-    from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalRequest
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 
 class PaymentEvent(StrEnum):
     """What has just happened to a payment."""
 
-    #: A person has to approve the purchase, and there is no link yet.
-    APPROVAL = "approval"
     #: A new link can be paid.
     REQUESTED = "requested"
     #: Nobody has paid the link yet.
@@ -52,16 +49,14 @@ class PaymentRequest:
     """
     A payment that a task waits for: ``task.payment`` in a notifier's templates.
 
-    :param url: the payment link; empty before there is one.
+    :param url: the payment link.
     :param amount: US dollars, or whole units of ``currency``.
     :param currency: the currency that the task sends; ``usd`` if it sends none.
     :param checkout_id: VideoDB's id of the checkout; ``None`` while neither a response nor the list names it.
     :param credits_missing: credits that the account lacks; ``None`` if the task does not say what it needs.
-    :param expires_at: when the link stops being payable, by VideoDB's documents, or when no response counts as a
-        refusal (ISO 8601, UTC).
+    :param expires_at: when the link stops being payable, by VideoDB's documents (ISO 8601, UTC).
     :param run_url: the page of the task instance in Airflow.
-    :param event: what has happened: ``approval``, ``requested``, ``reminder``, ``paid``, ``expired``, ``failed`` or
-        ``not_needed``.
+    :param event: what has happened: ``requested``, ``reminder``, ``paid``, ``expired``, ``failed`` or ``not_needed``.
     :param credits_needed: credits that the task needs; ``None`` if it does not say.
     :param credits_available: credits that the account has for this task; ``None`` if the task does not say.
     :param dag_id: the DAG of the task that waits.
@@ -122,25 +117,6 @@ class PaymentRequest:
             run_id=ti.run_id,
             task_id=f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id,
             note=note,
-        )
-
-    @classmethod
-    def to_approve(cls, request: ApprovalRequest) -> PaymentRequest:
-        """Return what a person has to approve."""
-        dag_id, run_id, task_id, map_index = request.asked_by
-        return cls(
-            url="",
-            amount=request.amount,
-            currency=request.currency,
-            checkout_id=None,
-            credits_missing=None,
-            expires_at=request.respond_by,
-            run_url=request.url,
-            event=PaymentEvent.APPROVAL,
-            dag_id=dag_id,
-            run_id=run_id,
-            task_id=task_id if map_index is None else f"{task_id}[{map_index}]",
-            note=f"{request.reason}\n{request.month}\nYou are asked because {request.rule}.",
         )
 
     @property
