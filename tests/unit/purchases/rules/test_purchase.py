@@ -298,3 +298,10 @@ def test_key_is_the_same_in_every_process_and_version() -> None:
 def test_no_two_purchases_share_a_key() -> None:
     identities = [("a", "b", 0), ("ab", 0), ("a", "b0"), ("a", "b", 1), ("b", "a", 0)]
     assert len({idempotency_key(*identity) for identity in identities}) == len(identities)
+
+
+def test_reminder_is_recorded_and_outlives_the_receipt() -> None:
+    reminded = made().reminded(NOON)
+
+    assert reminded == replace(made(), reminded_at=NOON.isoformat())
+    assert Purchase.from_dict(json.loads(json.dumps(reminded.receipt().to_dict()))).reminded_at == NOON.isoformat()
