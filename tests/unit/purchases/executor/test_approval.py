@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNTIL = after(3600).isoformat()
 
 
-class Asked(Exception):
+class AskedError(Exception):
     """Ends the try, as a question does."""
 
 
@@ -33,7 +33,7 @@ def questions(world: World) -> list[AskApproval]:
     def ask(asking: AskApproval, observation: Observation) -> NoReturn:
         assert observation.amount == asking.amount
         kept.append(asking)
-        raise Asked
+        raise AskedError
 
     world.policy, world.ask = ApprovalPolicy(always=True), ask
     return kept
@@ -48,7 +48,7 @@ def approve(world: World, amount: int, status: OutcomeStatus = OutcomeStatus.APP
 
 
 def test_purchase_is_asked_for_before_its_post(world: World, questions: list[AskApproval]) -> None:
-    with pytest.raises(Asked):
+    with pytest.raises(AskedError):
         world.buys()
 
     assert questions == [AskApproval(amount=50, currency="usd")]
@@ -72,7 +72,7 @@ def test_other_response_is_no_approval(
     world: World, questions: list[AskApproval], granted: int, status: OutcomeStatus
 ) -> None:
     approve(world, granted, status)
-    with pytest.raises(Asked):
+    with pytest.raises(AskedError):
         world.buys()
 
     assert world.posts == []
@@ -81,7 +81,7 @@ def test_other_response_is_no_approval(
 @pytest.mark.parametrize("record", [asked(posts=()), LINK_SHARED])
 def test_another_post_needs_the_approval_as_well(world: World, questions: list[AskApproval], record: Purchase) -> None:
     world.record, world.entries = record, [expired()]
-    with pytest.raises(Asked):
+    with pytest.raises(AskedError):
         world.buys()
 
     assert world.posts == []

@@ -52,8 +52,10 @@ def test_body_says_what_is_asked_and_by_which_task() -> None:
         "- Why you are asked: approval of this task is True",
         "- Respond by: 2024-02-16 12:00:00 UTC",
         "",
-        "**Approve 50 USD** makes one payment link for at most 50 USD. An account with a stored card is charged at "
-        "once. **Refuse**, or no response in time, fails the task without a purchase.",
+        (
+            "**Approve 50 USD** makes one payment link for at most 50 USD. An account with a stored card is charged at "
+            "once. **Refuse**, or no response in time, fails the task without a purchase."
+        ),
         "",
         "The figures are those of 2024-02-15 12:00:00 UTC.",
     ]
