@@ -56,8 +56,8 @@ def as_slack_text(message: Message) -> str:
 
 def as_slack_blocks(message: Message) -> list[dict[str, Any]] | None:
     """Return Slack's blocks, ``None`` if the message does not fit into any."""
-    pay = [] if message.pay is None else [f"*{_slack_link(message.pay)}*"]
-    texts = ["\n".join([*map(_slack, message.paragraphs), *pay])]
+    button = [] if message.button is None else [f"*{_slack_link(message.button)}*"]
+    texts = ["\n".join([*map(_slack, message.paragraphs), *button])]
     if message.task is not None:
         texts.append(_slack_link(message.task))
     if any(len(text) > _LONGEST_SLACK_TEXT for text in texts):

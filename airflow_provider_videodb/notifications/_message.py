@@ -1,4 +1,4 @@
-"""Says what has happened to a payment, before anything gets a format. Pure."""
+"""Says what has happened to a payment or its approval, before anything gets a format. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow_provider_videodb.api.urls import is_web_address
+from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalEvent, ApprovalRequest
 from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentEvent
 
 if TYPE_CHECKING:
@@ -55,13 +56,13 @@ class Link:
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """
-    One message about one payment, as plain text without markup.
+    One message about one purchase, as plain text without markup.
 
     :param subject: one line.
     :param title: the subject without the DAG.
     :param paragraphs: what has happened, and what to do next.
     :param facts: names and values.
-    :param pay: the link for the person who pays; ``None`` if there is nothing to pay.
+    :param button: the page where a person pays or responds; ``None`` if nobody has to.
     :param task: the page of the task in Airflow.
     """
 
@@ -69,28 +70,59 @@ class Message:
     title: str
     paragraphs: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
-    pay: Link | None
+    button: Link | None
     task: Link | None
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """The links of the message, the payment first."""
-        return tuple(link for link in (self.pay, self.task) if link is not None)
+        """The links of the message, the button first."""
+        return tuple(link for link in (self.button, self.task) if link is not None)
 
 
-def message_of(payment: PaymentRequest) -> Message:
-    """Return the message about a payment."""
+def message_of(said: PaymentRequest | ApprovalRequest) -> Message:
+    """Return the message about a payment, or about the approval of one."""
+    return _about_approval(said) if isinstance(said, ApprovalRequest) else _about_payment(said)
+
+
+def _about_payment(payment: PaymentRequest) -> Message:
     title = _TITLES[payment.event].format(price=_line(payment.price))
     text = _TEXTS[payment.event].format(task=_line(payment.task_id), dag=_line(payment.dag_id))
-    note = () if payment.note is None else tuple(filter(None, map(_line, payment.note.splitlines())))
     pay_url = payment.url if payment.event in _PAYABLE else ""
     return Message(
         subject=_cut(f"{title} ({_line(payment.dag_id)})"),
         title=title,
-        paragraphs=(text, *note),
+        paragraphs=(text, *_lines(payment.note)),
         facts=tuple((name, value) for name, value in _facts(payment) if value),
-        pay=_link(f"Pay {_line(payment.price)}", pay_url),
+        button=_link(f"Pay {_line(payment.price)}", pay_url),
         task=_link("Open the task in Airflow", payment.run_url),
+    )
+
+
+def _about_approval(request: ApprovalRequest) -> Message:
+    dag, run, task, map_index = request.asked_by
+    dag, run, task = _line(dag), _line(run), _line(task if map_index is None else f"{task}[{map_index}]")
+    is_open = request.event is ApprovalEvent.REQUESTED
+    title = f"{'Please approve' if is_open else 'Not bought:'} {_line(request.price)} for VideoDB credits"
+    if is_open:
+        text = f"The task {task} of the DAG {dag} asks before it buys. Nothing has been bought yet."
+        who = f"Only these users may respond: {', '.join(request.approvers)}." if request.approvers else ""
+        why = f"{request.reason}\n{request.month}\nYou are asked because {request.rule}.\n{who}"
+    else:
+        text, why = f"The task {task} of the DAG {dag} has failed without this purchase.", ""
+    facts = (
+        ("Amount", _line(request.price)),
+        ("Respond by", _moment(request.respond_by) if is_open else ""),
+        ("DAG", dag),
+        ("Run", run),
+        ("Task", task),
+    )
+    return Message(
+        subject=_cut(f"{title} ({dag})"),
+        title=title,
+        paragraphs=(text, *_lines(why), *_lines(request.note)),
+        facts=tuple((name, value) for name, value in facts if value),
+        button=_link("Approve or refuse", request.url if is_open else ""),
+        task=_link("Open the task in Airflow", "" if is_open else request.url),
     )
 
 
@@ -107,6 +139,10 @@ def _facts(payment: PaymentRequest) -> tuple[tuple[str, str], ...]:
         ("Task", _line(payment.task_id)),
         ("Checkout", _line(payment.checkout_id or "")),
     )
+
+
+def _lines(text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(filter(None, map(_line, text.splitlines())))
 
 
 def _line(text: str) -> str:

@@ -27,8 +27,8 @@ class PaymentRequestNotifier(BaseNotifier):
         PaymentRequestNotifier(SlackWebhookNotifier(text=""))
         PaymentRequestNotifier(AppriseNotifier(body=""))
 
-    It also sends a reminder (see ``remind_every``), and a message when the payment is made, when the link has expired,
-    when the task has failed, and when the payment is no longer needed.
+    It also asks for an approval, and sends a reminder (see ``remind_every``). It sends a message when the payment is
+    made, when the link has expired, when the task has failed, and when the payment is no longer needed.
 
     A notifier with ``html_content`` gets HTML, one with ``text`` and ``blocks`` gets Slack's blocks, and one with
     ``body`` gets the format of its ``body_format``. One with ``text`` or ``message`` gets plain text. A ``subject`` or
@@ -50,16 +50,18 @@ class PaymentRequestNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """
-        Send the message about the payment of the running task.
+        Send the message about the payment of the running task, or about its approval.
 
-        :raises VideoDBConfigError: if the task has asked for no payment.
+        :raises VideoDBConfigError: if the task has asked for neither.
         """
         from airflow_provider_videodb.notifications._message import message_of
+        from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalRequest
         from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
 
         task = context["task"]
-        payment = getattr(task, "payment", None)
-        if not isinstance(payment, PaymentRequest):
+        # There is no payment before a person has approved it.
+        said = getattr(task, "payment", None) or getattr(task, "approval_request", None)
+        if not isinstance(said, PaymentRequest | ApprovalRequest):
             raise VideoDBConfigError(
                 f"PaymentRequestNotifier was called for task {task.task_id}, which has asked for no payment. Nothing "
                 "was sent. Next step: pass it in `notifiers` of a TopupOperator or an EnsureCreditsOperator, not as a "
@@ -69,6 +71,6 @@ class PaymentRequestNotifier(BaseNotifier):
         notifier = copy.copy(self.notifier)
         notifier.render_template_fields(context)
         # Set after rendering, so that nothing in the message is read as a template.
-        for name, value in filled_fields(notifier, message_of(payment)).items():
+        for name, value in filled_fields(notifier, message_of(said)).items():
             setattr(notifier, name, value)
         notifier.notify(context)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+    from airflow_provider_videodb.operators._messages import PaymentMessages
     from airflow_provider_videodb.operators._purchase_run import PurchaseRequest
     from airflow_provider_videodb.operators._purchasing import PurchasingOperator
     from airflow_provider_videodb.purchases.executor import PurchaseExecutor
@@ -63,7 +64,8 @@ class ApprovalDesk:
         Show the request in Airflow, unless it is shown already.
 
         :param reason: why the task buys.
-        :param announce: is called once the request is shown for the first time.
+        :param announce: tells people, once the request is shown. Each try calls it, because the last one may have died
+            before it told everybody.
         :raises VideoDBApprovalRefusedError: if a person refused it, and nobody has cleared the task since.
         :raises VideoDBApprovalMissingError: if Airflow shows a request for a smaller amount.
         """
@@ -85,7 +87,7 @@ class ApprovalDesk:
             self._show(ask, self.task.approval_request.body(ask, now=now))
             ask = replace(ask, is_shown=True)
             journal.save_approval(journal.approval.asking(ask))
-            announce()
+        announce()
         return ask
 
     def record(self, event: object) -> None:
@@ -139,19 +141,15 @@ class ApprovalDesk:
         )
 
     def _request(self, ask: Ask, asking: AskApproval, observation: Observation, reason: str) -> ApprovalRequest:
-        ti = self.ti
-        is_mapped = ti.map_index is not None and ti.map_index >= 0
-        return ApprovalRequest(
-            amount=asking.amount,
-            currency=asking.currency or "usd",
+        request = ApprovalRequest.of(
+            ask,
+            ti=self.ti,
             reason=reason,
             rule=self.executor.policy.rule,
             month=describe_month(observation.limits, checkouts=observation.checkouts, now=observation.now),
-            asked_by=(ti.dag_id, ti.run_id, ti.task_id, ti.map_index if is_mapped else None),
-            respond_by=ask.until,
-            approvers=ask.approvers,
-            url=f"{str(ti.log_url).partition('?')[0]}/required_actions",
         )
+        # The purchase may be smaller than what Airflow's request allows.
+        return replace(request, amount=asking.amount, currency=asking.currency or "usd")
 
     def _show(self, ask: Ask, body: str) -> None:
         """
@@ -205,6 +203,11 @@ class AsksForApproval:
         """What asks the person."""
         raise NotImplementedError
 
+    @property
+    def messages(self) -> PaymentMessages:
+        """What the notifiers say."""
+        raise NotImplementedError
+
     def approval_policy(self, request: PurchaseRequest | None) -> ApprovalPolicy:
         """Return which purchases a person has to approve, by the connection and by the task."""
         policy = self.hook.settings.approval_policy
@@ -214,7 +217,8 @@ class AsksForApproval:
 
     def ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
         """Ask a person, and end this run of the task until there is a response."""
-        ask = self.desk.ask(asking, observation, reason=self.reason, announce=self.announce_approval)
+        with self.messages.on_failure():
+            ask = self.desk.ask(asking, observation, reason=self.reason, announce=self.announce_approval)
         self.park(ask)
 
     def park(self, ask: Ask) -> NoReturn:
@@ -226,10 +230,12 @@ class AsksForApproval:
         request = self.task.approval_request
         if request is not None:
             self.task.log.info("A person has to approve %s here: %s", request.price, request.url)
+            self.messages.approval_needed(request)
 
     def respond(self, event: object) -> dict[str, Any]:
         """Record the response, then start again; only an approved purchase is made."""
-        self.desk.record(event)
+        with self.messages.on_failure():
+            self.desk.record(event)
         self.has_asked = True
         return self.start()
 

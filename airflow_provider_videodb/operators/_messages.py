@@ -1,8 +1,8 @@
 """
 Sends what a task has to say about its payment, through its notifiers.
 
-Each notifier gets the link. What follows the link goes to a ``PaymentRequestNotifier`` only, because another notifier
-has one text, which asks for the payment.
+Each notifier gets the link. All else goes to a ``PaymentRequestNotifier`` only, because another notifier has one text,
+which asks for the payment.
 
 A message never ends a task and never ends a wait. The record says which notifier has sent which message, so that a
 retry does not send it again.
@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING
 from airflow_provider_videodb.api.models import CheckoutStatus, by_id
 from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
+    VideoDBApprovalMissingError,
     VideoDBError,
     VideoDBPaymentTimeoutError,
     VideoDBTryOverError,
     is_permanent,
 )
 from airflow_provider_videodb.notifications.payment_request import PaymentRequestNotifier
+from airflow_provider_videodb.purchases.rules.approval_record import OutcomeStatus
+from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalEvent, ApprovalRequest
 from airflow_provider_videodb.purchases.rules.candidates import can_have_expired, status_of
 from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentEvent, PaymentRequest
 from airflow_provider_videodb.purchases.rules.reminders import next_reminder
@@ -146,9 +149,17 @@ class PaymentMessages:
         """Say that nobody has to pay any more."""
         self._follow_up(purchase, PaymentEvent.NOT_NEEDED)
 
+    def approval_needed(self, request: ApprovalRequest) -> None:
+        """
+        Say that a person has to approve the purchase, to everybody whom no try has told of this request.
+
+        It is recorded after it is sent. So a task that dies in between says it again, and none is lost.
+        """
+        self._tell_of_approval(request)
+
     @contextmanager
     def on_failure(self) -> Iterator[None]:
-        """Say that the link has expired, or that the task has given up."""
+        """Say that the link has expired, that nobody approved the purchase, or that the task has given up."""
         try:
             yield
         except VideoDBTryOverError:
@@ -160,13 +171,46 @@ class PaymentMessages:
                 self._task.ended_by = err
                 with suppress(VideoDBError):
                     self._failed(self._get_executor().load_existing(), err)
+                    self._failed_to_ask(err)
             raise
+
+    def _failed_to_ask(self, err: VideoDBError) -> None:
+        """Say that nothing is bought, because nobody approved it or the approval is too small."""
+        approval = self._get_executor().journal.approval
+        outcome, ask = approval.outcome, approval.asked
+        is_approved = outcome is not None and outcome.status is OutcomeStatus.APPROVED
+        if ask is None or self._is_retried(err) or (is_approved and not isinstance(err, VideoDBApprovalMissingError)):
+            return
+        request = ApprovalRequest.of(ask, ti=self._context["ti"])
+        self._tell_of_approval(replace(request, event=ApprovalEvent.FAILED, note=_in_lines(err)))
+
+    def _tell_of_approval(self, request: ApprovalRequest) -> None:
+        """Send a message once. Only somebody who was asked hears of a failure."""
+        self._task.payment, self._task.approval_request = None, request
+        journal = self._get_executor().journal
+        for place, notifier in enumerate(self._task.notifiers):
+            asked = _name_of(place, notifier)
+            told = () if journal.approval.asked is None else journal.approval.asked.notified
+            is_request = request.event is ApprovalEvent.REQUESTED
+            name = asked if is_request else f"{asked}:{request.event}"
+            is_due = name not in told and (is_request or asked in told)
+            if not _is_ours(notifier) or not is_due or not self._send(notifier):
+                continue
+            try:
+                journal.save_approval(journal.approval.notified_by(name))
+            except VideoDBTryOverError:
+                raise
+            except VideoDBError:
+                self._task.log.exception("Airflow did not record a message, so a retry of the task sends it again.")
+
+    def _is_retried(self, err: VideoDBError) -> bool:
+        ti = self._context["ti"]
+        return bool(ti.try_number <= ti.max_tries) and not is_permanent(err)
 
     def _failed(self, purchase: Purchase | None, err: VideoDBError) -> None:
         if purchase is None or purchase.paid or not purchase.link_shared:
             return
-        ti = self._context["ti"]
-        is_retried = ti.try_number <= ti.max_tries and not is_permanent(err)
+        is_retried = self._is_retried(err)
         was_told = any(told.endswith(f":{PaymentEvent.EXPIRED}") for told in purchase.notified)
         if not was_told and can_have_expired(purchase, {}, now=datetime.now(UTC)):
             note = (
@@ -177,7 +221,7 @@ class PaymentMessages:
             self._follow_up(purchase, PaymentEvent.EXPIRED, note=note)
         elif not is_retried:
             is_payable = isinstance(err, VideoDBPaymentTimeoutError)
-            text = str(err).replace(purchase.payment_url or "\n", "").replace("Next step: ", "\nNext step: ")
+            text = _in_lines(err).replace(purchase.payment_url or "\n\n", "")
             self._follow_up(purchase, PaymentEvent.FAILED, note=text, is_payable=is_payable)
 
     def _follow_up(
@@ -218,9 +262,14 @@ class PaymentMessages:
         except Exception:
             # The link is on the task's page as well, so the task need not fail.
             self._task.log.exception("Notifier %s failed, so its message was not sent.", type(notifier).__name__)
-            self._task.log.warning("The task goes on. A retry of the task sends the link again.")
+            self._task.log.warning("The task goes on. A retry of the task sends it again.")
             return False
         return True
+
+
+def _in_lines(err: VideoDBError) -> str:
+    """Return the text of an error, with the next step on a line of its own."""
+    return str(err).replace("Next step: ", "\nNext step: ")
 
 
 def _is_ours(notifier: object) -> bool:

@@ -134,6 +134,8 @@ class EnsureCreditsTrigger(CreditThresholdTrigger):
         return self.reminder() if self._payment.is_open else None
 
     def reminder(self) -> dict[str, Any] | None:
-        """Return the event of a reminder, with the gate."""
+        """Return the event of a reminder, with the gate. The account may be filled, so its balance is read first."""
         event, gate = super().reminder(), self._gate
-        return None if event is None else event | {"gate": None if gate is None else gate.to_dict()}
+        if event is None or event["usage"] is None:
+            return None
+        return event | {"gate": None if gate is None else gate.to_dict()}

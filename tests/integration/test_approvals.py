@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_videodb.exceptions import VideoDBApprovalMissingError, VideoDBApprovalRefusedError
-from tests.support.approvals import Approver
-from tests.support.purchases import TASK, TOPUP, Died, Point, PurchaseRuns, in_turn
+from tests.support.approvals import Approver, cleared
+from tests.support.purchases import TOPUP, Died, Point, PurchaseRuns, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -263,16 +263,3 @@ def test_task_without_a_triggerer_waits_without_a_worker(approver: Approver) -> 
 
     assert bought.state == "success"
     assert len(approver.seen) == 1
-
-
-def cleared(bought: Any) -> None:
-    """Clear the task as the API does, which raises `max_tries`."""
-    from airflow.models.taskinstance import TaskInstance, clear_task_instances
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    with create_session() as session:
-        tis = session.scalars(
-            select(TaskInstance).where(TaskInstance.task_id == TASK, TaskInstance.run_id == bought.run.dag_run.run_id)
-        ).all()
-        clear_task_instances(list(tis), session)

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
+from tests.support.purchases import TASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.support.purchases import Bought
 
 ADA = {"id": "7", "name": "Ada"}
 
@@ -101,3 +104,16 @@ def _let_time_run_out(ti: Any, session: Any) -> None:
     ti.trigger_timeout = timezone.utcnow() - timedelta(seconds=1)
     session.flush()
     SchedulerJobRunner(job=Job()).check_awaiting_input_timeouts(session=session)
+
+
+def cleared(bought: Bought) -> None:
+    """Clear the task as the API does, which raises `max_tries`."""
+    from airflow.models.taskinstance import TaskInstance, clear_task_instances
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        tis = session.scalars(
+            select(TaskInstance).where(TaskInstance.task_id == TASK, TaskInstance.run_id == bought.run.dag_run.run_id)
+        ).all()
+        clear_task_instances(list(tis), session)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_videodb.purchases.claims import TaskClaims, VariableClaims
 from airflow_provider_videodb.purchases.executor import PurchaseExecutor
 from airflow_provider_videodb.purchases.journal import Journal
+from airflow_provider_videodb.purchases.rules.approval import ApprovalPolicy
 from airflow_provider_videodb.purchases.rules.limits import SpendLimits
 from airflow_provider_videodb.purchases.rules.need import Need
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import pytest
 
     from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.purchases.rules.decide import AskApproval
+    from airflow_provider_videodb.purchases.rules.observation import Observation
     from airflow_provider_videodb.purchases.stores import VariableStore
 
 IDENTITY = ("dag", "run", "task", "-1")
@@ -49,6 +52,9 @@ class World:
     needs: list[int] = field(default_factory=lambda: [50])
     limits: SpendLimits = field(default_factory=SpendLimits)
     account: str = ACCOUNT
+    #: Which purchases a person has to approve, and how this try asks.
+    policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    ask: Callable[[AskApproval, Observation], NoReturn] | None = None
     this_try: StandInTry = field(default_factory=StandInTry)
     #: By the clock on the wall, which somebody can set, and in seconds that nobody can set back.
     time: datetime = NOON
@@ -88,6 +94,8 @@ class World:
             identity=IDENTITY,
             account=self.account,
             post_timeout=POST_TIMEOUT,
+            policy=self.policy,
+            ask=self.ask,
             clock=self,  # type: ignore[arg-type]  # it has what a clock has
         )
 

@@ -40,6 +40,7 @@ class Ask:
     :param max_tries: Airflow's figure then. A clear by a person raises it, and a retry does not.
     :param approvers: the ids of the users who may respond; empty if Airflow does not restrict them.
     :param is_shown: whether Airflow has confirmed that it shows the request.
+    :param notified: the notifiers that have sent the request, and the further messages that each has sent.
     """
 
     amount: int
@@ -49,6 +50,7 @@ class Ask:
     max_tries: int
     approvers: tuple[str, ...] = ()
     is_shown: bool = False
+    notified: tuple[str, ...] = ()
 
     @property
     def price(self) -> str:
@@ -59,6 +61,11 @@ class Ask:
     def options(self) -> tuple[str, str]:
         """The options that a person has: to approve the amount, or to refuse."""
         return f"Approve {self.price}", REFUSE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form for the record."""
+        # JSON has lists only, and a record is compared with what the store returns.
+        return asdict(self) | {"approvers": list(self.approvers), "notified": list(self.notified)}
 
     def is_enough_for(self, amount: int, *, currency: str | None) -> bool:
         """Say whether its approval would cover a purchase."""
@@ -115,8 +122,7 @@ class Approval:
         """Return the JSON form for the record."""
         return {
             **self.unknown_fields,
-            # JSON has lists only, and a record is compared with what the store returns.
-            "asked": None if self.asked is None else asdict(self.asked) | {"approvers": list(self.asked.approvers)},
+            "asked": None if self.asked is None else self.asked.to_dict(),
             "outcome": None if self.outcome is None else asdict(self.outcome),
         }
 
@@ -134,6 +140,11 @@ class Approval:
         """Record a request, whose outcome is open."""
         return replace(self, asked=ask, outcome=None)
 
+    def notified_by(self, name: str) -> Approval:
+        """Record that a notifier has sent a message about the request, whatever became of it."""
+        asked = self.asked
+        return self if asked is None else replace(self, asked=replace(asked, notified=(*asked.notified, name)))
+
     def ended(self, outcome: Outcome) -> Approval:
         """Record how the request ended."""
         return replace(self, outcome=outcome)
@@ -145,10 +156,8 @@ def _fields_of(record: object) -> dict[str, Any]:
     asked, outcome = record["asked"], record["outcome"]
     if asked is not None:
         fields = _checked(asked, texts=("at", "until"), numbers=("amount", "max_tries"), optional=("currency",))
-        approvers = tuple(asked.get("approvers") or ())
-        if not all(isinstance(approver, str) for approver in approvers):
-            raise TypeError(f"approvers is {approvers!r}")
-        asked = Ask(**fields, approvers=approvers, is_shown=asked.get("is_shown") is True)
+        fields |= {name: _texts(asked, name) for name in ("approvers", "notified")}
+        asked = Ask(**fields, is_shown=asked.get("is_shown") is True)
         if not 0 < asked.amount < TOO_LARGE:
             raise ValueError(f"amount is {asked.amount!r}")
         _check_moments(asked.at, asked.until)
@@ -173,6 +182,13 @@ def _checked(
         if not is_fine:
             raise TypeError(f"{name} is {value!r}")
     return fields
+
+
+def _texts(record: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = tuple(record.get(name) or ())
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{name} is {texts!r}")
+    return texts
 
 
 def _check_moments(*moments: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.exceptions import VideoDBApprovalMissingError, VideoDBApprovalRefusedError
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.purchases.rules.approval_record import Ask, Outcome
     from airflow_provider_videodb.purchases.rules.limits import SpendLimits
+    from airflow_provider_videodb.purchases.rules.notifier_payment import TaskInstance
     from airflow_provider_videodb.purchases.rules.required_action import Shortage
+
+
+class ApprovalEvent(StrEnum):
+    """What has just happened to a request for approval."""
+
+    #: A person has to respond.
+    REQUESTED = "requested"
+    #: The task failed without an approval.
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,8 @@ class ApprovalRequest:
     :param respond_by: when no response counts as a refusal (ISO 8601, UTC).
     :param approvers: the ids of the users who may respond; empty if Airflow does not restrict them.
     :param url: the page with the buttons.
+    :param event: what has happened: ``requested`` or ``failed``.
+    :param note: why the task failed, and what a person should do next; ``None`` if it has not.
     """
 
     amount: int
@@ -48,6 +61,28 @@ class ApprovalRequest:
     respond_by: str
     approvers: tuple[str, ...]
     url: str
+    event: ApprovalEvent = ApprovalEvent.REQUESTED
+    note: str | None = None
+
+    @classmethod
+    def of(cls, ask: Ask, *, ti: TaskInstance, reason: str = "", rule: str = "", month: str = "") -> ApprovalRequest:
+        """
+        Return what Airflow shows.
+
+        :param ti: the task instance that asks.
+        """
+        is_mapped = ti.map_index is not None and ti.map_index >= 0
+        return cls(
+            amount=ask.amount,
+            currency=ask.currency or "usd",
+            reason=reason,
+            rule=rule,
+            month=month,
+            asked_by=(ti.dag_id, ti.run_id, ti.task_id, ti.map_index if is_mapped else None),
+            respond_by=ask.until,
+            approvers=ask.approvers,
+            url=f"{ti.log_url.partition('?')[0]}/required_actions",
+        )
 
     @property
     def price(self) -> str:

@@ -70,7 +70,7 @@ def test_plain_text_has_every_fact_and_link() -> None:
 def test_only_an_open_payment_has_its_link(event: PaymentEvent) -> None:
     is_open = event in ("requested", "reminder", "failed")
 
-    assert (message(event=event).pay is not None) == is_open
+    assert (message(event=event).button is not None) == is_open
     assert (LINK in formats.as_html(message(event=event))) == is_open
 
 
@@ -90,7 +90,7 @@ def test_no_value_becomes_markup(field: str) -> None:
 def test_link_carries_no_sign_of_a_markup(sign: str) -> None:
     said = message(url=f"{LINK}?a={sign}b")
 
-    assert said.pay.url == f"{LINK}?a=%{ord(sign):02X}b"
+    assert said.button.url == f"{LINK}?a=%{ord(sign):02X}b"
 
 
 @pytest.mark.parametrize("url", ["", "javascript:alert(1)", "https://user@evil.example/"])

@@ -18,6 +18,7 @@ ASKED = Ask(
     max_tries=2,
     approvers=("ada",),
     is_shown=True,
+    notified=("0:SmtpNotifier",),
 )
 OUTCOME = Outcome(status=OutcomeStatus.APPROVED, by="ada", at="2026-11-26T08:00:00+00:00", max_tries=2)
 APPROVAL = Approval(asked=ASKED, outcome=OUTCOME, unknown_fields={"note": 1})
@@ -47,6 +48,8 @@ def test_no_record_is_no_approval() -> None:
         {"asked": {"until": "2026-11-27T07:00:00"}},
         {"asked": {"at": None}},
         {"asked": {"approvers": [7]}},
+        {"asked": {"notified": [7]}},
+        {"asked": {"notified": 7}},
         {"asked": {"max_tries": None}},
         {"outcome": {"status": "yes"}},
         {"outcome": {"status": None}},

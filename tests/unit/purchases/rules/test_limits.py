@@ -8,8 +8,9 @@ from airflow_provider_videodb.exceptions import VideoDBLimitExceededError
 from airflow_provider_videodb.purchases.rules.limits import (
     SpendLimits,
     check_per_purchase_limits,
+    largest_purchase,
 )
-from tests.support.limit_checks import ALL_LIMITS, check, checkout, refusal
+from tests.support.limit_checks import ALL_LIMITS, NOW, check, checkout, refusal
 
 
 @pytest.mark.parametrize(
@@ -122,3 +123,24 @@ def test_usd_is_compared(currency):
 
 def test_other_currency_is_allowed_without_a_limit():
     check(5000, currency="jpy")
+
+
+@pytest.mark.parametrize(
+    ("limits", "entries", "most"),
+    [
+        ({}, [], None),
+        ({"max_topup_amount": Decimal("49.99")}, [], 49),
+        ({"max_topup_amount": Decimal(60), "max_amount": 50}, [], 50),
+        ({"monthly_topup_limit": Decimal(60)}, [checkout("20.5")], 39),
+        ({"max_amount": 10, "monthly_topup_limit": Decimal(60)}, [checkout(20)], 10),
+        ({"monthly_topup_limit": Decimal(60)}, [checkout(80)], 0),
+        # What cannot be added up leaves no room.
+        ({"monthly_topup_limit": Decimal(60)}, [checkout(1, currency="eur")], 0),
+    ],
+)
+def test_largest_purchase_is_the_last_that_passes(limits, entries, most):
+    assert largest_purchase(SpendLimits(**limits), checkouts=entries, now=NOW) == most
+    if most:
+        check(most, entries, **limits)
+    if most is not None:
+        refusal(most + 1, entries, **limits)

@@ -298,3 +298,25 @@ def test_key_is_the_same_in_every_process_and_version() -> None:
 def test_no_two_purchases_share_a_key() -> None:
     identities = [("a", "b", 0), ("ab", 0), ("a", "b0"), ("a", "b", 1), ("b", "a", 0)]
     assert len({idempotency_key(*identity) for identity in identities}) == len(identities)
+
+
+def test_reminder_is_recorded_and_outlives_the_receipt() -> None:
+    reminded = made().reminded(NOON)
+
+    assert reminded == replace(made(), reminded_at=NOON.isoformat())
+    assert Purchase.from_dict(json.loads(json.dumps(reminded.receipt().to_dict()))).reminded_at == NOON.isoformat()
+
+
+@pytest.mark.parametrize(("asked_for", "page"), [(None, "https://airflow.example/paid"), ("https://own.example", None)])
+def test_first_post_names_the_page_of_the_task_or_the_default(asked_for: str | None, page: str | None) -> None:
+    purchase = asked(posts=()).returning_to(asked_for, default="https://airflow.example/paid")
+
+    assert purchase.redirect_url == (page or asked_for)
+    assert asked(posts=()).returning_to(None, default=None).redirect_url is None
+
+
+@pytest.mark.parametrize("first", [None, "https://first.example"])
+def test_later_post_names_the_page_of_the_first(first: str | None) -> None:
+    sent = replace(asked(), redirect_url=first)
+
+    assert sent.returning_to("https://own.example", default="https://airflow.example/paid") == sent

@@ -219,3 +219,25 @@ def test_checkout_may_be_missing_while_lag_explains_it(
 )
 def test_open_payment_says_what_people_can_still_pay(purchase: Purchase, entries: list[Checkout], words: str) -> None:
     assert describe_open_payment(purchase, by_id(entries), now=after(60)) == words
+
+
+@pytest.mark.parametrize(
+    ("polls", "is_open"),
+    [
+        ([], False),
+        ([(0, SEEN)], True),
+        ([(0, UNSEEN)], False),
+        ([(0, EXPIRED)], False),
+        ([(0, SEEN), (1, UNSEEN)], False),
+        ([(0, SEEN), (1, EXPIRED)], False),
+        ([(0, UNSEEN), (1, EXPIRED), (2, SEEN)], True),
+        ([(0, [listed(status="processing")])], True),
+    ],
+)
+def test_checkout_is_open_while_the_latest_poll_lists_it(
+    polls: list[tuple[float, list[Checkout]]], is_open: bool
+) -> None:
+    tracker = PaymentTracker(PURCHASE)
+    if polls:
+        poll_all(tracker, *polls)
+    assert tracker.is_open is is_open
