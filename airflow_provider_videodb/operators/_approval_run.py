@@ -21,6 +21,7 @@ from airflow_provider_videodb.purchases.rules.approval_texts import (
     other_request_error,
     refused_error,
 )
+from airflow_provider_videodb.purchases.rules.required_action import read_response as read_payment_response
 from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW, ask_airflow, describe_cause
 from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
 
@@ -185,6 +186,19 @@ class ApprovalDesk:
             ) from err
         if options != list(ask.options) or people != list(ask.approvers):
             raise other_request_error(ask)
+
+
+def is_late_response(event: object, executor: PurchaseExecutor) -> bool:
+    """
+    Say whether a person responds to a request for approval that the task no longer waits for.
+
+    Airflow keeps such a request open, and a response resumes whatever the task waits for by now.
+    """
+    if read_payment_response(event) is None:
+        return False
+    executor.load_existing()
+    # A task that has asked for an approval never asks for a payment.
+    return executor.journal.approval.asked is not None
 
 
 class AsksForApproval:

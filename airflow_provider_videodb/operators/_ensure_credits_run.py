@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, is_permanent, without_next_step
 from airflow_provider_videodb.hooks.log_page import log_lines
-from airflow_provider_videodb.operators._approval_run import RESUME_METHOD
+from airflow_provider_videodb.operators._approval_run import RESUME_METHOD, is_late_response
 from airflow_provider_videodb.operators._credit_gate import TaskGate
 from airflow_provider_videodb.operators._ensure_credits_request import CreditsWaitRequest, EnsureCreditsRequest
 from airflow_provider_videodb.operators._purchase_run import PurchaseRun, read_after
@@ -129,6 +129,10 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     def resume(self, event: object) -> dict[str, Any]:
         """Go on after the trigger's event or a person's response."""
         with self._leaving_queue_on_failure():
+            if is_late_response(event, self.executor):
+                # The gate has waited for others, and its request was still open.
+                self.take_request(self._parse_request())
+                return self.respond(event)
             return super().resume(event)
 
     def after_trigger(self, event: object) -> dict[str, Any]:
