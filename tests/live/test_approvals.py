@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
+from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
+from dev.airflow.api import FINISHED, AirflowApiError
 from dev.airflow.processes import until
 from dev.demo.browser import find_chromium, log_in, open_page, wait_for_animations
 from dev.demo.payer import pay
 from tests.live.conftest import keep_picture
+from tests.support.compat import needs_listed_variables, needs_responses_that_resume
 
 CHROMIUM = find_chromium()
+WAITING = ("awaiting_input",) if RESPONSES_RESUME_TASKS else ("deferred",)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
 
 
@@ -20,10 +27,29 @@ def page():
         yield page
 
 
+def request_path(run, task_id):
+    return f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/-1/hitlDetails"
+
+
 def respond(run, task_id, option):
     """Choose an option, as the button does."""
-    path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/-1/hitlDetails"
-    run.api.request("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+    run.api.request("PATCH", request_path(run, task_id), json={"chosen_options": [option], "params_input": {}})
+
+
+def responded_at(run, task_id):
+    return run.api.request("GET", request_path(run, task_id))["responded_at"]
+
+
+def started(airflow, dag_id, task_id):
+    """Start a run, and wait until it asks."""
+    airflow.api.wait_for_dag(dag_id)
+    run = airflow.api.trigger(dag_id)
+    run.wait_for_task(task_id, *WAITING)
+    return run
+
+
+def paid(emulator):
+    return [checkout.amount for checkout in emulator.checkouts() if checkout.status == "completed"]
 
 
 def show_request(page, live_airflow, run, task_id, name):
@@ -39,9 +65,7 @@ def show_request(page, live_airflow, run, task_id, name):
 
 @needs_chromium
 def test_person_approves_before_anything_is_bought(live_airflow, emulator, page):
-    live_airflow.api.wait_for_dag("live_approval")
-    run = live_airflow.api.trigger("live_approval")
-    run.wait_for_task("credits", "awaiting_input")
+    run = started(live_airflow, "live_approval", "credits")
     assert emulator.calls("POST") == []
 
     show_request(page, live_airflow, run, "credits", "approval")
@@ -60,9 +84,7 @@ def test_person_approves_before_anything_is_bought(live_airflow, emulator, page)
 
 @needs_chromium
 def test_person_refuses(live_airflow, emulator, page):
-    live_airflow.api.wait_for_dag("live_approval")
-    run = live_airflow.api.trigger("live_approval")
-    run.wait_for_task("credits", "awaiting_input")
+    run = started(live_airflow, "live_approval", "credits")
     show_request(page, live_airflow, run, "credits", "approval-refused")
     page.get_by_role("button", name="Refuse").click()
 
@@ -81,7 +103,8 @@ def test_nobody_in_time_buys_nothing(live_airflow, emulator):
     assert emulator.calls("POST") == []
 
 
-def test_gate_in_the_queue_opens_when_the_credits_come(live_airflow, emulator):
+@needs_listed_variables
+def test_gate_in_the_queue_opens_when_the_credits_come(live_airflow, emulator, no_holds):
     live_airflow.api.wait_for_dag("live_approval_with_hold")
     run = live_airflow.api.trigger("live_approval_with_hold")
     run.wait_for_task("credits", "deferred")
@@ -92,7 +115,8 @@ def test_gate_in_the_queue_opens_when_the_credits_come(live_airflow, emulator):
     assert emulator.calls("POST") == []
 
 
-def test_gate_in_the_queue_buys_after_the_approval(live_airflow, emulator):
+@needs_listed_variables
+def test_gate_in_the_queue_buys_after_the_approval(live_airflow, emulator, no_holds):
     live_airflow.api.wait_for_dag("live_approval_with_hold")
     run = live_airflow.api.trigger("live_approval_with_hold")
     run.wait_for_task("credits", "deferred")
@@ -102,3 +126,87 @@ def test_gate_in_the_queue_buys_after_the_approval(live_airflow, emulator):
 
     pay(emulator.payment_url(emulator.checkouts()[0].id))
     assert run.wait() == "success"
+
+
+@pytest.mark.parametrize(
+    ("fault", "checkouts"),
+    [
+        # Killed after the approval, before the POST.
+        ({"method": "GET", "path": "/billing/checkouts"}, 1),
+        # Killed after VideoDB made a checkout. Nobody gets the link of that one.
+        ({"method": "POST", "path": "/billing/topup", "work": True}, 2),
+    ],
+    ids=["before the POST", "after the POST"],
+)
+def test_kill_after_the_approval_asks_once_and_buys_once(live_airflow, emulator, fault, checkouts):
+    run = started(live_airflow, "live_approval", "credits")
+    before = len(emulator.calls(fault["method"], fault["path"]))
+    hang = emulator.add_fault("hang", times=1, **fault)
+    respond(run, "credits", "Approve 50 USD")
+    response = responded_at(run, "credits")
+    emulator.wait_for_calls(before + 1, fault["method"], fault["path"], timeout=60)
+    os.kill(run.task("credits")["pid"], signal.SIGKILL)
+    run.wait_for_task("credits", "up_for_retry", "queued", timeout=60)
+    emulator.remove_fault(hang.id)
+
+    link = until(lambda: run.xcom("credits", "payment_url"), timeout=120, what="the link of the retry")
+    # Airflow would have removed the response if the task had asked again.
+    assert responded_at(run, "credits") == response
+    assert [checkout.amount for checkout in emulator.checkouts()] == [50] * checkouts
+    pay(link)
+    assert run.wait() == "success"
+    assert paid(emulator) == [50]
+
+
+@needs_responses_that_resume
+def test_only_the_first_offered_response_counts(live_airflow, emulator):
+    run = started(live_airflow, "live_approval", "credits")
+    for option in ("Approve 5000 USD", "approve 50 usd", "Cancel"):
+        with pytest.raises(AirflowApiError, match="400"):
+            respond(run, "credits", option)
+    assert run.task("credits")["state"] == "awaiting_input"
+
+    respond(run, "credits", "Refuse")
+    with pytest.raises(AirflowApiError, match="409"):
+        respond(run, "credits", "Approve 50 USD")
+    assert run.wait() == "failed"
+    assert emulator.calls("POST") == []
+
+
+def test_clear_while_a_person_is_asked_keeps_the_request(live_airflow, emulator):
+    run = started(live_airflow, "live_approval", "credits")
+    run.clear("credits")
+    until(
+        lambda: run.task("credits")["state"] in WAITING and run.task("credits")["try_number"] == 2,
+        timeout=60,
+        what="the cleared task to ask",
+    )
+    respond(run, "credits", "Approve 50 USD")
+
+    pay(until(lambda: run.xcom("credits", "payment_url"), timeout=60, what="the link"))
+    assert run.wait() == "success"
+    assert paid(emulator) == [50]
+
+
+def test_approval_of_a_task_marked_success_buys_nothing(live_airflow, emulator):
+    run = started(live_airflow, "live_approval", "credits")
+    run.set_task_state("credits", "success")
+    respond(run, "credits", "Approve 50 USD")
+
+    assert run.wait() == "success"
+    assert run.task("credits")["state"] == "success"
+    assert emulator.calls("POST") == []
+
+
+def test_approval_after_the_time_buys_nothing(live_airflow, emulator):
+    live_airflow.api.wait_for_dag("live_approval_timeout")
+    run = live_airflow.api.trigger("live_approval_timeout")
+    assert run.wait() == "failed"
+    respond(run, "top_up", "Approve 50 USD")
+
+    # The cleared task asks again, and the late response is gone.
+    run.clear("top_up")
+    until(lambda: run.state() not in FINISHED, timeout=30, what="the clear")
+    assert run.wait() == "failed"
+    assert responded_at(run, "top_up") is None
+    assert emulator.calls("POST") == []
