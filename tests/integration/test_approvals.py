@@ -116,7 +116,13 @@ class TestRefusal:
 
 @pytest.mark.parametrize(
     "chosen",
-    [["Approve 5000 USD"], ["Approve"], [], ["Approve 50 USD", "Refuse"], ["approve 50 USD"]],
+    [
+        ["Approve 5000 USD"],
+        ["Approve"],
+        pytest.param([], marks=needs_responses_that_resume),
+        ["Approve 50 USD", "Refuse"],
+        ["approve 50 USD"],
+    ],
     ids=str,
 )
 def test_option_that_was_not_offered_buys_nothing(approver: Approver, emulator: Emulator, chosen: list[str]) -> None:
@@ -128,6 +134,7 @@ def test_option_that_was_not_offered_buys_nothing(approver: Approver, emulator: 
     assert emulator.calls("POST") == []
 
 
+@needs_responses_that_resume
 def test_approval_by_nobody_buys_nothing(approver: Approver, emulator: Emulator) -> None:
     approver.user = None
     bought = PurchaseRuns(amount=50, approval=True).run()

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
 from dev.airflow.api import FINISHED, AirflowApiError
 from dev.airflow.processes import until
-from dev.demo.browser import find_chromium, log_in, open_page, wait_for_animations
+from dev.demo.browser import find_chromium, open_page, show_approval, wait_for_animations
 from dev.demo.payer import pay
 from tests.live.conftest import keep_picture
 from tests.support.compat import needs_listed_variables, needs_responses_that_resume
@@ -54,9 +54,7 @@ def paid(emulator):
 
 def show_request(page, live_airflow, run, task_id, name):
     """Open the request as a person does, and keep what a desk and a phone show."""
-    log_in(page, live_airflow)
-    page.goto(f"{live_airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}/required_actions")
-    page.get_by_role("button", name="Approve 50 USD").wait_for()
+    show_approval(page, live_airflow, run, task_id)
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 900})
         wait_for_animations(page)

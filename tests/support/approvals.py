@@ -54,7 +54,7 @@ class Approver:
 
         async def look_first(trigger: Any) -> Any:
             trigger.poke_interval = 0.05
-            approver.look()
+            approver.look(trigger.ti_id)
             if approver.is_silent:
                 trigger.timeout_datetime = datetime.min.replace(tzinfo=UTC)
                 return None
@@ -66,16 +66,16 @@ class Approver:
         ):
             yield self
 
-    def look(self) -> None:
-        """Respond to each request that waits."""
+    def look(self, ti_id: object = None) -> None:
+        """Respond to each request that waits, or to that of one task instance."""
         from airflow.models.hitl import HITLDetail
         from airflow.models.taskinstance import TaskInstance
         from airflow.utils.session import create_session
         from sqlalchemy import select
 
-        waiting = select(TaskInstance)
-        if RESPONSES_RESUME_TASKS:
-            waiting = waiting.where(TaskInstance.state.in_(("awaiting_input", "deferred")))
+        waiting = select(TaskInstance).where(
+            TaskInstance.state.in_(("awaiting_input", "deferred")) if ti_id is None else TaskInstance.id == str(ti_id)
+        )
         with create_session() as session:
             for ti in session.scalars(waiting).all():
                 detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == ti.id))

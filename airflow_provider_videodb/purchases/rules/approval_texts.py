@@ -119,7 +119,9 @@ def refused_error(outcome: Outcome, ask: Ask) -> VideoDBApprovalRefusedError:
         case OutcomeStatus.TIMED_OUT:
             until = describe_moment(datetime.fromisoformat(ask.until))
             late = "" if outcome.by is None else f" {outcome.by} approved it too late."
-            what = f"Nobody approved {ask.price} for credits by {until} (payment_timeout).{late} That counts as a refusal."
+            what = (
+                f"Nobody approved {ask.price} for credits by {until} (payment_timeout).{late} That counts as a refusal."
+            )
         case _:
             what = (
                 f"Airflow returned a response that this task did not offer: {outcome.response}. It offered "
