@@ -40,12 +40,27 @@ def responded_at(run, task_id):
     return run.api.request("GET", request_path(run, task_id))["responded_at"]
 
 
-def started(airflow, dag_id, task_id):
+def started(airflow, dag_id, task_id, *states):
     """Start a run, and wait until it asks."""
     airflow.api.wait_for_dag(dag_id)
     run = airflow.api.trigger(dag_id)
-    run.wait_for_task(task_id, *WAITING)
+    run.wait_for_task(task_id, *(states or WAITING))
+    wait_for_end_of_worker(airflow, run)
     return run
+
+
+def wait_for_end_of_worker(airflow, run, *, count=1):
+    """
+    Wait until the scheduler knows that the worker has ended.
+
+    Airflow fails a task that a response resumes before that. No person is as fast.
+    """
+
+    def is_known():
+        lines = (airflow.logs / "scheduler.log").read_text().splitlines()
+        return len([line for line in lines if "Received executor event" in line and run.run_id in line]) >= count
+
+    until(is_known, timeout=60, what="the scheduler to know that the worker has ended")
 
 
 def paid(emulator):
@@ -103,9 +118,7 @@ def test_nobody_in_time_buys_nothing(live_airflow, emulator):
 
 @needs_listed_variables
 def test_gate_in_the_queue_opens_when_the_credits_come(live_airflow, emulator, no_holds):
-    live_airflow.api.wait_for_dag("live_approval_with_hold")
-    run = live_airflow.api.trigger("live_approval_with_hold")
-    run.wait_for_task("credits", "deferred")
+    run = started(live_airflow, "live_approval_with_hold", "credits", "deferred")
     emulator.set_balance(60)
 
     assert run.wait() == "success"
@@ -115,9 +128,7 @@ def test_gate_in_the_queue_opens_when_the_credits_come(live_airflow, emulator, n
 
 @needs_listed_variables
 def test_gate_in_the_queue_buys_after_the_approval(live_airflow, emulator, no_holds):
-    live_airflow.api.wait_for_dag("live_approval_with_hold")
-    run = live_airflow.api.trigger("live_approval_with_hold")
-    run.wait_for_task("credits", "deferred")
+    run = started(live_airflow, "live_approval_with_hold", "credits", "deferred")
     assert emulator.calls("POST") == []
     respond(run, "credits", "Approve 50 USD")
     until(emulator.checkouts, timeout=60, what="the checkout")
@@ -179,6 +190,7 @@ def test_clear_while_a_person_is_asked_keeps_the_request(live_airflow, emulator)
         timeout=60,
         what="the cleared task to ask",
     )
+    wait_for_end_of_worker(live_airflow, run, count=2)
     respond(run, "credits", "Approve 50 USD")
 
     pay(until(lambda: run.xcom("credits", "payment_url"), timeout=60, what="the link"))
