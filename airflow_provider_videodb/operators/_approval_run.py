@@ -116,11 +116,17 @@ class ApprovalDesk:
             case _:
                 raise refused_error(outcome, approval.asked)
 
-    def park(self, ask: Ask) -> NoReturn:
-        """End this run of the task until somebody responds, or nobody does in time."""
+    def park(self, ask: Ask, *, may_have_response: bool) -> NoReturn:
+        """
+        End this run of the task until somebody responds, or nobody does in time.
+
+        :param may_have_response: whether an earlier run asked. Airflow resumes a task at once if its response is there.
+            The scheduler then takes the end of this worker for that of the resumed task, and fails it. A trigger reads
+            the response later.
+        """
         until = datetime.fromisoformat(ask.until)
         left = timedelta(seconds=max(_SHORTEST_WAIT, (until - datetime.now(UTC)).total_seconds()))
-        if RESPONSES_RESUME_TASKS:
+        if RESPONSES_RESUME_TASKS and not may_have_response:
             from airflow.sdk.exceptions import TaskAwaitingInput
 
             raise TaskAwaitingInput(method_name=RESUME_METHOD, timeout=left)
@@ -228,12 +234,14 @@ class AsksForApproval:
 
     def ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
         """Ask a person, and end this run of the task until there is a response."""
-        ask = self.desk.ask(asking, observation, reason=self.reason, announce=self.announce_approval)
-        self.park(ask)
+        desk = self.desk
+        was_open = desk.executor.journal.approval.is_open
+        ask = desk.ask(asking, observation, reason=self.reason, announce=self.announce_approval)
+        self.park(ask, may_have_response=was_open)
 
-    def park(self, ask: Ask) -> NoReturn:
+    def park(self, ask: Ask, *, may_have_response: bool) -> NoReturn:
         """End this run of the task until there is a response."""
-        self.desk.park(ask)
+        self.desk.park(ask, may_have_response=may_have_response)
 
     def announce_approval(self) -> None:
         """Tell people that they are asked; ``task.approval_request`` says what."""

@@ -83,7 +83,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         has_waited = self._request is None or self.has_asked
         return TaskGate(self.task, self.context, self.waiting.credits, has_waited=has_waited)
 
-    def park(self, ask: Ask) -> NoReturn:
+    def park(self, ask: Ask, *, may_have_response: bool) -> NoReturn:
         """
         End this run of the task until there is a response.
 
@@ -101,7 +101,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         if self.task.hold is True:
             # Without a triggerer, nobody sees when the gate may open. So others do not wait behind it.
             self._gate.leave(self.hook.settings)
-        super().park(ask)
+        super().park(ask, may_have_response=may_have_response)
 
     def respond(self, event: object) -> dict[str, Any]:
         """Go on after a response, or after an event of the trigger that watched the gate meanwhile."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 
 import pytest
 
 from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
 from dev.airflow.api import FINISHED, AirflowApiError
+from dev.airflow.instance import AirflowInstance
 from dev.airflow.processes import until
 from dev.demo.browser import find_chromium, open_page, show_approval, wait_for_animations
 from dev.demo.payer import pay
-from tests.live.conftest import keep_picture
+from tests.live.conftest import LIVE_DAGS, keep_picture
 from tests.support.compat import needs_listed_variables, needs_responses_that_resume
 
 CHROMIUM = find_chromium()
@@ -167,6 +169,22 @@ def test_kill_after_the_approval_asks_once_and_buys_once(live_airflow, emulator,
     assert paid(emulator) == [50]
 
 
+def test_kill_before_the_approval_is_recorded_asks_once(live_airflow, emulator):
+    run = started(live_airflow, "live_approval", "credits")
+    respond(run, "credits", "Approve 50 USD")
+    response = responded_at(run, "credits")
+    until(lambda: run.task("credits")["state"] == "running", timeout=60, interval=0.05, what="the worker")
+    # A worker needs seconds to import Airflow.
+    os.kill(run.task("credits")["pid"], signal.SIGKILL)
+
+    link = until(lambda: run.xcom("credits", "payment_url"), timeout=120, what="the link of the retry")
+    assert responded_at(run, "credits") == response
+    pay(link)
+    assert run.wait() == "success"
+    assert paid(emulator) == [50]
+    assert len(emulator.checkouts()) == 1
+
+
 @needs_responses_that_resume
 def test_only_the_first_offered_response_counts(live_airflow, emulator):
     run = started(live_airflow, "live_approval", "credits")
@@ -186,7 +204,7 @@ def test_clear_while_a_person_is_asked_keeps_the_request(live_airflow, emulator)
     run = started(live_airflow, "live_approval", "credits")
     run.clear("credits")
     until(
-        lambda: run.task("credits")["state"] in WAITING and run.task("credits")["try_number"] == 2,
+        lambda: run.task("credits")["state"] == "deferred" and run.task("credits")["try_number"] == 2,
         timeout=60,
         what="the cleared task to ask",
     )
@@ -220,3 +238,33 @@ def test_approval_after_the_time_buys_nothing(live_airflow, emulator):
     assert run.wait() == "failed"
     assert responded_at(run, "top_up") is None
     assert emulator.calls("POST") == []
+
+
+class TestApprovers:
+    @pytest.fixture(scope="class")
+    def users_airflow(self, shared_emulator, tmp_path_factory):
+        home = tmp_path_factory.mktemp("approvers")
+        dags = home / "dags"
+        dags.mkdir()
+        shutil.copy(LIVE_DAGS / "live_approvals.py", dags)
+        connections = {"videodb_default": shared_emulator.connection}
+        users = {"admin": "admin", "op": "op", "other": "op", "viewer": "viewer"}
+        with AirflowInstance(home, dags_folder=dags, connections=connections, users=users) as airflow:
+            yield airflow
+
+    def test_only_an_approver_can_respond(self, users_airflow, emulator):
+        run = started(users_airflow, "live_approvers", "top_up")
+        for user in ("viewer", "other", "admin"):
+            users_airflow.api.log_in(user)
+            for option in ("Approve 50 USD", "Refuse"):
+                with pytest.raises(AirflowApiError, match="403"):
+                    respond(run, "top_up", option)
+        assert responded_at(run, "top_up") is None
+        assert emulator.calls("POST") == []
+
+        users_airflow.api.log_in("op")
+        respond(run, "top_up", "Approve 50 USD")
+        users_airflow.api.log_in("admin")
+        pay(until(lambda: run.xcom("top_up", "payment_url"), timeout=60, what="the link"))
+        assert run.wait() == "success"
+        assert any("op approved 50 USD." in line["event"] for line in run.log("top_up"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -37,25 +37,31 @@ class Approver:
     @contextmanager
     def attends(self) -> Iterator[Approver]:
         """Respond whenever `dag.test()` waits for a person."""
-        if RESPONSES_RESUME_TASKS:
-            # A response at any other moment would be lost, because dag.test() then writes the state of the task.
-            sleep = time.sleep
+        with self._attends_triggers(), self._attends_parked_tasks() if RESPONSES_RESUME_TASKS else nullcontext():
+            yield self
 
-            def look_or_sleep(seconds: float) -> None:
-                is_waiting = sys._getframe(1).f_code.co_qualname.endswith("DAG.test")
-                self.look() if is_waiting else sleep(seconds)
+    @contextmanager
+    def _attends_parked_tasks(self) -> Iterator[None]:
+        # A response at any other moment would be lost, because dag.test() then writes the state of the task.
+        sleep = time.sleep
 
-            with patch("time.sleep", look_or_sleep):
-                yield self
-            return
-        # Airflow below 3.3 runs the trigger inside dag.test(), which cannot ask its API server for the response.
+        def look_or_sleep(seconds: float) -> None:
+            is_waiting = sys._getframe(1).f_code.co_qualname.endswith("DAG.test")
+            self.look() if is_waiting else sleep(seconds)
+
+        with patch("time.sleep", look_or_sleep):
+            yield
+
+    @contextmanager
+    def _attends_triggers(self) -> Iterator[None]:
+        # A trigger inside dag.test() cannot ask Airflow's API server for the response.
         hitl = "airflow.providers.standard.triggers.hitl"
-        approver, handle = self, pkgutil.resolve_name(f"{hitl}:HITLTrigger._handle_response")
+        handle = pkgutil.resolve_name(f"{hitl}:HITLTrigger._handle_response")
 
         async def look_first(trigger: Any) -> Any:
             trigger.poke_interval = 0.05
-            approver.look(trigger.ti_id)
-            if approver.is_silent:
+            self.look(trigger.ti_id)
+            if self.is_silent:
                 trigger.timeout_datetime = datetime.min.replace(tzinfo=UTC)
                 return None
             return await handle(trigger)
@@ -64,7 +70,7 @@ class Approver:
             patch(f"{hitl}.HITLTrigger._handle_response", look_first),
             patch(f"{hitl}.get_hitl_detail_content_detail", _stored_response),
         ):
-            yield self
+            yield
 
     def look(self, ti_id: object = None) -> None:
         """Respond to each request that waits, or to that of one task instance."""
@@ -80,12 +86,12 @@ class Approver:
             for ti in session.scalars(waiting).all():
                 detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == ti.id))
                 if detail is not None and detail.responded_at is None:
-                    self._respond(ti, detail, session)
+                    self._respond(ti, detail, session, resumes=RESPONSES_RESUME_TASKS and ti_id is None)
                 elif detail is not None and ti.state == "awaiting_input":
                     # Airflow has resumed the task already, and dag.test() has overwritten its state since.
                     _resume(ti, detail, session)
 
-    def _respond(self, ti: Any, detail: Any, session: Any) -> None:
+    def _respond(self, ti: Any, detail: Any, session: Any, *, resumes: bool) -> None:
         from airflow.sdk import timezone
 
         self.seen.append({"subject": detail.subject, "body": detail.body, "options": list(detail.options)})
@@ -93,12 +99,12 @@ class Approver:
         chosen = self.choose(list(detail.options))
         self.is_silent = chosen is None
         if chosen is None:
-            if RESPONSES_RESUME_TASKS:
+            if resumes:
                 _let_time_run_out(ti, session)
             return
         detail.responded_by, detail.responded_at = self.user, timezone.utcnow()
         detail.chosen_options, detail.params_input = chosen, {}
-        if RESPONSES_RESUME_TASKS:
+        if resumes:
             _resume(ti, detail, session)
 
 

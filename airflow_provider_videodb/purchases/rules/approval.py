@@ -171,9 +171,9 @@ def read_response(event: object, ask: Ask, *, now: datetime, max_tries: int) -> 
     if not is_plain or by is None or not isinstance(option, str) or option not in known:
         seen = event.get("error") if "error" in event else chosen
         return _outcome(OutcomeStatus.NOT_UNDERSTOOD, now, max_tries, by=by, response=seen)
-    at = _moment(event.get("responded_at")) or now
-    is_late = at > datetime.fromisoformat(ask.until) and option == approve
-    return _outcome(OutcomeStatus.TIMED_OUT if is_late else known[option], at, max_tries, by=by)
+    at = _moment(event.get("responded_at"))
+    is_late = at is not None and at > datetime.fromisoformat(ask.until) and option == approve
+    return _outcome(OutcomeStatus.TIMED_OUT if is_late else known[option], at or now, max_tries, by=by)
 
 
 def _outcome(
