@@ -361,15 +361,24 @@ class TestGateThatWaitsForOthers:
         ("choice", "state", "posts"), [(0, "success", 1), (1, "failed", 0)], ids=["approved", "refused"]
     )
     def test_response_counts(
-        self, approver: Approver, emulator: Emulator, *, choice: int, state: str, posts: int
+        self,
+        approver: Approver,
+        emulator: Emulator,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        choice: int,
+        state: str,
+        posts: int,
     ) -> None:
         approver.choose = lambda options: options[choice : choice + 1]
-        approver.before_response = resume_the_wait_for_credits
+        monkeypatch.setattr("airflow_provider_videodb.operators._approval_run.RESUME_METHOD", "execute_complete")
         bought = PurchaseRuns("EnsureCreditsOperator", credits=20, approval=True).run()
 
         assert bought.state == state
         assert len(emulator.calls("POST")) == posts
         assert len(approver.seen) == 1
+        if state == "failed":
+            assert "refused to buy credits for 20 USD" in str(bought.cause)
 
 
 def test_limit_comes_before_the_question(approver: Approver, connect: Callable[..., None]) -> None:
@@ -398,17 +407,3 @@ def cleared(bought: Any) -> None:
             select(TaskInstance).where(TaskInstance.task_id == TASK, TaskInstance.run_id == bought.run.dag_run.run_id)
         ).all()
         clear_task_instances(list(tis), session)
-
-
-def resume_the_wait_for_credits() -> None:
-    """Let Airflow resume the task as one that waits for credits."""
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.session import create_session
-    from sqlalchemy import update
-
-    with create_session() as session:
-        session.execute(
-            update(TaskInstance)
-            .where(TaskInstance.task_id == TASK, TaskInstance.state == "awaiting_input")
-            .values(next_method="execute_complete")
-        )
