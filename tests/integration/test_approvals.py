@@ -378,7 +378,7 @@ class TestGateThatWaitsForOthers:
         assert len(emulator.calls("POST")) == posts
         assert len(approver.seen) == 1
         if state == "failed":
-            assert "refused to buy credits for 20 USD" in str(bought.cause)
+            assert "refused to buy credits for 17 USD" in str(bought.cause)
 
 
 def test_limit_comes_before_the_question(approver: Approver, connect: Callable[..., None]) -> None:

@@ -80,7 +80,7 @@ class Approver:
         from sqlalchemy import select
 
         waiting = select(TaskInstance).where(
-            TaskInstance.state.in_(("awaiting_input", "deferred")) if ti_id is None else TaskInstance.id == str(ti_id)
+            TaskInstance.state.in_(("awaiting_input", "deferred")) if ti_id is None else _is(TaskInstance.id, ti_id)
         )
         with create_session() as session:
             for ti in session.scalars(waiting).all():
@@ -125,6 +125,11 @@ def _let_time_run_out(ti: Any, session: Any) -> None:
     SchedulerJobRunner(job=Job()).check_awaiting_input_timeouts(session=session)
 
 
+def _is(column: Any, value: object) -> Any:
+    """Compare a column of ids, which are text in Airflow 3.1."""
+    return column == column.type.python_type(str(value))
+
+
 def _stored_response(ti_id: Any) -> Any:
     """Return what Airflow's API server would say about a request."""
     from airflow.models.hitl import HITLDetail
@@ -133,5 +138,5 @@ def _stored_response(ti_id: Any) -> Any:
     from sqlalchemy import select
 
     with create_session() as session:
-        detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == str(ti_id)))
+        detail = session.scalar(select(HITLDetail).where(_is(HITLDetail.ti_id, ti_id)))
         return HITLDetailResponse.model_validate(detail, from_attributes=True)
