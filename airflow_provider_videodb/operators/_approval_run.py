@@ -21,6 +21,7 @@ from airflow_provider_videodb.purchases.rules.approval_texts import (
     other_request_error,
     refused_error,
 )
+from airflow_provider_videodb.purchases.rules.required_action import read_response as read_payment_response
 from airflow_provider_videodb.purchases.variables import CHECK_AIRFLOW, ask_airflow, describe_cause
 from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
 
@@ -113,15 +114,21 @@ class ApprovalDesk:
                 self.task.log.info("%s approved %s.", outcome.by, approval.asked.price)
             case OutcomeStatus.TIMED_OUT:
                 # The credits may be there by now. If they are not, the task fails before it asks again.
-                self.task.log.info("Nobody responded in time, so the task buys nothing.")
+                self.task.log.info("Nobody approved it in time, so the task buys nothing.")
             case _:
                 raise refused_error(outcome, approval.asked)
 
-    def park(self, ask: Ask) -> NoReturn:
-        """End this run of the task until somebody responds, or nobody does in time."""
+    def park(self, ask: Ask, *, may_have_response: bool) -> NoReturn:
+        """
+        End this run of the task until somebody responds, or nobody does in time.
+
+        :param may_have_response: whether an earlier run asked. Airflow resumes a task at once if its response is there.
+            The scheduler then takes the end of this worker for that of the resumed task, and fails it. A trigger reads
+            the response later.
+        """
         until = datetime.fromisoformat(ask.until)
         left = timedelta(seconds=max(_SHORTEST_WAIT, (until - datetime.now(UTC)).total_seconds()))
-        if RESPONSES_RESUME_TASKS:
+        if RESPONSES_RESUME_TASKS and not may_have_response:
             from airflow.sdk.exceptions import TaskAwaitingInput
 
             raise TaskAwaitingInput(method_name=RESUME_METHOD, timeout=left)
@@ -185,6 +192,19 @@ class ApprovalDesk:
             raise other_request_error(ask)
 
 
+def is_late_response(event: object, executor: PurchaseExecutor) -> bool:
+    """
+    Say whether a person responds to a request for approval that the task no longer waits for.
+
+    Airflow keeps such a request open, and a response resumes whatever the task waits for by now.
+    """
+    if read_payment_response(event) is None:
+        return False
+    executor.load_existing()
+    # A task that has asked for an approval never asks for a payment.
+    return executor.journal.approval.asked is not None
+
+
 class AsksForApproval:
     """
     What a run does for a purchase that a person has to approve.
@@ -218,12 +238,14 @@ class AsksForApproval:
     def ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
         """Ask a person, and end this run of the task until there is a response."""
         with self.messages.on_failure():
-            ask = self.desk.ask(asking, observation, reason=self.reason, announce=self.announce_approval)
-        self.park(ask)
+            desk = self.desk
+            was_open = desk.executor.journal.approval.is_open
+            ask = desk.ask(asking, observation, reason=self.reason, announce=self.announce_approval)
+        self.park(ask, may_have_response=was_open)
 
-    def park(self, ask: Ask) -> NoReturn:
+    def park(self, ask: Ask, *, may_have_response: bool) -> NoReturn:
         """End this run of the task until there is a response."""
-        self.desk.park(ask)
+        self.desk.park(ask, may_have_response=may_have_response)
 
     def announce_approval(self) -> None:
         """Tell people that they are asked; ``task.approval_request`` says what."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_provider_videodb.api.parsing import to_json_number
 from airflow_provider_videodb.exceptions import VideoDBError, VideoDBTryOverError, is_permanent, without_next_step
 from airflow_provider_videodb.hooks.log_page import log_lines
-from airflow_provider_videodb.operators._approval_run import RESUME_METHOD
+from airflow_provider_videodb.operators._approval_run import RESUME_METHOD, is_late_response
 from airflow_provider_videodb.operators._credit_gate import TaskGate
 from airflow_provider_videodb.operators._ensure_credits_request import CreditsWaitRequest, EnsureCreditsRequest
 from airflow_provider_videodb.operators._purchase_run import PurchaseRun, read_after
@@ -83,7 +83,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         has_waited = self._request is None or self.has_asked
         return TaskGate(self.task, self.context, self.waiting.credits, has_waited=has_waited)
 
-    def park(self, ask: Ask) -> NoReturn:
+    def park(self, ask: Ask, *, may_have_response: bool) -> NoReturn:
         """
         End this run of the task until there is a response.
 
@@ -101,7 +101,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         if self.task.hold is True:
             # Without a triggerer, nobody sees when the gate may open. So others do not wait behind it.
             self._gate.leave(self.hook.settings)
-        super().park(ask)
+        super().park(ask, may_have_response=may_have_response)
 
     def respond(self, event: object) -> dict[str, Any]:
         """Go on after a response, or after an event of the trigger that watched the gate meanwhile."""
@@ -129,6 +129,10 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     def resume(self, event: object) -> dict[str, Any]:
         """Go on after the trigger's event or a person's response."""
         with self._leaving_queue_on_failure():
+            if is_late_response(event, self.executor):
+                # The gate has waited for others, and its request was still open.
+                self.take_request(self._parse_request())
+                return self.respond(event)
             return super().resume(event)
 
     def after_trigger(self, event: object) -> dict[str, Any]:

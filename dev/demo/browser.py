@@ -112,9 +112,18 @@ def open_details(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str
 
 def show_required_action(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> None:
     """Open what a waiting task asks of people."""
+    _show_request(page, airflow, run, task_id, page.get_by_role("button", name="Cancel", exact=True))
+
+
+def show_approval(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> None:
+    """Open the request of a task to approve its purchase."""
+    _show_request(page, airflow, run, task_id, page.get_by_role("button", name=re.compile("^Approve ")))
+
+
+def _show_request(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str, button: Locator) -> None:
     log_in(page, airflow)
     page.goto(f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task_id}/required_actions")
-    page.get_by_role("button", name="Cancel", exact=True).wait_for()
+    button.wait_for()
     wait_for_animations(page)
 
 

@@ -68,6 +68,12 @@ def add_connection(
     )
 
 
+def draw_approval_line(scene: PageEnvironment, *, above: int) -> None:
+    """Let a person approve each purchase above this many US dollars."""
+    extra = _LIMITS | {"approval_above": above}
+    add_connection(scene.airflow, "videodb_default", scene.emulator.connection, extra=extra)
+
+
 def fill(emulator: Emulator, airflow: AirflowInstance, *, holders: int = 2) -> None:
     """Buy, use, hold and release credits, and let a task wait for a payment."""
     for operation, credits in (("index_spoken_words", 14), ("index_scenes", 9), ("upload", 2.5), ("search", 0.75)):

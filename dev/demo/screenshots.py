@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING
 from dev.demo.browser import (
     find_chromium,
     open_page,
+    show_approval,
     show_connection_form,
     show_extra_fields,
     show_pay_button,
     show_required_action,
 )
 from dev.demo.console import say
-from dev.demo.credits_page import fill, fit_window, log_in_as, open_credits_page, page_environment
+from dev.demo.credits_page import (
+    draw_approval_line,
+    fill,
+    fit_window,
+    log_in_as,
+    open_credits_page,
+    page_environment,
+)
 from dev.demo.environment import DAG_ID, environment
 from dev.demo.observer import GATE_TASK
 
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from dev.airflow.instance import AirflowInstance
+    from dev.demo.credits_page import PageEnvironment
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -53,6 +62,7 @@ def main() -> int:
         fill(scene.emulator, scene.airflow)
         with open_page(chromium) as page:
             take_credits_pages(page, scene.airflow)
+            take_approval(page, scene)
     return 0
 
 
@@ -65,6 +75,18 @@ def take_credits_pages(page: Page, airflow: AirflowInstance) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     open_credits_page(page, airflow, theme="dark")
     page.screenshot(path=DOCS / "credits-page-phone.png")
+
+
+def take_approval(page: Page, scene: PageEnvironment) -> None:
+    """Take the request to approve a purchase."""
+    draw_approval_line(scene, above=10)
+    # Too few for the job, and near enough for the connection's limit on one purchase.
+    scene.emulator.set_balance(80)
+    run = scene.airflow.api.trigger("ensure_credits")
+    run.wait_for_task("ensure_credits", "awaiting_input")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    show_approval(page, scene.airflow, run, "ensure_credits")
+    page.screenshot(path=DOCS / "approval.png")
 
 
 if __name__ == "__main__":

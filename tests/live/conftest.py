@@ -72,6 +72,14 @@ def emulator(shared_emulator):
     return shared_emulator
 
 
+@pytest.fixture
+def no_holds(live_airflow):
+    """Remove the records of holds after the test, because released credits count for 20 minutes."""
+    yield
+    for variable in live_airflow.api.pages("/variables", "variables", variable_key_pattern="videodb/"):
+        live_airflow.api.request("DELETE", f"/variables/{variable['key']}")
+
+
 @pytest.fixture(scope="package")
 def fenced_emulator():
     """Run one emulator for `fenced_airflow`."""

@@ -12,21 +12,12 @@ from dev.demo.payer import pay
 from tests.support.compat import needs_listed_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from dev.airflow.api import DagRun
     from dev.airflow.instance import AirflowInstance
 
-pytestmark = needs_listed_variables
-
-
-@pytest.fixture(autouse=True)
-def no_holds(live_airflow: AirflowInstance) -> Iterator[None]:
-    """Remove the records of holds, because released credits count for 20 minutes."""
-    yield
-    for variable in live_airflow.api.pages("/variables", "variables", variable_key_pattern="videodb/"):
-        live_airflow.api.request("DELETE", f"/variables/{variable['key']}")
+pytestmark = [needs_listed_variables, pytest.mark.usefixtures("no_holds")]
 
 
 def command(airflow: AirflowInstance, name: str) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import pkgutil
 import sys
-import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -35,57 +35,79 @@ class Approver:
     user: dict[str, str] | None = field(default_factory=lambda: dict(ADA))
     seen: list[dict[str, Any]] = field(default_factory=list)
     notes: list[Any] = field(default_factory=list)
+    is_silent: bool = False
 
     @contextmanager
     def attends(self) -> Iterator[Approver]:
         """Respond whenever `dag.test()` waits for a person."""
-        if RESPONSES_RESUME_TASKS:
-            # A response at any other moment would be lost, because dag.test() then writes the state of the task.
-            sleep = time.sleep
+        with self._attends_triggers(), self._attends_parked_tasks() if RESPONSES_RESUME_TASKS else nullcontext():
+            yield self
 
-            def look_or_sleep(seconds: float) -> None:
-                is_waiting = sys._getframe(1).f_code.co_qualname.endswith("DAG.test")
-                self.look() if is_waiting else sleep(seconds)
+    @contextmanager
+    def _attends_parked_tasks(self) -> Iterator[None]:
+        # A response at any other moment would be lost, because dag.test() then writes the state of the task.
+        sleep = time.sleep
 
-            with patch("time.sleep", look_or_sleep):
-                yield self
-            return
-        over = threading.Event()
-        thread = threading.Thread(target=lambda: [self.look() for _ in iter(lambda: over.wait(0.3), True)], daemon=True)
-        thread.start()
-        yield self
-        over.set()
-        thread.join()
+        def look_or_sleep(seconds: float) -> None:
+            is_waiting = sys._getframe(1).f_code.co_qualname.endswith("DAG.test")
+            self.look() if is_waiting else sleep(seconds)
 
-    def look(self) -> None:
-        """Respond to each request that waits."""
+        with patch("time.sleep", look_or_sleep):
+            yield
+
+    @contextmanager
+    def _attends_triggers(self) -> Iterator[None]:
+        # A trigger inside dag.test() cannot ask Airflow's API server for the response.
+        hitl = "airflow.providers.standard.triggers.hitl"
+        handle = pkgutil.resolve_name(f"{hitl}:HITLTrigger._handle_response")
+
+        async def look_first(trigger: Any) -> Any:
+            trigger.poke_interval = 0.05
+            self.look(trigger.ti_id)
+            if self.is_silent:
+                trigger.timeout_datetime = datetime.min.replace(tzinfo=UTC)
+                return None
+            return await handle(trigger)
+
+        with (
+            patch(f"{hitl}.HITLTrigger._handle_response", look_first),
+            patch(f"{hitl}.get_hitl_detail_content_detail", _stored_response),
+        ):
+            yield
+
+    def look(self, ti_id: object = None) -> None:
+        """Respond to each request that waits, or to that of one task instance."""
         from airflow.models.hitl import HITLDetail
         from airflow.models.taskinstance import TaskInstance
         from airflow.utils.session import create_session
         from sqlalchemy import select
 
-        states = ("awaiting_input", "deferred") if RESPONSES_RESUME_TASKS else ("deferred", "queued")
+        waiting = select(TaskInstance).where(
+            TaskInstance.state.in_(("awaiting_input", "deferred")) if ti_id is None else _is(TaskInstance.id, ti_id)
+        )
         with create_session() as session:
-            for ti in session.scalars(select(TaskInstance).where(TaskInstance.state.in_(states))).all():
+            for ti in session.scalars(waiting).all():
                 detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == ti.id))
                 if detail is not None and detail.responded_at is None:
-                    self._respond(ti, detail, session)
+                    self._respond(ti, detail, session, resumes=RESPONSES_RESUME_TASKS and ti_id is None)
                 elif detail is not None and ti.state == "awaiting_input":
                     # Airflow has resumed the task already, and dag.test() has overwritten its state since.
                     _resume(ti, detail, session)
 
-    def _respond(self, ti: Any, detail: Any, session: Any) -> None:
+    def _respond(self, ti: Any, detail: Any, session: Any, *, resumes: bool) -> None:
         from airflow.sdk import timezone
 
         self.seen.append({"subject": detail.subject, "body": detail.body, "options": list(detail.options)})
         self.before_response()
         chosen = self.choose(list(detail.options))
+        self.is_silent = chosen is None
         if chosen is None:
-            _let_time_run_out(ti, session)
+            if resumes:
+                _let_time_run_out(ti, session)
             return
         detail.responded_by, detail.responded_at = self.user, timezone.utcnow()
         detail.chosen_options, detail.params_input = chosen, {}
-        if RESPONSES_RESUME_TASKS:
+        if resumes:
             _resume(ti, detail, session)
 
 
@@ -104,6 +126,23 @@ def _let_time_run_out(ti: Any, session: Any) -> None:
     ti.trigger_timeout = timezone.utcnow() - timedelta(seconds=1)
     session.flush()
     SchedulerJobRunner(job=Job()).check_awaiting_input_timeouts(session=session)
+
+
+def _is(column: Any, value: object) -> Any:
+    """Compare a column of ids, which are text in Airflow 3.1."""
+    return column == column.type.python_type(str(value))
+
+
+def _stored_response(ti_id: Any) -> Any:
+    """Return what Airflow's API server would say about a request."""
+    from airflow.models.hitl import HITLDetail
+    from airflow.sdk.api.datamodels._generated import HITLDetailResponse
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        detail = session.scalar(select(HITLDetail).where(_is(HITLDetail.ti_id, ti_id)))
+        return HITLDetailResponse.model_validate(detail, from_attributes=True)
 
 
 def cleared(bought: Bought) -> None:

@@ -154,6 +154,8 @@ def read_response(event: object, ask: Ask, *, now: datetime, max_tries: int) -> 
     """
     Return what the event of Airflow says. Only the option that approves the amount approves it.
 
+    An approval after the time that the request names is too late, because the text says that nothing is bought then.
+
     :param event: what Airflow resumes the task with.
     :param max_tries: see :class:`Outcome`.
     """
@@ -169,7 +171,9 @@ def read_response(event: object, ask: Ask, *, now: datetime, max_tries: int) -> 
     if not is_plain or by is None or not isinstance(option, str) or option not in known:
         seen = event.get("error") if "error" in event else chosen
         return _outcome(OutcomeStatus.NOT_UNDERSTOOD, now, max_tries, by=by, response=seen)
-    return _outcome(known[option], _moment(event.get("responded_at")) or now, max_tries, by=by)
+    at = _moment(event.get("responded_at"))
+    is_late = at is not None and at > datetime.fromisoformat(ask.until) and option == approve
+    return _outcome(OutcomeStatus.TIMED_OUT if is_late else known[option], at or now, max_tries, by=by)
 
 
 def _outcome(

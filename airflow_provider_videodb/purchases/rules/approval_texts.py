@@ -153,7 +153,10 @@ def refused_error(outcome: Outcome, ask: Ask) -> VideoDBApprovalRefusedError:
             what = f"{outcome.by} refused to buy credits for {ask.price} at {when}."
         case OutcomeStatus.TIMED_OUT:
             until = describe_moment(datetime.fromisoformat(ask.until))
-            what = f"Nobody approved {ask.price} for credits by {until} (payment_timeout). That counts as a refusal."
+            late = "" if outcome.by is None else f" {outcome.by} approved it too late."
+            what = (
+                f"Nobody approved {ask.price} for credits by {until} (payment_timeout).{late} That counts as a refusal."
+            )
         case _:
             what = (
                 f"Airflow returned a response that this task did not offer: {outcome.response}. It offered "

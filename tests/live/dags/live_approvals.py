@@ -17,7 +17,7 @@ def live_approval() -> None:
 
 @dag(schedule=None)
 def live_approvers() -> None:
-    TopupOperator(task_id="top_up", amount=50, approval=True, approvers=["somebody_else"], poll_interval=1)
+    TopupOperator(task_id="top_up", amount=50, approval=True, approvers=["op"], poll_interval=1)
 
 
 @dag(schedule=None)

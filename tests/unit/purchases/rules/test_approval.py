@@ -21,6 +21,7 @@ from airflow_provider_videodb.purchases.rules.approval import (
     read_response,
 )
 from airflow_provider_videodb.purchases.rules.approval_record import Approval, Ask, Outcome, OutcomeStatus
+from airflow_provider_videodb.purchases.rules.approval_texts import refused_error
 
 NOW = datetime(2026, 11, 26, 7, tzinfo=UTC)
 ASK = Ask(amount=50, currency=None, at=NOW.isoformat(), until=NOW.isoformat(), max_tries=2, is_shown=True)
@@ -160,6 +161,20 @@ class TestResponse:
 
     def test_offered_option_approves(self) -> None:
         assert self.read(APPROVED) == replace(outcome(), by="Ada (id 7)")
+
+    @pytest.mark.parametrize("late", [timedelta(seconds=1), timedelta(days=2)], ids=str)
+    def test_approval_after_the_time_is_too_late(self, late: timedelta) -> None:
+        outcome = self.read(APPROVED | {"responded_at": NOW + late})
+
+        assert outcome.status is OutcomeStatus.TIMED_OUT
+        text = str(refused_error(outcome, ASK))
+        assert "Nobody approved 50 USD for credits by 2026-11-26 07:00:00 UTC" in text
+        assert "Ada (id 7) approved it too late." in text
+
+    def test_refusal_after_the_time_is_a_refusal(self) -> None:
+        late = APPROVED | {"chosen_options": ["Refuse"], "responded_at": NOW + timedelta(days=2)}
+
+        assert self.read(late).status is OutcomeStatus.REFUSED
 
     def test_refusal_names_the_person(self) -> None:
         refused = self.read(APPROVED | {"chosen_options": ["Refuse"]})
