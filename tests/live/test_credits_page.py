@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
+from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.holds.rules.records import Kind
 from dev.demo.browser import find_chromium, open_page
 from dev.demo.credits_page import (
@@ -146,19 +147,21 @@ def test_ended_session_leads_to_the_login(scene, page):
 
 
 def test_frozen_videodb_leaves_the_rest_of_the_page(scene, page):
-    add_connection(scene.airflow, "videodb_frozen", scene.emulator.connection, extra={"timeout": 60})
-    fault = scene.emulator.add_fault("hang", path="/billing/usage", seconds=120)
-    try:
-        log_in_as(page, scene.airflow, "op")
-        page.goto(f"{scene.airflow.url}/plugin/videodb")
-        card = page.get_by_role("region", name="Connection videodb_frozen")
-        card.get_by_text("VideoDB has not responded yet").first.wait_for()
-        card.get_by_text("No task waits with this connection.").wait_for()
-        card.get_by_text("no complete response arrived within 10 s").first.wait_for()
-        keep_picture(page, "credits-page-frozen")
-    finally:
-        scene.emulator.remove_fault(fault.id)
-        scene.airflow.api.delete_connection("videodb_frozen")
+    # The other connection must not meet the fault.
+    with Emulator(credits=3) as frozen:
+        add_connection(scene.airflow, "videodb_frozen", frozen.connection, extra={"timeout": 60})
+        fault = frozen.add_fault("hang", path="/billing/usage", seconds=120, times=None)
+        try:
+            log_in_as(page, scene.airflow, "op")
+            page.goto(f"{scene.airflow.url}/plugin/videodb")
+            card = page.get_by_role("region", name="Connection videodb_frozen")
+            card.get_by_text("VideoDB has not responded yet").first.wait_for()
+            card.get_by_text("No task waits with this connection.").wait_for()
+            card.get_by_text("no complete response arrived within 10 s").first.wait_for()
+            keep_picture(page, "credits-page-frozen")
+        finally:
+            frozen.remove_fault(fault.id)
+            scene.airflow.api.delete_connection("videodb_frozen")
 
 
 def test_refused_key_and_many_holds_stay_readable(scene, page):

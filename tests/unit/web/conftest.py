@@ -74,7 +74,7 @@ def deferred_task(airflow_db: None) -> Iterator[Callable[..., None]]:
     from airflow.models.trigger import Trigger
     from airflow.providers.standard.operators.empty import EmptyOperator
     from airflow.utils.session import create_session
-    from sqlalchemy import delete, select, update
+    from sqlalchemy import delete, insert, select, update
 
     from tests.support.dag_runs import new_dag, run
 
@@ -97,14 +97,12 @@ def deferred_task(airflow_db: None) -> Iterator[Callable[..., None]]:
                 conn_id, subject = asks
                 [ti_id] = session.scalars(select(TaskInstance.id).where(own))
                 session.add(HITLDetail(ti_id=ti_id, subject=subject, options=["Approve", "Refuse"]))
-                of_run = RenderedTaskInstanceFields.run_id == finished.dag_run.run_id
-                session.execute(
-                    update(RenderedTaskInstanceFields)
-                    .where(of_run)
-                    .values(rendered_fields={"videodb_conn_id": conn_id})
-                )
+                fields = {"run_id": finished.dag_run.run_id, "task_id": "top_up", "map_index": -1}
+                rendered = {"rendered_fields": {"videodb_conn_id": conn_id}}
+                session.execute(insert(RenderedTaskInstanceFields).values(dag_id=dag_id, **fields, **rendered))
 
     yield defer
     with create_session() as session:
         session.execute(update(TaskInstance).values(state="success", trigger_id=None))
         session.execute(delete(HITLDetail))
+        session.execute(delete(RenderedTaskInstanceFields))
