@@ -128,17 +128,18 @@ def describe_task(wait: Wait, account: AccountNow, *, now: datetime) -> dict[str
     }
 
 
-def describe_question(subject: str) -> dict[str, Any]:
+def describe_question(subject: str, *, gives_up: datetime | None) -> dict[str, Any]:
     """
     Describe a task that asks a person before it buys.
 
     :param subject: the title of the request in Airflow's Required Actions.
+    :param gives_up: when it stops waiting; ``None`` if that is unknown.
     """
     return {
         "todo": Todo.APPROVE.value,
         "why": printable(subject),
         "needs": None,
-        "gives_up": None,
+        "gives_up": _iso(gives_up),
         "price": None,
         "checkout": None,
         "expires": None,
@@ -159,7 +160,8 @@ def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:  
     if wait.asks and (there is None or wait.needs is None or there < wait.needs):
         unknown = f"It waits for {needs}. The balance is unknown."
         missing = unknown if there is None or wait.needs is None else _missing(wait.needs, there)
-        return Todo.APPROVE, f"{missing} It asks whether it may buy the rest."
+        # Others ahead in the queue count too, and the reason says so.
+        return Todo.APPROVE, f"{account.reasons.get(wait.holder) or missing} It asks whether it may buy the rest."
     if there is None or wait.needs is None:
         return Todo.NOTHING, f"{paid}It waits for {needs}. The balance is unknown."
     if there >= wait.needs:

@@ -154,7 +154,11 @@ class AccountPage:
         tasks, more = read_waiting_tasks(self._viewer.may_read_tasks)
         waits = [(task, read_wait(task.kwargs)) for task in tasks]
         questions = read_questions(self._viewer.may_read_tasks)
-        asking = [_task(one) | describe_question(one.subject) for one in questions if one.conn_id == self._conn_id]
+        asking = [
+            _task(one) | describe_question(one.subject, gives_up=one.gives_up)
+            for one in questions
+            if one.conn_id == self._conn_id
+        ]
         waiting = [
             _task(task) | describe_task(wait, self._account, now=self._now)
             for task, wait in waits

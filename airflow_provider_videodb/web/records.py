@@ -84,6 +84,7 @@ class Question:
     A task that waits for a person's decision about a purchase.
 
     :param subject: the title of its request in Airflow's Required Actions.
+    :param gives_up: when the task stops waiting; ``None`` if Airflow does not know it.
     :param conn_id: the connection; ``None`` if Airflow does not know it.
     """
 
@@ -93,6 +94,7 @@ class Question:
     map_index: int
     since: datetime
     subject: str
+    gives_up: datetime | None
     conn_id: str | None
 
 
@@ -124,7 +126,7 @@ def read_questions(may_read: Callable[[str], bool]) -> list[Question]:
     with create_session() as session:
         readable = [dag_id for dag_id in session.scalars(asking(ti.dag_id).distinct()) if may_read(dag_id)]
         rows = session.execute(
-            asking(*names, HITLDetail.subject, fields.rendered_fields)
+            asking(*names, HITLDetail.subject, ti.trigger_timeout, fields.rendered_fields)
             .outerjoin(fields, same_task)
             .where(ti.dag_id.in_(readable))
             .order_by(ti.start_date)
@@ -138,9 +140,10 @@ def read_questions(may_read: Callable[[str], bool]) -> list[Question]:
             map_index=map_index,
             since=since,
             subject=subject,
+            gives_up=gives_up,
             conn_id=(rendered or {}).get("videodb_conn_id"),
         )
-        for dag_id, run_id, task_id, map_index, since, subject, rendered in rows
+        for dag_id, run_id, task_id, map_index, since, subject, gives_up, rendered in rows
         if since is not None
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -239,13 +240,14 @@ def test_each_kind_of_wait_says_what_to_click(scene, page, people):
     assert pay.get_attribute("href") == emulator.payment_url(checkout.id)
     text = needs.inner_text()
     assert "Approve 15 USD for VideoDB credits?" in text
-    assert "It needs 40 credits, and 5 are available. It asks whether it may buy the rest." in text
+    assert "Waiting: 40 credits needed" in text
+    assert "It asks whether it may buy the rest." in text
     for dag_id, place in (("live_page_gate_asks", "credits"), ("live_page_approval", "top_up/mapped/0")):
         name = place.replace("/mapped/0", " [0]")
         request = needs.get_by_role("link", name=f"Open the request of task {dag_id} / {name}")
         path = f"/dags/{dag_id}/runs/{quote(runs[dag_id].run_id, safe='')}/tasks/{place}/required_actions"
         assert request.get_attribute("href") == path
-    for dag_id, option in (("live_page_approval", "Approve 15 USD"), ("live_page_gate_asks", "Approve 35 USD")):
+    for dag_id in ("live_page_approval", "live_page_gate_asks"):
         open_credits_page(page, scene.airflow)
         needs.get_by_role("link", name=f"Open the request of task {dag_id} /").click()
-        page.get_by_role("button", name=option).wait_for()
+        page.get_by_role("button", name=re.compile(r"Approve \d+ USD")).wait_for()

@@ -157,8 +157,9 @@ def test_payment_that_the_balance_does_not_show_needs_nobody():
 
 
 def test_request_is_shown_without_control_characters():
-    shown = describe_question("Buy 50 USD?\n\x1b")
+    shown = describe_question("Buy 50 USD?\n\x1b", gives_up=SOON)
     assert (shown["todo"], shown["why"]) == ("approve", "Buy 50 USD???")
+    assert shown["gives_up"] == "2026-01-15T13:00:00Z"
 
 
 def asking(**changes):
@@ -177,6 +178,13 @@ def asking(**changes):
 def test_gate_that_asks_before_it_buys_is_to_be_decided(known, why):
     shown = described(asking(), known)
     assert (shown["todo"], shown["why"]) == ("approve", why)
+
+
+def test_gate_that_asks_says_who_is_ahead():
+    kwargs = asking(gate=golden("credits_holding")["gate"])
+    holder = kwargs["gate"]["holder"]
+    shown = described(kwargs, account(3, reasons={holder: "30 are promised to 1 ahead."}))
+    assert shown["why"] == "30 are promised to 1 ahead. It asks whether it may buy the rest."
 
 
 def test_gate_that_asks_needs_nobody_once_the_credits_are_there():
