@@ -77,7 +77,8 @@ function Purchases({ data }) {
     spent?.unknown_checkouts.length > 0 && h(Note, { kind: "warning" },
       `${plural(spent.unknown_checkouts.length, "checkout")} cannot be added up in USD. Look at VideoDB's console.`),
     h(Problem, { problem: data.month.error, told: data.usage.error }),
-    h(Problem, { problem: data.auto_recharge.error, told: data.month.error ?? data.usage.error }));
+    data.auto_recharge.error?.next !== data.month.error?.next
+      && h(Problem, { problem: data.auto_recharge.error, told: data.usage.error }));
 }
 
 function Waiting({ data, base }) {
