@@ -37,7 +37,7 @@ _OURS = "videodb/"
 _TABLE: Table = Variable.__table__
 #: A database has a limit to the values of one query.
 _RUNS_PER_QUERY = 500
-_CHECK = "Next step: run `airflow db check`, then this command again."
+_CHECK = "Next step: run `airflow db check`, then try again."
 
 
 class DatabaseStore:
@@ -81,8 +81,8 @@ class DatabaseStore:
         text: str | None = row.get_val()  # type: ignore[no-untyped-call]  # Airflow does not type it
         if text is None:
             raise VideoDBRecordUnreadableError(
-                f"Airflow could not decrypt its Variable {key!r}. Nothing was changed. Next step: run this command "
-                "with the Fernet key of the deployment."
+                f"Airflow could not decrypt its Variable {key!r}. Nothing was changed. Next step: give this "
+                "program the Fernet key of the deployment."
             )
         return text
 

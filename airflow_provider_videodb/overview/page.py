@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.holds.rules.records import Flag
     from airflow_provider_videodb.overview.money import ListedCheckout
     from airflow_provider_videodb.overview.pauses import Pause
+    from airflow_provider_videodb.overview.recorded import TaskName
 
 #: How many holds, waiting gates and changes the page shows.
 MOST_HOLDERS = 50
@@ -100,15 +101,20 @@ def _reason(
 
 
 def changes_of(
-    notes: Sequence[Note], checkouts: Sequence[ListedCheckout], *, may_read: Mapping[str, bool]
+    notes: Sequence[Note],
+    checkouts: Sequence[ListedCheckout],
+    *,
+    owners: Mapping[str, TaskName | None],
+    may_read: Mapping[str, bool],
 ) -> list[dict[str, Any]]:
     """
     Return what changed last, the newest first.
 
+    :param owners: the task that claimed each checkout.
     :param may_read: whether the viewer may read a DAG. A DAG that is missing may not be read.
     """
     changes = [change for note in notes if (change := _ended_hold(note, may_read)) is not None]
-    changes += [change for one in checkouts if (change := _checkout(one)) is not None]
+    changes += [change for one in checkouts if (change := _checkout(one, owners, may_read)) is not None]
     return sorted(changes, key=lambda change: change["at"], reverse=True)[:MOST_CHANGES]
 
 
@@ -133,7 +139,16 @@ def _ended_hold(note: Note, may_read: Mapping[str, bool]) -> dict[str, Any] | No
     }
 
 
-def _checkout(one: ListedCheckout) -> dict[str, Any] | None:
+def named(owner: TaskName | None, may_read: Mapping[str, bool]) -> dict[str, Any]:
+    """Return the names of a task, which are ``None`` if it is unknown or the viewer may not read its DAG."""
+    if owner is None or not may_read.get(owner.dag_id, False):
+        return dict.fromkeys(("dag_id", "run_id", "task_id", "map_index"))
+    return owner.to_dict()
+
+
+def _checkout(
+    one: ListedCheckout, owners: Mapping[str, TaskName | None], may_read: Mapping[str, bool]
+) -> dict[str, Any] | None:
     checkout = one.checkout
     if checkout.created_at is None:
         return None
@@ -143,6 +158,7 @@ def _checkout(one: ListedCheckout) -> dict[str, Any] | None:
         "what": one.status,
         "text": f"{amount}: {_STATES.get(one.status, 'VideoDB lists an unknown state')}",
         "how": printable(checkout.id or ""),
+        **named(owners.get(checkout.id or ""), may_read),
     }
 
 

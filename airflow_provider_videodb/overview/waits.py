@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import CHECKOUT_LIFETIME, CheckoutStatus
 from airflow_provider_videodb.api.parsing import to_decimal, to_json_number
+from airflow_provider_videodb.api.urls import is_web_address
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
 from airflow_provider_videodb.holds.rules.messages import number
 from airflow_provider_videodb.overview.text import printable, to_iso
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
 
 _LAST_SECOND = 253_402_300_799
+#: The argument ``required_action`` of a trigger whose request a person may respond to.
+_OPEN = "open"
 
 
 class Todo(StrEnum):
@@ -46,6 +49,7 @@ class Wait:
     :param buys: whether the task buys what is missing.
     :param holder: the holder of its place in the queue; empty without one.
     :param respects_holds: whether credits that others hold count as missing.
+    :param asks: whether it asks a person before it buys, and stays in the queue meanwhile.
     :param is_readable: whether this version understands the arguments.
     """
 
@@ -56,6 +60,7 @@ class Wait:
     buys: bool = False
     holder: str = ""
     respects_holds: bool = False
+    asks: bool = False
     is_readable: bool = True
 
 
@@ -98,6 +103,8 @@ def read_wait(kwargs: object) -> Wait:
         buys=wait.get("buys_if_short") is True,
         holder=str(gate.get("holder", "")),
         respects_holds=bool(gate) and bool(gate.get("respects_holds", True)),
+        # A request of a task that bought something is about its payment.
+        asks=purchase is None and kwargs.get("required_action") == _OPEN,
     )
 
 
@@ -121,17 +128,18 @@ def describe_task(wait: Wait, account: AccountNow, *, now: datetime) -> dict[str
     }
 
 
-def describe_question(subject: str) -> dict[str, Any]:
+def describe_question(subject: str, *, gives_up: datetime | None) -> dict[str, Any]:
     """
     Describe a task that asks a person before it buys.
 
     :param subject: the title of the request in Airflow's Required Actions.
+    :param gives_up: when it stops waiting; ``None`` if that is unknown.
     """
     return {
         "todo": Todo.APPROVE.value,
         "why": printable(subject),
         "needs": None,
-        "gives_up": None,
+        "gives_up": _iso(gives_up),
         "price": None,
         "checkout": None,
         "expires": None,
@@ -149,6 +157,11 @@ def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:  
     needs = "credits" if wait.needs is None else f"{number(wait.needs)} credits"
     paid = "" if wait.purchase is None else f"{wait.purchase.price_paid} is paid. "
     there = _there(wait, account)
+    if wait.asks and (there is None or wait.needs is None or there < wait.needs):
+        unknown = f"It waits for {needs}. The balance is unknown."
+        missing = unknown if there is None or wait.needs is None else _missing(wait.needs, there)
+        # Others ahead in the queue count too, and the reason says so.
+        return Todo.APPROVE, f"{account.reasons.get(wait.holder) or missing} It asks whether it may buy the rest."
     if there is None or wait.needs is None:
         return Todo.NOTHING, f"{paid}It waits for {needs}. The balance is unknown."
     if there >= wait.needs:
@@ -182,7 +195,8 @@ def _payment(wait: Wait, purchase: Purchase, account: AccountNow, now: datetime)
     expires = _expires(purchase, account)
     if status == CheckoutStatus.EXPIRED or (expires is not None and expires <= now):
         return Todo.OPEN_TASK, f"The link for {purchase.price} has expired. A retry of the task makes a new one."
-    if purchase.payment_url is None:
+    # React would run a link that is a script.
+    if purchase.payment_url is None or not is_web_address(purchase.payment_url):
         return Todo.OPEN_TASK, f"The task waits for {purchase.price}. It knows no link that a person could pay."
     there = _there(wait, account)
     is_short = wait.needs is not None and there is not None and there < wait.needs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_videodb.api.models import by_id
@@ -17,24 +18,29 @@ from airflow_provider_videodb.overview.database import DatabaseStore, read_run_s
 from airflow_provider_videodb.overview.holds import runs_of
 from airflow_provider_videodb.overview.money import listed_checkouts, open_checkouts, spending_of, usage_to_dict
 from airflow_provider_videodb.overview.page import (
+    MOST_CHANGES,
     age_of,
     changes_of,
     describe_holds,
     describe_invoices,
     describe_problem,
+    named,
     reasons_of,
     shown_flags,
 )
 from airflow_provider_videodb.overview.pauses import active_pause
+from airflow_provider_videodb.overview.purchases import read_claims
 from airflow_provider_videodb.overview.waits import AccountNow, describe_question, describe_task, read_wait
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from airflow_provider_videodb.web.records import listed_connections, read_questions, read_waiting_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow_provider_videodb.api.models import Checkout, Usage
     from airflow_provider_videodb.hooks.connection import ConnectionSettings
+    from airflow_provider_videodb.overview.money import ListedCheckout
+    from airflow_provider_videodb.overview.recorded import TaskName
     from airflow_provider_videodb.web.access import Viewer
     from airflow_provider_videodb.web.reader import Part, Reader
     from airflow_provider_videodb.web.records import Question, WaitingTask
@@ -106,7 +112,7 @@ class AccountPage:
                 parts["checkouts"], lambda value: spending_of(value, settings.limits, now=self._now).to_dict()
             ),
             "checkouts": self._read(
-                parts["checkouts"], lambda value: [one.to_dict() for one in open_checkouts(value, now=self._now)]
+                parts["checkouts"], lambda value: self._with_owners(open_checkouts(value, now=self._now))
             ),
             "invoices": self._read(parts["invoices"], describe_invoices),
             "auto_recharge": self._read(parts["auto_recharge"], lambda value: value.to_dict()),
@@ -148,7 +154,11 @@ class AccountPage:
         tasks, more = read_waiting_tasks(self._viewer.may_read_tasks)
         waits = [(task, read_wait(task.kwargs)) for task in tasks]
         questions = read_questions(self._viewer.may_read_tasks)
-        asking = [_task(one) | describe_question(one.subject) for one in questions if one.conn_id == self._conn_id]
+        asking = [
+            _task(one) | describe_question(one.subject, gives_up=one.gives_up)
+            for one in questions
+            if one.conn_id == self._conn_id
+        ]
         waiting = [
             _task(task) | describe_task(wait, self._account, now=self._now)
             for task, wait in waits
@@ -161,9 +171,20 @@ class AccountPage:
         if VARIABLES_CAN_BE_LISTED:
             store = DatabaseStore(newest=_NEWEST_NOTES)
             notes = list(read_notes(store, account_part(settings.credit_account), since_ms=0))
+        dated = sorted(((one.created_at, one) for one in checkouts if one.created_at), key=itemgetter(0), reverse=True)
+        listed = listed_checkouts([one for _, one in dated[:MOST_CHANGES]], now=self._now)
+        owners = _owners(listed)
         dags = {dag_id for note in notes if isinstance(dag_id := note.fields.get("dag_id"), str)}
-        listed = listed_checkouts(checkouts, now=self._now)
-        return changes_of(notes, listed, may_read={dag_id: self._viewer.may_read_tasks(dag_id) for dag_id in dags})
+        dags |= {owner.dag_id for owner in owners.values() if owner is not None}
+        return changes_of(notes, listed, owners=owners, may_read=self._may_read(dags))
+
+    def _with_owners(self, listed: Sequence[ListedCheckout]) -> list[dict[str, Any]]:
+        owners = _owners(listed)
+        may_read = self._may_read({owner.dag_id for owner in owners.values() if owner is not None})
+        return [one.to_dict() | named(owners.get(one.checkout.id or ""), may_read) for one in listed]
+
+    def _may_read(self, dag_ids: Iterable[str]) -> dict[str, bool]:
+        return {dag_id: self._viewer.may_read_tasks(dag_id) for dag_id in dag_ids}
 
     def _read(self, part: Part, describe: Callable[[Any], Any]) -> dict[str, Any]:
         """Return what was read last, with its age, and why it is not newer."""
@@ -187,6 +208,10 @@ def _problem(err: Exception) -> Mapping[str, str]:
     if not isinstance(err, VideoDBError):
         log.error("A part of the page VideoDB failed.", exc_info=err)
     return describe_problem(err)
+
+
+def _owners(listed: Sequence[ListedCheckout]) -> dict[str, TaskName | None]:
+    return read_claims(one.checkout.id for one in listed if one.checkout.id)
 
 
 def _task(one: WaitingTask | Question) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
 from airflow.utils.session import create_session
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, not_, or_, select
 
 from airflow_provider_videodb.hooks.connection import CONN_TYPE
+from airflow_provider_videodb.purchases.rules.approval_texts import SUBJECT_END, SUBJECT_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 #: How many waiting tasks are read. Each is decrypted.
 MOST_TASKS = 200
-#: The operators that may ask a person before they buy.
-_BUYERS = ("EnsureCreditsOperator", "TopupOperator")
 _TRIGGERS = "airflow_provider_videodb.triggers."
 
 
@@ -85,6 +84,7 @@ class Question:
     A task that waits for a person's decision about a purchase.
 
     :param subject: the title of its request in Airflow's Required Actions.
+    :param gives_up: when the task stops waiting; ``None`` if Airflow does not know it.
     :param conn_id: the connection; ``None`` if Airflow does not know it.
     """
 
@@ -94,14 +94,15 @@ class Question:
     map_index: int
     since: datetime
     subject: str
+    gives_up: datetime | None
     conn_id: str | None
 
 
 def read_questions(may_read: Callable[[str], bool]) -> list[Question]:
     """
-    Return the open requests of our operators that have waited longest.
+    Return the requests to approve a purchase that have waited longest, if their tasks wait for nothing else.
 
-    A task that waits for a payment shows a request too, but it has one of our triggers.
+    A task that waits with one of our triggers may show a request too. :func:`read_waiting_tasks` returns that task.
 
     :param may_read: tells whether the viewer may read the tasks of a DAG.
     """
@@ -109,24 +110,28 @@ def read_questions(may_read: Callable[[str], bool]) -> list[Question]:
     same_task = and_(
         *(getattr(fields, name) == getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index"))
     )
-    query = (
-        select(
-            ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.start_date, HITLDetail.subject, fields.rendered_fields
-        )
-        .join(HITLDetail, HITLDetail.ti_id == ti.id)
-        .outerjoin(Trigger, ti.trigger_id == Trigger.id)
-        .outerjoin(fields, same_task)
-        .where(
-            ti.state.in_(["deferred", "awaiting_input"]),
-            ti.operator.in_(_BUYERS),
-            HITLDetail.responded_at.is_(None),
-            or_(Trigger.id.is_(None), Trigger.classpath.not_like(f"{_TRIGGERS}%")),
-        )
-        .order_by(ti.start_date)
-        .limit(MOST_TASKS)
+    is_asking = (
+        ti.state.in_(["deferred", "awaiting_input"]),
+        # A class that somebody derived from ours has another name.
+        HITLDetail.subject.startswith(SUBJECT_START) & HITLDetail.subject.endswith(SUBJECT_END),
+        HITLDetail.responded_at.is_(None),
+        or_(Trigger.id.is_(None), not_(Trigger.classpath.startswith(_TRIGGERS, autoescape=True))),
     )
+
+    def asking(*columns: Any) -> Any:
+        joined = select(*columns).join(HITLDetail, HITLDetail.ti_id == ti.id)
+        return joined.outerjoin(Trigger, ti.trigger_id == Trigger.id).where(*is_asking)
+
+    names = (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.start_date)
     with create_session() as session:
-        rows = session.execute(query).all()
+        readable = [dag_id for dag_id in session.scalars(asking(ti.dag_id).distinct()) if may_read(dag_id)]
+        rows = session.execute(
+            asking(*names, HITLDetail.subject, ti.trigger_timeout, fields.rendered_fields)
+            .outerjoin(fields, same_task)
+            .where(ti.dag_id.in_(readable))
+            .order_by(ti.start_date)
+            .limit(MOST_TASKS)
+        ).all()
     return [
         Question(
             dag_id=dag_id,
@@ -135,10 +140,11 @@ def read_questions(may_read: Callable[[str], bool]) -> list[Question]:
             map_index=map_index,
             since=since,
             subject=subject,
+            gives_up=gives_up,
             conn_id=(rendered or {}).get("videodb_conn_id"),
         )
-        for dag_id, run_id, task_id, map_index, since, subject, rendered in rows
-        if since is not None and may_read(dag_id)
+        for dag_id, run_id, task_id, map_index, since, subject, gives_up, rendered in rows
+        if since is not None
     ]
 
 

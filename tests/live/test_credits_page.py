@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote
+
 import pytest
 import requests
 
+from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.holds.rules.records import Kind
 from dev.demo.browser import find_chromium, open_page
 from dev.demo.credits_page import (
@@ -16,10 +20,12 @@ from dev.demo.credits_page import (
     page_environment,
     put_hold,
 )
-from tests.live.conftest import keep_picture
+from tests.live.conftest import LIVE_DAGS, keep_picture
+from tests.support.compat import needs_listed_variables
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
+DAGS = LIVE_DAGS / "live_credits_page.py"
 LONG = "a_dag_whose_name_does_not_fit_anywhere_" * 4
 
 
@@ -146,19 +152,21 @@ def test_ended_session_leads_to_the_login(scene, page):
 
 
 def test_frozen_videodb_leaves_the_rest_of_the_page(scene, page):
-    add_connection(scene.airflow, "videodb_frozen", scene.emulator.connection, extra={"timeout": 60})
-    fault = scene.emulator.add_fault("hang", path="/billing/usage", seconds=120)
-    try:
-        log_in_as(page, scene.airflow, "op")
-        page.goto(f"{scene.airflow.url}/plugin/videodb")
-        card = page.get_by_role("region", name="Connection videodb_frozen")
-        card.get_by_text("VideoDB has not responded yet").first.wait_for()
-        card.get_by_text("No task waits with this connection.").wait_for()
-        card.get_by_text("no complete response arrived within 10 s").first.wait_for()
-        keep_picture(page, "credits-page-frozen")
-    finally:
-        scene.emulator.remove_fault(fault.id)
-        scene.airflow.api.delete_connection("videodb_frozen")
+    # The other connection must not meet the fault.
+    with Emulator(credits=3) as frozen:
+        add_connection(scene.airflow, "videodb_frozen", frozen.connection, extra={"timeout": 60})
+        fault = frozen.add_fault("hang", path="/billing/usage", seconds=120, times=None)
+        try:
+            log_in_as(page, scene.airflow, "op")
+            page.goto(f"{scene.airflow.url}/plugin/videodb")
+            card = page.get_by_role("region", name="Connection videodb_frozen")
+            card.get_by_text("VideoDB has not responded yet").first.wait_for()
+            card.get_by_text("No task waits with this connection.").wait_for()
+            card.get_by_text("no complete response arrived within 10 s").first.wait_for()
+            keep_picture(page, "credits-page-frozen")
+        finally:
+            frozen.remove_fault(fault.id)
+            scene.airflow.api.delete_connection("videodb_frozen")
 
 
 def test_refused_key_and_many_holds_stay_readable(scene, page):
@@ -194,3 +202,52 @@ def test_payer_is_told_that_the_page_can_be_closed(scene, page, scheme):
     assert page.get_by_role("heading").inner_text() == "Payment received"
     assert page.get_by_text("You can close this page.").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.fixture
+def people(scene):
+    """Let tasks wait for a response, for a response in the queue, and for a payment with a Required Action."""
+    airflow = scene.airflow
+    with Emulator(credits=5) as emulator:
+        add_connection(airflow, "videodb_people", emulator.connection)
+        (airflow.home / "dags" / DAGS.name).symlink_to(DAGS)
+        runs = {}
+        for dag_id, task_id, state in (
+            ("live_page_gate_pays", "credits", "deferred"),
+            ("live_page_gate_asks", "credits", "deferred"),
+            ("live_page_approval", "top_up", "awaiting_input"),
+        ):
+            airflow.api.wait_for_dag(dag_id)
+            runs[dag_id] = airflow.api.trigger(dag_id)
+            index = 0 if task_id == "top_up" else -1
+            runs[dag_id].wait_for_task(task_id, state, map_index=index)
+        yield emulator, runs
+        for run in runs.values():
+            airflow.api.request("PATCH", f"/dags/{run.dag_id}/dagRuns/{run.run_id}", json={"state": "failed"})
+        airflow.api.delete_connection("videodb_people")
+
+
+@needs_listed_variables
+def test_each_kind_of_wait_says_what_to_click(scene, page, people):
+    emulator, runs = people
+    log_in_as(page, scene.airflow, "op")
+    open_credits_page(page, scene.airflow)
+    fit_window(page, width=1280)
+    keep_picture(page, "credits-page-people")
+    needs = page.get_by_role("region", name="What needs you")
+    [checkout] = emulator.checkouts()
+    pay = needs.get_by_role("link", name="Pay 25 USD for live_page_gate_pays / credits")
+    assert pay.get_attribute("href") == emulator.payment_url(checkout.id)
+    text = needs.inner_text()
+    assert "Approve 15 USD for VideoDB credits?" in text
+    assert "Waiting: 40 credits needed" in text
+    assert "It asks whether it may buy the rest." in text
+    for dag_id, place in (("live_page_gate_asks", "credits"), ("live_page_approval", "top_up/mapped/0")):
+        name = place.replace("/mapped/0", " [0]")
+        request = needs.get_by_role("link", name=f"Open the request of task {dag_id} / {name}")
+        path = f"/dags/{dag_id}/runs/{quote(runs[dag_id].run_id, safe='')}/tasks/{place}/required_actions"
+        assert request.get_attribute("href") == path
+    for dag_id in ("live_page_approval", "live_page_gate_asks"):
+        open_credits_page(page, scene.airflow)
+        needs.get_by_role("link", name=f"Open the request of task {dag_id} /").click()
+        page.get_by_role("button", name=re.compile(r"Approve \d+ USD")).wait_for()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.notifier_payment import TaskInstance
     from airflow_provider_videodb.purchases.rules.required_action import Shortage
 
+#: How the headline of each request begins and ends. The page in Airflow's UI finds requests by it.
+SUBJECT_START, SUBJECT_END = "Approve ", " for VideoDB credits?"
+
 
 class ApprovalEvent(StrEnum):
     """What has just happened to a request for approval."""
@@ -92,7 +95,7 @@ class ApprovalRequest:
     @property
     def subject(self) -> str:
         """The headline."""
-        return f"Approve {self.price} for VideoDB credits?"
+        return f"{SUBJECT_START}{self.price}{SUBJECT_END}"
 
     def body(self, ask: Ask, *, now: datetime) -> str:
         """Return the text beside the buttons, in Markdown."""

@@ -77,7 +77,8 @@ function Purchases({ data }) {
     spent?.unknown_checkouts.length > 0 && h(Note, { kind: "warning" },
       `${plural(spent.unknown_checkouts.length, "checkout")} cannot be added up in USD. Look at VideoDB's console.`),
     h(Problem, { problem: data.month.error, told: data.usage.error }),
-    h(Problem, { problem: data.auto_recharge.error, told: data.month.error ?? data.usage.error }));
+    data.auto_recharge.error?.next !== data.month.error?.next
+      && h(Problem, { problem: data.auto_recharge.error, told: data.usage.error }));
 }
 
 function Waiting({ data, base }) {
@@ -95,13 +96,14 @@ function Waiting({ data, base }) {
     part.value?.more > 0 && h("p", { className: "vdb-muted" }, `${plural(part.value.more, "more task waits", "more tasks wait")}, with this or another connection.`));
 }
 
-function OtherCheckouts({ data }) {
+function OtherCheckouts({ data, base }) {
   const own = new Set((data.tasks.value?.tasks ?? []).map((task) => task.checkout));
   const others = (data.checkouts?.value ?? []).filter((one) => !own.has(one.id));
   return others.length > 0 && h(Panel, { title: "Other open checkouts" },
     h("p", { className: "vdb-muted" }, "No waiting task that you may see has their links. VideoDB's list does not contain links."),
     h(Table, { caption: "Other open checkouts", rows: others, columns: [
       ["Checkout", (one) => h("code", null, one.id ?? "without an id")],
+      ["Made by", (one) => one.dag_id && h(TaskLink, { base, task: one })],
       ["Amount", (one) => (one.amount === null ? "unknown" : `${figure(one.amount)} ${one.currency ?? ""}`), true],
       ["Made", (one) => (one.created_at ? h(Ago, { iso: one.created_at }) : "unknown")],
       ["Expires", (one) => (one.expires_at ? h(In, { iso: one.expires_at }) : "unknown")]] }));
@@ -179,7 +181,7 @@ export function ConnectionCard({ data, refusal, base, at, shared }) {
     h("div", { className: "vdb-head" }, h("h2", null, data.id),
       h("span", { className: "vdb-muted vdb-small" }, "VideoDB's figures can be 15 minutes late.")),
     refusal, h(Problem, { problem: data.usage.error }),
-    h(Tiles, { data, at }), h(Waiting, { data, base }), h(OtherCheckouts, { data }), h(Holds, { data, base, shared }),
+    h(Tiles, { data, at }), h(Waiting, { data, base }), h(OtherCheckouts, { data, base }), h(Holds, { data, base, shared }),
     h("div", { className: "vdb-grid" }, h(UsageByKind, { part: data.usage }), h(Purchases, { data })),
     h("div", { className: "vdb-grid" }, h(Changes, { data, base }), h(Invoices, { data })));
 }

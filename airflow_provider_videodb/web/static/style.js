@@ -25,6 +25,7 @@ export const STYLE = `
   margin-bottom: 16px; }
 .vdb-tile { border: 1px solid var(--chakra-colors-border); border-radius: 6px; padding: 12px;
   background: var(--chakra-colors-bg-subtle); min-width: 0; }
+.dark .vdb-tile { background: var(--chakra-colors-bg-muted); }
 .vdb-figure { font-size: 22px; font-weight: 600; line-height: 1.3; overflow-wrap: anywhere; }
 .vdb-figure small { font-size: 13px; font-weight: 400; color: var(--chakra-colors-fg-muted); }
 .vdb-panel { min-width: 0; margin-bottom: 20px; }
@@ -63,10 +64,11 @@ export const STYLE = `
 .vdb dt { color: var(--chakra-colors-fg-muted); }
 .vdb dd { margin: 0; overflow-wrap: anywhere; }
 .vdb-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+@media (max-width: 1000px) { .vdb-tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 @media (max-width: 640px) {
   .vdb { padding: 8px; }
   .vdb-card { padding: 12px; }
-  .vdb-tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }
+  .vdb-tiles { gap: 8px; }
   .vdb-tile { padding: 8px; }
   .vdb thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .vdb table, .vdb tbody, .vdb tr, .vdb td { display: block; }

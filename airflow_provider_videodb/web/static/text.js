@@ -30,8 +30,11 @@ export function plural(count, one, many = `${one}s`) {
   return `${figure(count)} ${count === 1 ? one : many}`;
 }
 
+// Half a character, which JSON may contain, would throw.
+const encode = (text) => encodeURIComponent(String(text).replace(/[\ud800-\udfff]/gu, "?"));
+
 export function taskPath(base, task) {
-  const [dag, run, name] = [task.dag_id, task.run_id, task.task_id].map(encodeURIComponent);
+  const [dag, run, name] = [task.dag_id, task.run_id, task.task_id].map(encode);
   const mapped = task.map_index >= 0 ? `/mapped/${task.map_index}` : "";
   return `${base}dags/${dag}/runs/${run}/tasks/${name}${mapped}`;
 }

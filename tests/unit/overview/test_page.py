@@ -24,6 +24,7 @@ from airflow_provider_videodb.overview.page import (
     reasons_of,
 )
 from airflow_provider_videodb.overview.pauses import Pause
+from airflow_provider_videodb.overview.recorded import TaskName
 from tests.support.hold_views import FIRST, HELD, MINUTE, NOW, SETTLING, URGENT, WHO, flag, view
 
 MOMENT = datetime(2026, 11, 25, tzinfo=UTC)
@@ -52,9 +53,22 @@ def note(**fields):
     return Note(account="a", ended_ms=NOW, owner=("x", "y"), fields=given | fields)
 
 
-def changes(notes=(), checkouts=(), *, may_read=None):
+def changes(notes=(), checkouts=(), *, owners=None, may_read=None):
     listed = listed_checkouts(checkouts, now=MOMENT)
-    return changes_of(notes, listed, may_read={"a": True} if may_read is None else may_read)
+    return changes_of(notes, listed, owners=owners or {}, may_read={"a": True} if may_read is None else may_read)
+
+
+def test_checkout_names_the_task_that_claimed_it():
+    owner = TaskName(dag_id="a", run_id="r", task_id="t")
+    [shown] = changes(checkouts=[checkout()], owners={"cs_1": owner})
+    assert (shown["dag_id"], shown["run_id"], shown["task_id"], shown["map_index"]) == ("a", "r", "t", -1)
+
+
+@pytest.mark.parametrize("owner", [None, TaskName(dag_id="secret", run_id="r", task_id="t")])
+def test_checkout_of_an_unreadable_task_has_no_name(owner):
+    [shown] = changes(checkouts=[checkout()], owners={"cs_1": owner})
+    assert shown["dag_id"] is None
+    assert "secret" not in str(shown)
 
 
 def test_holds_are_described_without_the_id_of_their_task():

@@ -157,5 +157,50 @@ def test_payment_that_the_balance_does_not_show_needs_nobody():
 
 
 def test_request_is_shown_without_control_characters():
-    shown = describe_question("Buy 50 USD?\n\x1b")
+    shown = describe_question("Buy 50 USD?\n\x1b", gives_up=SOON)
     assert (shown["todo"], shown["why"]) == ("approve", "Buy 50 USD???")
+    assert shown["gives_up"] == "2026-01-15T13:00:00Z"
+
+
+def asking(**changes):
+    kwargs = golden("ensure_credits_without_purchase") | {"threshold": "53", "required_action": "open"} | changes
+    assert kwargs["wait"]["purchase"] is None
+    return kwargs
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [
+        (account(3), "It needs 53 credits, and 3 are available. It asks whether it may buy the rest."),
+        (NOTHING_KNOWN, "It waits for 53 credits. The balance is unknown. It asks whether it may buy the rest."),
+    ],
+)
+def test_gate_that_asks_before_it_buys_is_to_be_decided(known, why):
+    shown = described(asking(), known)
+    assert (shown["todo"], shown["why"]) == ("approve", why)
+
+
+def test_gate_that_asks_says_who_is_ahead():
+    kwargs = asking(gate=golden("credits_holding")["gate"])
+    holder = kwargs["gate"]["holder"]
+    shown = described(kwargs, account(3, reasons={holder: "30 are promised to 1 ahead."}))
+    assert shown["why"] == "30 are promised to 1 ahead. It asks whether it may buy the rest."
+
+
+def test_gate_that_asks_needs_nobody_once_the_credits_are_there():
+    assert described(asking(), account(60))["todo"] == "nothing"
+
+
+def test_request_about_a_payment_is_no_question():
+    kwargs = golden("checkout_in_required_actions")
+    assert kwargs["required_action"] == "open"
+    assert not read_wait(kwargs).asks
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "//evil.example", "https://a@b.example/"])
+def test_link_that_is_no_web_address_is_not_shown(link):
+    kwargs = golden("checkout")
+    kwargs["purchase"]["payment_url"] = link
+    shown = described(kwargs)
+    assert (shown["todo"], shown["url"]) == ("open_task", None)
+    assert link not in str(shown)

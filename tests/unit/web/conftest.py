@@ -68,15 +68,19 @@ def stored_connection(airflow_db: None) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def deferred_task(airflow_db: None) -> Iterator[Callable[..., None]]:
     """Return a function that lets a finished task of a new DAG wait for a trigger."""
+    from airflow.models.hitl import HITLDetail
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.trigger import Trigger
     from airflow.providers.standard.operators.empty import EmptyOperator
     from airflow.utils.session import create_session
-    from sqlalchemy import update
+    from sqlalchemy import delete, insert, select, update
 
     from tests.support.dag_runs import new_dag, run
 
-    def defer(dag_id: str, trigger: str | None, kwargs: dict[str, Any], **values: Any) -> None:
+    def defer(
+        dag_id: str, trigger: str | None, kwargs: dict[str, Any], *, asks: tuple[str, str] | None = None, **values: Any
+    ) -> None:
         with new_dag(dag_id) as dag:
             EmptyOperator(task_id="top_up")
         finished = run(dag)
@@ -89,7 +93,16 @@ def deferred_task(airflow_db: None) -> Iterator[Callable[..., None]]:
             values = {"state": "deferred"} | values
             own = TaskInstance.run_id == finished.dag_run.run_id
             session.execute(update(TaskInstance).where(own).values(**values))
+            if asks is not None:
+                conn_id, subject = asks
+                [ti_id] = session.scalars(select(TaskInstance.id).where(own))
+                session.add(HITLDetail(ti_id=ti_id, subject=subject, options=["Approve", "Refuse"]))
+                fields = {"run_id": finished.dag_run.run_id, "task_id": "top_up", "map_index": -1}
+                rendered = {"rendered_fields": {"videodb_conn_id": conn_id}}
+                session.execute(insert(RenderedTaskInstanceFields).values(dag_id=dag_id, **fields, **rendered))
 
     yield defer
     with create_session() as session:
         session.execute(update(TaskInstance).values(state="success", trigger_id=None))
+        session.execute(delete(HITLDetail))
+        session.execute(delete(RenderedTaskInstanceFields))
