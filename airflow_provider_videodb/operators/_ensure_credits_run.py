@@ -234,7 +234,6 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         :return: ``None`` if nothing is missing any more.
         """
         request, read = self.request, read_after(check, self._look)
-
         assessed = [check]
 
         def assess() -> Need:

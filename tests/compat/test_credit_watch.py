@@ -44,3 +44,12 @@ def test_stored_memory_tells_the_low_after_its_warning():
     after = advance(watched, now, line, kind=Kind.LOW, account=watched.account, conn_id="videodb_default")
     assert after.unsent["level"] == "low"
     assert after.unsent.keys() == stored("memory.json")["unsent"].keys()
+
+
+def test_argument_of_another_version_is_ignored():
+    kwargs = {"name": "low", "kind": "low", "below": 200, "back_at": 220, "warn_hours": None}
+    wait = {"videodb_conn_id": "videodb_default", "poll_interval": 60}
+    assert (
+        CreditWatchTrigger(**kwargs, **wait, colour="red").serialize()
+        == CreditWatchTrigger(**kwargs, **wait).serialize()
+    )

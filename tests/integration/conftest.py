@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_videodb.api.client import BillingClient
+from tests.support.approvals import Approver
 from tests.support.hold_flags import forget_holds
 from tests.support.purchases import RECORD_STORES, VARIABLES, Person, watched_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_videodb.emulator.server import Emulator
 
@@ -85,3 +86,10 @@ def connect(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 def other_client(emulator: Emulator) -> BillingClient:
     """Return a client of the same account outside Airflow."""
     return BillingClient(emulator.api_key, base_url=emulator.base_url)
+
+
+@pytest.fixture
+def approver(person: Person) -> Iterator[Approver]:
+    """Respond to each request for an approval."""
+    with Approver().attends() as somebody:
+        yield somebody

@@ -12,19 +12,12 @@ from tests.support.compat import needs_responses_that_resume
 from tests.support.purchases import TOPUP, Died, Point, PurchaseRuns, in_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from airflow_provider_videodb.api.client import BillingClient
     from airflow_provider_videodb.emulator.server import Emulator
     from tests.support.purchases import Person
 
 POST = Point("purchases.posting.PostSender", "post")
-
-
-@pytest.fixture
-def approver(person: Person) -> Iterator[Approver]:
-    with Approver().attends() as somebody:
-        yield somebody
 
 
 def test_approved_purchase_is_made_once(approver: Approver, emulator: Emulator) -> None:
@@ -257,128 +250,6 @@ class TestGrownNeed:
 
         assert (bought.state, bought.result["status"]) == ("success", "filled")
         assert emulator.calls("POST") == []
-
-
-class TestChangeAfterTheApproval:
-    """What a person has seen is what is bought, whatever changes until the POST."""
-
-    @pytest.mark.parametrize(
-        ("changed", "says"),
-        [
-            ({"amount": 500}, "now needs 500 USD, and its request for approval says 50 USD"),
-            ({"amount": 51}, "now needs 51 USD, and its request for approval says 50 USD"),
-            ({"currency": "eur"}, "now needs 50 EUR, and its request for approval says 50 USD"),
-        ],
-        ids=str,
-    )
-    def test_edited_dag_buys_nothing_else(
-        self, approver: Approver, emulator: Emulator, *, changed: dict[str, Any], says: str
-    ) -> None:
-        runs = PurchaseRuns(amount=50, approval=True)
-        approver.before_response = lambda: vars(runs.task).update(changed)
-        bought = runs.run()
-
-        assert isinstance(bought.cause, VideoDBApprovalMissingError)
-        assert says in str(bought.cause)
-        assert emulator.calls("POST") == []
-
-    @pytest.mark.parametrize(
-        ("changed", "says"),
-        [({"amount": 500}, "now needs 500 USD"), ({"approval": False, "amount": 500}, "now needs 500 USD")],
-        ids=str,
-    )
-    def test_retry_of_an_edited_dag_buys_nothing_else(
-        self,
-        approver: Approver,
-        emulator: Emulator,
-        connect: Callable[..., None],
-        monkeypatch: pytest.MonkeyPatch,
-        *,
-        changed: dict[str, Any],
-        says: str,
-    ) -> None:
-        connect(approval_above=10)
-        runs = PurchaseRuns(amount=50, approval=True, retries=1)
-
-        def edit_and_die() -> None:
-            vars(runs.task).update(changed)
-            raise Died
-
-        met = POST.does(edit_and_die, monkeypatch)
-        bought = runs.run()
-
-        assert met
-        assert isinstance(bought.cause, VideoDBApprovalMissingError)
-        assert says in str(bought.cause)
-        assert emulator.calls("POST") == []
-
-    def test_lower_line_of_the_connection_asks_no_second_question(
-        self, approver: Approver, emulator: Emulator, connect: Callable[..., None]
-    ) -> None:
-        connect(approval_above=49)
-        approver.before_response = lambda: connect(approval_above=0)
-        bought = PurchaseRuns(amount=50).run()
-
-        assert bought.state == "success"
-        assert len(approver.seen) == 1
-        assert len(emulator.calls("POST")) == 1
-
-    def test_line_that_appears_asks_before_a_lost_post_is_sent_again(
-        self, approver: Approver, emulator: Emulator, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def draw_and_die() -> None:
-            connect(approval_above=10)
-            raise Died
-
-        approver.before_response = lambda: approver.notes.append(len(emulator.calls("POST")))
-        Point("api.client.BillingClient", "topup", after=True).does(draw_and_die, monkeypatch)
-        bought = PurchaseRuns(amount=50, retries=2).run()
-
-        assert bought.state == "success"
-        assert approver.notes == [1]
-        assert len([one for one in emulator.checkouts() if one.status == "completed"]) == 1
-
-    def test_limit_that_others_reach_meanwhile_holds(
-        self, approver: Approver, emulator: Emulator, connect: Callable[..., None], other_client: BillingClient
-    ) -> None:
-        connect(approval_above=0, monthly_topup_limit=60)
-        approver.before_response = lambda: other_client.topup(20)
-        bought = PurchaseRuns(amount=50).run()
-
-        assert "monthly_topup_limit" in str(bought.cause)
-        assert [one.amount for one in emulator.checkouts()] == [20]
-
-
-@needs_responses_that_resume
-class TestGateThatWaitsForOthers:
-    """
-    A person responds after the gate has stopped to wait for the response.
-
-    The credits came meanwhile, and others kept the gate closed. Airflow then resumes the wait for them.
-    """
-
-    @pytest.mark.parametrize(
-        ("choice", "state", "posts"), [(0, "success", 1), (1, "failed", 0)], ids=["approved", "refused"]
-    )
-    def test_response_counts(
-        self,
-        approver: Approver,
-        emulator: Emulator,
-        monkeypatch: pytest.MonkeyPatch,
-        *,
-        choice: int,
-        state: str,
-        posts: int,
-    ) -> None:
-        approver.choose = lambda options: options[choice : choice + 1]
-        monkeypatch.setattr("airflow_provider_videodb.operators._approval_run.RESUME_METHOD", "execute_complete")
-        bought = PurchaseRuns("EnsureCreditsOperator", credits=20, approval=True).run()
-
-        assert bought.state == state
-        assert len(emulator.calls("POST")) == posts
-        assert len(approver.seen) == 1
-        if state == "failed":
-            assert "refused to buy credits for 17 USD" in str(bought.cause)
 
 
 def test_limit_comes_before_the_question(approver: Approver, connect: Callable[..., None]) -> None:

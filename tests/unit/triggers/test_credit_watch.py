@@ -297,7 +297,3 @@ async def test_log_and_memory_keep_the_key(emulator, channel, output):
         event = await airflow.payload()
         await level(airflow, channel, "low")
     assert emulator.api_key not in f"{event}{channel.kept}{output.text}"
-
-
-def test_unknown_argument_is_ignored():
-    assert watch(colour="red").serialize() == watch().serialize()
