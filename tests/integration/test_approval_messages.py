@@ -108,7 +108,7 @@ def test_death_loses_no_message(
     assert len(approver.seen) == 1
 
 
-def test_failing_notifier_stops_neither_the_question_nor_the_next(approver: Approver, inbox: Inbox) -> None:
+def test_failing_notifier_stops_nothing_else(approver: Approver, inbox: Inbox) -> None:
     unknown = PaymentRequestNotifier(SmtpNotifier(to="payer@example.com", smtp_conn_id="missing"))
     bought = runs(notifiers=[unknown, by_mail()]).run()
 
