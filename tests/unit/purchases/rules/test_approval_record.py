@@ -71,3 +71,11 @@ def test_edited_record_is_no_approval(change: dict[str, Any]) -> None:
 def test_other_record_is_no_approval(record: object) -> None:
     with pytest.raises(VideoDBPurchaseUnknownError):
         Approval.from_dict(record)
+
+
+def test_message_is_recorded_with_the_request_it_is_about() -> None:
+    told = Approval(asked=ASKED).notified_by("0:mail").notified_by("1:chat")
+    assert told.asked is not None
+    assert told.asked.notified == (*ASKED.notified, "0:mail", "1:chat")
+    # A message about no request is about nothing that a retry could repeat.
+    assert Approval().notified_by("0:mail") == Approval()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,3 +103,15 @@ def test_shortage_names_what_others_hold(balance: int, says: str) -> None:
     shortage = Shortage(needed=Decimal(120), available=Decimal(70), missing=Decimal(50))
 
     assert f"120 credits are needed. {says}" in describe_shortage(shortage, balance=Decimal(balance))
+
+
+@pytest.mark.parametrize(("map_index", "shown"), [(-1, None), (None, None), (0, 0), (3, 3)])
+def test_request_names_its_task_and_the_page_with_the_buttons(map_index: int | None, shown: int | None) -> None:
+    page = "http://airflow.example/dags/etl_daily/runs/manual__1/tasks/buy"
+    ti: Any = SimpleNamespace(
+        dag_id="etl_daily", run_id="manual__1", task_id="buy", map_index=map_index, log_url=f"{page}?try_number=1"
+    )
+    request = ApprovalRequest.of(replace(ASK, currency="eur", approvers=("ann",)), ti=ti)
+    assert request.asked_by == ("etl_daily", "manual__1", "buy", shown)
+    assert request.url == f"{page}/required_actions"
+    assert (request.price, request.approvers, request.respond_by) == ("50 EUR", ("ann",), ASK.until)
