@@ -192,7 +192,7 @@ class ApprovalDesk:
             raise other_request_error(ask)
 
 
-def is_late_response(event: object, executor: PurchaseExecutor) -> bool:
+def is_late_response(event: object, get_executor: Callable[[], PurchaseExecutor]) -> bool:
     """
     Say whether a person responds to a request for approval that the task no longer waits for.
 
@@ -200,6 +200,7 @@ def is_late_response(event: object, executor: PurchaseExecutor) -> bool:
     """
     if read_payment_response(event) is None:
         return False
+    executor = get_executor()
     executor.load_existing()
     # A task that has asked for an approval never asks for a payment.
     return executor.journal.approval.asked is not None

@@ -129,7 +129,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
     def resume(self, event: object) -> dict[str, Any]:
         """Go on after the trigger's event or a person's response."""
         with self._leaving_queue_on_failure():
-            if is_late_response(event, self.executor):
+            if is_late_response(event, lambda: self.executor):
                 # The gate has waited for others, and its request was still open.
                 self.take_request(self._parse_request())
                 return self.respond(event)

@@ -167,6 +167,7 @@ def test_template_fields_take_templates_and_results(
         "redirect_url": "https://example.org/paid",
         "only_if_below": 3.5,
         "max_amount": 50,
+        "approval_above": 50,
         "videodb_conn_id": "videodb_other",
     }
     assert set(given) == set(TopupOperator.template_fields)

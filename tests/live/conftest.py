@@ -72,10 +72,13 @@ def emulator(shared_emulator):
     return shared_emulator
 
 
-@pytest.fixture
-def no_holds(live_airflow):
-    """Remove the records of holds after the test, because released credits count for 20 minutes."""
+@pytest.fixture(autouse=True)
+def no_holds(request):
+    """Remove the records of holds after each test, because released credits count for 20 minutes."""
     yield
+    if "live_airflow" not in request.fixturenames:
+        return
+    live_airflow = request.getfixturevalue("live_airflow")
     for variable in live_airflow.api.pages("/variables", "variables", variable_key_pattern="videodb/"):
         live_airflow.api.request("DELETE", f"/variables/{variable['key']}")
 

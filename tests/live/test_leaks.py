@@ -239,7 +239,11 @@ def test_link_is_only_where_the_task_that_waits_shows_it(remains):
 def may_show_link(name):
     """Say whether the task that waits, or Airflow, keeps data there."""
     of_the_task = ("log of waits", "page of waits", "reports/waits.txt")
-    tables = ("xcom", "trigger", "task_state_store", "variable", "task_instance", "task_instance_history")
+    # The first is what Required Actions show.
+    tables = (
+        "hitl_detail",
+        *("xcom", "trigger", "task_state_store", "variable", "task_instance", "task_instance_history"),
+    )
     kept = {f"{when}table {table}" for when in ("", "while it waits: ", "meanwhile: ") for table in tables}
     # A worker of LocalExecutor writes into the scheduler's log.
     return (
