@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.airflow.processes import until
 from tests.integration.test_topup_unknown import TestUnknownOutcome as _Unknown
 from tests.support.compat import needs_provider_commands
 
@@ -38,11 +39,16 @@ class TestAnswer:
         from airflow_provider_videodb.__main__ import main
 
         own = emulator.checkouts()[0]
-        capsys.readouterr()
-        main(["answer", "-o", "json"])
         run_id = stopped.run.dag_run.run_id
-        # Other tests leave questions in the same database.
-        (question,) = [one for one in json.loads(capsys.readouterr().out)["questions"] if one["run_id"] == run_id]
+
+        def questions():
+            # Other tests leave questions in the same database.
+            capsys.readouterr()
+            main(["answer", "-o", "json"])
+            return [one for one in json.loads(capsys.readouterr().out)["questions"] if one["run_id"] == run_id]
+
+        # It is asked once VideoDB's list has had the time to show all checkouts.
+        (question,) = until(questions, timeout=60, what="the question", interval=1)
         assert (question["dag_id"], question["task_id"], question["state"]) == ("purchasing", "buy", "failed")
 
         names = ["--dag-id", "purchasing", "--run-id", question["run_id"], "--task-id", "buy"]
@@ -50,6 +56,4 @@ class TestAnswer:
 
         again = purchasing.clear(stopped)
         assert (again.state, again.result["checkout_id"]) == ("success", own.id)
-        capsys.readouterr()
-        main(["answer", "-o", "json"])
-        assert run_id not in {one["run_id"] for one in json.loads(capsys.readouterr().out)["questions"]}
+        assert questions() == []
