@@ -50,9 +50,7 @@ def answer(args: Namespace) -> None:
         _list(args, questions, earlier)
         return
     if bool(args.checkout) == args.buy:
-        refuse(
-            "say what became of the purchase: --checkout with the id of the task's checkout, or --buy if it has none"
-        )
+        refuse("say how the purchase ended: give --checkout and the id of the task's checkout, or --buy if it has none")
     if bool(args.id) == bool(named):
         refuse("name the purchase by the ID that `answer` lists, or by --dag-id, --run-id and --task-id")
     if named and len(named) < len(_NAMES):
@@ -101,7 +99,7 @@ def _list(args: Namespace, questions: list[Question], earlier: dict[str, str]) -
         print_json({"at": to_iso_moment(now), "conn_id": args.conn_id, "questions": entries})
         return
     if not questions:
-        print_lines(["No purchase has an unknown outcome. Nothing is to be answered."])
+        print_lines(["No purchase has an unknown outcome, so there is no question to answer."])
     lines: list[str] = []
     for one in questions:
         state = one.recorded.state or "unknown"

@@ -182,8 +182,8 @@ def _answer_command() -> CLICommand:
     names = (_argument(f"--{what}-id", help=f"instead of an ID: the {what} id of the task") for what in _NAMED_BY)
     return ActionCommand(
         name="answer",
-        help="List the purchases with an unknown outcome, or say what became of one",
-        description="List the purchases with an unknown outcome, or say what became of one. Name it by the ID that "
+        help="List the purchases with an unknown outcome, or say how one ended",
+        description="List the purchases with an unknown outcome, or say how one ended. Name it by the ID that "
         "the list shows, or by --dag-id, --run-id and --task-id. The task reads this when you clear it.",
         func=_lazy("answer", module="answers"),
         args=(_QUESTION_ID, _CHECKOUT, _BUY, *names, _OF_MAP_INDEX, _YES, _CONN_ID, _OUTPUT),

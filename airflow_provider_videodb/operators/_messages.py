@@ -268,7 +268,7 @@ class PaymentMessages:
 
 
 def _in_lines(err: VideoDBError) -> str:
-    """Return the text of an error, with the next step on a line of its own."""
+    """Return an error's text, with its next step on a new line."""
     return str(err).replace("Next step: ", "\nNext step: ")
 
 

@@ -1,4 +1,4 @@
-"""People hear that a task asks for an approval, and what became of it; a real mail server receives it."""
+"""Mails that ask for an approval and report its result, received by a real mail server."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_reminders_come_until_the_payment(person: Person, emulator: Emulator, in
     assert (bought.state, bought.tries) == ("success", 1)
     kinds = [subject.split(" ")[0] for subject in inbox.subjects]
     assert kinds == ["Please", "Reminder:", "Reminder:", "Paid:"]
-    # A notifier with a text of its own would ask for the payment again.
+    # A notifier whose author wrote the text would ask for the payment again.
     assert old.told == person.links
     assert len(posted(emulator)) == 1
     assert journal_of(bought)["reminded_at"] is not None

@@ -141,7 +141,7 @@ class Approval:
         return replace(self, asked=ask, outcome=None)
 
     def notified_by(self, name: str) -> Approval:
-        """Record that a notifier has sent a message about the request, whatever became of it."""
+        """Record that a notifier has sent a message about the request."""
         asked = self.asked
         return self if asked is None else replace(self, asked=replace(asked, notified=(*asked.notified, name)))
 

@@ -34,7 +34,7 @@ def test_open_question_is_listed_with_its_candidates(unknown):
 
 def test_without_questions_there_is_nothing_to_answer(videodb, emulator):
     record_purchase(made(paid=("cs_1",)), HASHED)
-    assert videodb("answer").out == "No purchase has an unknown outcome. Nothing is to be answered.\n"
+    assert videodb("answer").out == "No purchase has an unknown outcome, so there is no question to answer.\n"
     assert json.loads(videodb("answer", "-o", "json").out)["questions"] == []
 
 
@@ -77,8 +77,8 @@ def test_checkout_of_another_task_is_refused(unknown, emulator):
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        ((ID,), 2, "say what became of the purchase"),
-        ((ID, "--buy", "--checkout", "cs_1"), 2, "say what became of the purchase"),
+        ((ID,), 2, "say how the purchase ended"),
+        ((ID, "--buy", "--checkout", "cs_1"), 2, "say how the purchase ended"),
         (("--buy",), 2, "name the purchase by the ID"),
         ((ID, "--dag-id", "d", "--buy"), 2, "name the purchase by the ID"),
         (("--dag-id", "d", "--buy"), 2, "--run-id, --task-id are missing"),
