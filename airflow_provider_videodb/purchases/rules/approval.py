@@ -17,9 +17,10 @@ from airflow_provider_videodb.purchases.rules.approval_record import Approval, A
 from airflow_provider_videodb.purchases.rules.approval_texts import other_request_error, outgrown_error, refused_error
 from airflow_provider_videodb.purchases.rules.candidates import currency_name, plain_amount
 from airflow_provider_videodb.purchases.rules.month import is_usd
+from airflow_provider_videodb.purchases.rules.required_action import name_of
 
-#: Names of people are cut after this many characters.
-_LONGEST_NAME = 100
+#: A response that is not understood is quoted up to this many characters.
+_LONGEST_QUOTE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +164,10 @@ def read_response(event: object, ask: Ask, *, now: datetime, max_tries: int) -> 
         return _outcome(OutcomeStatus.NOT_UNDERSTOOD, now, max_tries, response=event)
     if event.get("timedout") or event.get("error_type") == "timeout":
         return _outcome(OutcomeStatus.TIMED_OUT, now, max_tries)
-    by, chosen = _name_of(event.get("responded_by_user")), event.get("chosen_options")
+    user, chosen = event.get("responded_by_user"), event.get("chosen_options")
+    # A name alone does not say which user of Airflow approved.
+    has_id = isinstance(user, Mapping) and bool(str(user.get("id") or "").strip())
+    by = name_of(user) if has_id else None
     option = chosen[0] if isinstance(chosen, list | tuple) and len(chosen) == 1 else None
     approve, refuse = ask.options
     known = {approve: OutcomeStatus.APPROVED, refuse: OutcomeStatus.REFUSED}
@@ -185,18 +189,8 @@ def _outcome(
         by=by,
         at=at.isoformat(),
         max_tries=max_tries,
-        response=ascii(response)[:_LONGEST_NAME] if is_quoted else None,
+        response=ascii(response)[:_LONGEST_QUOTE] if is_quoted else None,
     )
-
-
-def _name_of(user: object) -> str | None:
-    """Return the name of a person, with the id if that differs; ``None`` if Airflow names nobody."""
-    if not isinstance(user, Mapping):
-        return None
-    named, user_id = (" ".join(str(user.get(key) or "").split())[:_LONGEST_NAME] for key in ("name", "id"))
-    if not user_id:
-        return None
-    return user_id if named in ("", user_id) else f"{named} (id {user_id})"
 
 
 def _moment(value: object) -> datetime | None:

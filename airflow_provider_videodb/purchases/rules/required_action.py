@@ -125,7 +125,7 @@ def read_response(event: object) -> Response | None:
     is_read = isinstance(chosen, list | tuple) and chosen and all(isinstance(option, str) for option in chosen)
     if not is_read or "status" in event or "error" in event:
         raise not_understood(event)
-    return Response(chosen=tuple(chosen), by=_name_of(event.get("responded_by_user")))
+    return Response(chosen=tuple(chosen), by=name_of(event.get("responded_by_user")) or "Somebody")
 
 
 def not_understood(response: object) -> VideoDBPurchaseError:
@@ -169,6 +169,16 @@ def expires_at(purchase: Purchase) -> datetime | None:
     return datetime.fromisoformat(purchase.posts[-1]) + CHECKOUT_LIFETIME if purchase.posts else None
 
 
+def name_of(user: object) -> str | None:
+    """Return the name of a person, with the id if that differs; ``None`` if Airflow names nobody."""
+    if not isinstance(user, Mapping):
+        return None
+    name, user_id = (" ".join(str(user.get(key) or "").split())[:_LONGEST_NAME] for key in ("name", "id"))
+    if not user_id or user_id == name:
+        return name or None
+    return f"{name} (id {user_id})" if name else user_id
+
+
 def in_markdown(text: str) -> str:
     """Return text that Markdown shows as it is, in one line."""
     return _MARKUP.sub(r"\\\1", " ".join(text.split()))
@@ -176,13 +186,3 @@ def in_markdown(text: str) -> str:
 
 def _address(url: str) -> str:
     return f"<{''.join(_ENDS_ADDRESS.get(sign, sign) for sign in url)}>"
-
-
-def _name_of(user: object) -> str:
-    """Return the name of a person, with the id if that differs."""
-    if not isinstance(user, Mapping):
-        return "Somebody"
-    name, user_id = (" ".join(str(user.get(key) or "").split())[:_LONGEST_NAME] for key in ("name", "id"))
-    if not user_id or user_id == name:
-        return name or "Somebody"
-    return f"{name} (id {user_id})" if name else user_id
