@@ -91,6 +91,20 @@ def airflow_db() -> None:
     initdb()
 
 
+@pytest.fixture(autouse=True)
+def no_records(request: pytest.FixtureRequest) -> None:
+    """
+    Forget what earlier tests of this process recorded.
+
+    Its tests share a database. A hold counts for as long as its spending may not show, and commands list all purchases.
+    """
+    if "airflow_db" in request.fixturenames:
+        request.getfixturevalue("airflow_db")
+        from tests.support.recorded import forget_records
+
+        forget_records()
+
+
 def _skip_fsync(connection: Any, _: object) -> None:
     # SQLite would wait for the disk at each commit, for data that nobody reads after the tests.
     cursor = connection.cursor()

@@ -10,21 +10,12 @@ import pytest
 
 from airflow_provider_videodb.api.client import BillingClient
 from tests.support.approvals import Approver
-from tests.support.hold_flags import forget_holds
 from tests.support.purchases import RECORD_STORES, VARIABLES, Person, watched_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_videodb.emulator.server import Emulator
-
-
-@pytest.fixture(autouse=True)
-def no_holds(request: pytest.FixtureRequest) -> None:
-    """Forget the holds of earlier tests, because they count for as long as their spending may not show."""
-    if "airflow_db" in request.fixturenames:
-        request.getfixturevalue("airflow_db")
-        forget_holds()
 
 
 @pytest.fixture

@@ -10,16 +10,9 @@ import pytest
 from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
-from tests.support.hold_flags import flags_in_database, forget_holds
+from tests.support.hold_flags import flags_in_database
 
 pytestmark = [pytest.mark.usefixtures("airflow_db"), needs_listed_variables]
-
-
-@pytest.fixture(autouse=True)
-def _no_holds(airflow_db: None):
-    forget_holds()
-    yield
-    forget_holds()
 
 
 def holds(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:

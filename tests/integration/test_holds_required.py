@@ -12,9 +12,10 @@ from airflow.sdk import BaseOperator, task, task_group
 from airflow_provider_videodb.holds.rules.records import Kind
 from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
-from tests.support.hold_flags import forget_holds, notes_in_database
+from tests.support.hold_flags import notes_in_database
 from tests.support.holding_dags import flags, gate_of, job_of
 from tests.support.recharge import clear, once
+from tests.support.recorded import forget_records
 
 pytestmark = [pytest.mark.usefixtures("holding_account"), needs_listed_variables]
 
@@ -104,7 +105,7 @@ def test_deferred_job_that_resumes_runs_on(loses_hold):
     class Deferred(BaseOperator):
         def execute(self, context: Any) -> None:
             if loses_hold:
-                forget_holds()
+                forget_records()
             self.defer(trigger=TimeDeltaTrigger(timedelta(0)), method_name="resume")
 
         def resume(self, context: Any, event: Any = None) -> None:

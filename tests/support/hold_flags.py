@@ -62,18 +62,6 @@ def drop_flag(flag: Flag) -> None:
         session.execute(delete(Variable).where(Variable.key == flag.key))
 
 
-def forget_holds() -> None:
-    """Delete all flags and the journal."""
-    from airflow.models.variable import Variable
-    from airflow.utils.session import create_session
-    from sqlalchemy import delete
-
-    with create_session() as session:
-        # SQLAlchemy 1.4 cannot evaluate this condition on the objects of the session.
-        gone = delete(Variable).where(Variable.key.startswith("videodb/"))
-        session.execute(gone, execution_options={"synchronize_session": False})
-
-
 def add_flag(flag: Flag) -> None:
     """Record a flag that nobody described."""
     from airflow.models.variable import Variable

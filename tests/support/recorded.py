@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 TASK = TaskName(dag_id="nightly", run_id="manual__1", task_id="buy")
 #: Its Variable is named after a hash, so the record does not say whose it is.
 HASHED = TaskName(dag_id="n" * 250, run_id="manual__1", task_id="buy")
-_OURS = ("videodb_purchase", "videodb_checkout", "videodb_resolution")
 
 
 def put_variable(key: str, text: str) -> None:
@@ -62,13 +62,19 @@ def resolutions() -> dict[str, str]:
         return {row.key: row.get_val() for row in rows}  # type: ignore[no-untyped-call]  # Airflow does not type it
 
 
-def forget_purchases() -> None:
-    """Delete all of them."""
+def forget_records() -> None:
+    """Delete all that the package has recorded: Variables, and in 3.3 the states of tasks."""
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
     from sqlalchemy import delete
 
+    models: list[Any] = [Variable]
+    with contextlib.suppress(ImportError):  # Airflow 3.2 and older
+        from airflow.models.task_state_store import TaskStateStoreModel
+
+        models.append(TaskStateStoreModel)
     with create_session() as session:
-        for prefix in _OURS:
-            gone = delete(Variable).where(Variable.key.startswith(prefix))
+        for model in models:
+            # SQLAlchemy 1.4 cannot evaluate this condition on the objects of the session.
+            gone = delete(model).where(model.key.startswith("videodb"))
             session.execute(gone, execution_options={"synchronize_session": False})

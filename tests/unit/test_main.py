@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_videodb.holds.rules.records import Kind
 from tests.support.compat import needs_provider_commands
-from tests.support.hold_flags import forget_holds, raise_flag
+from tests.support.hold_flags import raise_flag
 
 AIRFLOW = [str(Path(sys.executable).with_name("airflow")), "videodb"]
 MODULE = [sys.executable, "-m", "airflow_provider_videodb"]
@@ -27,9 +27,7 @@ def run(*command):
 
 @pytest.fixture
 def held(airflow_db):
-    forget_holds()
-    yield raise_flag(Kind.HELD, "12.5")
-    forget_holds()
+    return raise_flag(Kind.HELD, "12.5")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

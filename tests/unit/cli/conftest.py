@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.support.hold_flags import forget_holds
-from tests.support.recorded import forget_purchases
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from airflow_provider_videodb.emulator.server import Emulator
 
@@ -36,8 +33,8 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def videodb(
     airflow_db: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Ran]]:
-    """Return a function that runs `python -m airflow_provider_videodb …` on a database without our records."""
+) -> Callable[..., Ran]:
+    """Return a function that runs `python -m airflow_provider_videodb …` on a database without records."""
     from airflow_provider_videodb.__main__ import main
 
     def run(*arguments: str, types: str | None = None) -> Ran:
@@ -51,11 +48,7 @@ def videodb(
         printed = capsys.readouterr()
         return Ran(status, printed.out, printed.err)
 
-    forget_holds()
-    forget_purchases()
-    yield run
-    forget_holds()
-    forget_purchases()
+    return run
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from airflow_provider_videodb.holds.journal import read_notes
 from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.records import LONGEST_SETTLEMENT_MS, Kind
 from airflow_provider_videodb.overview.database import DatabaseStore
-from tests.support.hold_flags import flags_in_database, forget_holds, raise_flag
+from tests.support.hold_flags import flags_in_database, raise_flag
 
 NOW = 1_795_564_800_000
 MINUTE = 60_000
@@ -28,9 +28,7 @@ def release(airflow_db):
             read_run_states=lambda runs: {} if run_state is None else dict.fromkeys(runs, run_state),
         )
 
-    forget_holds()
-    yield run
-    forget_holds()
+    return run
 
 
 def flags():

@@ -18,7 +18,7 @@ from airflow_provider_videodb.exceptions import (
 from airflow_provider_videodb.overview.database import DatabaseStore, read_run_states
 from tests.support.compat import needs_listed_variables
 from tests.support.dag_runs import new_dag, run
-from tests.support.hold_flags import forget_holds
+from tests.support.recorded import forget_records
 
 KEY = "videodb/holds/a/x/t/h/5/1"
 
@@ -27,9 +27,7 @@ pytestmark = needs_listed_variables
 
 @pytest.fixture
 def store(airflow_db):
-    forget_holds()
-    yield DatabaseStore()
-    forget_holds()
+    return DatabaseStore()
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def teams(monkeypatch, airflow_db):
     with create_session() as session:
         session.execute(text("INSERT INTO team (name) VALUES ('blue')"))
     yield
-    forget_holds()
+    forget_records()
     with create_session() as session:
         session.execute(text("DELETE FROM team"))
 

@@ -8,7 +8,7 @@ from airflow_provider_videodb.holds.ledger import Ledger
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.overview.database import DatabaseStore
 from airflow_provider_videodb.overview.pauses import Pause, active_pause, pause_account, remove_pauses
-from tests.support.hold_flags import flags_in_database, forget_holds, raise_flag
+from tests.support.hold_flags import flags_in_database, raise_flag
 
 ACCOUNT = "videodb_default"
 NOW = 1_000_000
@@ -16,9 +16,7 @@ NOW = 1_000_000
 
 @pytest.fixture
 def store(airflow_db):
-    forget_holds()
-    yield DatabaseStore()
-    forget_holds()
+    return DatabaseStore()
 
 
 def view(store):

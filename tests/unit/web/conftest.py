@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.hold_flags import forget_holds
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -26,7 +24,7 @@ def tokens(airflow_db: None) -> dict[str, str]:
 
 
 @pytest.fixture
-def client(tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str | None], Any]]:
+def client(tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], Any]:
     """Return a function that opens the application as a user, or as nobody."""
     from fastapi.testclient import TestClient
 
@@ -40,9 +38,7 @@ def client(tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[
         headers = {} if user is None else {"Authorization": f"Bearer {tokens[user]}"}
         return TestClient(app, headers=headers)
 
-    forget_holds()
-    yield open_as
-    forget_holds()
+    return open_as
 
 
 @pytest.fixture
