@@ -30,6 +30,7 @@ from airflow_provider_videodb.api.session import VideoDBSession, body_of
 from airflow_provider_videodb.api.urls import check_api_key, check_base_url, is_loopback
 from airflow_provider_videodb.exceptions import (
     VideoDBAPIError,
+    VideoDBError,
     VideoDBGatewayError,
     VideoDBNotSentError,
     VideoDBOutcomeUnknownError,
@@ -129,6 +130,9 @@ class Transport:
                     **request,
                 ) as response:
                     received = response, body_of(response)
+            except VideoDBError:
+                # `before_send` refused. Some of our errors are a ValueError, as some errors of urllib3 are.
+                raise
             except TRANSPORT_ERRORS as err:
                 failure = self._transport_error(what, method, err, written=writing.begun)
         # Raise outside the handler, so that the error has no cause. The error of requests carries the key in the

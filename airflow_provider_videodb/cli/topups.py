@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from airflow.utils.platform import getuser
 
 from airflow_provider_videodb.api.models import CHECKOUT_LIFETIME, by_id
 from airflow_provider_videodb.cli.account import AccountHook
+from airflow_provider_videodb.cli.announcements import Announcer
 from airflow_provider_videodb.cli.money_report import describe_amount, describe_spending
 from airflow_provider_videodb.cli.running import audited, command, confirm, print_json, print_lines, program_of, say
 from airflow_provider_videodb.exceptions import (
+    NO_EFFECT_ERRORS,
     OUTCOME_UNKNOWN_ERRORS,
     VideoDBConfigError,
     VideoDBError,
     VideoDBOutcomeUnknownError,
     without_next_step,
 )
+from airflow_provider_videodb.overview.database import DatabaseStore
 from airflow_provider_videodb.overview.money import open_checkouts, spending_of
 from airflow_provider_videodb.overview.text import to_age, to_iso_moment, to_minute
+from airflow_provider_videodb.purchases.rules.candidates import LIST_LAG
 from airflow_provider_videodb.purchases.rules.limits import check_limits
 from airflow_provider_videodb.purchases.rules.purchase import idempotency_key
 
@@ -49,7 +56,8 @@ def topup(args: Namespace) -> None:
         confirm(args, f"Make {other} checkout of {args.amount} USD on connection {args.conn_id}?")
     if limits.monthly_topup_limit is not None:
         say(["Under monthly_topup_limit, this takes 11 seconds or more."])
-    made = _buy(hook, args, key=_key(hook.settings.fingerprint, args.amount, listed))
+    key = _key(hook.settings.fingerprint, args.amount, listed)
+    made = _buy(hook, args, key=key, alone=not (same or args.again))
     expires = datetime.now(UTC) + CHECKOUT_LIFETIME
     if args.output == "json":
         print_json(
@@ -60,15 +68,43 @@ def topup(args: Namespace) -> None:
         print_lines([f"{name} was made. It can be paid until {to_minute(expires)} at", str(made.url)])
 
 
-def _buy(hook: AccountHook, args: Namespace, *, key: str) -> Checkout:
+def _buy(hook: AccountHook, args: Namespace, *, key: str, alone: bool) -> Checkout:
+    """
+    Ask for the checkout.
+
+    :param alone: whether another command that asks for the same amount is a mistake.
+    """
+    settings = hook.settings
+    lasts = timedelta(seconds=settings.post_timeout) + LIST_LAG
+    account, by = settings.fingerprint, getuser()
+    announcer = Announcer(DatabaseStore(), account=account, amount=args.amount, by=by, lasts=lasts)
     try:
-        return hook.topup(args.amount, idempotency_key=key)
+        return hook.get_conn().topup(
+            args.amount, idempotency_key=key, before_send=lambda: _announce(announcer, args, lasts, alone=alone)
+        )
     except KeyboardInterrupt:
         raise VideoDBOutcomeUnknownError(
             f"The command was stopped while it asked VideoDB for {args.amount} USD. {_what_to_look_for(args)}"
         ) from None
+    except NO_EFFECT_ERRORS:
+        announcer.withdraw()
+        raise
     except OUTCOME_UNKNOWN_ERRORS as err:
         raise VideoDBOutcomeUnknownError(f"{without_next_step(str(err))} {_what_to_look_for(args)}") from None
+
+
+def _announce(announcer: Announcer, args: Namespace, lasts: timedelta, *, alone: bool) -> None:
+    other = announcer.announce()
+    if other is None or not alone:
+        return
+    announcer.withdraw()
+    age = max(0, int(time.time() - other.ms / 1000))
+    who = f"The user {other.by}" if other.by else "Another user"
+    raise VideoDBConfigError(
+        f"{who} ran this command for {args.amount} USD {age} s ago. VideoDB's list may not show that checkout yet. "
+        f"Nothing was bought. Next step: wait {lasts.total_seconds():.0f} s, then run the command again. To make "
+        "another checkout now, add --again."
+    )
 
 
 def _what_to_look_for(args: Namespace) -> str:

@@ -12,6 +12,7 @@ from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.exceptions import (
     VideoDBConfigError,
     VideoDBNotSentError,
+    VideoDBRecordNotKeptError,
     VideoDBResponseError,
 )
 from tests.conftest import API_KEY
@@ -168,16 +169,17 @@ def test_production_is_the_default():
     assert BillingClient(API_KEY).base_url == "https://api.videodb.io"
 
 
-def test_request_is_not_written_if_the_last_check_refuses(emulator):
+@pytest.mark.parametrize("error", [VideoDBNotSentError, VideoDBConfigError, VideoDBRecordNotKeptError])
+def test_request_is_not_written_if_the_last_check_refuses(emulator, error):
     """The check runs once the connection is open, so that only the write follows it."""
     checked = []
 
     def refuse():
         checked.append(len(emulator.calls()))
-        raise VideoDBNotSentError("too old")
+        raise error("too old")
 
     client = BillingClient(emulator.api_key, base_url=emulator.base_url)
-    with pytest.raises(VideoDBNotSentError, match="too old"):
+    with pytest.raises(error, match=r"^too old$"):
         client.topup(5, before_send=refuse)
 
     assert checked == [0]

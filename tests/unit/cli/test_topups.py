@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -63,14 +64,38 @@ def test_person_is_told_of_the_open_checkout(videodb, emulator):
     assert len(emulator.checkouts()) == 2
 
 
-def test_key_stays_until_the_list_shows_the_checkout(videodb, emulator):
-    """A server that honours the key makes one checkout for two runs in a row."""
+def test_repeated_command_buys_nothing_while_the_list_lags(videodb, emulator):
     emulator.change_settings(list_lag=60)
     videodb("topup", "50", "--yes")
+    ran = videodb("topup", "50", "--yes")
+    assert (ran.status, ran.out) == (1, "")
+    assert re.search(r"ran this command for 50 USD \d s ago", " ".join(ran.err.split()))
+    assert len(emulator.calls("POST")) == 1
+    assert videodb("topup", "20", "--yes").status == 0
+
+
+def test_again_buys_while_the_list_lags(videodb, emulator):
+    """A server that honours the key makes one checkout for both."""
+    emulator.change_settings(list_lag=60)
     videodb("topup", "50", "--yes")
+    assert videodb("topup", "50", "--yes", "--again").status == 0
     keys = [call.headers["idempotency-key"] for call in emulator.calls("POST")]
     assert len(keys) == 2
     assert len(set(keys)) == 1
+
+
+def test_refused_command_can_be_repeated_at_once(videodb, emulator):
+    emulator.add_fault("status", status=400, method="POST", path=TOPUP)
+    assert videodb("topup", "50", "--yes").status == 1
+    assert videodb("topup", "50", "--yes").status == 0
+
+
+def test_lost_response_is_not_repeated_at_once(videodb, emulator):
+    emulator.change_settings(list_lag=60)
+    emulator.add_fault("drop_after", method="POST", path=TOPUP)
+    videodb("topup", "50", "--yes")
+    assert videodb("topup", "50", "--yes").status == 1
+    assert len(emulator.checkouts()) == 1
 
 
 def test_limit_of_the_connection_is_kept(videodb, emulator, limits):
