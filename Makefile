@@ -120,7 +120,7 @@ docs-links: $(READY) ## Follow the links that leave the site. Needs the internet
 	$(SPHINX) --builder linkcheck docs build/docs-links
 
 screenshots: $(READY) ## Take the pictures of the docs again, from a real Airflow in Chromium (about a minute)
-	@$(PYTHON_IN_VENV) -m dev.demo.screenshots
+	VIDEODB_PICTURES=docs $(PYTHON_IN_VENV) -m pytest tests/live/test_screenshots.py
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) $(MATRIX) $(PACKAGING) .nox build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
