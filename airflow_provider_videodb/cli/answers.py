@@ -136,7 +136,11 @@ def _chosen(args: Namespace, questions: list[Question]) -> Question:
 
 
 def _consequence(question: Question, resolution: str, checkouts: list[Checkout], *, conn_id: str) -> list[str]:
-    """Return what the task will do with a resolution; an error if it could not apply it."""
+    """
+    Say what the task will do with a resolution.
+
+    :raises VideoDBConfigError: if the task could not apply it.
+    """
     purchase = question.recorded.purchase
     lines = [f"{question.name} asked for {purchase.price}."]
     if resolution != BUY:

@@ -1,4 +1,4 @@
-"""Says what has happened to a payment or its approval, before anything gets a format. Pure."""
+"""Writes the messages about approvals and payments. Pure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Link:
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """
-    One message about one purchase, as plain text without markup.
+    One message about one purchase, without markup.
 
     :param subject: one line.
     :param title: the subject without the DAG.
@@ -80,7 +80,7 @@ class Message:
 
 
 def message_of(said: PaymentRequest | ApprovalRequest) -> Message:
-    """Return the message about a payment, or about the approval of one."""
+    """Return the message about a payment or approval."""
     return _about_approval(said) if isinstance(said, ApprovalRequest) else _about_payment(said)
 
 
@@ -146,7 +146,11 @@ def _lines(text: str | None) -> tuple[str, ...]:
 
 
 def _line(text: str) -> str:
-    """Return the text as one line without control characters, and without marks that begin a template."""
+    """
+    Return the text as one harmless line.
+
+    It has no control characters, and no marks that begin a template.
+    """
     printable = "".join(char if char.isprintable() else " " for char in text)
     return re.sub(r"\{(?=[{%#])", "{ ", " ".join(printable.split()))
 

@@ -1,5 +1,5 @@
 """
-Sends what a task has to say about its payment, through its notifiers.
+Sends a task's messages through its notifiers.
 
 Each notifier gets the link. All else goes to a ``PaymentRequestNotifier`` only, because another notifier has one text,
 which asks for the payment.
@@ -76,7 +76,9 @@ class PaymentMessages:
 
     def request(self, purchase: Purchase, *, shortage: Shortage | None, waits: bool) -> Purchase:
         """
-        Send a link to everybody who has not got it, or who was told since that there is nothing to pay.
+        Send a link to everybody who lacks it.
+
+        A message that nobody has to pay makes the link due again.
 
         :param waits: whether the task waits for the payment.
         """
@@ -96,7 +98,7 @@ class PaymentMessages:
         return purchase
 
     def next_reminder(self, purchase: Purchase | None) -> float | None:
-        """Return when a waiting trigger has to ask for a reminder; ``None`` if never."""
+        """Return when a reminder is due; ``None`` if never."""
         if purchase is None or purchase.paid or not any(map(_is_ours, self._task.notifiers)):
             return None
         due = next_reminder(purchase, remind_every=self._remind_every, now=datetime.now(UTC).timestamp())
@@ -104,7 +106,7 @@ class PaymentMessages:
 
     def remind(self, purchase: Purchase, *, remind_at: object, shortage: Shortage | None = None) -> Purchase:
         """
-        Send a reminder, unless a try has sent it or the link is no longer open.
+        Send a reminder, if it is still due.
 
         It is recorded before it is sent. So a task that dies sends it once at most, and the next one follows.
 
@@ -151,15 +153,15 @@ class PaymentMessages:
 
     def approval_needed(self, request: ApprovalRequest) -> None:
         """
-        Say that a person has to approve the purchase, to everybody whom no try has told of this request.
+        Send an approval request to everybody who lacks it.
 
-        It is recorded after it is sent. So a task that dies in between says it again, and none is lost.
+        It is recorded after it is sent. So a task that dies in between sends it again, and none is lost.
         """
         self._tell_of_approval(request)
 
     @contextmanager
     def on_failure(self) -> Iterator[None]:
-        """Say that the link has expired, that nobody approved the purchase, or that the task has given up."""
+        """Send a message if the purchase fails."""
         try:
             yield
         except VideoDBTryOverError:
@@ -175,7 +177,7 @@ class PaymentMessages:
             raise
 
     def _failed_to_ask(self, err: VideoDBError) -> None:
-        """Say that nothing is bought, because nobody approved it or the approval is too small."""
+        """Say that the task buys nothing without an approval."""
         approval = self._get_executor().journal.approval
         outcome, ask = approval.outcome, approval.asked
         is_approved = outcome is not None and outcome.status is OutcomeStatus.APPROVED
@@ -185,7 +187,11 @@ class PaymentMessages:
         self._tell_of_approval(replace(request, event=ApprovalEvent.FAILED, note=_in_lines(err)))
 
     def _tell_of_approval(self, request: ApprovalRequest) -> None:
-        """Send a message once. Only somebody who was asked hears of a failure."""
+        """
+        Send a message once.
+
+        Only somebody who was asked hears of a failure.
+        """
         self._task.payment, self._task.approval_request = None, request
         journal = self._get_executor().journal
         for place, notifier in enumerate(self._task.notifiers):
@@ -227,7 +233,7 @@ class PaymentMessages:
     def _follow_up(
         self, purchase: Purchase, event: PaymentEvent, *, note: str | None = None, is_payable: bool = False
     ) -> None:
-        """Send a message once to everybody who was asked to pay."""
+        """Send a message once to everybody who was asked."""
         payment = self._payment(purchase, event, note=note)
         self._task.payment = payment if is_payable else replace(payment, url="")
         for place, notifier in enumerate(self._task.notifiers):
@@ -247,7 +253,7 @@ class PaymentMessages:
         return PaymentRequest.of(purchase, ti=self._context["ti"], shortage=shortage, event=event, note=note)
 
     def _is_open(self, purchase: Purchase) -> bool:
-        """Ask VideoDB, because a worker may start long after the trigger asked for it."""
+        """Ask VideoDB, because the worker may start late."""
         try:
             listed = by_id(self._hook.get_poll_client().list_checkouts())
         except VideoDBAPIError:
@@ -268,7 +274,7 @@ class PaymentMessages:
 
 
 def _in_lines(err: VideoDBError) -> str:
-    """Return an error's text, with its next step on a new line."""
+    """Return an error's text, the next step below it."""
     return str(err).replace("Next step: ", "\nNext step: ")
 
 
@@ -277,6 +283,10 @@ def _is_ours(notifier: object) -> bool:
 
 
 def _name_of(place: int, notifier: object) -> str:
-    """Return how the record names a notifier. A wrapped one keeps its name."""
+    """
+    Return a notifier's name in the record.
+
+    A wrapped notifier keeps its name.
+    """
     sender = notifier.notifier if isinstance(notifier, PaymentRequestNotifier) else notifier
     return f"{place}:{type(sender).__name__}"

@@ -1,5 +1,5 @@
 """
-Shows a request in Airflow's *Required Actions*, from a worker.
+Shows a payment request, from a worker.
 
 Airflow keeps one request per task instance. It survives retries and clears, and Airflow never changes its text or its
 options. Sending one again only removes the last response, so that the old request is open again.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def show_action(ti: Any, action: RequiredAction, log: Logger) -> bool:
     """
-    Show a request until the task ends, and say whether Airflow shows one.
+    Show a request, and say whether Airflow shows one.
 
     It never fails, because a task waits without the request as well. A task that asked for something else before must
     not call this, because that question would be open again.
@@ -67,7 +67,7 @@ def show_payment(
     executor: PurchaseExecutor, ti: Any, purchase: Purchase, shortage: Shortage | None, log: Logger
 ) -> ActionState | None:
     """
-    Show the request to pay once, and return what the trigger does about it.
+    Show the payment request once.
 
     A retry does not send it again, because that would remove a response that no worker has read. A clear by a person
     does. A paid purchase needs nobody, so its trigger closes the request.
@@ -88,7 +88,7 @@ def show_payment(
 
 def paid_before_cancel(executor: PurchaseExecutor, response: Response, log: Logger) -> Purchase:
     """
-    Return the purchase if it was paid before a person cancelled it.
+    Return the purchase if payment came before *Cancel*.
 
     :raises VideoDBPaymentRefusedError: if nobody has paid.
     """

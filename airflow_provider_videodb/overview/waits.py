@@ -1,4 +1,4 @@
-"""What a waiting task waits for, and what a person can do. Pure."""
+"""Describes waiting tasks for people. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Todo(StrEnum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait:
     """
-    The arguments of a trigger that a person cares about.
+    What a trigger's arguments tell a person.
 
     :param conn_id: the connection; ``None`` if the arguments do not name one.
     :param needs: credits that the task waits for; ``None`` if it waits for a payment only.
@@ -110,7 +110,7 @@ def read_wait(kwargs: object) -> Wait:
 
 def describe_task(wait: Wait, account: AccountNow, *, now: datetime) -> dict[str, Any]:
     """
-    Say why a task waits, and what a person can do.
+    Say why a task waits, and what helps.
 
     :return: JSON values. ``url`` is there only while the link can be paid.
     """
@@ -130,7 +130,7 @@ def describe_task(wait: Wait, account: AccountNow, *, now: datetime) -> dict[str
 
 def describe_question(subject: str, *, gives_up: datetime | None) -> dict[str, Any]:
     """
-    Describe a task that asks a person before it buys.
+    Describe a task that waits for an approval.
 
     :param subject: the title of the request in Airflow's Required Actions.
     :param gives_up: when it stops waiting; ``None`` if that is unknown.

@@ -120,7 +120,7 @@ class ApprovalRequest:
 
 
 def describe_month(limits: SpendLimits, *, checkouts: Sequence[Checkout], now: datetime) -> str:
-    """Say what this month has bought and what it may still buy."""
+    """Say what was bought, and what the limit leaves."""
     month = month_of_purchases(checkouts, made_at=now, now=now)
     bought = (
         f"{plain_amount(month.paid)} USD are paid and {plain_amount(month.payable)} USD can still be paid in "
@@ -148,7 +148,7 @@ def describe_shortage(shortage: Shortage, *, balance: Decimal) -> str:
 
 
 def refused_error(outcome: Outcome, ask: Ask) -> VideoDBApprovalRefusedError:
-    """Return the error for a purchase that was not approved."""
+    """Return the error for a refused purchase."""
     next_step = "Next step: clear this task if the credits are still needed. It then asks again."
     match outcome.status:
         case OutcomeStatus.REFUSED:
@@ -169,7 +169,7 @@ def refused_error(outcome: Outcome, ask: Ask) -> VideoDBApprovalRefusedError:
 
 
 def outgrown_error(ask: Ask, amount: int, *, currency: str | None) -> VideoDBApprovalMissingError:
-    """Return the error for a purchase that has grown above its request."""
+    """Return the error for an insufficient approval."""
     return VideoDBApprovalMissingError(
         f"This task now needs {amount} {currency_name(currency or 'usd')}, and its request for approval says "
         f"{ask.price}. Airflow cannot change the text of a request, so this task cannot ask for more. Nothing was "
@@ -178,7 +178,7 @@ def outgrown_error(ask: Ask, amount: int, *, currency: str | None) -> VideoDBApp
 
 
 def other_request_error(ask: Ask) -> VideoDBApprovalMissingError:
-    """Return the error for a task instance that shows another request."""
+    """Return the error for a task with another request."""
     who = f" to {', '.join(ask.approvers)}" if ask.approvers else ""
     return VideoDBApprovalMissingError(
         f"Airflow shows an earlier request of this task, and not the one to approve {ask.price}{who}. It keeps one "
