@@ -32,12 +32,10 @@ _TITLES = {
 _TEXTS = {
     PaymentEvent.REQUESTED: "The task {task} of the DAG {dag} asks for this payment.",
     PaymentEvent.REMINDER: "The task {task} of the DAG {dag} still waits for this payment.",
-    PaymentEvent.PAID: "Thank you. Nobody needs to pay any more.",
-    PaymentEvent.EXPIRED: "Nobody paid the link in time, and nobody can pay it any more.",
+    PaymentEvent.PAID: "Thank you. No further payment is needed.",
+    PaymentEvent.EXPIRED: "Nobody paid in time, so the link has expired.",
     PaymentEvent.FAILED: "The task {task} of the DAG {dag} has stopped waiting for this payment.",
-    PaymentEvent.NOT_NEEDED: (
-        "Please do not pay the link any more. The account has enough credits, and the pipeline goes on."
-    ),
+    PaymentEvent.NOT_NEEDED: ("Please do not pay now. The account has enough credits, and the pipeline continues."),
 }
 
 

@@ -212,7 +212,7 @@ class AsksForApproval:
     What a run does about approvals.
 
     :param reason: why the task buys.
-    :param has_asked: whether this run goes on after a request.
+    :param has_asked: whether this run follows an approval request.
     """
 
     task: PurchasingOperator

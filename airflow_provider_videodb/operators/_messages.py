@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.purchases.rules.required_action import Shortage
 
-_GOES_ON = "The pipeline goes on as soon as somebody has paid."
+_GOES_ON = "The pipeline continues as soon as somebody has paid."
 #: After one of these, nobody expects to be asked for a payment.
 _ENDINGS = (PaymentEvent.EXPIRED, PaymentEvent.FAILED, PaymentEvent.NOT_NEEDED)
 #: Seconds until a reminder that could not be sent is due again, at most. Each one takes a worker.
@@ -138,9 +138,9 @@ class PaymentMessages:
         """
         Say that the payment has been made.
 
-        :param waits_for: what has to happen before the task goes on.
+        :param waits_for: what has to happen before the task continues.
         """
-        note = "The pipeline goes on." if waits_for is None else f"The pipeline goes on as soon as {waits_for}."
+        note = "The pipeline continues." if waits_for is None else f"The pipeline continues as soon as {waits_for}."
         if len(purchase.paid) > 1:
             note += f"\nMore than one checkout was paid: {', '.join(purchase.paid)}. The task's log says what to do."
         elif purchase.checkout_id and purchase.paid[0] != purchase.checkout_id:
@@ -148,7 +148,7 @@ class PaymentMessages:
         self._follow_up(purchase, PaymentEvent.PAID, note=note)
 
     def not_needed(self, purchase: Purchase) -> None:
-        """Say that nobody has to pay any more."""
+        """Say that nobody has to pay now."""
         self._follow_up(purchase, PaymentEvent.NOT_NEEDED)
 
     def approval_needed(self, request: ApprovalRequest) -> None:
@@ -268,7 +268,7 @@ class PaymentMessages:
         except Exception:
             # The link is on the task's page as well, so the task need not fail.
             self._task.log.exception("Notifier %s failed, so its message was not sent.", type(notifier).__name__)
-            self._task.log.warning("The task goes on. A retry of the task sends it again.")
+            self._task.log.warning("The task continues. A retry of the task sends it again.")
             return False
         return True
 

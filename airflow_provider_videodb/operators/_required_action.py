@@ -52,14 +52,14 @@ def show_action(ti: Any, action: RequiredAction, log: Logger) -> bool:
         )
         is_current = action.is_shown_by(body=shown.body, options=shown.options)
     except Exception as err:  # noqa: BLE001 - showing a request must not end a wait for money
-        log.warning("Airflow did not show this wait in its Required Actions.")
-        log.warning("The task waits without: %s", describe_cause(err))
+        log.warning("Airflow did not show the payment in Required Actions.")
+        log.warning("The task waits without it. The cause: %s", describe_cause(err))
         return False
     if is_current:
-        log.info("The payment stands in Airflow's Required Actions.")
+        log.info("The payment request is in Airflow's Required Actions.")
     else:
-        log.warning("Airflow's Required Actions shows the text of an earlier try.")
-        log.warning("The amount and the link of this log are the ones that count.")
+        log.warning("Airflow shows the payment request of an earlier try.")
+        log.warning("The amount and the link in this log are the valid ones.")
     return True
 
 
@@ -105,5 +105,5 @@ def paid_before_cancel(executor: PurchaseExecutor, response: Response, log: Logg
         is_checked = False
     if not purchase.paid:
         raise refused_error(purchase, response, is_checked=is_checked)
-    log.info("%s chose %s, but the checkout is paid. So the task goes on.", response.by, CANCEL)
+    log.info("%s chose %s, but the checkout is paid. So the task continues.", response.by, CANCEL)
     return purchase

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 _BETWEEN = "__"
-#: Nobody clears a task in these states to go on with its purchase. ``None`` is a task instance that was deleted.
+#: Nobody clears a task in these states to continue its purchase. ``None`` is a task instance that was deleted.
 _OVER = frozenset({"success", "skipped", "removed", None})
 
 

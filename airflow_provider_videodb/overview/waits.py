@@ -165,11 +165,11 @@ def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:  
     if there is None or wait.needs is None:
         return Todo.NOTHING, f"{paid}It waits for {needs}. The balance is unknown."
     if there >= wait.needs:
-        reason = account.reasons.get(wait.holder) or f"There are enough credits for the {needs} that it needs."
+        reason = account.reasons.get(wait.holder) or f"It needs {needs}, and there are enough."
         return Todo.NOTHING, f"{paid}{reason} The task checks at its next poll."
     if account.balance is not None and account.balance >= wait.needs:
         return Todo.NOTHING, paid + (
-            account.reasons.get(wait.holder) or f"It needs {needs}, and others hold or reserve what is there."
+            account.reasons.get(wait.holder) or f"It needs {needs}, but part of the balance is held or in reserve."
         )
     if paid:
         return Todo.NOTHING, f"{paid}The balance does not show the payment yet, or more is missing. It needs {needs}."
@@ -191,13 +191,13 @@ def _payment(wait: Wait, purchase: Purchase, account: AccountNow, now: datetime)
     listed = account.listed.get(purchase.checkout_id or "")
     status = None if listed is None or "status" in listed.unreadable else listed.status
     if status == CheckoutStatus.COMPLETED:
-        return Todo.NOTHING, f"{purchase.price} is paid. The task goes on at its next poll."
+        return Todo.NOTHING, f"{purchase.price} is paid. The task continues at its next poll."
     expires = _expires(purchase, account)
     if status == CheckoutStatus.EXPIRED or (expires is not None and expires <= now):
         return Todo.OPEN_TASK, f"The link for {purchase.price} has expired. A retry of the task makes a new one."
     # React would run a link that is a script.
     if purchase.payment_url is None or not is_web_address(purchase.payment_url):
-        return Todo.OPEN_TASK, f"The task waits for {purchase.price}. It knows no link that a person could pay."
+        return Todo.OPEN_TASK, f"The task waits for {purchase.price}. It has no link that a person could pay."
     there = _there(wait, account)
     is_short = wait.needs is not None and there is not None and there < wait.needs
     short = "" if not is_short or wait.needs is None or there is None else f"{_missing(wait.needs, there)} "

@@ -34,7 +34,7 @@ class ActionState(StrEnum):
 
     #: A person may respond.
     OPEN = "open"
-    #: Nobody has to do anything any more, so the request must not look open.
+    #: Nobody has to respond now, so the request must not look open.
     OVER = "over"
 
 

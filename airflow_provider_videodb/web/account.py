@@ -206,7 +206,7 @@ def _part(read: Callable[[], Any]) -> dict[str, Any]:
 
 def _problem(err: Exception) -> Mapping[str, str]:
     if not isinstance(err, VideoDBError):
-        log.error("A part of the page VideoDB failed.", exc_info=err)
+        log.error("A part of the credits page failed.", exc_info=err)
     return describe_problem(err)
 
 

@@ -122,7 +122,7 @@ class Reader:
             part = Part(value=value, read_at=datetime.now(UTC))
         except Exception as err:
             if not isinstance(err, VideoDBError):
-                log.exception("The page could not read %s of VideoDB.", name)
+                log.exception("The credits page could not read %s from VideoDB.", name)
             pause = max(pause, getattr(err, "retry_after", None) or 0.0)
             part = replace(reading.part, error=err, is_reading=False)
         with self._lock:

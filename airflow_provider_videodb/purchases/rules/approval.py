@@ -102,7 +102,7 @@ def check_unpriced(what: str, policy: ApprovalPolicy) -> None:
     """
     if policy.asks_for_anything:
         raise VideoDBApprovalMissingError(
-            f"{what} can cost any number of dollars and nobody would approve them, but {policy.rule}. Nothing was "
+            f"{what} cannot be approved, because its price is unknown beforehand, and {policy.rule}. Nothing was "
             "sent. Next step: buy with TopupOperator or EnsureCreditsOperator, which ask a person first. Or ask the "
             "owner of the connection to do this in VideoDB's console."
         )

@@ -20,7 +20,7 @@ REFUSE = "Refuse"
 
 
 class OutcomeStatus(StrEnum):
-    """How a request for approval ended."""
+    """How an approval request ended."""
 
     APPROVED = "approved"
     REFUSED = "refused"
@@ -32,7 +32,7 @@ class OutcomeStatus(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Ask:
     """
-    A request for approval, as Airflow shows it.
+    An approval request, as Airflow shows it.
 
     :param amount: the most US dollars, or units of ``currency``, that it may approve.
     :param at: when the person was asked (ISO 8601).

@@ -29,7 +29,7 @@ SUBJECT_START, SUBJECT_END = "Approve ", " for VideoDB credits?"
 
 
 class ApprovalEvent(StrEnum):
-    """What has just happened to a request for approval."""
+    """What has just happened to an approval request."""
 
     #: A person has to respond.
     REQUESTED = "requested"
@@ -115,7 +115,7 @@ class ApprovalRequest:
             f"Nothing has been bought yet.\n\n{lines}\n\n"
             f"**{approve}** makes one payment link for at most {ask.price}. An account with a stored card is charged "
             f"at once. **{refuse}**, or no response in time, fails the task without a purchase.\n\n"
-            f"The figures are those of {describe_moment(now)}."
+            f"The figures were read at {describe_moment(now)}."
         )
 
 
@@ -171,7 +171,7 @@ def refused_error(outcome: Outcome, ask: Ask) -> VideoDBApprovalRefusedError:
 def outgrown_error(ask: Ask, amount: int, *, currency: str | None) -> VideoDBApprovalMissingError:
     """Return the error for an insufficient approval."""
     return VideoDBApprovalMissingError(
-        f"This task now needs {amount} {currency_name(currency or 'usd')}, and its request for approval says "
+        f"This task now needs {amount} {currency_name(currency or 'usd')}, and its approval request says "
         f"{ask.price}. Airflow cannot change the text of a request, so this task cannot ask for more. Nothing was "
         "bought. Next step: start a new DAG run. It asks for the amount that is needed then."
     )
@@ -182,8 +182,8 @@ def other_request_error(ask: Ask) -> VideoDBApprovalMissingError:
     who = f" to {', '.join(ask.approvers)}" if ask.approvers else ""
     return VideoDBApprovalMissingError(
         f"Airflow shows an earlier request of this task, and not the one to approve {ask.price}{who}. It keeps one "
-        "request per task and DAG run, and cannot change it. Nothing was bought. Next step: start a new DAG run, "
-        "which asks anew."
+        "request per task and DAG run, and cannot change it. Nothing was bought. Next step: start a new DAG run. It "
+        "asks again."
     )
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 #: The option that ends a task that waits for a payment.
 CANCEL = "Cancel"
-#: What a request shows as its response once nobody has to pay any more. A person cannot choose it.
-OVER = "Nothing to do any more"
+#: The response that closes a request once nobody has to pay. A person cannot choose it.
+OVER = "Nothing left to do"
 
 #: What Markdown or HTML gives a meaning, wherever it stands in a line.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:$@/])")
@@ -104,8 +104,11 @@ def payment_action(purchase: Purchase, *, shortage: Shortage | None, task_url: s
     if expiry is not None:
         paragraphs.append(f"The link expires at **{describe_moment(expiry)}**.")
     paragraphs += [
-        f"The task goes on by itself after the payment. *{CANCEL}* refuses the payment and fails the task.",
-        f"This text never changes. A newer link of a retry is in the log of [the task]({_address(task_url)}).",
+        f"The task continues automatically after the payment. *{CANCEL}* refuses the payment and fails the task.",
+        (
+            "This text never changes. If a retry makes a newer link, it is in the log of "
+            f"[the task]({_address(task_url)})."
+        ),
     ]
     return RequiredAction(
         subject=f"Pay {purchase.price} for VideoDB credits",
