@@ -165,11 +165,11 @@ def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:  
     if there is None or wait.needs is None:
         return Todo.NOTHING, f"{paid}It waits for {needs}. The balance is unknown."
     if there >= wait.needs:
-        reason = account.reasons.get(wait.holder) or f"It needs {needs}, and there are enough."
+        reason = account.reasons.get(wait.holder) or f"It needs {needs}, and the account has enough credits."
         return Todo.NOTHING, f"{paid}{reason} The task checks at its next poll."
     if account.balance is not None and account.balance >= wait.needs:
         return Todo.NOTHING, paid + (
-            account.reasons.get(wait.holder) or f"It needs {needs}, but part of the balance is held or in reserve."
+            account.reasons.get(wait.holder) or f"It needs {needs}, but part of the balance is in reserve, or others hold it."
         )
     if paid:
         return Todo.NOTHING, f"{paid}The balance does not show the payment yet, or more is missing. It needs {needs}."

@@ -111,7 +111,7 @@ class TestCheck:
 
     def test_unknown_price_needs_a_policy_that_asks_nobody(self) -> None:
         check_unpriced("A subscription", ApprovalPolicy())
-        with pytest.raises(VideoDBApprovalMissingError, match="A subscription cannot be approved, because its dollars"):
+        with pytest.raises(VideoDBApprovalMissingError, match="A subscription cannot be approved, because its price"):
             check_unpriced("A subscription", ApprovalPolicy(connection_above=Decimal(1_000_000)))
 
 
