@@ -65,8 +65,8 @@ class ApprovalDesk:
         Show the approval request, unless Airflow shows it already.
 
         :param reason: why the task buys.
-        :param announce: tells people, once the request is shown. Each try calls it, because the last one may have died
-            before it told everybody.
+        :param announce: sends the request to people, once Airflow shows it. Each try calls it, because the last one may
+            have died before it reached everybody.
         :raises VideoDBApprovalRefusedError: if a person refused it, and nobody has cleared the task since.
         :raises VideoDBApprovalMissingError: if Airflow shows a request for a smaller amount.
         """
@@ -93,7 +93,7 @@ class ApprovalDesk:
 
     def record(self, event: object) -> None:
         """
-        Record the response, before anything is done about it.
+        Record the response before the task acts on it.
 
         :raises VideoDBApprovalRefusedError: if somebody refused the purchase.
         """
@@ -222,12 +222,12 @@ class AsksForApproval:
 
     @property
     def desk(self) -> ApprovalDesk:
-        """What asks the person."""
+        """The desk that asks the approver."""
         raise NotImplementedError
 
     @property
     def messages(self) -> PaymentMessages:
-        """What the notifiers say."""
+        """The messages of the notifiers."""
         raise NotImplementedError
 
     def approval_policy(self, request: PurchaseRequest | None) -> ApprovalPolicy:

@@ -93,7 +93,7 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
     A run lasts until the task waits, or from the event of its trigger on. It reads the connection once.
 
     :param waiting: the parsed arguments of the wait.
-    :param request: all parsed arguments; ``None`` for a task that resumes. One that has bought needs none of them, so a
+    :param request: all parsed arguments; ``None`` for a task that resumes. One that has bought needs none of them. A
         template that broke during the wait must not hide the payment.
     """
 
@@ -135,7 +135,7 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
 
     @property
     def desk(self) -> ApprovalDesk:
-        """What asks a person for an approval."""
+        """The desk that asks the approver."""
         timeout, approvers = self.waiting.payment_timeout, self.request.approvers
         ti = self.context["ti"]
         return ApprovalDesk(task=self.task, ti=ti, executor=self.executor, timeout=timeout, approvers=approvers)
@@ -228,8 +228,8 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
         """
         Wait for the trigger, and return the result of the task.
 
-        While somebody can pay, the wait stands in Airflow's Required Actions. A worker that waits itself could not
-        read the response, so it shows nothing there.
+        While somebody can pay, the task shows a payment request. A worker that waits itself could not read the
+        response, so it shows none.
 
         :param trigger: knows what a reminder interrupted. Showing that request again would remove a response to it.
         :param shortage: why the task buys, for the person who pays.

@@ -32,8 +32,8 @@ def show_action(ti: Any, action: RequiredAction, log: Logger) -> bool:
     """
     Show a request, and say whether Airflow shows one.
 
-    It never fails, because a task waits without the request as well. A task that asked for something else before must
-    not call this, because that question would be open again.
+    It never fails, because a task also waits without the request. A task that showed another request before must not
+    call this, because that request would be open again.
     """
     from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 
@@ -69,8 +69,10 @@ def show_payment(
     """
     Show the payment request once.
 
-    A retry does not send it again, because that would remove a response that no worker has read. A clear by a person
-    does. A paid purchase needs nobody, so its trigger closes the request.
+    A retry does not send it again, because that would remove a response that no worker has read. After a clear by a
+    person, it is sent again. A paid purchase needs nobody, so its trigger closes the request.
+
+    :return: what the trigger does about the request.
     """
     if purchase.paid:
         return ActionState.OVER

@@ -169,7 +169,8 @@ def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:  
         return Todo.NOTHING, f"{paid}{reason} The task checks at its next poll."
     if account.balance is not None and account.balance >= wait.needs:
         return Todo.NOTHING, paid + (
-            account.reasons.get(wait.holder) or f"It needs {needs}, but part of the balance is in reserve, or others hold it."
+            account.reasons.get(wait.holder)
+            or f"It needs {needs}, but part of the balance is in reserve, or others hold it."
         )
     if paid:
         return Todo.NOTHING, f"{paid}The balance does not show the payment yet, or more is missing. It needs {needs}."

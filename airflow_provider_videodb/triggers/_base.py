@@ -92,7 +92,7 @@ class BillingTrigger(BaseTrigger):
     :param pause: how long VideoDB asked to wait, in JSON form.
     :param remind_at: when people have to be reminded of the payment that the trigger waits for, in seconds since 1970;
         ``None`` if never.
-    :param required_action: an ``ActionState``, if the task stands in Airflow's Required Actions.
+    :param required_action: an ``ActionState``, if the task shows a Required Action.
     """
 
     def __init__(

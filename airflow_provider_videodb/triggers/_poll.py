@@ -62,7 +62,7 @@ async def poll(
     Poll at most once per interval, until the caller stops it.
 
     The first poll is delayed by a random fraction of the interval. Each consecutive failure doubles the delay;
-    Retry-After is honoured. It yields on every tick, so that waiting triggers can check their deadlines.
+    Retry-After is honored. It yields on every tick, so that waiting triggers can check their deadlines.
 
     The connection is read before each request, and again before the response counts. So a change of the connection
     takes effect at once: responses, failures and delays of the old account do not count for the new one.

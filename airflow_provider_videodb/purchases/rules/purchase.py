@@ -197,7 +197,7 @@ class Purchase:
         """
         Record which checkout belongs to this purchase.
 
-        It may have been an orphan, because a server that honours the key returns the checkout of the first POST. The
+        It may have been an orphan, because a server that honors the key returns the checkout of the first POST. The
         checkout that was recorded before stays watched.
         """
         ended = {one: amount for one, amount in self._with_own_ended().items() if one != checkout.id}
