@@ -114,7 +114,7 @@ class ApprovalDesk:
                 self.task.log.info("%s approved %s.", outcome.by, approval.asked.price)
             case OutcomeStatus.TIMED_OUT:
                 # The credits may be there by now. If they are not, the task fails before it asks again.
-                self.task.log.info("Nobody approved it in time, so the task buys nothing.")
+                self.task.log.info("Nobody approved %s in time, so the task buys nothing.", approval.asked.price)
             case _:
                 raise refused_error(outcome, approval.asked)
 
