@@ -236,5 +236,5 @@ def is_permanent(error: BaseException) -> bool:
 
 
 def without_next_step(text: str) -> str:
-    """Return the text of an error without its next step, for a task that goes on by itself."""
+    """Return the text of an error without its next step, for a task that continues."""
     return text.partition("Next step: ")[0].rstrip()

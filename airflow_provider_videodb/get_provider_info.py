@@ -33,8 +33,8 @@ _CONNECTION_FIELDS = {
     "approval_above": {
         "label": "Approval above (USD)",
         "description": (
-            "A person has to approve each purchase above this price in Airflow before it is made. 0 asks for every "
-            "purchase. A DAG cannot loosen it. Leave empty to ask nobody."
+            "A person has to approve each purchase above this price before it is made. 0 asks for every purchase. A "
+            "DAG cannot loosen this. Leave empty for no approvals, except those that a task asks for."
         ),
         "schema": {"type": ["number", "null"], "minimum": 0},
     },

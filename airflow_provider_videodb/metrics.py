@@ -1,8 +1,8 @@
 """
-The metrics of this package, through Airflow's own ``Stats``.
+Sends this package's metrics through Airflow's ``Stats``.
 
-A metric never disturbs the work that it describes. A thread sends it. So a slow ``Stats`` does not delay the waits of a
-triggerer, and delays a worker by a second at most. A failure of ``Stats`` is logged once.
+A metric never disturbs the work that it describes, because a separate thread sends it. A slow ``Stats`` does not delay
+the waits of a triggerer. It delays a worker by a second at most. A failure of ``Stats`` is logged once.
 """
 
 from __future__ import annotations
@@ -64,9 +64,10 @@ METRICS = (BALANCE, HELD, AVAILABLE, GATES_WAITING, TASKS_WAITING, POLLS, POLL_F
 
 def send(metric: Metric, value: Decimal | int = 1, **tags: str) -> None:
     """
-    Send one value in a worker, which may end at any moment. Never fails.
+    Send one value from a worker. Never fails.
 
-    It waits until the value is sent, but not for long, and not behind values that a slow ``Stats`` has not sent yet.
+    It waits briefly until the value is sent, because a worker may end at any moment. It does not wait behind values
+    that a slow ``Stats`` has not sent yet.
 
     :param value: the value of a gauge, or how much a counter grows.
     :param tags: all tags of the metric but ``hostname``.
@@ -83,7 +84,11 @@ def send(metric: Metric, value: Decimal | int = 1, **tags: str) -> None:
 
 
 def send_later(metric: Metric, value: Decimal | int = 1, **tags: str) -> None:
-    """Send one value in a triggerer. Never fails or waits."""
+    """
+    Send one value from a triggerer. Never fails.
+
+    It does not wait until the value is sent.
+    """
     try:
         if _has_tags() is not None:
             _sender().put(metric, value, tags)
@@ -106,7 +111,11 @@ def send_holds(conn_id: str, *, balance: Decimal, reserve: Decimal, held: Decima
 
 
 def wait_until_sent(timeout: float) -> bool:
-    """Wait for :func:`send_later`, and tell whether everything was sent in time."""
+    """
+    Wait until :func:`send_later` has sent everything.
+
+    :return: whether it did so in time.
+    """
     return _sender().wait_until_idle(timeout)
 
 
@@ -163,7 +172,7 @@ def _send(metric: Metric, value: Decimal | int, tags: dict[str, str]) -> None:
 
 def name_without_tags(metric: Metric, tags: Mapping[str, str]) -> str:
     """
-    Return the name for an Airflow that sends no tags. Pure.
+    Return the name that includes the tags. Pure.
 
     Under one name, the values of two connections would overwrite each other. A dot inside a value becomes two
     underscores, as in Airflow's own names.
@@ -172,13 +181,17 @@ def name_without_tags(metric: Metric, tags: Mapping[str, str]) -> str:
 
 
 def clean_tag(value: str) -> str:
-    """Return the value of a tag in characters that Airflow allows."""
+    """Return a tag's value in characters that Airflow allows."""
     return _NOT_ALLOWED.sub("_", value)[:_LONGEST_TAG]
 
 
 @functools.cache
 def _has_tags() -> bool | None:
-    """Tell whether Airflow sends tags; ``None`` if it sends no metrics."""
+    """
+    Say whether Airflow sends tags.
+
+    :return: ``None`` if it sends no metrics.
+    """
     from airflow.configuration import conf
 
     def is_on(option: str, *, otherwise: bool = False) -> bool:

@@ -124,7 +124,7 @@ class BillingClient:
         Create a checkout. A person pays it at its ``url``.
 
         :param amount: whole US dollars.
-        :param currency: sent unchanged. VideoDB's documents show only ``usd``.
+        :param currency: sent unchanged. VideoDB documents only ``usd``.
         :param redirect_url: the page that the person sees after paying.
         :param idempotency_key: the same for every try of one purchase; random by default. VideoDB does not document
             such a key, so nothing relies on it.

@@ -52,7 +52,7 @@ def is_error_of_videodb(fields: Mapping[str, Any]) -> bool:
     """
     Say whether VideoDB itself wrote an error.
 
-    VideoDB's documents show ``success: false`` in every error. The error of a gateway or a proxy does not have it,
+    VideoDB's documentation shows ``success: false`` in every error. The error of a gateway or a proxy does not have it,
     even if it has an ``error_code``.
     """
     return fields.get("success") is False

@@ -21,7 +21,7 @@ class Redactor:
     Hides every part of a secret in a text.
 
     A part is a run of characters that text and secret share. Runs are compared instead of the whole secret, because
-    somebody may have cut or escaped the text before. The secret is recognised plain, escaped with backslashes,
+    somebody may have cut or escaped the text before. The secret is recognized plain, escaped with backslashes,
     percent-encoded, as HTML, hexadecimal and base64, in upper and lower case.
 
     :param secret: the secret, in ASCII.

@@ -1,5 +1,5 @@
 """
-Assets that change when credits run low and when they are back.
+Assets that change with an account's credits.
 
 Airflow starts each DAG whose ``schedule`` names the asset.
 """
@@ -35,15 +35,15 @@ def credits_low(
     """
     Return the asset that changes when credits are low.
 
-    It changes once when the balance falls below the line. Before that, it changes once if the balance would fall below
-    the line within ``warn_hours``, provided that as many credits are spent in that time as in the same time before. It
-    changes again only after the balance was back.
+    It changes once when the balance falls below the threshold, and again only after credits were back. Before that, it
+    changes once as a warning, if the balance would fall below the threshold within ``warn_hours``. The forecast assumes
+    that the next ``warn_hours`` use as many credits as the last ones did.
 
     The ``extra`` of the asset's event has a ``payload`` with ``level``, which is ``low`` or ``warning``.
 
     :param below: credits are low below this balance.
-    :param warn_hours: how far ahead to warn; ``None`` for no warning.
-    :param back_at: credits are back at this balance. It defaults to 10 % above the line.
+    :param warn_hours: how far ahead to warn; ``None`` turns the warning off.
+    :param back_at: credits are back at this balance. It defaults to 10 % above the threshold.
     :param videodb_conn_id: id of the ``videodb`` connection.
     :param poll_interval: time between polls, in seconds or as a timedelta. Waits with the same interval share the poll.
     :raises VideoDBConfigError: if an argument breaks a rule.
@@ -62,12 +62,12 @@ def credits_back(
     """
     Return the asset that changes when credits are back.
 
-    It changes once when the balance reaches ``back_at``, if it was below the line before.
+    It changes once when the balance reaches ``back_at``, if it was below the threshold before.
 
     The ``extra`` of the asset's event has a ``payload`` with the ``level`` ``back``.
 
     :param below: credits are low below this balance.
-    :param back_at: credits are back at this balance. It defaults to 10 % above the line.
+    :param back_at: credits are back at this balance. It defaults to 10 % above the threshold.
     :param videodb_conn_id: id of the ``videodb`` connection.
     :param poll_interval: time between polls, in seconds or as a timedelta. Waits with the same interval share the poll.
     :raises VideoDBConfigError: if an argument breaks a rule.

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 class AccountHook(VideoDBBillingHook):
     """
-    VideoDB's billing API on a connection of Airflow's database or a secrets backend.
+    VideoDB's billing API, for a command.
 
-    A task asks the API server for its connection. A command has none to ask, and reads the database itself.
+    A task asks the API server for its connection. A command reads it itself, from a secrets backend or the database.
     """
 
     @classmethod

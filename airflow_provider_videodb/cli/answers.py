@@ -99,14 +99,14 @@ def _list(args: Namespace, questions: list[Question], earlier: dict[str, str]) -
         print_json({"at": to_iso_moment(now), "conn_id": args.conn_id, "questions": entries})
         return
     if not questions:
-        print_lines(["No purchase has an unknown outcome, so there is no question to answer."])
+        print_lines(["No purchase has an unknown outcome, so there are no open questions."])
     lines: list[str] = []
     for one in questions:
         state = one.recorded.state or "unknown"
         lines += [""] if lines else []
         lines += [f"{one.id}  {one.name} ({state})", *_indented(one.reason)]
         if given[one.id] is not None:
-            lines.append(f"  A resolution is written already: {given[one.id]}. The task reads it when it runs again.")
+            lines.append(f"  A resolution is written already: {given[one.id]}. The task applies it when you clear it.")
         program = f"{program_of(args)} answer {one.id}"
         lines += [f"  If one is this task's:  {program} --checkout CHECKOUT_ID", f"  If none is:  {program} --buy"]
     print_lines(printable(line) for line in lines)
@@ -136,7 +136,11 @@ def _chosen(args: Namespace, questions: list[Question]) -> Question:
 
 
 def _consequence(question: Question, resolution: str, checkouts: list[Checkout], *, conn_id: str) -> list[str]:
-    """Return what the task will do with a resolution; an error if it could not apply it."""
+    """
+    Say what the task will do with a resolution.
+
+    :raises VideoDBConfigError: if the task could not apply it.
+    """
     purchase = question.recorded.purchase
     lines = [f"{question.name} asked for {purchase.price}."]
     if resolution != BUY:
@@ -167,16 +171,16 @@ def _consequence(question: Question, resolution: str, checkouts: list[Checkout],
 
 def _outcome(after: Purchase) -> str:
     if after.paid:
-        return "The task will take it as paid and buy nothing."
+        return "The task will count it as paid and buy nothing."
     if after.payment_url is not None:
         return "The task will wait for the payment of the link that it has shared."
-    return f"The task may buy again: it will ask for a new checkout of {after.price}, if it still needs it."
+    return f"The task may buy again. It will make a new checkout of {after.price}, if it still needs the credits."
 
 
 def _what_now(question: Question, resolution: str) -> list[str]:
     lines = [
         f"The resolution {resolution!r} is written.",
-        "Next step: clear the task, so that it reads it.",
+        "Next step: clear the task. It then applies the resolution.",
         question.name,
     ]
     url = _page_of(question.recorded.task)

@@ -78,8 +78,8 @@ def parse_conn_id(text: str) -> str:
         raise ArgumentTypeError("the id of the connection is empty")
     if _KEY_LIKE.search(text):
         raise ArgumentTypeError(
-            "this looks like an API key; give the id of a connection, and replace the key, which is in the history of "
-            "the shell now"
+            "this looks like an API key; give the id of a connection, and replace the key, because the shell may have "
+            "saved it"
         )
     return text
 

@@ -148,13 +148,13 @@ def _account_commands() -> tuple[CLICommand, ...]:
         ),
         ActionCommand(
             name="usage",
-            help="Show what this month has used by kind, what it has cost, and what the limits leave",
+            help="Show what was used and bought this month, and what the limits leave",
             func=_lazy("usage", module="money_commands"),
             args=(_CONN_ID, _OUTPUT),
         ),
         ActionCommand(
             name="checkouts",
-            help="List the newest checkouts, with the task and the link of those that a task waits for",
+            help="List the newest checkouts, with their tasks, and with the links that tasks have shared",
             func=_lazy("checkouts", module="money_commands"),
             args=(_LIMIT, _CONN_ID, _OUTPUT),
         ),
@@ -182,9 +182,9 @@ def _answer_command() -> CLICommand:
     names = (_argument(f"--{what}-id", help=f"instead of an ID: the {what} id of the task") for what in _NAMED_BY)
     return ActionCommand(
         name="answer",
-        help="List the purchases with an unknown outcome, or say how one ended",
-        description="List the purchases with an unknown outcome, or say how one ended. Name it by the ID that "
-        "the list shows, or by --dag-id, --run-id and --task-id. The task reads this when you clear it.",
+        help="List the purchases with an unknown outcome, or resolve one",
+        description="List the purchases with an unknown outcome, or resolve one. Name it by the ID that the list "
+        "shows, or by --dag-id, --run-id and --task-id. The task applies the resolution when you clear it.",
         func=_lazy("answer", module="answers"),
         args=(_QUESTION_ID, _CHECKOUT, _BUY, *names, _OF_MAP_INDEX, _YES, _CONN_ID, _OUTPUT),
     )
@@ -194,9 +194,9 @@ def _hold_commands() -> tuple[CLICommand, ...]:
     return (
         ActionCommand(
             name="list",
-            help="Show who holds credits since when, who waits at which place, and what is paused",
-            description="Show who holds credits since when, who waits at which place, and what is paused. This reads "
-            "Airflow's database and neither calls VideoDB nor needs its API key.",
+            help="Show who holds credits, who waits for them, and what is paused",
+            description="Show who holds credits, who waits for them, and what is paused. This reads Airflow's "
+            "database. It neither calls VideoDB nor needs its API key.",
             func=_lazy("holds_list"),
             args=(_ONE_ACCOUNT, _OUTPUT),
         ),
@@ -225,9 +225,9 @@ def _hold_commands() -> tuple[CLICommand, ...]:
         ),
         ActionCommand(
             name="journal",
-            help="Show holds that have ended: how much, from when to when, what was spent, how they ended",
-            description="Show holds that have ended: how much, from when to when, what was spent, and how they ended. "
-            "The journal keeps each for 30 days.",
+            help="Show holds that have ended: their credits, their times, what was spent, and how they ended",
+            description="Show holds that have ended: their credits, their times, what was spent, and how they "
+            "ended. The journal keeps each for 30 days.",
             func=_lazy("holds_journal"),
             args=(_SINCE, _ONE_ACCOUNT, _OUTPUT),
         ),

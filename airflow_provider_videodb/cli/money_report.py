@@ -1,4 +1,4 @@
-"""Writes what an account has, uses and buys for people. Pure."""
+"""Describes an account's money for people. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DETAILS = 3
 
 
 def describe_balance(balance: Decimal, reserve: Decimal, account: Account) -> list[str]:
-    """Return the lines of the balance, and what of it a gate may hold."""
+    """Return the lines of the balance."""
     counted = total(account.counted)
     head = ("BALANCE", "RESERVE", "HELD", "AVAILABLE")
     row = [number(balance), number(reserve) if reserve else None, number(counted) if counted else None]
@@ -41,7 +41,7 @@ def describe_balance(balance: Decimal, reserve: Decimal, account: Account) -> li
 
 
 def describe_usage(usage: Usage, spending: Spending) -> list[str]:
-    """Return the lines of the month: credits by kind, then dollars."""
+    """Return the lines of the month's credits and dollars."""
     by_kind = sorted(usage.breakdown.items(), key=lambda item: (-item[1], item[0]))
     lines = to_table(("KIND", "CREDITS"), [[kind, number(credits)] for kind, credits in by_kind]) if by_kind else []
     lines += [""] if lines else []
@@ -49,7 +49,7 @@ def describe_usage(usage: Usage, spending: Spending) -> list[str]:
 
 
 def describe_spending(spending: Spending) -> list[str]:
-    """Say what the month has cost, and what the limits leave."""
+    """Describe the month's purchases, and what the limits leave."""
     month, limits = spending.month, spending.limits
     paid, payable = plain_amount(month.paid), plain_amount(month.payable)
     lines = [f"Bought in {month.month} (UTC): {paid} USD paid, {payable} USD can still be paid."]
@@ -70,7 +70,11 @@ def describe_spending(spending: Spending) -> list[str]:
 def describe_checkouts(
     checkouts: Sequence[ListedCheckout], owners: Mapping[str, Belonging], *, now: datetime
 ) -> list[str]:
-    """Return the lines of the list. Below each checkout stand its id, its task and its link."""
+    """
+    Return the lines of the list of checkouts.
+
+    Below each checkout are its id, its task and its link.
+    """
     rows = [_checkout_row(one, owners.get(one.checkout.id or ""), now) for one in checkouts]
     return to_blocks(("AMOUNT", "STATUS", "MADE", "EXPIRES"), rows)
 
@@ -94,7 +98,7 @@ def describe_amount(one: ListedCheckout) -> str:
 
 
 def describe_recharge(settings: AutoRecharge, needed_by: Sequence[str], conn_id: str) -> list[str]:
-    """Say what automatic recharge does, and which pipelines rely on it."""
+    """Describe automatic recharge, and the pipelines that need it."""
     figures = []
     # An amount of 0 credits means that the account was never configured.
     if settings.threshold is not None and settings.amount:

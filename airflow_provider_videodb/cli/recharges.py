@@ -57,7 +57,7 @@ def recharge_change(args: Namespace) -> None:
         wanted = found.changed_to(enabled=args.enable, threshold=args.threshold, amount=args.amount)
     except VideoDBConfigError:
         raise VideoDBConfigError(
-            "Automatic recharge needs a threshold, and an amount above 0 credits, and the account has none stored. "
+            "Automatic recharge needs a threshold and an amount above 0 credits, but the account has none stored. "
             "Nothing was changed. Next step: give --threshold and --amount."
         ) from None
     if wanted == found:
@@ -66,7 +66,7 @@ def recharge_change(args: Namespace) -> None:
         return
     say(["Now:", *describe_recharge(found, pipelines, args.conn_id)])
     if pipelines:
-        say(["They see the change, and the last one leaves your settings alone.", ""])
+        say(["The last one will see your change, and will not overwrite it.", ""])
     confirm(args, f"Change it to {_in_short(wanted)}?")
     try:
         changed = hook.set_auto_recharge(enabled=args.enable, threshold=args.threshold, amount=args.amount)

@@ -1,4 +1,4 @@
-"""What all commands do: print, ask, end with a status, keep an audit log."""
+"""What all commands share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _YES = frozenset({"y", "yes"})
 
 
 def command(function: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
-    """End the command with status 1 on our errors and on Ctrl-C."""
+    """Turn our errors and Ctrl-C into exit status 1."""
 
     @wraps(function)
     def run(args: Namespace) -> None:
@@ -46,14 +46,16 @@ def audited(function: Callable[[Namespace], None]) -> Callable[[Namespace], None
 
 
 def refuse(text: str) -> NoReturn:
-    """End the command with status 2, because of what was typed."""
+    """End with status 2, because an argument is wrong."""
     say(lines_of(f"error: {text}. Nothing was changed."))
     sys.exit(MISUSED)
 
 
 def confirm(args: Namespace, question: str) -> None:
     """
-    Ask a person, unless ``--yes`` was given. End the command if they say no.
+    Ask a person, unless ``--yes`` was given.
+
+    A person who answers no ends the command.
 
     The question goes to stderr, so that stdout has the result alone.
     """
@@ -69,12 +71,12 @@ def confirm(args: Namespace, question: str) -> None:
 
 
 def program_of(args: Namespace) -> str:
-    """Return what a person types before the name of a command."""
+    """Return the program's name, as a person types it."""
     return str(getattr(args, "program", "airflow videodb"))
 
 
 def say(lines: Iterable[str]) -> None:
-    """Print lines for a person who is about to decide."""
+    """Print lines on stderr, before a person decides."""
     sys.stderr.write("".join(f"{line}\n" for line in lines))
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.overview.money import ListedCheckout
 
-#: The newest entries tell two states of a list apart.
+#: The newest entries distinguish two states of a list.
 _NEWEST = 50
 
 
@@ -137,6 +137,7 @@ def _key(account: str, amount: int, listed: Sequence[Checkout]) -> str:
     """
     Return the same key until the list changes.
 
-    If the command runs twice before the list shows the first checkout, a server that honours the key makes only one.
+    The command may run twice before the list shows the first checkout. A server that honors the key then makes only
+    one.
     """
     return idempotency_key("airflow videodb topup", account, amount, *list(by_id(listed))[:_NEWEST])

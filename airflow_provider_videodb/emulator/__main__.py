@@ -161,7 +161,7 @@ def _greeting(accounts: Accounts, *, host: str) -> str:
     lines += [f"  API key     {each.api_key}{f'  (account {each.name})' if several else ''}" for each in opened]
     lines += [f"  Pay here    {accounts.base_url}/\n"]
     if host != LOOPBACK:
-        lines += [f"It listens on {host}. Whoever reaches the port controls it without a key.\n"]
+        lines += [f"It listens on {host}. Anybody who can reach the port controls it without a key.\n"]
     connections = "connections" if several else "connection"
     lines += [f"The Airflow {connections}, to paste into the shell that runs Airflow:\n"]
     lines += [

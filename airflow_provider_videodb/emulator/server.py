@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.emulator.settings import SettingsArguments
 
 LOOPBACK = "127.0.0.1"
-#: All interfaces, for a container only. Whoever reaches the port controls the emulator without a key.
+#: All interfaces, for a container only. Anybody who can reach the port controls the emulator without a key.
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - chosen by the person who starts the command
 _START_TIMEOUT = 30
 _STOP_TIMEOUT = 5

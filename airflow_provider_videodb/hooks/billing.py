@@ -71,7 +71,7 @@ class VideoDBBillingHook(VideoDBHook):
         expires unpaid.
 
         :param amount: whole US dollars.
-        :param currency: sent unchanged. VideoDB's documents show only ``usd``.
+        :param currency: sent unchanged. VideoDB documents only ``usd``.
         :param redirect_url: the page that the person sees after paying.
         :param idempotency_key: the same for every try of one purchase; random by default.
         :raises VideoDBConfigError: if ``amount`` is not a whole number above 0. Nothing was sent.

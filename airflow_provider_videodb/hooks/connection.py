@@ -214,8 +214,8 @@ def _read_extra(conn_id: str | None, extra: str | None) -> Mapping[str, Any]:
     """
     Read the extra strictly.
 
-    Airflow itself reads a broken extra as an empty one and ignores a misspelt field. Its owner would then believe in a
-    limit that does not exist.
+    Airflow itself reads a broken extra as an empty one and ignores a misspelled field. Its owner would then believe in
+    a limit that does not exist.
     """
     try:
         fields = json.loads(extra) if extra and extra.strip() else {}

@@ -23,13 +23,21 @@ def is_sdk_error(err: BaseException) -> bool:
 
 
 def status_of(err: BaseException) -> int | None:
-    """Return the HTTP status of the response; ``None`` if the SDK has none."""
+    """
+    Return the HTTP status of the response.
+
+    :return: ``None`` if the SDK has no response.
+    """
     status = getattr(getattr(err, "response", None), "status_code", None)
     return status if isinstance(status, int) else None
 
 
 def method_of(err: BaseException) -> str | None:
-    """Return the method of the request; ``None`` if the SDK has no response to it."""
+    """
+    Return the method of the request.
+
+    :return: ``None`` if the SDK has no response to it.
+    """
     method = getattr(getattr(getattr(err, "response", None), "request", None), "method", None)
     return method if isinstance(method, str) else None
 
@@ -42,7 +50,7 @@ def header_of(err: BaseException, name: str) -> str | None:
 
 
 def body_of(err: BaseException) -> Any:
-    """Return the JSON of the response; ``None`` if it has none."""
+    """Return the JSON of the response, or ``None``."""
     try:
         return getattr(err, "response").json()  # noqa: B009 - the base class of the SDK's errors has no response
     except Exception:  # noqa: BLE001 - a server may send anything
@@ -51,7 +59,7 @@ def body_of(err: BaseException) -> Any:
 
 def is_shortage(err: BaseException) -> bool:
     """
-    Tell whether an error of the SDK reports missing credits.
+    Say whether an SDK error reports missing credits.
 
     A prompt may also mention credits. So a text counts only up to its first quotation mark, line break or the word
     "prompt".

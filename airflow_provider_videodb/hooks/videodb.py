@@ -109,7 +109,7 @@ class VideoDBHook(BaseHook):
         Return VideoDB's SDK, connected to this account.
 
         The SDK has its own timeouts and retries. It holds the worker until a job ends, for 500 s at most. A longer job
-        goes on and is billed, and a second call submits it again.
+        continues and is billed, and a second call submits it again.
 
         :raises VideoDBConfigError: if the SDK is not installed.
         """

@@ -1,4 +1,4 @@
-"""Where a person arrives after a payment. Pure."""
+"""Says where VideoDB sends the payer afterwards. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PAID_PATH = "/videodb/paid"
 
 def paid_page(base_url: str | None) -> str | None:
     """
-    Return the page that says that the pipeline goes on.
+    Return the address of the confirmation page.
 
-    VideoDB does not say which addresses it accepts, and a refused one would refuse the purchase. So only an address
-    that any payment service accepts is used: ``https://``, or ``http://`` for a browser on the same machine.
+    VideoDB does not document which addresses it accepts. With another one, it would refuse the purchase. So this uses
+    only addresses that any payment service accepts: ``https://``, or ``http://`` for a browser on the same machine.
 
     :param base_url: ``[api] base_url`` of Airflow.
     :return: ``None`` if Airflow has no such address.

@@ -1,4 +1,4 @@
-"""Decides which fields of a notifier carry a message. Pure."""
+"""Decides which notifier fields carry a message. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
 
 def body_fields(notifier: object) -> tuple[tuple[str, ...], str | None]:
     """
-    Return the fields of the body, and the field of the title if there is one.
+    Return the fields of the body and title.
+
+    :return: the title's field is ``None`` if there is none.
 
     :raises VideoDBConfigError: if the notifier has none of them, or if one of the body is set already.
     """
@@ -45,7 +47,7 @@ def body_fields(notifier: object) -> tuple[tuple[str, ...], str | None]:
 
 
 def filled_fields(notifier: object, message: Message) -> dict[str, Any]:
-    """Return the values of the fields that carry this message."""
+    """Return the message as values of notifier fields."""
     # Loaded here, because a DAG file that is parsed sends nothing.
     from airflow_provider_videodb.notifications import _formats as formats
 
@@ -68,7 +70,7 @@ def filled_fields(notifier: object, message: Message) -> dict[str, Any]:
 
 
 def is_unset(notifier: object, field: str) -> bool:
-    """Say whether the DAG author has left a field to its default, or empty."""
+    """Say whether a field is empty or a default."""
     value = getattr(notifier, field)
     default = inspect.signature(type(notifier).__init__).parameters.get(field)
     is_empty = value is None or (isinstance(value, str | list | tuple | dict) and not value)

@@ -1,4 +1,4 @@
-"""Writes a message as plain text, as HTML, as Markdown and for Slack. Pure."""
+"""Writes a message in each format. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]|~]|^[#+-])")
 
 
 def as_plain(message: Message, *, with_title: bool) -> str:
-    """Return plain text, whose links a service finds by itself."""
+    """Return plain text with bare links."""
     return "\n\n".join(
         [
             *([message.title] if with_title else []),
@@ -55,7 +55,11 @@ def as_slack_text(message: Message) -> str:
 
 
 def as_slack_blocks(message: Message) -> list[dict[str, Any]] | None:
-    """Return Slack's blocks, ``None`` if the message does not fit into any."""
+    """
+    Return Slack's blocks.
+
+    :return: ``None`` if the message is too long for them.
+    """
     button = [] if message.button is None else [f"*{_slack_link(message.button)}*"]
     texts = ["\n".join([*map(_slack, message.paragraphs), *button])]
     if message.task is not None:

@@ -1,4 +1,4 @@
-"""Says what has happened to a payment or its approval, before anything gets a format. Pure."""
+"""Writes the messages about approvals and payments. Pure."""
 
 from __future__ import annotations
 
@@ -32,12 +32,10 @@ _TITLES = {
 _TEXTS = {
     PaymentEvent.REQUESTED: "The task {task} of the DAG {dag} asks for this payment.",
     PaymentEvent.REMINDER: "The task {task} of the DAG {dag} still waits for this payment.",
-    PaymentEvent.PAID: "Thank you. Nobody needs to pay any more.",
-    PaymentEvent.EXPIRED: "Nobody paid the link in time, and nobody can pay it any more.",
+    PaymentEvent.PAID: "Thank you. No further payment is needed.",
+    PaymentEvent.EXPIRED: "Nobody paid in time, so the link has expired.",
     PaymentEvent.FAILED: "The task {task} of the DAG {dag} has stopped waiting for this payment.",
-    PaymentEvent.NOT_NEEDED: (
-        "Please do not pay the link any more. The account has enough credits, and the pipeline goes on."
-    ),
+    PaymentEvent.NOT_NEEDED: ("Please do not pay now. The account has enough credits, and the pipeline continues."),
 }
 
 
@@ -56,7 +54,7 @@ class Link:
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """
-    One message about one purchase, as plain text without markup.
+    One message about one purchase, without markup.
 
     :param subject: one line.
     :param title: the subject without the DAG.
@@ -80,7 +78,7 @@ class Message:
 
 
 def message_of(said: PaymentRequest | ApprovalRequest) -> Message:
-    """Return the message about a payment, or about the approval of one."""
+    """Return the message about a payment or approval."""
     return _about_approval(said) if isinstance(said, ApprovalRequest) else _about_payment(said)
 
 
@@ -146,7 +144,11 @@ def _lines(text: str | None) -> tuple[str, ...]:
 
 
 def _line(text: str) -> str:
-    """Return the text as one line without control characters, and without marks that begin a template."""
+    """
+    Return the text as one harmless line.
+
+    It has no control characters, and no marks that begin a template.
+    """
     printable = "".join(char if char.isprintable() else " " for char in text)
     return re.sub(r"\{(?=[{%#])", "{ ", " ".join(printable.split()))
 

@@ -1,4 +1,4 @@
-"""Sends ready messages about a payment through the notifiers of other providers."""
+"""Sends ready messages through notifiers of other providers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class PaymentRequestNotifier(BaseNotifier):
     """
-    Write the messages about a payment, for a notifier that sends them.
+    Write the messages that another notifier sends.
 
     ``notifiers`` of :class:`~airflow_provider_videodb.operators.topup.TopupOperator` and
     :class:`~airflow_provider_videodb.operators.ensure_credits.EnsureCreditsOperator` take it. The notifier inside keeps
@@ -27,12 +27,12 @@ class PaymentRequestNotifier(BaseNotifier):
         PaymentRequestNotifier(SlackWebhookNotifier(text=""))
         PaymentRequestNotifier(AppriseNotifier(body=""))
 
-    It also asks for an approval, and sends a reminder (see ``remind_every``). It sends a message when the payment is
-    made, when the link has expired, when the task has failed, and when the payment is no longer needed.
+    It also asks for an approval, and sends reminders (see ``remind_every``). Further messages say that somebody has
+    paid, that the link has expired, that the task has failed, or that nobody has to pay any longer.
 
-    A notifier with ``html_content`` gets HTML, one with ``text`` and ``blocks`` gets Slack's blocks, and one with
-    ``body`` gets the format of its ``body_format``. One with ``text`` or ``message`` gets plain text. A ``subject`` or
-    ``title`` that you set is kept.
+    A notifier with ``html_content`` gets HTML, and one with ``text`` and ``blocks`` gets Slack's blocks. One with
+    ``body`` gets the format of its ``body_format``, and one with ``text`` or ``message`` gets plain text. A ``subject``
+    or ``title`` that you set is kept.
 
     :param notifier: sends the message. Its body must not be set. Pass an empty text if the notifier requires one.
     """
@@ -50,7 +50,7 @@ class PaymentRequestNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """
-        Send the message about the payment of the running task, or about its approval.
+        Send the message about the task's payment or approval.
 
         :raises VideoDBConfigError: if the task has asked for neither.
         """

@@ -1,9 +1,9 @@
 """
-Asks a person whether a task may buy, and records the response.
+Asks the approver, and records the response.
 
 No worker waits meanwhile. From Airflow 3.3 on, the task is *Awaiting Input*, which needs no triggerer either. Airflow
-keeps one request per task instance for all its tries, with the response. So a try that died before it recorded the
-response gets it when it waits again, and nobody is asked twice.
+keeps one request per task instance for all its tries, with the response. If a try dies before it has
+recorded the response, the next one gets it when it waits again. So nobody is asked twice.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class ApprovalDesk:
 
     def ask(self, asking: AskApproval, observation: Observation, *, reason: str, announce: Callable[[], object]) -> Ask:
         """
-        Show the request in Airflow, unless it is shown already.
+        Show the approval request, unless Airflow shows it already.
 
         :param reason: why the task buys.
-        :param announce: tells people, once the request is shown. Each try calls it, because the last one may have died
-            before it told everybody.
+        :param announce: sends the request to people, once Airflow shows it. Each try calls it, because the last one may
+            have died before it reached everybody.
         :raises VideoDBApprovalRefusedError: if a person refused it, and nobody has cleared the task since.
         :raises VideoDBApprovalMissingError: if Airflow shows a request for a smaller amount.
         """
@@ -93,7 +93,7 @@ class ApprovalDesk:
 
     def record(self, event: object) -> None:
         """
-        Record the response, before anything is done about it.
+        Record the response before the task acts on it.
 
         :raises VideoDBApprovalRefusedError: if somebody refused the purchase.
         """
@@ -114,13 +114,13 @@ class ApprovalDesk:
                 self.task.log.info("%s approved %s.", outcome.by, approval.asked.price)
             case OutcomeStatus.TIMED_OUT:
                 # The credits may be there by now. If they are not, the task fails before it asks again.
-                self.task.log.info("Nobody approved it in time, so the task buys nothing.")
+                self.task.log.info("Nobody approved %s in time, so the task buys nothing.", approval.asked.price)
             case _:
                 raise refused_error(outcome, approval.asked)
 
     def park(self, ask: Ask, *, may_have_response: bool) -> NoReturn:
         """
-        End this run of the task until somebody responds, or nobody does in time.
+        End this run until a response or the timeout.
 
         :param may_have_response: whether an earlier run asked. Airflow resumes a task at once if its response is there.
             The scheduler then takes the end of this worker for that of the resumed task, and fails it. A trigger reads
@@ -194,9 +194,10 @@ class ApprovalDesk:
 
 def is_late_response(event: object, get_executor: Callable[[], PurchaseExecutor]) -> bool:
     """
-    Say whether a person responds to a request for approval that the task no longer waits for.
+    Say whether a response to an approval is late.
 
-    Airflow keeps such a request open, and a response resumes whatever the task waits for by now.
+    The task no longer waits for it. Airflow keeps such a request open, and a response resumes the task in whatever it
+    waits for by then.
     """
     if read_payment_response(event) is None:
         return False
@@ -208,10 +209,10 @@ def is_late_response(event: object, get_executor: Callable[[], PurchaseExecutor]
 
 class AsksForApproval:
     """
-    What a run does for a purchase that a person has to approve.
+    What a run does about approvals.
 
     :param reason: why the task buys.
-    :param has_asked: whether this run goes on after a request.
+    :param has_asked: whether this run follows an approval request.
     """
 
     task: PurchasingOperator
@@ -221,23 +222,23 @@ class AsksForApproval:
 
     @property
     def desk(self) -> ApprovalDesk:
-        """What asks the person."""
+        """The desk that asks the approver."""
         raise NotImplementedError
 
     @property
     def messages(self) -> PaymentMessages:
-        """What the notifiers say."""
+        """The messages of the notifiers."""
         raise NotImplementedError
 
     def approval_policy(self, request: PurchaseRequest | None) -> ApprovalPolicy:
-        """Return which purchases a person has to approve, by the connection and by the task."""
+        """Return which purchases need an approval."""
         policy = self.hook.settings.approval_policy
         if request is None:
             return policy
         return replace(policy, always=request.approval, task_above=request.approval_above)
 
     def ask(self, asking: AskApproval, observation: Observation) -> NoReturn:
-        """Ask a person, and end this run of the task until there is a response."""
+        """Ask a person, and end this run until then."""
         with self.messages.on_failure():
             desk = self.desk
             was_open = desk.executor.journal.approval.is_open
@@ -245,18 +246,18 @@ class AsksForApproval:
         self.park(ask, may_have_response=was_open)
 
     def park(self, ask: Ask, *, may_have_response: bool) -> NoReturn:
-        """End this run of the task until there is a response."""
+        """End this run until there is a response."""
         self.desk.park(ask, may_have_response=may_have_response)
 
     def announce_approval(self) -> None:
-        """Tell people that they are asked; ``task.approval_request`` says what."""
+        """Send the approval request to people."""
         request = self.task.approval_request
         if request is not None:
             self.task.log.info("A person has to approve %s here: %s", request.price, request.url)
             self.messages.approval_needed(request)
 
     def respond(self, event: object) -> dict[str, Any]:
-        """Record the response, then start again; only an approved purchase is made."""
+        """Record the response, and start again."""
         with self.messages.on_failure():
             self.desk.record(event)
         self.has_asked = True

@@ -104,7 +104,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         super().park(ask, may_have_response=may_have_response)
 
     def respond(self, event: object) -> dict[str, Any]:
-        """Go on after a response, or after an event of the trigger that watched the gate meanwhile."""
+        """Continue after a response, or after an event of the trigger that watched the gate meanwhile."""
         with self._leaving_queue_on_failure():
             if isinstance(event, Mapping) and "status" in event:
                 status = self.checked_event(event, *_EVENTS, needs="wait")["status"]
@@ -127,7 +127,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
             return self._go_on(wait, check, may_buy=self.request.topup, without_purchase=nothing)
 
     def resume(self, event: object) -> dict[str, Any]:
-        """Go on after the trigger's event or a person's response."""
+        """Continue after the trigger's event or a person's response."""
         with self._leaving_queue_on_failure():
             if is_late_response(event, lambda: self.executor):
                 # The gate has waited for others, and its request was still open.
@@ -231,7 +231,7 @@ class EnsureCreditsRun(PurchaseRun[CreditsWaitRequest, EnsureCreditsRequest]):
         """
         Return the purchase, paid or with a shared link.
 
-        :return: ``None`` if nothing is missing any more.
+        :return: ``None`` if nothing is missing any longer.
         """
         request, read = self.request, read_after(check, self._look)
         assessed = [check]

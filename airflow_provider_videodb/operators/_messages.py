@@ -1,5 +1,5 @@
 """
-Sends what a task has to say about its payment, through its notifiers.
+Sends a task's messages through its notifiers.
 
 Each notifier gets the link. All else goes to a ``PaymentRequestNotifier`` only, because another notifier has one text,
 which asks for the payment.
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.purchases.rules.required_action import Shortage
 
-_GOES_ON = "The pipeline goes on as soon as somebody has paid."
+_GOES_ON = "The pipeline continues as soon as somebody has paid."
 #: After one of these, nobody expects to be asked for a payment.
 _ENDINGS = (PaymentEvent.EXPIRED, PaymentEvent.FAILED, PaymentEvent.NOT_NEEDED)
 #: Seconds until a reminder that could not be sent is due again, at most. Each one takes a worker.
@@ -76,7 +76,9 @@ class PaymentMessages:
 
     def request(self, purchase: Purchase, *, shortage: Shortage | None, waits: bool) -> Purchase:
         """
-        Send a link to everybody who has not got it, or who was told since that there is nothing to pay.
+        Send a link to everybody who lacks it.
+
+        A message that nobody has to pay makes the link due again.
 
         :param waits: whether the task waits for the payment.
         """
@@ -96,7 +98,7 @@ class PaymentMessages:
         return purchase
 
     def next_reminder(self, purchase: Purchase | None) -> float | None:
-        """Return when a waiting trigger has to ask for a reminder; ``None`` if never."""
+        """Return when a reminder is due; ``None`` if never."""
         if purchase is None or purchase.paid or not any(map(_is_ours, self._task.notifiers)):
             return None
         due = next_reminder(purchase, remind_every=self._remind_every, now=datetime.now(UTC).timestamp())
@@ -104,7 +106,7 @@ class PaymentMessages:
 
     def remind(self, purchase: Purchase, *, remind_at: object, shortage: Shortage | None = None) -> Purchase:
         """
-        Send a reminder, unless a try has sent it or the link is no longer open.
+        Send a reminder, if it is still due.
 
         It is recorded before it is sent. So a task that dies sends it once at most, and the next one follows.
 
@@ -136,9 +138,9 @@ class PaymentMessages:
         """
         Say that the payment has been made.
 
-        :param waits_for: what has to happen before the task goes on.
+        :param waits_for: what has to happen before the task continues.
         """
-        note = "The pipeline goes on." if waits_for is None else f"The pipeline goes on as soon as {waits_for}."
+        note = "The pipeline continues." if waits_for is None else f"The pipeline continues as soon as {waits_for}."
         if len(purchase.paid) > 1:
             note += f"\nMore than one checkout was paid: {', '.join(purchase.paid)}. The task's log says what to do."
         elif purchase.checkout_id and purchase.paid[0] != purchase.checkout_id:
@@ -146,20 +148,20 @@ class PaymentMessages:
         self._follow_up(purchase, PaymentEvent.PAID, note=note)
 
     def not_needed(self, purchase: Purchase) -> None:
-        """Say that nobody has to pay any more."""
+        """Say that nobody has to pay now."""
         self._follow_up(purchase, PaymentEvent.NOT_NEEDED)
 
     def approval_needed(self, request: ApprovalRequest) -> None:
         """
-        Say that a person has to approve the purchase, to everybody whom no try has told of this request.
+        Send an approval request to everybody who lacks it.
 
-        It is recorded after it is sent. So a task that dies in between says it again, and none is lost.
+        It is recorded after it is sent. So a task that dies in between sends it again, and none is lost.
         """
         self._tell_of_approval(request)
 
     @contextmanager
     def on_failure(self) -> Iterator[None]:
-        """Say that the link has expired, that nobody approved the purchase, or that the task has given up."""
+        """Send a message if the purchase fails."""
         try:
             yield
         except VideoDBTryOverError:
@@ -175,7 +177,7 @@ class PaymentMessages:
             raise
 
     def _failed_to_ask(self, err: VideoDBError) -> None:
-        """Say that nothing is bought, because nobody approved it or the approval is too small."""
+        """Say that the task buys nothing without an approval."""
         approval = self._get_executor().journal.approval
         outcome, ask = approval.outcome, approval.asked
         is_approved = outcome is not None and outcome.status is OutcomeStatus.APPROVED
@@ -185,7 +187,11 @@ class PaymentMessages:
         self._tell_of_approval(replace(request, event=ApprovalEvent.FAILED, note=_in_lines(err)))
 
     def _tell_of_approval(self, request: ApprovalRequest) -> None:
-        """Send a message once. Only somebody who was asked hears of a failure."""
+        """
+        Send a message once.
+
+        Only somebody who was asked hears of a failure.
+        """
         self._task.payment, self._task.approval_request = None, request
         journal = self._get_executor().journal
         for place, notifier in enumerate(self._task.notifiers):
@@ -227,7 +233,7 @@ class PaymentMessages:
     def _follow_up(
         self, purchase: Purchase, event: PaymentEvent, *, note: str | None = None, is_payable: bool = False
     ) -> None:
-        """Send a message once to everybody who was asked to pay."""
+        """Send a message once to everybody who was asked."""
         payment = self._payment(purchase, event, note=note)
         self._task.payment = payment if is_payable else replace(payment, url="")
         for place, notifier in enumerate(self._task.notifiers):
@@ -247,7 +253,7 @@ class PaymentMessages:
         return PaymentRequest.of(purchase, ti=self._context["ti"], shortage=shortage, event=event, note=note)
 
     def _is_open(self, purchase: Purchase) -> bool:
-        """Ask VideoDB, because a worker may start long after the trigger asked for it."""
+        """Ask VideoDB, because the worker may start late."""
         try:
             listed = by_id(self._hook.get_poll_client().list_checkouts())
         except VideoDBAPIError:
@@ -262,13 +268,13 @@ class PaymentMessages:
         except Exception:
             # The link is on the task's page as well, so the task need not fail.
             self._task.log.exception("Notifier %s failed, so its message was not sent.", type(notifier).__name__)
-            self._task.log.warning("The task goes on. A retry of the task sends it again.")
+            self._task.log.warning("The task continues. A retry of the task sends it again.")
             return False
         return True
 
 
 def _in_lines(err: VideoDBError) -> str:
-    """Return an error's text, with its next step on a new line."""
+    """Return an error's text, the next step below it."""
     return str(err).replace("Next step: ", "\nNext step: ")
 
 
@@ -277,6 +283,10 @@ def _is_ours(notifier: object) -> bool:
 
 
 def _name_of(place: int, notifier: object) -> str:
-    """Return how the record names a notifier. A wrapped one keeps its name."""
+    """
+    Return a notifier's name in the record.
+
+    A wrapped notifier keeps its name.
+    """
     sender = notifier.notifier if isinstance(notifier, PaymentRequestNotifier) else notifier
     return f"{place}:{type(sender).__name__}"

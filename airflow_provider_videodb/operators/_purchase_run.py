@@ -93,7 +93,7 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
     A run lasts until the task waits, or from the event of its trigger on. It reads the connection once.
 
     :param waiting: the parsed arguments of the wait.
-    :param request: all parsed arguments; ``None`` for a task that resumes. One that has bought needs none of them, so a
+    :param request: all parsed arguments; ``None`` for a task that resumes. One that has bought needs none of them. A
         template that broke during the wait must not hide the payment.
     """
 
@@ -135,7 +135,7 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
 
     @property
     def desk(self) -> ApprovalDesk:
-        """What asks a person for an approval."""
+        """The desk that asks the approver."""
         timeout, approvers = self.waiting.payment_timeout, self.request.approvers
         ti = self.context["ti"]
         return ApprovalDesk(task=self.task, ti=ti, executor=self.executor, timeout=timeout, approvers=approvers)
@@ -172,7 +172,7 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
 
         :param existing: what earlier tries bought.
         :param assess: returns what the account needs. The executor asks again before each further POST.
-        :return: ``None`` if nothing is needed any more.
+        :return: ``None`` if nothing is needed any longer.
         """
         return self.executor.obtain_checkout(
             existing,
@@ -209,17 +209,17 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
         return self.messages.request(purchase, shortage=shortage, waits=waits)
 
     def resume(self, event: object) -> dict[str, Any]:
-        """Go on after the event of the trigger, or after the response of a person."""
+        """Continue after the trigger's event or a person's response."""
         with self.messages.on_failure():
             response = read_response(event)
             return self.after_trigger(event) if response is None else self._after_response(response)
 
     def after_trigger(self, event: object) -> dict[str, Any]:
-        """Go on after the event of the trigger."""
+        """Continue after the trigger's event."""
         raise NotImplementedError
 
     def after_payment(self, purchase: Purchase) -> dict[str, Any]:
-        """Go on with a purchase that was paid when a person cancelled it."""
+        """Continue with a purchase that was paid before *Cancel*."""
         raise NotImplementedError
 
     def wait(
@@ -228,8 +228,8 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
         """
         Wait for the trigger, and return the result of the task.
 
-        While somebody can pay, the wait stands in Airflow's Required Actions. A worker that waits itself could not
-        read the response, so it shows nothing there.
+        While somebody can pay, the task shows a payment request. A worker that waits itself could not read the
+        response, so it shows none.
 
         :param trigger: knows what a reminder interrupted. Showing that request again would remove a response to it.
         :param shortage: why the task buys, for the person who pays.
@@ -264,7 +264,7 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
             )
 
     def _after_response(self, response: Response) -> dict[str, Any]:
-        """Go on with a payment that came first; else end the task as the person chose."""
+        """Continue if the payment came first; otherwise end the task."""
         self.task.has_open_checkout = False
         return self.after_payment(paid_before_cancel(self.executor, response, self.task.log))
 

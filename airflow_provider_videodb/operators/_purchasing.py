@@ -47,11 +47,11 @@ class Run(Protocol):
         ...
 
     def resume(self, event: object) -> dict[str, Any]:
-        """Go on after the event of the trigger, and return the result of the task."""
+        """Continue after the trigger's event, and return the result."""
         ...
 
     def respond(self, event: object) -> dict[str, Any]:
-        """Go on after the response to a request for approval, and return the result of the task."""
+        """Continue after the response to an approval request, and return the result."""
         ...
 
 
@@ -107,7 +107,7 @@ class PurchasingOperator(RejectsEmptyTemplates):
         self.payment: PaymentRequest | None = None
         #: What a person is asked to approve, before there is a payment.
         self.approval_request: ApprovalRequest | None = None
-        #: ``False`` once this try has seen that its link need not or cannot be paid any more. Hides the button.
+        #: ``False`` once this try has seen that nobody has to or can pay its link. Hides the button.
         self.has_open_checkout = True
         self.is_stopped = False
         #: The error that people have been told of.
@@ -122,12 +122,12 @@ class PurchasingOperator(RejectsEmptyTemplates):
             return self._start(context).start()
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Go on after the trigger; an unexpected event fails the task."""
+        """Continue after the trigger; an unexpected event fails the task."""
         with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
             return self._resume(context).resume(event)
 
     def execute_response(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Go on after a person's response, or without one; only an approval buys."""
+        """Continue after a response or none; only an approval buys."""
         with fail_without_retry(self.log, conn_id=self.videodb_conn_id):
             return self._start(context).respond(event)
 
@@ -192,7 +192,7 @@ class PurchasingOperator(RejectsEmptyTemplates):
         raise NotImplementedError
 
     def _resume(self, context: Context) -> Run:
-        """Parse the arguments of the wait, and return what goes on after it."""
+        """Parse the arguments of the wait, and return what follows it."""
         raise NotImplementedError
 
 

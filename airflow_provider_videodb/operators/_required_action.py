@@ -1,5 +1,5 @@
 """
-Shows a request in Airflow's *Required Actions*, from a worker.
+Shows a payment request, from a worker.
 
 Airflow keeps one request per task instance. It survives retries and clears, and Airflow never changes its text or its
 options. Sending one again only removes the last response, so that the old request is open again.
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 def show_action(ti: Any, action: RequiredAction, log: Logger) -> bool:
     """
-    Show a request until the task ends, and say whether Airflow shows one.
+    Show a request, and say whether Airflow shows one.
 
-    It never fails, because a task waits without the request as well. A task that asked for something else before must
-    not call this, because that question would be open again.
+    It never fails, because a task also waits without the request. A task that showed another request before must not
+    call this, because that request would be open again.
     """
     from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 
@@ -52,14 +52,14 @@ def show_action(ti: Any, action: RequiredAction, log: Logger) -> bool:
         )
         is_current = action.is_shown_by(body=shown.body, options=shown.options)
     except Exception as err:  # noqa: BLE001 - showing a request must not end a wait for money
-        log.warning("Airflow did not show this wait in its Required Actions.")
-        log.warning("The task waits without: %s", describe_cause(err))
+        log.warning("Airflow did not show the payment in Required Actions.")
+        log.warning("The task waits without it. The cause: %s", describe_cause(err))
         return False
     if is_current:
-        log.info("The payment stands in Airflow's Required Actions.")
+        log.info("The payment request is in Airflow's Required Actions.")
     else:
-        log.warning("Airflow's Required Actions shows the text of an earlier try.")
-        log.warning("The amount and the link of this log are the ones that count.")
+        log.warning("Airflow shows the payment request of an earlier try.")
+        log.warning("The amount and the link in this log are the valid ones.")
     return True
 
 
@@ -67,10 +67,12 @@ def show_payment(
     executor: PurchaseExecutor, ti: Any, purchase: Purchase, shortage: Shortage | None, log: Logger
 ) -> ActionState | None:
     """
-    Show the request to pay once, and return what the trigger does about it.
+    Show the payment request once.
 
-    A retry does not send it again, because that would remove a response that no worker has read. A clear by a person
-    does. A paid purchase needs nobody, so its trigger closes the request.
+    A retry does not send it again, because that would remove a response that no worker has read. After a clear by a
+    person, it is sent again. A paid purchase needs nobody, so its trigger closes the request.
+
+    :return: what the trigger does about the request.
     """
     if purchase.paid:
         return ActionState.OVER
@@ -88,7 +90,7 @@ def show_payment(
 
 def paid_before_cancel(executor: PurchaseExecutor, response: Response, log: Logger) -> Purchase:
     """
-    Return the purchase if it was paid before a person cancelled it.
+    Return the purchase if payment came before *Cancel*.
 
     :raises VideoDBPaymentRefusedError: if nobody has paid.
     """
@@ -105,5 +107,5 @@ def paid_before_cancel(executor: PurchaseExecutor, response: Response, log: Logg
         is_checked = False
     if not purchase.paid:
         raise refused_error(purchase, response, is_checked=is_checked)
-    log.info("%s chose %s, but the checkout is paid. So the task goes on.", response.by, CANCEL)
+    log.info("%s chose %s, but the checkout is paid. So the task continues.", response.by, CANCEL)
     return purchase

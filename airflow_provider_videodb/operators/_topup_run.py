@@ -83,7 +83,7 @@ class TopupRun(PurchaseRun[WaitRequest, TopupRequest]):
         return self._wait(purchase, time.time() + self.waiting.payment_timeout, usage)
 
     def after_trigger(self, event: object) -> dict[str, Any]:
-        """Go on after the event of the trigger."""
+        """Continue after the trigger's event."""
         checked = self.checked_event(event, *_EVENTS, needs="purchase")
         purchase, deadline = Purchase.from_dict(checked["purchase"]), checked.get("deadline") or time.time()
         if checked["status"] == EventStatus.TIMEOUT:

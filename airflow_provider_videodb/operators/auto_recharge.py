@@ -30,8 +30,8 @@ class AutoRechargeOperator(RejectsEmptyTemplates):
     change did not take effect. So a retry is harmless. Turning automatic recharge off keeps its figures. Turning it on
     without ``threshold`` or ``amount`` uses the stored figure.
 
-    According to VideoDB's documents, a recharge starts when the balance falls below the threshold, and the amount is in
-    credits. Automatic recharge needs a payment method on file, and changes take effect immediately.
+    According to VideoDB's documentation, a recharge starts when the balance falls below the threshold, and the amount
+    is in credits. Automatic recharge needs a payment method on file, and changes take effect immediately.
 
     Two tasks make a pair that holds while a pipeline runs, whether the pipeline succeeds or fails. The first task, the
     setup, changes the settings. The second task, its teardown, restores what the first one found::

@@ -74,7 +74,7 @@ class EnsureCreditsOperator(HoldsCredits, PurchasingOperator):
     :param topup: ``False`` buys nothing, and waits until the account is filled in another way.
     :param settle_timeout: how long the balance may take to show a payment, as a timedelta or in seconds. The time does
         not count while others alone keep the gate closed.
-    :param currency: is sent as given. VideoDB's documents show ``usd``. (templated)
+    :param currency: is sent as given. VideoDB documents only ``usd``. (templated)
     :param redirect_url: the page that opens after the payment. By default a page of Airflow's API server, if the option
         ``[api] base_url`` begins with ``https://``, or names this machine. (templated)
     :param payment_timeout: how long one try waits for an approval, and then for the payment, as a timedelta or in

@@ -32,7 +32,7 @@ class TopupOperator(PurchasingOperator):
     retry waits for the existing checkout. Only a checkout that is known to have expired is replaced. Nothing is sent
     before every argument has been checked.
 
-    According to VideoDB's documents, amounts are whole US dollars, and credits arrive at once after the payment. An
+    According to VideoDB's documentation, amounts are whole US dollars, and credits arrive at once after the payment. An
     unpaid checkout expires after 24 hours and cannot be cancelled.
 
     The result (XCom ``return_value``) is a flat dict:
@@ -44,14 +44,14 @@ class TopupOperator(PurchasingOperator):
     - ``balance_before`` and ``balance_after``, in credits. VideoDB's balance lags by 5 to 15 minutes.
       ``balance_after`` is ``None`` if it could not be read.
 
-    Three errors leave the checkout as it is, and a retry goes on from there:
+    Three errors leave the checkout as it is, and a retry continues from there:
     :class:`~airflow_provider_videodb.exceptions.VideoDBPaymentTimeoutError`, ``VideoDBCheckoutExpiredError`` and
     ``VideoDBCheckoutMissingError``. The task fails with ``AirflowFailException``, which Airflow does not retry, if a
     person has to act first. Examples are a bad argument, a broken limit, a refused key, or a purchase whose outcome is
     unknown. The ``__context__`` of that exception is the error of this package.
 
     :param amount: whole US dollars, as a number or as text. (templated)
-    :param currency: is sent as given. VideoDB's documents show ``usd``. (templated)
+    :param currency: is sent as given. VideoDB documents only ``usd``. (templated)
     :param redirect_url: the page that opens after the payment. By default a page of Airflow's API server, if the option
         ``[api] base_url`` begins with ``https://``, or names this machine. (templated)
     :param only_if_below: buy only if the balance is below this many credits. Without it, the task always buys.

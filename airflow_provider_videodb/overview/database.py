@@ -122,7 +122,7 @@ class DatabaseStore:
 
 def read_run_states(runs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """
-    Return the state of each DAG run; a deleted run has none.
+    Return the state of each existing DAG run.
 
     :param runs: pairs of DAG id and run id.
     """

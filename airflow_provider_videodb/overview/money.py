@@ -1,4 +1,4 @@
-"""What an account has bought and used, for display. Pure."""
+"""Describes purchases and usage, for display. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STATES = frozenset(CheckoutStatus)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spending:
     """
-    What the month has cost and may still cost, in US dollars.
+    What the month costs, in US dollars.
 
     :param month: what counts, by the rule of the monthly limit.
     :param limits: of the connection.
@@ -40,7 +40,7 @@ class Spending:
 
     @property
     def left(self) -> Decimal | None:
-        """What is left of the monthly limit; ``None`` if there is no limit or it cannot be told."""
+        """What the monthly limit leaves; ``None`` without a figure."""
         limit = self.limits.monthly_topup_limit
         if limit is None or self.month.unknown:
             return None
@@ -75,7 +75,7 @@ class ListedCheckout:
 
     @property
     def expires_at(self) -> datetime | None:
-        """When it can no longer be paid; ``None`` if it is not payable or its date is unknown."""
+        """When it expires; ``None`` if unknown or not payable."""
         made = self.checkout.created_at
         if made is None or not self.is_payable:
             return None
@@ -86,12 +86,12 @@ class ListedCheckout:
 
     @property
     def status(self) -> str:
-        """VideoDB's word, or ``unknown`` for one that its documents do not have."""
+        """VideoDB's word; ``unknown`` if it is undocumented."""
         return str(self.checkout.status) if self.checkout.status in _STATES else "unknown"
 
     @property
     def currency(self) -> str | None:
-        """The currency in capitals; ``None`` for text that is not a currency."""
+        """The currency in capitals; ``None`` for other text."""
         currency = self.checkout.currency or ""
         is_code = len(currency) == _CURRENCY_LENGTH and currency.isascii() and currency.isalpha()
         return currency.upper() if is_code else None
@@ -111,7 +111,7 @@ class ListedCheckout:
 
 def month_to_dict(*, usage: Usage, checkouts: Sequence[Checkout], limits: SpendLimits, now: datetime) -> dict[str, Any]:
     """
-    Return the JSON of the month: what was used, what was bought, what can be paid.
+    Return the JSON of the month's usage and purchases.
 
     :param checkouts: all of the account.
     :param limits: of the connection.
@@ -142,7 +142,7 @@ def spending_of(checkouts: Sequence[Checkout], limits: SpendLimits, *, now: date
 
 
 def listed_checkouts(checkouts: Sequence[Checkout], *, now: datetime) -> tuple[ListedCheckout, ...]:
-    """Say of each checkout whether it can still be paid."""
+    """Mark the checkouts that can still be paid."""
     return tuple(ListedCheckout(checkout=one, is_payable=can_still_be_paid(one, now=now)) for one in checkouts)
 
 
@@ -152,7 +152,11 @@ def open_checkouts(checkouts: Sequence[Checkout], *, now: datetime) -> tuple[Lis
 
 
 def usage_to_dict(usage: Usage) -> dict[str, Any]:
-    """Return the JSON of a month's usage in credits, the largest kind first."""
+    """
+    Return the JSON of a month's usage in credits.
+
+    The largest kind comes first.
+    """
     by_kind = sorted(usage.breakdown.items(), key=lambda item: (-item[1], item[0]))
     return {
         "used_credits": to_json_number(usage.usage_this_month),

@@ -1,4 +1,4 @@
-"""What the page in Airflow's UI shows of an account's holds and changes. Pure."""
+"""Describes holds and changes for the credits page. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,11 @@ _STATES = {"completed": "paid", "pending": "made, not paid yet", "expired": "mad
 
 
 def shown_flags(view: View) -> tuple[tuple[Flag, ...], tuple[Flag, ...]]:
-    """Return the flags that the page shows: those that count, oldest first, and the head of the queue."""
+    """
+    Return the flags that the page shows.
+
+    :return: those that count, oldest first, and the head of the queue.
+    """
     counted = sorted((one.flag for one in view.counted.values()), key=lambda flag: (flag.ms, flag.key))
     return tuple(counted[:MOST_HOLDERS]), view.queue[:MOST_HOLDERS]
 
@@ -81,7 +85,7 @@ def reasons_of(
     view: View, who: Mapping[Flag, Identity | None], *, balance: Decimal | None, reserve: Decimal
 ) -> dict[str, str]:
     """
-    Say why each gate at the head of the queue waits, by holder.
+    Say why each gate waits, by holder.
 
     :param who: the holders that the viewer may read. A reason names no other.
     :param balance: ``None`` if it is unknown.
@@ -140,7 +144,11 @@ def _ended_hold(note: Note, may_read: Mapping[str, bool]) -> dict[str, Any] | No
 
 
 def named(owner: TaskName | None, may_read: Mapping[str, bool]) -> dict[str, Any]:
-    """Return the names of a task, which are ``None`` if it is unknown or the viewer may not read its DAG."""
+    """
+    Return the names of a task.
+
+    :return: each is ``None`` if the task is unknown, or if the viewer may not read its DAG.
+    """
     if owner is None or not may_read.get(owner.dag_id, False):
         return dict.fromkeys(("dag_id", "run_id", "task_id", "map_index"))
     return owner.to_dict()
@@ -182,7 +190,11 @@ def describe_invoices(invoices: Sequence[Invoice]) -> list[dict[str, Any]]:
 
 
 def describe_problem(err: Exception) -> dict[str, str]:
-    """Say what failed, and what to do next. The text of a foreign error may hold anything, so it is not shown."""
+    """
+    Say what failed, and what to do next.
+
+    The text of a foreign error may contain anything, so it is not shown.
+    """
     if not isinstance(err, VideoDBError):
         return {
             "what": f"Airflow could not read this part ({type(err).__name__}).",
@@ -200,5 +212,5 @@ def _number(given: object) -> Decimal | None:
 
 
 def age_of(moment: datetime, *, now: datetime) -> int:
-    """Return how many seconds ago this was, never less than zero."""
+    """Return a moment's age in seconds, at least 0."""
     return max(0, int((now - moment).total_seconds()))

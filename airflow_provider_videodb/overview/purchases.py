@@ -67,7 +67,9 @@ def read_purchases() -> Records:
 
 def read_claims(checkout_ids: Iterable[str]) -> dict[str, TaskName | None]:
     """
-    Return the task that claimed each checkout. The claim of an unclaimed one is absent, an edited one is ``None``.
+    Return the task that claimed each checkout.
+
+    An unclaimed checkout is absent. If somebody has edited a claim, its task is ``None``.
 
     :raises VideoDBRecordUnreadableError: if the database fails.
     """

@@ -1,4 +1,4 @@
-"""What the records of purchases say, and what they ask a person. Pure."""
+"""Reads records of purchases for a person. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 _BETWEEN = "__"
-#: Nobody clears a task in these states to go on with its purchase. ``None`` is a task instance that was deleted.
+#: Nobody clears a task in these states to continue its purchase. ``None`` is a task instance that was deleted.
 _OVER = frozenset({"success", "skipped", "removed", None})
 
 
@@ -39,7 +39,11 @@ class TaskName:
 
     @classmethod
     def from_variable(cls, prefix: str, key: str) -> TaskName | None:
-        """Read the name of a Variable; ``None`` if it is a hash or somebody else's."""
+        """
+        Read the name of a Variable.
+
+        :return: ``None`` if the name is a hash, or not ours.
+        """
         parts = key.removeprefix(prefix + _BETWEEN).split(_BETWEEN)[:-1]
         # An id may contain the separator. The digest at the end of the key fits one way to split it.
         for first, second in combinations(range(1, len(parts) - 1), 2):
@@ -51,7 +55,7 @@ class TaskName:
 
     @classmethod
     def from_owner(cls, owner: str) -> TaskName | None:
-        """Read the owner of a claim; ``None`` if somebody has edited it."""
+        """Read a claim's owner; ``None`` if somebody edited it."""
         dag_id, _, rest = owner.partition("/")
         words = rest.rsplit("/", 2)
         return cls._from_words(dag_id, *words) if len(words) == 3 else None
@@ -73,7 +77,7 @@ class TaskName:
         }
 
     def __str__(self) -> str:
-        """Return the text for people: ``DAG a, run b, task c``."""
+        """Return the name for people."""
         place = "" if self.map_index < 0 else f" [{self.map_index}]"
         return f"DAG {self.dag_id}, run {self.run_id}, task {self.task_id}{place}"
 
@@ -93,7 +97,7 @@ class RecordedPurchase:
 
     def link(self, *, now: datetime) -> str | None:
         """
-        Return the link that people may pay; ``None`` if there is none.
+        Return the link that people may pay, or ``None``.
 
         A link that was never shared is withheld, because its checkout may break a limit.
         """
@@ -150,7 +154,11 @@ class Question:
         return str(self.recorded.task or f"the task of purchase {self.id}")
 
     def to_dict(self, *, resolution: str | None, now: datetime) -> dict[str, Any]:
-        """Return the JSON for programs; ``resolution`` is what a person wrote already."""
+        """
+        Return the JSON for programs.
+
+        :param resolution: what a person has written already.
+        """
         purchase = self.recorded.purchase
         unknown = dict.fromkeys(("dag_id", "run_id", "task_id", "map_index"))
         return {
@@ -196,7 +204,7 @@ def question_of(
     now: datetime,
 ) -> Question | None:
     """
-    Return what a purchase asks a person; ``None`` if its task can go on alone.
+    Return the open question about a purchase, or ``None``.
 
     :param checkouts: all of the account.
     :param claims: the task of each claimed checkout.

@@ -17,7 +17,7 @@ def to_iso(ms: int) -> str:
 
 
 def to_age(ms: int) -> str:
-    """Write milliseconds in two units, such as ``2 h 5 min``."""
+    """Write a duration, such as ``2 h 5 min``."""
     left = max(0, ms)
     parts = []
     for unit, size in _UNITS:
@@ -44,7 +44,7 @@ def to_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]
 
 def to_blocks(head: Sequence[str], rows: Sequence[tuple[Sequence[object], Sequence[str]]]) -> list[str]:
     """
-    Return aligned lines, and below each one the texts that would make it too wide.
+    Return aligned lines, with long texts below them.
 
     A link is the whole of its line, so that it can be clicked.
 
@@ -68,7 +68,11 @@ def to_minute(moment: datetime | None) -> str | None:
 
 
 def to_iso_moment(moment: datetime | None) -> str | None:
-    """Return a moment as ISO 8601 in UTC, to the second."""
+    """
+    Return a moment in ISO 8601 and UTC.
+
+    It has whole seconds.
+    """
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

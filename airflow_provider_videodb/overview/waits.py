@@ -1,4 +1,4 @@
-"""What a waiting task waits for, and what a person can do. Pure."""
+"""Describes waiting tasks for people. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Todo(StrEnum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait:
     """
-    The arguments of a trigger that a person cares about.
+    What a trigger's arguments tell a person.
 
     :param conn_id: the connection; ``None`` if the arguments do not name one.
     :param needs: credits that the task waits for; ``None`` if it waits for a payment only.
@@ -110,7 +110,7 @@ def read_wait(kwargs: object) -> Wait:
 
 def describe_task(wait: Wait, account: AccountNow, *, now: datetime) -> dict[str, Any]:
     """
-    Say why a task waits, and what a person can do.
+    Say why a task waits, and what helps.
 
     :return: JSON values. ``url`` is there only while the link can be paid.
     """
@@ -130,7 +130,7 @@ def describe_task(wait: Wait, account: AccountNow, *, now: datetime) -> dict[str
 
 def describe_question(subject: str, *, gives_up: datetime | None) -> dict[str, Any]:
     """
-    Describe a task that asks a person before it buys.
+    Describe a task that waits for an approval.
 
     :param subject: the title of the request in Airflow's Required Actions.
     :param gives_up: when it stops waiting; ``None`` if that is unknown.
@@ -165,11 +165,12 @@ def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:  
     if there is None or wait.needs is None:
         return Todo.NOTHING, f"{paid}It waits for {needs}. The balance is unknown."
     if there >= wait.needs:
-        reason = account.reasons.get(wait.holder) or f"There are enough credits for the {needs} that it needs."
+        reason = account.reasons.get(wait.holder) or f"It needs {needs}, and the account has enough credits."
         return Todo.NOTHING, f"{paid}{reason} The task checks at its next poll."
     if account.balance is not None and account.balance >= wait.needs:
         return Todo.NOTHING, paid + (
-            account.reasons.get(wait.holder) or f"It needs {needs}, and others hold or reserve what is there."
+            account.reasons.get(wait.holder)
+            or f"It needs {needs}, but part of the balance is in reserve, or others hold it."
         )
     if paid:
         return Todo.NOTHING, f"{paid}The balance does not show the payment yet, or more is missing. It needs {needs}."
@@ -191,13 +192,13 @@ def _payment(wait: Wait, purchase: Purchase, account: AccountNow, now: datetime)
     listed = account.listed.get(purchase.checkout_id or "")
     status = None if listed is None or "status" in listed.unreadable else listed.status
     if status == CheckoutStatus.COMPLETED:
-        return Todo.NOTHING, f"{purchase.price} is paid. The task goes on at its next poll."
+        return Todo.NOTHING, f"{purchase.price} is paid. The task continues at its next poll."
     expires = _expires(purchase, account)
     if status == CheckoutStatus.EXPIRED or (expires is not None and expires <= now):
         return Todo.OPEN_TASK, f"The link for {purchase.price} has expired. A retry of the task makes a new one."
     # React would run a link that is a script.
     if purchase.payment_url is None or not is_web_address(purchase.payment_url):
-        return Todo.OPEN_TASK, f"The task waits for {purchase.price}. It knows no link that a person could pay."
+        return Todo.OPEN_TASK, f"The task waits for {purchase.price}. It has no link that a person could pay."
     there = _there(wait, account)
     is_short = wait.needs is not None and there is not None and there < wait.needs
     short = "" if not is_short or wait.needs is None or there is None else f"{_missing(wait.needs, there)} "

@@ -26,7 +26,7 @@ _ROOT = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/"
 
 
 class LazyApp:
-    """An ASGI application that is built at its first request."""
+    """An ASGI application, built at its first request."""
 
     def __init__(self) -> None:
         self._app: FastAPI | None = None

@@ -23,7 +23,7 @@ LONGEST_PAUSE = 24 * 60 * 60.0
 
 
 class Action(StrEnum):
-    """The same values as Airflow's ``RetryAction``, which Airflow 3.2 lacks."""
+    """The values of Airflow's ``RetryAction``, which 3.2 lacks."""
 
     RETRY = "retry"
     FAIL = "fail"
@@ -67,12 +67,16 @@ def verdict_on(err: BaseException, *, credits_delay: float, keeps_records: bool)
 
 
 def is_outcome_unknown(err: VideoDBError | None) -> bool:
-    """Tell whether VideoDB may have carried out a request that changes something."""
+    """Say whether VideoDB may have carried out a POST."""
     return isinstance(err, OUTCOME_UNKNOWN_ERRORS) and isinstance(err, VideoDBAPIError) and err.method == "POST"
 
 
 def as_videodb_error(err: BaseException) -> VideoDBError | None:
-    """Return the error of this package that an error is or stands for; ``None`` if VideoDB has no part in it."""
+    """
+    Return our error for an error, or ``None``.
+
+    It is ``None`` if the error does not come from VideoDB.
+    """
     if isinstance(err, VideoDBError):
         return err
     method = sdk_errors.method_of(err) or "POST"

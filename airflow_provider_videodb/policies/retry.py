@@ -1,4 +1,4 @@
-"""Decides by VideoDB's errors whether and when Airflow retries a task."""
+"""Decides about retries after errors of VideoDB."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _PACKAGE = "airflow_provider_videodb."
 
 class VideoDBRetryPolicy(RetryPolicy):
     """
-    Decides whether and when a task is retried after an error of VideoDB.
+    A retry policy for errors of VideoDB.
 
-    Airflow asks it in the worker after each failed try. It knows the errors of this package and of VideoDB's SDK. Every
-    other error leaves the decision to the task.
+    Airflow asks it in the worker after each failed try. It knows the errors of this package and of VideoDB's SDK. For
+    any other error, the task's own settings decide.
 
-    - 401 and 403 of VideoDB fail the task at once, and so does every other error that needs a person.
+    - 401 and 403 of VideoDB fail the task at once. So does every other error that needs a person.
     - 429 delays the retry for as long as VideoDB asks, at most a day.
     - A shortage of credits delays the retry by ``credits_delay``.
-    - If VideoDB may have carried out a purchase or started a job, the task fails at once, because a retry could pay
-      twice. The operators of this package keep a record, so their retries are safe and go on.
+    - If VideoDB may have carried out a purchase or started a job, the task fails at once. A retry could pay twice. The
+      operators of this package keep a record, so the policy lets them retry.
 
-    A policy can only use the ``retries`` that the task has.
+    A policy cannot add to the task's ``retries``.
 
     :param credits_delay: how long to wait before a task that lacked credits is tried again.
     :raises VideoDBConfigError: if ``credits_delay`` is not above zero.
@@ -59,6 +59,6 @@ class VideoDBRetryPolicy(RetryPolicy):
 
 
 def _keeps_records(context: Context | None) -> bool:
-    """Tell whether the task is an operator of this package."""
+    """Say whether the task records its purchase."""
     task = None if context is None else context.get("task")
     return any(cls.__module__.startswith(_PACKAGE) for cls in type(task).__mro__)

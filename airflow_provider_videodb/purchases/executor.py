@@ -100,7 +100,7 @@ class PurchaseExecutor:
         :param purchase: what :meth:`load_existing` returned.
         :param assess: returns the need. It is called again whenever time has passed before a POST.
         :param reprices: whether another amount may follow a POST that led to nothing.
-        :return: ``None`` if nothing is needed any more.
+        :return: ``None`` if nothing is needed any longer.
         :raises VideoDBLimitExceededError: if a limit is broken; no link is shared.
         :raises VideoDBPurchaseUnknownError: if it is unknown what was bought before.
         :raises VideoDBTryOverError: if this try should do nothing more.

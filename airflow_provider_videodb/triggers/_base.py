@@ -87,12 +87,12 @@ class BillingTrigger(BaseTrigger):
     :param deadline: end of the wait, in seconds since 1970.
     :param timeout: longest wait, in seconds. It counts from the start of the trigger if there is no ``deadline``. It
         defaults to the time that is left until the ``deadline`` when the trigger is made.
-    :param max_consecutive_failures: failed polls in a row that end the wait. A trigger with two polls goes on until
+    :param max_consecutive_failures: failed polls in a row that end the wait. A trigger with two polls continues until
         both have failed that often.
     :param pause: how long VideoDB asked to wait, in JSON form.
     :param remind_at: when people have to be reminded of the payment that the trigger waits for, in seconds since 1970;
         ``None`` if never.
-    :param required_action: an ``ActionState``, if the task stands in Airflow's Required Actions.
+    :param required_action: an ``ActionState``, if the task shows a Required Action.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class BillingTrigger(BaseTrigger):
         return moment is not None and self.now().timestamp() >= moment
 
     def reminder(self) -> dict[str, Any] | None:
-        """Return the event of a reminder, if it is due and the wait goes on."""
+        """Return the event of a reminder, if it is due and the wait continues."""
         if not self.has_come(self.remind_at) or self.is_overdue():
             return None
         told = {"remind_at": self.remind_at, "required_action": self.required_action}

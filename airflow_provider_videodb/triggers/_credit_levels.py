@@ -1,8 +1,9 @@
 """
-Decides when credits are low, when they soon will be, and when they are back. Pure.
+Decides when credits are low or back. Pure.
 
-A watch compares each balance with a line, and sends an event only when the level changes. A level ends at a higher
-balance than the one at which it began. So a balance that moves up and down around the line causes one event.
+A watcher compares each balance with a threshold, and sends an event only when the level changes. A level ends at a
+higher balance than the one at which it began. So a balance that moves up and down around the threshold causes one
+event.
 """
 
 from __future__ import annotations
@@ -21,25 +22,25 @@ from airflow_provider_videodb.hooks.arguments import parse_credits, parse_hours
 from airflow_provider_videodb.triggers._encoding import clean
 from airflow_provider_videodb.triggers.events import FORMAT
 
-#: How far above the line the balance has to be again, unless the DAG author says.
+#: How far above the threshold the balance has to be again by default.
 _BACK_AT = Decimal("1.1")
-#: Balances that a watch remembers within ``warn_hours``.
+#: Balances that a watcher remembers within ``warn_hours``.
 _SAMPLES = 24
 _SECONDS_PER_HOUR = 3600
 
 
 class Kind(StrEnum):
-    """What a watch tells."""
+    """What a watcher reports."""
 
     LOW = "low"
     BACK = "back"
 
 
 class Level(StrEnum):
-    """How the balance stands to the line."""
+    """How the balance compares with the threshold."""
 
     OK = "ok"
-    #: The balance is expected to fall below the line soon.
+    #: The balance is expected to fall below the threshold soon.
     WARNING = "warning"
     LOW = "low"
 
@@ -50,11 +51,11 @@ _SEVERITY = list(Level)
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """
-    The line, in credits.
+    The threshold and what belongs to it, in credits.
 
     :param below: credits are low below this balance.
     :param back_at: credits are back at this balance.
-    :param warn_hours: how far ahead the watch warns; ``None`` if it does not.
+    :param warn_hours: how far ahead the watcher warns; ``None`` if it does not.
     """
 
     below: Decimal
@@ -71,14 +72,14 @@ class Line:
         line = parse_credits("below", below)
         if not line:
             raise VideoDBConfigError(
-                "below is 0; it must be a number of credits above zero. Nothing was sent. Next step: choose a line at "
-                "which a person still has the time to pay."
+                "below is 0; it must be a number of credits above zero. Nothing was sent. Next step: choose a "
+                "threshold at which a person still has time to pay."
             )
         back = line * _BACK_AT if back_at is None else parse_credits("back_at", back_at)
         if back < line:
             raise VideoDBConfigError(
-                f"back_at is {back:f}, which is below the line of {line:f} credits. Nothing was sent. Next step: raise "
-                "back_at, or leave it out."
+                f"back_at is {back:f}, which is below the threshold of {line:f} credits. Nothing was sent. Next step: "
+                "raise back_at, or leave it out."
             )
         return cls(
             below=line, back_at=back, warn_hours=None if warn_hours is None else parse_hours("warn_hours", warn_hours)
@@ -99,7 +100,7 @@ class Sample(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Watched:
     """
-    What a watch remembers, also after a restart.
+    What a watcher remembers, even after a restart.
 
     :param account: mark of the account, see :func:`~airflow_provider_videodb.triggers._pauses.mark_of`.
     :param samples: earlier balances, oldest first.
@@ -145,11 +146,11 @@ class Watched:
 
 def advance(before: Watched | None, now: Sample, line: Line, *, kind: Kind, account: str, conn_id: str) -> Watched:
     """
-    Return what a watch remembers after one more balance.
+    Return what a watcher remembers after another balance.
 
     It is equal to ``before`` if there is nothing new to remember. A new ``unsent`` has to be sent.
 
-    :param before: ``None`` if the watch has just begun. Another account begins anew as well.
+    :param before: ``None`` if the watcher has just begun. It also starts over with another account.
     """
     if before is None or before.account != account:
         before = Watched(account=account)
@@ -171,9 +172,9 @@ def advance(before: Watched | None, now: Sample, line: Line, *, kind: Kind, acco
 
 def next_level(before: Level, balance: Decimal, spent: float | None, line: Line) -> Level:
     """
-    Return the level after one more balance.
+    Return the level after another balance.
 
-    :param spent: credits that are expected to be spent soon; ``None`` if the watch does not warn.
+    :param spent: credits that are expected to be spent soon; ``None`` if the watcher does not warn.
     """
     if balance < (line.back_at if before is Level.LOW else line.below):
         return Level.LOW
@@ -185,10 +186,10 @@ def next_level(before: Level, balance: Decimal, spent: float | None, line: Line)
 
 def spent_within(samples: tuple[Sample, ...], now: Sample, seconds: float) -> float:
     """
-    Return how many credits were spent in the last seconds.
+    Return how many credits were spent recently.
 
-    A balance that rose was topped up and does not count. What was spent between two samples counts by the part of
-    that time which lies in the period.
+    A rise of the balance is a top-up and does not count. What was spent between two samples counts in proportion to
+    the part of that time that lies in the period.
     """
     begin, spent = now.at - seconds, 0.0
     for earlier, later in pairwise((*(one for one in samples if one.at < now.at), now)):

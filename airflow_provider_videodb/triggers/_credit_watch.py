@@ -1,9 +1,9 @@
 """
-Watches the balance of an account, and remembers what it has told.
+Watches an account's balance, and remembers its level.
 
-The watch uses the poll that waiting gates use. Before it sends an event, it stores the event in an Airflow Variable. A
-few seconds later, when Airflow has it, it stores that the event was sent. A triggerer that dies in between sends it
-again. One that dies at any other time neither repeats nor loses an event.
+The watcher uses the poll that waiting gates use. Before it sends an event, it stores the event in an Airflow Variable.
+A few seconds later, when Airflow has stored the event too, it records that the event was sent. If the triggerer dies in
+between, the next one sends the event again. At any other time, a dead triggerer neither repeats nor loses an event.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 #: Seconds until Airflow has stored an event that a trigger sent.
 _UNTIL_STORED = 10.0
-#: Seconds after which a watch that failed goes on.
+#: Seconds until a watcher that failed tries again.
 _RETRY_AFTER = 60.0
-#: The poll that gates use by default, so that a watch shares it.
+#: The poll that gates use by default, so that a watcher shares it.
 _FETCH = fetch_account_view if VARIABLES_CAN_BE_LISTED else fetch_usage
 
 
@@ -57,7 +57,7 @@ class CreditWatch:
         self._failure = ""
 
     async def run(self) -> AsyncIterator[dict[str, Any]]:
-        """Yield events; go on after each failure."""
+        """Yield events, and continue after each failure."""
         while True:
             try:
                 async for event in self._events():
@@ -125,8 +125,8 @@ class CreditWatch:
             return Watched.from_json(text)
         except ValueError as err:
             raise VideoDBRecordUnreadableError(
-                f"The Airflow Variable {self._key!r} holds {text[:200]!r}, which no watch of credits has stored "
-                f"({str(err)[:80]}). No event was sent. Next step: delete the Variable. The watch then begins anew."
+                f"The Airflow Variable {self._key!r} holds {text[:200]!r}, which no credit watcher has stored "
+                f"({str(err)[:80]}). No event was sent. Next step: delete the Variable. The watcher then starts over."
             ) from None
 
     async def _save(self, watched: Watched) -> None:
@@ -136,7 +136,7 @@ class CreditWatch:
 
     def _log_event(self, event: dict[str, Any]) -> None:
         self._log.info(
-            "Credits of connection %s: %s. The balance is %s, and the line is %s.",
+            "Credits of connection %s: %s. The balance is %s, and the threshold is %s.",
             clean(self._conn_id),
             event["level"],
             event["balance"],
@@ -146,7 +146,7 @@ class CreditWatch:
     def _log_failure(self, err: Exception) -> None:
         text = describe(err)
         if text != self._failure:
-            self._log.warning("The asset %s gets no events for the moment. %s", clean(str(self._trigger.name)), text)
+            self._log.warning("The asset %s currently gets no events. %s", clean(str(self._trigger.name)), text)
         self._failure = text
 
     def _log_recovery(self) -> None:
@@ -157,7 +157,7 @@ class CreditWatch:
 
 async def _ask(function: Callable[..., Any], *arguments: str) -> Any:
     """
-    Ask Airflow in a thread, because the question would block the event loop.
+    Ask Airflow in a thread.
 
     Airflow 3.1 mixes up questions in two cases, and then its triggerer ends. A thread of asyncio asks on another event
     loop. A cancelled question leaves its response to the next one.

@@ -62,7 +62,7 @@ async def poll(
     Poll at most once per interval, until the caller stops it.
 
     The first poll is delayed by a random fraction of the interval. Each consecutive failure doubles the delay;
-    Retry-After is honoured. It yields on every tick, so that waiting triggers can check their deadlines.
+    Retry-After is honored. It yields on every tick, so that waiting triggers can check their deadlines.
 
     The connection is read before each request, and again before the response counts. So a change of the connection
     takes effect at once: responses, failures and delays of the old account do not count for the new one.
@@ -115,7 +115,7 @@ class _Poll:
         ended, self._running = self._running, None
         if ended.cancelled():
             # This poll cancels only in stop(), so the code that reads the connection did.
-            text = "Reading the connection was cancelled. The task did not go on. Next step: retry the task."
+            text = "Reading the connection was cancelled. The task did not continue. Next step: retry the task."
             return PollResult(error=VideoDBError(text))
         result = ended.result()
         if result is not NO_RESULT:
@@ -156,7 +156,7 @@ class _Poll:
             _abandon(request)
 
     def _send(self, account: Account) -> asyncio.Future[Any]:
-        # In a worker, asyncio waits for its own threads before the task goes on. So the task does not talk to Airflow
+        # In a worker, asyncio waits for its own threads before the task continues. So the task does not talk to Airflow
         # at the same time as a poll that it abandoned.
         thread = None if self.read_settings is read_in_worker else account.thread
         return asyncio.get_running_loop().run_in_executor(thread, self.fetch, account)

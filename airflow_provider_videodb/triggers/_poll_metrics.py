@@ -1,4 +1,8 @@
-"""Counts waiting tasks and polls for the metrics, once per poll and not once per task."""
+"""
+Counts waiting tasks and polls for the metrics.
+
+It does so once per poll, not once per task.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,11 @@ class PollKind(StrEnum):
 
 
 class WaitKind(StrEnum):
-    """What a task waits for. A task with an unpaid checkout also watches the balance, and counts once."""
+    """
+    What a task waits for.
+
+    A task with an unpaid checkout also watches the balance, but counts once.
+    """
 
     CREDITS = "credits"
     PAYMENT = "payment"
@@ -38,7 +46,7 @@ def count_waiting(polls: Sequence[PollKey]) -> Iterator[None]:
     """
     Count one task while it waits in this triggerer.
 
-    A task that waits in its worker is not counted, because each worker of a host would report its own task only.
+    A task that waits in its worker is not counted. Each worker of a host would report its own task only.
 
     :param polls: the polls that it watches.
     """
@@ -59,7 +67,11 @@ def count_waiting(polls: Sequence[PollKey]) -> Iterator[None]:
 
 
 def record_tick(conn_id: str, kind: PollKind, result: PollResult) -> None:
-    """Send what one tick of a poll shows. What a failed poll did not read is not sent."""
+    """
+    Send what one tick of a poll shows.
+
+    A failed poll sends no value that it did not read.
+    """
     for wait in WaitKind:
         if (conn_id, wait) in _waiting:
             _send_waiting(conn_id, wait)

@@ -1,9 +1,9 @@
 """
-A request in Airflow's *Required Actions*, while its task waits in the triggerer.
+Attends to a task's Required Action during the wait.
 
-From Airflow 3.3 on, a response resumes the task at once, whatever its trigger. A response that comes before the task
-has been deferred does not, so the trigger reads it once when it starts. Earlier versions leave the reading to the
-trigger.
+From Airflow 3.3 on, a response resumes a deferred task at once, whatever its trigger. A response may come before the
+task is deferred, so the trigger reads it once when it starts. In earlier versions, the trigger has to read each
+response.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _requests: set[asyncio.Future[Any]] = set()
 
 
 class ActionState(StrEnum):
-    """What a trigger does about the request of its task."""
+    """What a trigger does about its task's request."""
 
     #: A person may respond.
     OPEN = "open"
-    #: Nobody has to do anything any more, so the request must not look open.
+    #: Nobody has to respond now, so the request must not look open.
     OVER = "over"
 
 
@@ -42,7 +42,7 @@ async def first_event(
     wait: Coroutine[Any, Any, dict[str, Any]], *, ti_id: UUID, state: str, interval: float
 ) -> dict[str, Any]:
     """
-    Return the event of a wait, or the response of a person if that comes first.
+    Return the first event: the wait's, or a response.
 
     A request never fails a wait, and never delays its event.
 
@@ -75,7 +75,11 @@ async def _attend(ti_id: UUID, state: str, *, interval: float) -> dict[str, Any]
 
 
 async def _await_response(ti_id: UUID, *, interval: float) -> dict[str, Any] | None:
-    """Return the response of a person; ``None`` once Airflow itself resumes the task with it."""
+    """
+    Return a person's response, if a trigger has to.
+
+    :return: ``None`` if Airflow itself resumes the task with it.
+    """
     while True:
         response = await _read_response(ti_id)
         if response is not None or RESPONSES_RESUME_TASKS:
@@ -98,7 +102,7 @@ async def _read_response(ti_id: UUID) -> dict[str, Any] | None:
 
 
 async def _close(ti_id: UUID) -> None:
-    """Record a response if nobody responded, so that the request is no longer open."""
+    """Close the request, unless somebody has responded."""
     from airflow.sdk.execution_time.comms import UpdateHITLDetail
 
     try:
@@ -112,8 +116,8 @@ async def _ask(message: Any) -> Any:
 
     if hasattr(SUPERVISOR_COMMS, "start_reader"):
         return await asyncio.to_thread(ask_airflow, message)
-    # Before Airflow 3.3, only the triggerer's event loop can use the channel. Its next request would receive the
-    # response of a cancelled one, so the end of the wait does not cancel this request.
+    # Before Airflow 3.3, only the triggerer's event loop can use the channel. A cancelled request
+    # would leave its response to the next one, so the end of the wait does not cancel this request.
     request = asyncio.ensure_future(SUPERVISOR_COMMS.asend(message))
     _requests.add(request)
     request.add_done_callback(_forget)

@@ -116,9 +116,9 @@ class _SharedPoll:
                 await self._show(result)
 
     def _fail_all(self, task: asyncio.Task[None]) -> None:
-        """Fail the waiting triggers of a poll that has ended, because nothing would wake them any more."""
+        """Fail the waiting triggers, because their poll has ended."""
         error = None if task.cancelled() else task.exception()
-        text = "The poll of VideoDB ended early. The task did not go on. Next step: retry the task."
+        text = "The poll of VideoDB ended early. The task did not continue. Next step: retry the task."
         for waiter in self.waiters:
             _fail(waiter, error or VideoDBError(text))
 

@@ -1,5 +1,5 @@
 """
-Tells assets when credits are low and when they are back.
+The trigger behind the assets for credits.
 
 A DAG file loads this module while it is parsed, so the work is in :mod:`._credit_watch`.
 """
@@ -20,14 +20,14 @@ class CreditWatchTrigger(BaseEventTrigger):
     """
     Watches one account for one asset, and never ends.
 
-    Airflow starts a watcher's trigger again at once when it ends. So a failure is logged and the watch goes on.
+    Airflow starts a watcher's trigger again at once when it ends. So it logs a failure and continues.
     Unknown arguments are ignored, because another version may have stored them.
 
-    :param name: name of the asset. What the watch remembers is kept under it.
+    :param name: name of the asset. What the watcher remembers is stored under it.
     :param kind: ``low`` or ``back``.
     :param below: credits are low below this balance.
     :param back_at: credits are back at this balance.
-    :param warn_hours: how far ahead the watch warns; ``None`` if it does not.
+    :param warn_hours: how far ahead the watcher warns; ``None`` if it does not.
     :param videodb_conn_id: id of the Airflow connection, which keeps the API key.
     :param poll_interval: seconds between polls.
     """

@@ -30,7 +30,7 @@ class EventStatus(StrEnum):
     #: The gate lacks credits that the task has to buy.
     SHORT = "short"
     PAID = "paid"
-    #: A worker has to remind people of the payment. The wait goes on afterwards.
+    #: A worker has to remind people of the payment. The wait continues afterwards.
     REMIND = "remind"
     TIMEOUT = "timeout"
     ERROR = "error"
@@ -41,7 +41,7 @@ def checked_event(event: object, *expected: EventStatus, needs: tuple[str, ...] 
     Return the event that a trigger sent to its task.
 
     :param expected: how the wait may have ended; an error is always expected.
-    :param needs: the fields without which the task cannot go on. A balance that was enough always needs ``usage``.
+    :param needs: the fields without which the task cannot continue. A balance that was enough always needs ``usage``.
     :raises VideoDBError: if the trigger met an error, in the class of that error; also if this version does not know
         the event, because an unknown event must not pass for success.
     """
@@ -53,8 +53,8 @@ def checked_event(event: object, *expected: EventStatus, needs: tuple[str, ...] 
         if status == EventStatus.ERROR:
             raise _error_class(event.get("error"))(event.get("message"))
     raise VideoDBError(
-        f"The trigger sent {str(event)[:200]!r}, which is not an event that this task expects. The task did not go on. "
-        "Next step: install the same version of this package on workers and triggerers, then retry the task."
+        f"The trigger sent {str(event)[:200]!r}, which is not an event that this task expects. The task did not "
+        "continue. Next step: install the same version of this package on workers and triggerers, then retry the task."
     )
 
 
@@ -99,7 +99,7 @@ def sendable(event: dict[str, Any]) -> dict[str, Any]:
 def _not_sendable(event: dict[str, Any], err: Exception) -> VideoDBError:
     return exceptions.VideoDBResponseError(
         f"The wait ended ({event.get('status')}), but Airflow cannot encode what VideoDB sent: {describe(err)}. "
-        "The task did not go on. Next step: retry the task. If it fails again, report it to the maintainers of "
+        "The task did not continue. Next step: retry the task. If it fails again, report it to the maintainers of "
         "airflow-provider-videodb."
     )
 

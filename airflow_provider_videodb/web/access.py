@@ -1,4 +1,4 @@
-"""What the viewer of the page may read, by Airflow's own permissions."""
+"""What the viewer may read, by Airflow's permissions."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Viewer:
         self._dags: Collection[str] | None = None
 
     def may_read_connection(self, conn_id: str) -> bool:
-        """Tell whether the viewer may read a connection, wherever it is kept."""
+        """Say whether the viewer may read a connection."""
         details = ConnectionDetails(conn_id=conn_id, team_name=Connection.get_team_name(conn_id))
         return bool(self._auth.is_authorized_connection(method=_GET, details=details, user=self._user))
 
     def _may_read_tasks(self, dag_id: str) -> bool:
-        """Tell whether the viewer may read the tasks of a DAG, with their links."""
+        """Say whether the viewer may read a DAG's tasks."""
         if self._dags is None:
             self._dags = self._auth.get_authorized_dag_ids(user=self._user, method=_GET)
         if dag_id not in self._dags:

@@ -72,7 +72,7 @@ def list_accounts(viewer: Viewer) -> dict[str, Any]:
 
 class AccountPage:
     """
-    What one viewer sees of one connection, at one moment.
+    What one viewer sees of one connection now.
 
     Each part fails separately, and then says what to do next.
     """
@@ -187,7 +187,7 @@ class AccountPage:
         return {dag_id: self._viewer.may_read_tasks(dag_id) for dag_id in dag_ids}
 
     def _read(self, part: Part, describe: Callable[[Any], Any]) -> dict[str, Any]:
-        """Return what was read last, with its age, and why it is not newer."""
+        """Return the last value, its age and its error."""
         shown = {"value": None, "error": None} if part.value is None else _part(lambda: describe(part.value))
         return {
             "value": shown["value"],
@@ -206,7 +206,7 @@ def _part(read: Callable[[], Any]) -> dict[str, Any]:
 
 def _problem(err: Exception) -> Mapping[str, str]:
     if not isinstance(err, VideoDBError):
-        log.error("A part of the page VideoDB failed.", exc_info=err)
+        log.error("A part of the credits page failed.", exc_info=err)
     return describe_problem(err)
 
 

@@ -1,4 +1,4 @@
-"""The application behind the page "VideoDB", which the API server builds at its first request."""
+"""Serves the credits page and the confirmation page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class _Files(StaticFiles):
-    """Files that a browser asks for again, so that it runs none of an earlier version."""
+    """
+    Files that a browser must not reuse unchecked.
+
+    Otherwise, it would run those of an earlier version.
+    """
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         """Add the header."""

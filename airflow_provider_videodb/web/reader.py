@@ -1,5 +1,5 @@
 """
-Reads VideoDB for the page, at most once at a time and rarely.
+Reads VideoDB for the page, and rarely.
 
 The threads that serve the page are those of Airflow's whole UI. So none of them waits for VideoDB: a thread of this
 module sends the request, and the page gets what was read before.
@@ -82,7 +82,7 @@ class Reader:
 
     def read(self, conn_id: str, settings: ConnectionSettings, *, wait: float) -> dict[str, Part]:
         """
-        Return what is known, and start to read what is too old.
+        Return what is known, and refresh old parts.
 
         :param settings: the connection. What was read with other settings does not count.
         :param wait: seconds for which this waits for reads that are on their way.
@@ -122,7 +122,7 @@ class Reader:
             part = Part(value=value, read_at=datetime.now(UTC))
         except Exception as err:
             if not isinstance(err, VideoDBError):
-                log.exception("The page could not read %s of VideoDB.", name)
+                log.exception("The credits page could not read %s from VideoDB.", name)
             pause = max(pause, getattr(err, "retry_after", None) or 0.0)
             part = replace(reading.part, error=err, is_reading=False)
         with self._lock:

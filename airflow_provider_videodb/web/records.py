@@ -81,7 +81,7 @@ def read_waiting_tasks(may_read: Callable[[str], bool]) -> tuple[list[WaitingTas
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
     """
-    A task that waits for a person's decision about a purchase.
+    A task that waits for an approval.
 
     :param subject: the title of its request in Airflow's Required Actions.
     :param gives_up: when the task stops waiting; ``None`` if Airflow does not know it.
@@ -100,9 +100,10 @@ class Question:
 
 def read_questions(may_read: Callable[[str], bool]) -> list[Question]:
     """
-    Return the requests to approve a purchase that have waited longest, if their tasks wait for nothing else.
+    Return the open approval requests, the oldest first.
 
-    A task that waits with one of our triggers may show a request too. :func:`read_waiting_tasks` returns that task.
+    A task that waits with one of our triggers may show such a request too. :func:`read_waiting_tasks` returns that
+    task.
 
     :param may_read: tells whether the viewer may read the tasks of a DAG.
     """

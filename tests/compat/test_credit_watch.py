@@ -1,5 +1,5 @@
 """
-What a released version stored of a watch of credits, read by this one.
+What a credit watcher of a released version stored, read by this one.
 
 The files are never changed. A trigger with other arguments is another trigger to Airflow, and a watch that cannot read
 its memory tells nothing.

@@ -26,9 +26,9 @@ class TestChangeAfterTheApproval:
     @pytest.mark.parametrize(
         ("changed", "says"),
         [
-            ({"amount": 500}, "now needs 500 USD, and its request for approval says 50 USD"),
-            ({"amount": 51}, "now needs 51 USD, and its request for approval says 50 USD"),
-            ({"currency": "eur"}, "now needs 50 EUR, and its request for approval says 50 USD"),
+            ({"amount": 500}, "now needs 500 USD, and its approval request says 50 USD"),
+            ({"amount": 51}, "now needs 51 USD, and its approval request says 50 USD"),
+            ({"currency": "eur"}, "now needs 50 EUR, and its approval request says 50 USD"),
         ],
         ids=str,
     )

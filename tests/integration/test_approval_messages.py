@@ -157,7 +157,7 @@ def test_approval_that_became_too_small_is_announced(approver: Approver, emulato
     PurchaseRuns("EnsureCreditsOperator", credits=120, approval=True, notifiers=[by_mail()], retries=2).run()
 
     assert inbox.subjects == [NEEDED, NOT_BOUGHT]
-    assert "now needs 80 USD, and its request for approval says 50 USD" in inbox.html(1)
+    assert "now needs 80 USD, and its approval request says 50 USD" in inbox.html(1)
 
 
 def test_clear_after_a_refusal_asks_people_again(approver: Approver, inbox: Inbox) -> None:

@@ -229,7 +229,7 @@ class TestGrownNeed:
 
         assert (bought.state, bought.tries) == ("failed", 1)
         assert isinstance(bought.cause, VideoDBApprovalMissingError)
-        assert "now needs 80 USD, and its request for approval says 50 USD" in str(bought.cause)
+        assert "now needs 80 USD, and its approval request says 50 USD" in str(bought.cause)
         assert "start a new DAG run" in str(bought.cause)
         assert emulator.calls("POST") == []
 

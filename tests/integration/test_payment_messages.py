@@ -60,7 +60,7 @@ def test_mail_says_what_to_pay_and_then_that_it_is_paid(person: Person, inbox: I
     for fact in ("12.5", "9.5", "purchasing", bought.run.dag_run.run_id, TASK, "UTC", f"/tasks/{TASK}"):
         assert fact in request
     assert link not in paid
-    assert "The pipeline goes on." in paid
+    assert "The pipeline continues." in paid
     assert inbox.mails[0]["to"] == "payer@example.com"
 
 

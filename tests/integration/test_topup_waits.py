@@ -181,7 +181,7 @@ class TestKill:
         [
             ("nothing", "can be paid until it expires, because VideoDB cannot cancel one: http"),
             ("pays", "was paid. Its credits are on the account"),
-            ("expires", "expired unpaid, so nobody can pay it any more"),
+            ("expires", "expired unpaid, so it can no longer be paid"),
         ],
     )
     def test_killed_trigger_logs_what_can_be_paid(

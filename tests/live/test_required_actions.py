@@ -179,7 +179,7 @@ def test_new_link_of_a_retry_is_announced_in_the_log(live_airflow, emulator):
     link = run.xcom("top_up", "payment_url")
     assert link not in asked["body"]
     texts = [line["event"] for line in run.log("top_up", try_number=2)]
-    assert "Airflow's Required Actions shows the text of an earlier try." in texts
+    assert "Airflow shows the payment request of an earlier try." in texts
     assert any(link in text for text in texts)
     pay(link)
     assert run.wait() == "success"

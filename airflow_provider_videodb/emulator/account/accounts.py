@@ -1,4 +1,4 @@
-"""The accounts of one emulator, and how a caller reaches each."""
+"""Keeps the accounts of one emulator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ DEFAULT_ACCOUNT = "default"
 
 class Accounts:
     """
-    The accounts of one emulator. Each has its own key, balance, jobs, faults, clock and log of calls.
+    The accounts of one emulator.
+
+    Each has its own key, balance, jobs, faults, clock and log of calls.
 
     :param report: is called with each API call and each callback when it has ended.
     """
@@ -68,7 +70,7 @@ class Accounts:
         return self._states[0]
 
     def named(self, name: str | None) -> EmulatorState:
-        """Return the account with this name. None means the first."""
+        """Return the named account, by default the first."""
         if name is None:
             return self.first
         for state in self:
@@ -86,7 +88,11 @@ class Accounts:
         return None
 
     def with_page(self, object_id: str) -> EmulatorState:
-        """Return the account with this checkout or invoice. The first account if there is none."""
+        """
+        Return the account that owns a checkout or invoice.
+
+        :return: the first account if none owns it.
+        """
         return next((state for state in self if state.ledger.has(object_id)), self.first)
 
     @property
@@ -95,14 +101,22 @@ class Accounts:
         return tuple(dict.fromkeys(host for state in self for host in state.settings.allowed_hosts))
 
     def without_keys(self, text: str) -> str:
-        """Hide the keys. A long one comes first, because a shorter one may begin it."""
+        """
+        Hide the keys.
+
+        The longest comes first, because a shorter key may be its beginning.
+        """
         for api_key in sorted((state.settings.api_key for state in self), key=len, reverse=True):
             text = text.replace(api_key, "***")
         return text
 
 
 def check_account_name(name: object) -> None:
-    """Refuse a name that cannot end an API key or the name of a variable."""
+    """
+    Refuse a name that does not suit an account.
+
+    The name ends the API key and the name of an environment variable.
+    """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidValueError(
             "the name of an account must be lower-case letters, digits and _, begin with a letter "

@@ -1,4 +1,4 @@
-"""One account with its key, as a test uses it."""
+"""One account, as a test uses it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from airflow_provider_videodb.emulator.control.controls import Controls
 
 class Account(Controls):
     """
-    One account of an emulator: the operations of `Controls`, its API key and its Airflow connection.
+    One account of an emulator.
+
+    It has the operations of `Controls`, its API key and its Airflow connection.
 
     `Emulator` is its own first account. `Emulator.add_account` opens another one.
     """

@@ -29,7 +29,11 @@ TIMEOUT = 10
 
 
 def check_callback_url(value: object, *, allowed_hosts: Collection[str]) -> str:
-    """Return a URL that the emulator may call: on this machine, or on a named host."""
+    """
+    Return a URL that the emulator may call.
+
+    Its host is this machine or a named one.
+    """
     url = url_of("callback_url", value)
     try:
         parts = urlsplit(url)
@@ -47,7 +51,7 @@ def check_callback_url(value: object, *, allowed_hosts: Collection[str]) -> str:
 
 
 class Callbacks:
-    """Waits for the ends of jobs, in emulator time, and sends each callback once."""
+    """Sends each callback once, when its job ends."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -113,7 +117,11 @@ class Callbacks:
 
 
 async def _post(url: str, body: bytes) -> int:
-    """Send a request and return the status of its response. A redirect is not followed."""
+    """
+    Send a request, and return the status.
+
+    A redirect is not followed.
+    """
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if tls else 80), ssl=tls or None)

@@ -141,7 +141,7 @@ def _clean_up(claim: Claim, own: list[Flag], view: View) -> Generator[Step, Any,
             # If this try was frozen and Airflow gave it up, a later try may be opening the gate.
             continue
         elif flag.owner in waiting:
-            # The gate did not open in that try, and cannot open in it any more.
+            # The gate did not open in that try, and no longer can.
             yield Remove(flag)
         elif flag.owner in released or (yield IsUnused(flag)):
             why = "a later try of the gate"

@@ -1,5 +1,5 @@
 """
-Decides which purchases a person has to approve. Pure.
+Decides which purchases need an approval. Pure.
 
 Airflow keeps one request per task instance, for all its tries, and never changes its text. So the option that a person
 chooses names the amount. A purchase up to that amount is approved, and a larger one is not.
@@ -26,11 +26,11 @@ _LONGEST_QUOTE = 100
 @dataclass(frozen=True, kw_only=True)
 class ApprovalPolicy:
     """
-    Which purchases a person has to approve. The tightest rule holds.
+    Which purchases need an approval. The strictest rule applies.
 
     :param always: whether the task asks for each purchase.
-    :param task_above: the task asks above this many US dollars.
-    :param connection_above: so does each task that uses the connection.
+    :param task_above: US dollars above which the task asks.
+    :param connection_above: US dollars above which each task with the connection asks.
     :param conn_id: the connection, for texts.
     """
 
@@ -43,7 +43,8 @@ class ApprovalPolicy:
         """
         Say whether a person has to approve this purchase.
 
-        :param currency: of the request. Another one than the US dollar cannot be compared, so a person has to decide.
+        :param currency: of the purchase. A currency other than the US dollar cannot be compared, so a person has to
+            decide.
         """
         above = self._above
         return above is not None and (not is_usd(currency or "usd") or amount > above)
@@ -55,7 +56,7 @@ class ApprovalPolicy:
 
     @property
     def rule(self) -> str:
-        """The rule that asks, for a person; the connection's if both would."""
+        """The rule that asks, the connection's if several do."""
         if self.connection_above is not None and self.connection_above == self._above:
             name = "the connection" if self.conn_id is None else f"connection {self.conn_id}"
             return f"approval_above of {name} is {plain_amount(self.connection_above)} USD"
@@ -70,7 +71,7 @@ class ApprovalPolicy:
 
 
 def is_approved(policy: ApprovalPolicy, approval: Approval, amount: int, *, currency: str | None) -> bool:
-    """Say whether a purchase may be made: no rule asks for it, or a person approved it."""
+    """Say whether a purchase needs no further approval."""
     return not policy.asks_for(amount, currency=currency) or approval.covers(amount, currency=currency)
 
 
@@ -85,7 +86,7 @@ def check_approved(policy: ApprovalPolicy, approval: Approval, amount: int, *, c
 
 
 def missing_approval_error(policy: ApprovalPolicy, amount: int, *, currency: str | None) -> VideoDBApprovalMissingError:
-    """Return the error for a purchase that nobody approved and for which nobody can be asked here."""
+    """Return the error for a purchase without an approval."""
     return VideoDBApprovalMissingError(
         f"A person has to approve {amount} {currency_name(currency or 'usd')}, because {policy.rule}. Nothing was "
         "bought. Next step: buy with TopupOperator or EnsureCreditsOperator, which ask a person first."
@@ -94,14 +95,14 @@ def missing_approval_error(policy: ApprovalPolicy, amount: int, *, currency: str
 
 def check_unpriced(what: str, policy: ApprovalPolicy) -> None:
     """
-    Refuse what costs an unknown number of dollars, if a person has to approve purchases.
+    Refuse an unknown price, if purchases need approvals.
 
     :param what: begins a sentence, such as ``A subscription``.
     :raises VideoDBApprovalMissingError: with what to use instead.
     """
     if policy.asks_for_anything:
         raise VideoDBApprovalMissingError(
-            f"{what} can cost any number of dollars and nobody would approve them, but {policy.rule}. Nothing was "
+            f"{what} cannot be approved, because its price is unknown beforehand, and {policy.rule}. Nothing was "
             "sent. Next step: buy with TopupOperator or EnsureCreditsOperator, which ask a person first. Or ask the "
             "owner of the connection to do this in VideoDB's console."
         )
@@ -118,7 +119,7 @@ def next_request(
     approvers: tuple[str, ...] = (),
 ) -> Ask:
     """
-    Return the request for a purchase that nobody has approved yet.
+    Return the request for a purchase without an approval.
 
     A retry continues the request of the last try. Only a clear by a person asks again after a refusal.
 
@@ -153,9 +154,11 @@ def next_request(
 
 def read_response(event: object, ask: Ask, *, now: datetime, max_tries: int) -> Outcome:
     """
-    Return what the event of Airflow says. Only the option that approves the amount approves it.
+    Return the outcome that Airflow's event reports.
 
-    An approval after the time that the request names is too late, because the text says that nothing is bought then.
+    Only the option that names the amount approves it.
+
+    An approval after the time in the request is too late, because the request says so.
 
     :param event: what Airflow resumes the task with.
     :param max_tries: see :class:`Outcome`.

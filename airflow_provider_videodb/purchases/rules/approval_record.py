@@ -1,4 +1,4 @@
-"""Defines the record of an approval: whom a task asked for what, and the outcome."""
+"""Defines the record of an approval."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFUSE = "Refuse"
 
 
 class OutcomeStatus(StrEnum):
-    """How a request for approval ended."""
+    """How an approval request ended."""
 
     APPROVED = "approved"
     REFUSED = "refused"
@@ -32,7 +32,7 @@ class OutcomeStatus(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Ask:
     """
-    A request for approval, as Airflow shows it.
+    An approval request, as Airflow shows it.
 
     :param amount: the most US dollars, or units of ``currency``, that it may approve.
     :param at: when the person was asked (ISO 8601).
@@ -59,7 +59,7 @@ class Ask:
 
     @property
     def options(self) -> tuple[str, str]:
-        """The options that a person has: to approve the amount, or to refuse."""
+        """The two options: approve the amount, or refuse."""
         return f"Approve {self.price}", REFUSE
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class Approval:
         return self.asked is not None and self.outcome is None
 
     def covers(self, amount: int, *, currency: str | None) -> bool:
-        """Say whether a person approved this purchase, or a larger one."""
+        """Say whether a person approved at least this purchase."""
         is_approved = self.outcome is not None and self.outcome.status is OutcomeStatus.APPROVED
         return is_approved and self.asked is not None and self.asked.is_enough_for(amount, currency=currency)
 
@@ -141,7 +141,7 @@ class Approval:
         return replace(self, asked=ask, outcome=None)
 
     def notified_by(self, name: str) -> Approval:
-        """Record that a notifier has sent a message about the request."""
+        """Record that a notifier has sent a message."""
         asked = self.asked
         return self if asked is None else replace(self, asked=replace(asked, notified=(*asked.notified, name)))
 

@@ -29,7 +29,7 @@ SUBJECT_START, SUBJECT_END = "Approve ", " for VideoDB credits?"
 
 
 class ApprovalEvent(StrEnum):
-    """What has just happened to a request for approval."""
+    """What has just happened to an approval request."""
 
     #: A person has to respond.
     REQUESTED = "requested"
@@ -115,12 +115,12 @@ class ApprovalRequest:
             f"Nothing has been bought yet.\n\n{lines}\n\n"
             f"**{approve}** makes one payment link for at most {ask.price}. An account with a stored card is charged "
             f"at once. **{refuse}**, or no response in time, fails the task without a purchase.\n\n"
-            f"The figures are those of {describe_moment(now)}."
+            f"The figures were read at {describe_moment(now)}."
         )
 
 
 def describe_month(limits: SpendLimits, *, checkouts: Sequence[Checkout], now: datetime) -> str:
-    """Say what this month has bought and what it may still buy."""
+    """Say what was bought, and what the limit leaves."""
     month = month_of_purchases(checkouts, made_at=now, now=now)
     bought = (
         f"{plain_amount(month.paid)} USD are paid and {plain_amount(month.payable)} USD can still be paid in "
@@ -148,7 +148,7 @@ def describe_shortage(shortage: Shortage, *, balance: Decimal) -> str:
 
 
 def refused_error(outcome: Outcome, ask: Ask) -> VideoDBApprovalRefusedError:
-    """Return the error for a purchase that was not approved."""
+    """Return the error for a refused purchase."""
     next_step = "Next step: clear this task if the credits are still needed. It then asks again."
     match outcome.status:
         case OutcomeStatus.REFUSED:
@@ -169,21 +169,21 @@ def refused_error(outcome: Outcome, ask: Ask) -> VideoDBApprovalRefusedError:
 
 
 def outgrown_error(ask: Ask, amount: int, *, currency: str | None) -> VideoDBApprovalMissingError:
-    """Return the error for a purchase that has grown above its request."""
+    """Return the error for an insufficient approval."""
     return VideoDBApprovalMissingError(
-        f"This task now needs {amount} {currency_name(currency or 'usd')}, and its request for approval says "
+        f"This task now needs {amount} {currency_name(currency or 'usd')}, and its approval request says "
         f"{ask.price}. Airflow cannot change the text of a request, so this task cannot ask for more. Nothing was "
         "bought. Next step: start a new DAG run. It asks for the amount that is needed then."
     )
 
 
 def other_request_error(ask: Ask) -> VideoDBApprovalMissingError:
-    """Return the error for a task instance that shows another request."""
+    """Return the error for a task with another request."""
     who = f" to {', '.join(ask.approvers)}" if ask.approvers else ""
     return VideoDBApprovalMissingError(
         f"Airflow shows an earlier request of this task, and not the one to approve {ask.price}{who}. It keeps one "
-        "request per task and DAG run, and cannot change it. Nothing was bought. Next step: start a new DAG run, "
-        "which asks anew."
+        "request per task and DAG run, and cannot change it. Nothing was bought. Next step: start a new DAG run. It "
+        "asks again."
     )
 
 

@@ -57,7 +57,7 @@ class CreditWait:
         except (TypeError, ValueError, KeyError, OverflowError) as err:
             raise VideoDBPurchaseError(
                 f"The state of this wait cannot be read: {str(err)[:200]!r}. Nothing more was bought. Next step: retry "
-                "or clear this task, which goes on from the record of its purchase."
+                "or clear this task, which continues from the record of its purchase."
             ) from None
         return cls(
             purchase=None if recorded is None else Purchase.from_dict(recorded),

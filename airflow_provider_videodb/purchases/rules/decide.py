@@ -1,5 +1,5 @@
 """
-Decides how a try of a task goes on with its purchase.
+Decides how a try continues its purchase.
 
 Invariant: at most one purchase of a task instance is ever paid. At any time, people have at most one link that can
 still be paid. Only a new DAG run, or a checkout that is known to have expired, buys again.
@@ -112,7 +112,7 @@ class Paid:
 
 @dataclass(frozen=True, kw_only=True)
 class NotNeeded:
-    """Nothing can be paid any more, and nothing is needed."""
+    """Nothing can be paid, and nothing is needed."""
 
 
 @dataclass(frozen=True, kw_only=True)

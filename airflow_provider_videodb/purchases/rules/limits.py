@@ -91,7 +91,7 @@ def check_per_purchase_limits(amount: int, limits: SpendLimits, *, currency: str
     Refuse a purchase that is too large by itself.
 
     :param amount: US dollars about to be spent.
-    :param currency: the currency of the request; ``None`` leaves it to VideoDB, whose documents say USD.
+    :param currency: the currency of the request; ``None`` leaves it to VideoDB, whose documentation says USD.
     :raises VideoDBLimitExceededError: with the limit and who can raise it.
     """
     _refuse(_broken_by_itself(Decimal(amount), limits, currency))

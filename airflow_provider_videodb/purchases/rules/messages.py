@@ -1,4 +1,4 @@
-"""Writes the errors of a purchase that cannot go on."""
+"""Writes the errors of a purchase that cannot continue."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def expired_error(purchase: Purchase, listed: Mapping[str, Checkout], *, now: da
     name = f"{purchase.checkout_id} for {purchase.price}"
     if can_have_expired(purchase, listed, now=now):
         return VideoDBCheckoutExpiredError(
-            f"Checkout {name} expired unpaid, so nobody can pay its link any more. Nothing more was bought. "
+            f"Checkout {name} expired unpaid, so its link can no longer be paid. Nothing more was bought. "
             "Next step: retry or clear the task to get a new link."
         )
     since = made_at(purchase, listed)
@@ -56,7 +56,7 @@ def expired_error(purchase: Purchase, listed: Mapping[str, Checkout], *, now: da
 def undecided_error(purchase: Purchase, undecided: Sequence[Checkout]) -> VideoDBResponseError:
     """Return the error for candidates in undocumented states."""
     return VideoDBResponseError(
-        f"{_post_without_outcome(purchase)} VideoDB lists these candidates in a state that its documents do not "
+        f"{_post_without_outcome(purchase)} VideoDB lists these candidates in a state that its documentation does not "
         f"describe:\n{_by_line(undecided)}\nNothing more was bought. Next step: retry the task later, when VideoDB "
         "lists another state."
     )

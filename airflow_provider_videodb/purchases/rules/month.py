@@ -2,8 +2,8 @@
 Adds up the purchases of a month. Pure.
 
 A month counts what is paid or can still be paid. VideoDB lists when a checkout was made, not when it was paid. So a
-paid one counts in the month in which it was made, and one that can still be paid also counts in the current month.
-What cannot be read counts.
+paid checkout counts in the month in which it was made. A checkout that can still be paid also counts in the current
+month. One that cannot be read always counts.
 """
 
 from __future__ import annotations
@@ -67,7 +67,11 @@ def month_of_purchases(checkouts: Sequence[Checkout], *, made_at: datetime, now:
 
 
 def can_still_be_paid(checkout: Checkout, *, now: datetime) -> bool:
-    """Say whether a person may still pay a checkout; yes when in doubt."""
+    """
+    Say whether a checkout may still be paid.
+
+    When in doubt, it may.
+    """
     if is_paid(checkout):
         return False
     if checkout.created_at is None or "created_at" in checkout.unreadable:
@@ -87,12 +91,12 @@ def month_of(moment: datetime) -> str:
 
 
 def is_usd(currency: str | None) -> bool:
-    """Say whether a currency is the US dollar, in any spelling."""
+    """Say whether a currency is the US dollar."""
     return currency is not None and currency.lower() == "usd"
 
 
 def _counts(checkout: Checkout, *, month: str, now: datetime) -> bool:
-    """Count what was paid in the month or can still be paid; count when in doubt."""
+    """Say whether a checkout counts; yes when in doubt."""
     if checkout.created_at is None or "created_at" in checkout.unreadable:
         return True
     if can_still_be_paid(checkout, now=now):
@@ -109,7 +113,11 @@ def _can_be_added_up(checkout: Checkout) -> bool:
 
 
 def _adds(checkout: Checkout) -> bool:
-    """Say whether an amount adds up. A subscription lists none, and a negative one makes no room."""
+    """
+    Say whether an amount is above zero.
+
+    A subscription lists no amount. A negative amount must not make room for more.
+    """
     return checkout.amount is not None and checkout.amount > 0
 
 

@@ -1,4 +1,4 @@
-"""Says what a task needs to buy, and begins or changes a purchase accordingly. Pure."""
+"""Fits a purchase to what the task needs. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ class Need:
 
 
 def dollars_for(shortfall: Decimal, *, usd_per_credit: Decimal, min_amount: int) -> int:
-    """Return the whole US dollars, at least ``min_amount``, that buy a shortfall of credits."""
+    """
+    Return the whole US dollars for a shortfall.
+
+    It is at least ``min_amount``.
+    """
     return max(min_amount, math.ceil(shortfall * usd_per_credit))
 
 

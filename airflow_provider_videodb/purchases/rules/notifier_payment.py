@@ -54,7 +54,7 @@ class PaymentRequest:
     :param currency: the currency that the task sends; ``usd`` if it sends none.
     :param checkout_id: VideoDB's id of the checkout; ``None`` while neither a response nor the list names it.
     :param credits_missing: credits that the account lacks; ``None`` if the task does not say what it needs.
-    :param expires_at: when the link stops being payable, by VideoDB's documents (ISO 8601, UTC).
+    :param expires_at: when the link stops being payable, according to VideoDB's documentation (ISO 8601, UTC).
     :param run_url: the page of the task instance in Airflow.
     :param event: what has happened: ``requested``, ``reminder``, ``paid``, ``expired``, ``failed`` or ``not_needed``.
     :param credits_needed: credits that the task needs; ``None`` if it does not say.

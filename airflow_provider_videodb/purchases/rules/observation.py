@@ -22,7 +22,7 @@ class Observation:
     """
     What a try knows when it decides.
 
-    :param amount: US dollars that the task needs now; 0 if it needs nothing any more.
+    :param amount: US dollars that the task needs now; 0 if it no longer needs anything.
     :param checkouts: VideoDB's list, read at ``now`` or later.
     :param now: by our clock.
     :param quiet_for: how long no POST of this task can have been in flight. Negative while one still can.

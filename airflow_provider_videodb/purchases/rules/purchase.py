@@ -31,7 +31,7 @@ class Purchase:
     :param in_flight: seconds that the last POST may still take; 0 once the task has recorded how it ended.
     :param excluded_ids: checkouts that existed before a POST, or that belong to another task.
     :param orphans: unpaid checkouts whose POST got no response. Nobody has their links.
-    :param ended: earlier checkouts that nobody can pay any more, each with its US dollars. We still watch them,
+    :param ended: earlier checkouts that nobody can pay now, each with its US dollars. We still watch them,
         because a payment may appear late.
     :param checkout_id: the checkout; ``None`` until a response or the list names it.
     :param id_source: where the id was read.
@@ -197,7 +197,7 @@ class Purchase:
         """
         Record which checkout belongs to this purchase.
 
-        It may have been an orphan, because a server that honours the key returns the checkout of the first POST. The
+        It may have been an orphan, because a server that honors the key returns the checkout of the first POST. The
         checkout that was recorded before stays watched.
         """
         ended = {one: amount for one, amount in self._with_own_ended().items() if one != checkout.id}

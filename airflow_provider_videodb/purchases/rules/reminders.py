@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 def next_reminder(purchase: Purchase, *, remind_every: float | None, now: float) -> float | None:
     """
-    Return when the next reminder is due, in seconds since 1970; ``None`` if never.
+    Return when the next reminder is due, or ``None``.
 
-    The time counts from the last reminder of any try, or from the request for the link.
+    It is in seconds since 1970. The time counts from the last reminder of any try, or from the request for the link.
 
     :param remind_every: seconds.
     :param now: seconds since 1970. A record that names no moment counts from now on.

@@ -1,5 +1,5 @@
 """
-What Airflow's *Required Actions* shows of a payment, and what a person responds. Pure.
+Writes payment requests, and reads the responses. Pure.
 
 Airflow keeps one request per task instance, for all its tries, and never changes its text. So the text says when its
 link expires, and where a newer link is.
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 #: The option that ends a task that waits for a payment.
 CANCEL = "Cancel"
-#: What a request shows as its response once nobody has to pay any more. A person cannot choose it.
-OVER = "Nothing to do any more"
+#: The response that closes a request once nobody has to pay. A person cannot choose it.
+OVER = "Nothing left to do"
 
 #: What Markdown or HTML gives a meaning, wherever it stands in a line.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:$@/])")
@@ -51,7 +51,11 @@ class RequiredAction:
     link: str = ""
 
     def is_shown_by(self, *, body: str | None, options: Sequence[str]) -> bool:
-        """Say whether what Airflow shows is this request. Its credits may be those of an earlier try."""
+        """
+        Say whether Airflow shows this request.
+
+        Its credits may be those of an earlier try.
+        """
         return self.link in (body or "") and tuple(options) == self.options
 
 
@@ -85,7 +89,7 @@ class Response:
 
 def payment_action(purchase: Purchase, *, shortage: Shortage | None, task_url: str) -> RequiredAction:
     """
-    Return the request to pay.
+    Return the payment request.
 
     :param shortage: ``None`` if the task does not say what it needs.
     :param task_url: the page of the task instance in Airflow.
@@ -100,8 +104,11 @@ def payment_action(purchase: Purchase, *, shortage: Shortage | None, task_url: s
     if expiry is not None:
         paragraphs.append(f"The link expires at **{describe_moment(expiry)}**.")
     paragraphs += [
-        f"The task goes on by itself after the payment. *{CANCEL}* refuses the payment and fails the task.",
-        f"This text never changes. A newer link of a retry is in the log of [the task]({_address(task_url)}).",
+        f"The task continues automatically after the payment. *{CANCEL}* refuses the payment and fails the task.",
+        (
+            "This text never changes. If a retry makes a newer link, it is in the log of "
+            f"[the task]({_address(task_url)})."
+        ),
     ]
     return RequiredAction(
         subject=f"Pay {purchase.price} for VideoDB credits",
@@ -113,7 +120,7 @@ def payment_action(purchase: Purchase, *, shortage: Shortage | None, task_url: s
 
 def read_response(event: object) -> Response | None:
     """
-    Return what a person responded; ``None`` if the event is not of that kind.
+    Return a person's response; ``None`` for another event.
 
     Events of our triggers have a status, and those of a person have options.
 
@@ -129,7 +136,7 @@ def read_response(event: object) -> Response | None:
 
 
 def not_understood(response: object) -> VideoDBPurchaseError:
-    """Return the error for a response that is not one of ours."""
+    """Return the error for a response we never offered."""
     return VideoDBPurchaseError(
         f"Airflow returned {str(response)[:200]!r} as a person's response, which this task does not know. Nothing more "
         "was bought. Next step: install the same version of this package on workers and triggerers, then clear this "
@@ -156,7 +163,7 @@ def refused_error(purchase: Purchase | None, response: Response, *, is_checked: 
 
 
 def _describe_open(purchase: Purchase) -> str:
-    """Say until when the link can be paid, without the link."""
+    """Say until when people can pay, without the link."""
     if not purchase.link_shared:
         return " Nobody has a link to pay it."
     expiry = expires_at(purchase)
@@ -165,12 +172,20 @@ def _describe_open(purchase: Purchase) -> str:
 
 
 def expires_at(purchase: Purchase) -> datetime | None:
-    """Return when the link expires by VideoDB's documents; ``None`` if nobody knows when it was made."""
+    """
+    Return when the link expires, or ``None``.
+
+    VideoDB documents the lifetime. ``None`` means that nobody knows when the checkout was made.
+    """
     return datetime.fromisoformat(purchase.posts[-1]) + CHECKOUT_LIFETIME if purchase.posts else None
 
 
 def name_of(user: object) -> str | None:
-    """Return the name of a person, with the id if that differs; ``None`` if Airflow names nobody."""
+    """
+    Return a person's name, with a differing id.
+
+    :return: ``None`` if Airflow names nobody.
+    """
     if not isinstance(user, Mapping):
         return None
     name, user_id = (" ".join(str(user.get(key) or "").split())[:_LONGEST_NAME] for key in ("name", "id"))
@@ -180,7 +195,7 @@ def name_of(user: object) -> str | None:
 
 
 def in_markdown(text: str) -> str:
-    """Return text that Markdown shows as it is, in one line."""
+    """Return one line that Markdown shows unchanged."""
     return _MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 

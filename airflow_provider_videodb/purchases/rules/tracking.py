@@ -29,7 +29,7 @@ class PaymentTracker:
     Tracks one purchase over successive polls of the list.
 
     One poll proves a payment. It proves neither that a checkout is gone nor that it has expired. An undocumented state
-    proves nothing, so the wait goes on.
+    proves nothing, so the wait continues.
 
     :param purchase: with the id of its checkout.
     """
@@ -86,7 +86,7 @@ class PaymentTracker:
         if status not in self._known_states:
             self._known_states.add(status)
             log.warning("VideoDB lists checkout %s in state %r.", self._purchase.checkout_id, status)
-            log.warning("Its documents do not describe this state. The wait continues.")
+            log.warning("Its documentation does not describe this state. The wait continues.")
 
 
 def describe_open_payment(purchase: Purchase, listed: Mapping[str, Checkout], *, now: datetime) -> str:
@@ -106,7 +106,7 @@ def describe_open_payment(purchase: Purchase, listed: Mapping[str, Checkout], *,
         # An orphan was paid, so the link that people have may still be payable.
         return f"{was_paid} Do not also pay checkout {purchase.checkout_id}: {purchase.payment_url}"
     if status_of(purchase, listed) == CheckoutStatus.EXPIRED and can_have_expired(purchase, listed, now=now):
-        return f"{name} expired unpaid, so nobody can pay it any more."
+        return f"{name} expired unpaid, so it can no longer be paid."
     return f"{name} can be paid until it expires, because VideoDB cannot cancel one: {purchase.payment_url}"
 
 

@@ -66,7 +66,7 @@ function useClock() {
 }
 
 function describeRefusal(error) {
-  if (error.status === 401) return ["You are not logged in any more.", "Log in again."];
+  if (error.status === 401) return ["You are no longer logged in.", "Log in again."];
   if (error.status === 403) return ["You may not read this connection.", "Ask an administrator for access to it."];
   if (error.status) return [`${error.message}.`, "Look for the error in the log of the API server."];
   return ["Airflow cannot be reached.", "Check your network. The page tries again every 30 seconds."];

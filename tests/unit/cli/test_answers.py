@@ -34,14 +34,14 @@ def test_open_question_is_listed_with_its_candidates(unknown):
 
 def test_without_questions_there_is_nothing_to_answer(videodb, emulator):
     record_purchase(made(paid=("cs_1",)), HASHED)
-    assert videodb("answer").out == "No purchase has an unknown outcome, so there is no question to answer.\n"
+    assert videodb("answer").out == "No purchase has an unknown outcome, so there are no open questions.\n"
     assert json.loads(videodb("answer", "-o", "json").out)["questions"] == []
 
 
 def test_checkout_is_written_as_the_resolution(unknown):
     ran = unknown("answer", ID, "--checkout", "cs_1", types="y\n")
     assert ran.status == 0
-    assert "The task will take it as paid and buy nothing." in ran.err
+    assert "The task will count it as paid and buy nothing." in ran.err
     assert "Next step: clear the task" in ran.out
     assert resolutions() == {f"videodb_resolution_{ID}": "cs_1"}
     assert "A resolution is written already: cs_1." in unknown("answer").out

@@ -65,7 +65,7 @@ def test_pipelines_that_rely_on_it_are_named(videodb, emulator):
     needed_by("nightly")
     assert "DAG nightly, run r, task on" in videodb("recharge").out
     ran = videodb(*ON, types="n\n")
-    assert "They see the change, and the last one leaves your settings alone." in ran.err
+    assert "The last one will see your change, and will not overwrite it." in ran.err
 
 
 def test_account_without_figures_needs_both(videodb, emulator):

@@ -102,7 +102,7 @@ def test_command_prints_a_connection_for_each_account(command):
 
 def test_emulator_of_a_container_listens_everywhere_and_says_so(command):
     _, printed = command("--host", "0.0.0.0")
-    assert "It listens on 0.0.0.0. Whoever reaches the port controls it without a key." in printed
+    assert "It listens on 0.0.0.0. Anybody who can reach the port controls it without a key." in printed
     (port,) = re.findall(r"Base URL    http://127\.0\.0\.1:(\d+)", printed)
     # The other address stands for the network. A foreign name is refused there too.
     for host, status in (("127.0.0.1", 200), ("emulator", 403)):

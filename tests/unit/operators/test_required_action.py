@@ -104,8 +104,8 @@ def test_refused_request_lets_the_task_wait_without(actions, executor, purchase,
     actions.error = RuntimeError("Airflow is away")
 
     assert show_payment(executor, TI, purchase, None, LOG) is None
-    assert "Airflow did not show this wait in its Required Actions." in caplog.messages
-    assert "The task waits without: Airflow is away" in caplog.messages
+    assert "Airflow did not show the payment in Required Actions." in caplog.messages
+    assert "The task waits without it. The cause: Airflow is away" in caplog.messages
     assert executor.load_existing().action_max_tries is None
 
 
@@ -124,7 +124,7 @@ def test_text_of_an_earlier_try_is_reported(actions, executor, purchase, caplog)
     caplog.clear()
 
     assert show_payment(executor, TI, purchase, None, LOG) == "open"
-    assert "Airflow's Required Actions shows the text of an earlier try." in caplog.messages
+    assert "Airflow shows the payment request of an earlier try." in caplog.messages
 
 
 def test_cancel_ends_an_unpaid_purchase(world, executor):
@@ -139,7 +139,7 @@ def test_payment_before_the_cancel_counts(world, executor, caplog):
     world.entries = [listed("cs_1", "completed")]
 
     assert paid_before_cancel(executor, CANCELLED, LOG).paid == ("cs_1",)
-    assert "Jane chose Cancel, but the checkout is paid. So the task goes on." in caplog.messages
+    assert "Jane chose Cancel, but the checkout is paid. So the task continues." in caplog.messages
 
 
 def test_cancel_stands_while_videodb_is_away(executor, monkeypatch):

@@ -71,7 +71,7 @@ def test_unpaid_checkout_is_to_be_paid():
 def test_paid_checkout_needs_nobody():
     shown = described(golden("checkout"), listed("completed"))
     assert (shown["todo"], shown["url"]) == ("nothing", None)
-    assert shown["why"] == "50 USD is paid. The task goes on at its next poll."
+    assert shown["why"] == "50 USD is paid. The task continues at its next poll."
 
 
 @pytest.mark.parametrize(

@@ -197,10 +197,10 @@ async def test_memory_that_cannot_be_read_sends_nothing_and_loses_nothing(emulat
     channel.failing = RuntimeError("the API server is away")
     async with triggerer() as airflow:
         await airflow.start(watch())
-        await airflow.until(lambda: "gets no events for the moment" in output.text)
+        await airflow.until(lambda: "currently gets no events" in output.text)
         await asyncio.sleep(0.2)
         await airflow.waits_on()
-        assert output.text.count("gets no events for the moment") == 1
+        assert output.text.count("currently gets no events") == 1
         channel.failing = None
         await tells(airflow, "low")
         assert "gets events again" in output.text
@@ -241,7 +241,7 @@ async def test_memory_that_a_person_broke_sends_nothing(emulator, channel, outpu
     emulator.set_balance(100)
     async with triggerer() as airflow:
         await airflow.start(watch())
-        await airflow.until(lambda: "gets no events for the moment" in output.text)
+        await airflow.until(lambda: "currently gets no events" in output.text)
         await airflow.waits_on()
         del channel.kept[KEY]
         await tells(airflow, "low")
@@ -283,7 +283,7 @@ async def test_watches_and_waiting_gates_share_one_poll(emulator, channel):
 async def test_argument_of_another_version_does_not_end_the_watch(emulator, output, arguments):
     async with triggerer() as airflow:
         await airflow.start(watch(**arguments))
-        await airflow.until(lambda: "gets no events for the moment" in output.text)
+        await airflow.until(lambda: "currently gets no events" in output.text)
         await asyncio.sleep(0.2)
         await airflow.waits_on()
         assert not airflow.failed

@@ -131,7 +131,7 @@ async def test_request_that_is_over_is_closed(airflow):
     assert await event(paid_after(airflow.asked, 1), ActionState.OVER) == PAID
 
     [closed] = airflow.asked
-    assert (closed.ti_id, closed.chosen_options) == (TI, ["Nothing to do any more"])
+    assert (closed.ti_id, closed.chosen_options) == (TI, ["Nothing left to do"])
 
 
 async def test_request_that_cannot_be_closed_delays_nothing(airflow):

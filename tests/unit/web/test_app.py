@@ -203,5 +203,5 @@ def test_page_for_payers_is_public_and_has_no_script(client):
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
-    assert "The pipeline goes on as soon as VideoDB reports it." in response.text
+    assert "The pipeline continues as soon as VideoDB reports the payment." in response.text
     assert "script" not in response.text

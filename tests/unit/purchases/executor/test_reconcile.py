@@ -27,7 +27,7 @@ class TestReconcile:
             (LINK_SHARED, [listed()], f"can be paid until it expires, because VideoDB cannot cancel one: {LINK}", 1),
             (LINK_SHARED, [listed(status="disputed")], "can be paid until it expires", 1),
             (LINK_SHARED, [], "can be paid until it expires", 1),
-            (LINK_SHARED, [expired()], "expired unpaid, so nobody can pay it any more.", 2),
+            (LINK_SHARED, [expired()], "expired unpaid, so it can no longer be paid.", 2),
             (LINK_SHARED, [listed(status="expired")], "may still be payable", 2),
             (made(), [listed()], "Nobody has a link to pay the 50 USD that this task asked for.", 1),
             (asked(), [listed()], "Nobody has a link", 2),
@@ -80,7 +80,7 @@ class TestReconcile:
         became, said = world.executor.reconcile(asked(payment_url=LINK, link_shared=True))
 
         assert became.checkout_id == "cs_1"
-        assert said == "Checkout cs_1 for 50 USD expired unpaid, so nobody can pay it any more."
+        assert said == "Checkout cs_1 for 50 USD expired unpaid, so it can no longer be paid."
 
     @pytest.mark.parametrize(
         "limits", [SpendLimits(max_topup_amount=Decimal(1)), SpendLimits(monthly_topup_limit=Decimal(1))]
@@ -88,7 +88,7 @@ class TestReconcile:
     @pytest.mark.parametrize(
         ("purchase", "entry", "words"),
         [
-            (LINK_SHARED, expired(), "expired unpaid, so nobody can pay it any more."),
+            (LINK_SHARED, expired(), "expired unpaid, so it can no longer be paid."),
             (made(), listed(), "Nobody has a link"),
         ],
     )

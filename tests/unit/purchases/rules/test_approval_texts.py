@@ -58,7 +58,7 @@ def test_body_says_what_is_asked_and_by_which_task() -> None:
             "once. **Refuse**, or no response in time, fails the task without a purchase."
         ),
         "",
-        "The figures are those of 2024-02-15 12:00:00 UTC.",
+        "The figures were read at 2024-02-15 12:00:00 UTC.",
     ]
 
 

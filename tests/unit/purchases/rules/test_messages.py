@@ -49,7 +49,7 @@ def test_missing_checkout_shows_only_a_shared_link(record: Purchase, name: str, 
 )
 def test_old_expired_checkout_gets_a_new_link(entry: Checkout, now: datetime) -> None:
     assert str(expired_error(made(), by_id([entry]), now=now)) == (
-        "Checkout cs_1 for 50 USD expired unpaid, so nobody can pay its link any more. Nothing more was bought. Next "
+        "Checkout cs_1 for 50 USD expired unpaid, so its link can no longer be paid. Nothing more was bought. Next "
         "step: retry or clear the task to get a new link."
     )
 
@@ -72,7 +72,7 @@ def test_young_expired_checkout_may_still_be_payable(record: Purchase, entry: Ch
 def test_undecided_checkouts_are_named_one_per_line() -> None:
     assert str(undecided_error(TWICE, [listed(status="processing"), listed("cs_2", "")])) == (
         "This task asked for 50 USD at 2026-01-15 12:00:30 UTC, but no response named a checkout. VideoDB lists these "
-        "candidates in a state that its documents do not describe:\n"
+        "candidates in a state that its documentation does not describe:\n"
         "cs_1: 50 USD, processing, made 2026-01-15 12:00:00 UTC\n"
         "cs_2: 50 USD, in an unreadable state, made 2026-01-15 12:00:00 UTC\n"
         "Nothing more was bought. Next step: retry the task later, when VideoDB lists another state."

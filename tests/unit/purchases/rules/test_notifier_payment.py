@@ -69,10 +69,10 @@ def test_mapped_task_is_named_with_its_index() -> None:
 
 def test_late_payment_names_what_was_paid() -> None:
     purchase = made(amount=50, ended={"cs_0": 20}, paid=("cs_0",))
-    request = PaymentRequest.of(purchase, ti=TASK, event=PaymentEvent.PAID, note="The pipeline goes on.")
+    request = PaymentRequest.of(purchase, ti=TASK, event=PaymentEvent.PAID, note="The pipeline continues.")
 
     assert (request.price, request.checkout_id) == ("20 USD", "cs_0")
-    assert (request.event, request.note) == ("paid", "The pipeline goes on.")
+    assert (request.event, request.note) == ("paid", "The pipeline continues.")
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,9 @@ def test_text_says_amount_reason_expiry_and_link():
         "",
         "The link expires at **2026-01-16 12:00:00 UTC**.",
         "",
-        "The task goes on by itself after the payment. *Cancel* refuses the payment and fails the task.",
+        "The task continues automatically after the payment. *Cancel* refuses the payment and fails the task.",
         "",
-        f"This text never changes. A newer link of a retry is in the log of [the task](<{TASK}>).",
+        f"This text never changes. If a retry makes a newer link, it is in the log of [the task](<{TASK}>).",
     ]
 
 

@@ -115,7 +115,7 @@ def test_undocumented_state_is_waited_through_and_logged_once(state: str, caplog
     assert seen == PURCHASE.marked_paid(["cs_1"], at=after(86430))
     assert caplog.messages == [
         f"VideoDB lists checkout cs_1 in state {state!r}.",
-        "Its documents do not describe this state. The wait continues.",
+        "Its documentation does not describe this state. The wait continues.",
     ]
 
 
@@ -193,7 +193,7 @@ def test_checkout_may_be_missing_while_lag_explains_it(
             [listed(), listed("cs_0", "completed")],
             "Checkout cs_0 for 20 USD was paid. Its credits are on the account. Do not also pay checkout cs_1: " + LINK,
         ),
-        (PURCHASE, EXPIRED, "Checkout cs_1 for 50 USD expired unpaid, so nobody can pay it any more."),
+        (PURCHASE, EXPIRED, "Checkout cs_1 for 50 USD expired unpaid, so it can no longer be paid."),
         # What is too young to have expired may be payable.
         (
             PURCHASE,
