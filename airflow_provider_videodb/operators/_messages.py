@@ -263,16 +263,14 @@ class PaymentMessages:
     def _send(self, notifier: BaseNotifier) -> bool:
         # Rendering changes a notifier, and several tasks may share it. So each call gets a copy.
         ended: Future[None] = Future()
-        call = (_call, copy.copy(notifier), self._context, ended)
         # A thread, because an alarm could interrupt a question to Airflow, and the next one would get its response.
-        Thread(target=copy_context().run, args=call, daemon=True).start()
+        args = (_call, copy.copy(notifier), self._context, ended)
+        Thread(target=copy_context().run, args=args, daemon=True).start()
         try:
             ended.result(LONGEST_CALL)
         except (Exception, SystemExit):
             # The link is on the task's page as well, so the task need not fail.
             self._task.log.exception("Notifier %s failed, so its message was not sent.", type(notifier).__name__)
-            if not ended.done():
-                self._task.log.warning("It took longer than %g seconds.", LONGEST_CALL)
             self._task.log.warning("The task goes on. A retry of the task sends it again.")
             return False
         return True
