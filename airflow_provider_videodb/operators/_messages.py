@@ -116,20 +116,22 @@ class PaymentMessages:
         :param remind_at: the reminder that the trigger asks for.
         :return: the purchase, which is still unpaid.
         """
-        executor = self._get_executor()
-        purchase = executor.load_existing() or purchase
-        due = self.next_reminder(purchase)
-        if due is None or not isinstance(remind_at, int | float) or remind_at < due:
-            return purchase
-        # If it is not sent, the trigger must not ask for it again at once.
-        self._not_before = datetime.now(UTC).timestamp() + min(self._remind_every or 0.0, _LONGEST_DELAY)
-        if not self._is_open(purchase):
-            return purchase
+        later = datetime.now(UTC).timestamp() + min(self._remind_every or 0.0, _LONGEST_DELAY)
         try:
+            executor = self._get_executor()
+            purchase = executor.load_existing() or purchase
+            due = self.next_reminder(purchase)
+            if due is None or not isinstance(remind_at, int | float) or remind_at < due:
+                return purchase
+            # If it is not sent, the trigger must not ask for it again at once.
+            self._not_before = later
+            if not self._is_open(purchase):
+                return purchase
             purchase = executor.record(purchase.reminded(datetime.now(UTC)))
         except VideoDBTryOverError:
             raise
         except VideoDBError:
+            self._not_before = later
             self._task.log.exception("Airflow did not record the reminder, so it is not sent.")
             return purchase
         self._task.payment = self._payment(purchase, PaymentEvent.REMINDER, shortage=shortage, note=_GOES_ON)
@@ -264,8 +266,7 @@ class PaymentMessages:
         # Rendering changes a notifier, and several tasks may share it. So each call gets a copy.
         ended: Future[None] = Future()
         # A thread, because an alarm could interrupt a question to Airflow, and the next one would get its response.
-        args = (_call, copy.copy(notifier), self._context, ended)
-        Thread(target=copy_context().run, args=args, daemon=True).start()
+        Thread(target=copy_context().run, args=(_call, copy.copy(notifier), self._context, ended), daemon=True).start()
         try:
             ended.result(LONGEST_CALL)
         except (Exception, SystemExit):
