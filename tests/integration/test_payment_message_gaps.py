@@ -132,7 +132,7 @@ def test_reminder_that_cannot_be_sent_is_not_due_at_once(
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_reminder_ends_no_wait_while_the_record_cannot_be_read(
+def test_reminder_ends_no_wait_without_the_record(
     person: Person, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, *, deferrable: bool
 ) -> None:
     def break_record() -> None:
@@ -148,7 +148,7 @@ def test_reminder_ends_no_wait_while_the_record_cannot_be_read(
     assert kinds(inbox) == ["Please", "Reminder:", "Paid:"]
 
 
-def test_reminder_ends_no_wait_while_the_connection_cannot_be_read(
+def test_reminder_ends_no_wait_without_the_connection(
     person: Person, emulator: Emulator, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow raises the same error for a connection that is missing and for one that it cannot read."""

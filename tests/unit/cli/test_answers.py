@@ -112,7 +112,7 @@ def test_unreadable_record_is_named(videodb, emulator):
     assert ran.status == 0
 
 
-def test_resolution_of_a_record_that_changed_meanwhile_is_not_written(unknown, monkeypatch):
+def test_resolution_of_a_changed_record_is_not_written(unknown, monkeypatch):
     def answer_of_another(_terminal):
         # Somebody else resolved it, and the cleared task has sent another POST.
         forget_records()
