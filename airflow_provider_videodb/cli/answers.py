@@ -23,6 +23,7 @@ from airflow_provider_videodb.cli.running import (
     say,
 )
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBPurchaseUnknownError, without_next_step
+from airflow_provider_videodb.overview.database import writing
 from airflow_provider_videodb.overview.purchases import read_claims, read_purchases, read_variables
 from airflow_provider_videodb.overview.recorded import Question, TaskName, question_of
 from airflow_provider_videodb.overview.text import printable, to_iso_moment
@@ -71,7 +72,9 @@ def answer_write(args: Namespace) -> None:
         lines.append(f"This replaces the earlier resolution {earlier[variable]!r}.")
     say([printable(one) for one in lines])
     confirm(args, "Write this resolution?")
-    Variable.set(variable, resolution)
+    _check_unchanged(args, question)
+    with writing(f"write its Variable {variable!r}"):
+        Variable.set(variable, resolution)
     print_lines(_what_now(question, resolution))
 
 
@@ -167,6 +170,19 @@ def _consequence(question: Question, resolution: str, checkouts: list[Checkout],
             "DAG run."
         ) from None
     return [*lines, _outcome(after)]
+
+
+def _check_unchanged(args: Namespace, question: Question) -> None:
+    """
+    Refuse a resolution of something else than the person has seen.
+
+    Somebody else may have resolved it meanwhile. The task would then apply this one to its next POST.
+    """
+    if not any(one.purchase == question.recorded.purchase for one in read_purchases().purchases):
+        raise VideoDBConfigError(
+            f"The purchase of {printable(question.name)} has changed since you were asked. Nothing was written. Next "
+            f"step: list the open questions again with `{program_of(args)} answer`."
+        )
 
 
 def _outcome(after: Purchase) -> str:

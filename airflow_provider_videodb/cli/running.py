@@ -61,7 +61,8 @@ def confirm(args: Namespace, question: str) -> None:
     """
     if args.yes:
         return
-    if not sys.stdin.isatty():
+    # Python has no stdin at all if it was closed.
+    if sys.stdin is None or not sys.stdin.isatty():
         refuse("this command asks before it acts, and there is no terminal to ask in; give --yes to act without asking")
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

@@ -68,7 +68,7 @@ class ApprovalDesk:
         :param announce: sends the request to people, once Airflow shows it. Each try calls it, because the last one may
             have died before it reached everybody.
         :raises VideoDBApprovalRefusedError: if a person refused it, and nobody has cleared the task since.
-        :raises VideoDBApprovalMissingError: if Airflow shows a request for a smaller amount.
+        :raises VideoDBApprovalMissingError: if Airflow shows a request for a smaller amount or another connection.
         """
         now, journal = datetime.now(UTC), self.executor.journal
         ask = next_request(
@@ -78,6 +78,7 @@ class ApprovalDesk:
             now=now,
             timeout=self.timeout,
             max_tries=self.ti.max_tries,
+            conn_id=self.executor.policy.conn_id,
             approvers=tuple(approver["id"] for approver in self.approvers),
         )
         journal.save_approval(journal.approval.asking(ask))

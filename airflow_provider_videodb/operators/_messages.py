@@ -11,9 +11,12 @@ retry does not send it again.
 from __future__ import annotations
 
 import copy
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.api.models import CheckoutStatus, by_id
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
 _GOES_ON = "The pipeline continues as soon as somebody has paid."
 #: After one of these, nobody expects to be asked for a payment.
 _ENDINGS = (PaymentEvent.EXPIRED, PaymentEvent.FAILED, PaymentEvent.NOT_NEEDED)
+#: Seconds that a notifier may take. A worker must not wait for a mail server that does not respond.
+LONGEST_CALL = 60.0
 #: Seconds until a reminder that could not be sent is due again, at most. Each one takes a worker.
 _LONGEST_DELAY = 600.0
 
@@ -113,20 +118,22 @@ class PaymentMessages:
         :param remind_at: the reminder that the trigger asks for.
         :return: the purchase, which is still unpaid.
         """
-        executor = self._get_executor()
-        purchase = executor.load_existing() or purchase
-        due = self.next_reminder(purchase)
-        if due is None or not isinstance(remind_at, int | float) or remind_at < due:
-            return purchase
-        # If it is not sent, the trigger must not ask for it again at once.
-        self._not_before = datetime.now(UTC).timestamp() + min(self._remind_every or 0.0, _LONGEST_DELAY)
-        if not self._is_open(purchase):
-            return purchase
+        later = datetime.now(UTC).timestamp() + min(self._remind_every or 0.0, _LONGEST_DELAY)
         try:
+            executor = self._get_executor()
+            purchase = executor.load_existing() or purchase
+            due = self.next_reminder(purchase)
+            if due is None or not isinstance(remind_at, int | float) or remind_at < due:
+                return purchase
+            # If it is not sent, the trigger must not ask for it again at once.
+            self._not_before = later
+            if not self._is_open(purchase):
+                return purchase
             purchase = executor.record(purchase.reminded(datetime.now(UTC)))
         except VideoDBTryOverError:
             raise
         except VideoDBError:
+            self._not_before = later
             self._task.log.exception("Airflow did not record the reminder, so it is not sent.")
             return purchase
         self._task.payment = self._payment(purchase, PaymentEvent.REMINDER, shortage=shortage, note=_GOES_ON)
@@ -262,15 +269,26 @@ class PaymentMessages:
         return status_of(purchase, listed) == CheckoutStatus.PENDING
 
     def _send(self, notifier: BaseNotifier) -> bool:
+        # Rendering changes a notifier, and several tasks may share it. So each call gets a copy.
+        ended: Future[None] = Future()
+        # A thread, because an alarm could interrupt a question to Airflow, and the next one would get its response.
+        Thread(target=copy_context().run, args=(_call, copy.copy(notifier), self._context, ended), daemon=True).start()
         try:
-            # Rendering changes a notifier, and several tasks may share it. So each call gets a copy.
-            copy.copy(notifier)(self._context)
-        except Exception:
+            ended.result(LONGEST_CALL)
+        except (Exception, SystemExit):
             # The link is on the task's page as well, so the task need not fail.
             self._task.log.exception("Notifier %s failed, so its message was not sent.", type(notifier).__name__)
             self._task.log.warning("The task continues. A retry of the task sends it again.")
             return False
         return True
+
+
+def _call(notifier: BaseNotifier, context: Context, ended: Future[None]) -> None:
+    try:
+        notifier(context)
+        ended.set_result(None)
+    except BaseException as err:  # noqa: BLE001 - the task's own thread raises it again
+        ended.set_exception(err)
 
 
 def _in_lines(err: VideoDBError) -> str:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from airflow.configuration import conf
 
 from airflow_provider_videodb.api.models import by_id
-from airflow_provider_videodb.exceptions import VideoDBCheckoutExpiredError, VideoDBConfigError, VideoDBError
+from airflow_provider_videodb.exceptions import (
+    VideoDBCheckoutExpiredError,
+    VideoDBConfigError,
+    VideoDBError,
+    VideoDBNoConnectionError,
+    VideoDBRecordNotKeptError,
+    VideoDBRecordUnreadableError,
+)
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.log_page import log_lines
 from airflow_provider_videodb.links.paid_page import paid_page
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
     from airflow_provider_videodb.purchases.rules.required_action import Response, Shortage
     from airflow_provider_videodb.triggers._base import BillingTrigger
+    from airflow_provider_videodb.triggers._required_action import ActionState
     from airflow_provider_videodb.triggers.events import EventStatus
 
 
@@ -235,14 +243,22 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
         :param shortage: why the task buys, for the person who pays.
         """
         trigger.remind_at = self.messages.next_reminder(purchase)
-        if purchase is not None and self.waiting.deferrable and trigger.required_action is None:
-            # Airflow keeps one request per task. Showing the payment would open an approval again.
-            self.executor.load_existing()
-            if self.executor.journal.approval.asked is None:
-                ti = self.context["ti"]
-                trigger.required_action = show_payment(self.executor, ti, purchase, shortage, self.task.log)
-        describe_open = None if purchase is None else self._prepare_description(purchase)
+        describe_open = None
+        if purchase is not None:
+            # A task that was resumed for a reminder waits on, although it cannot read its record or the connection.
+            with suppress(VideoDBRecordUnreadableError, VideoDBRecordNotKeptError, VideoDBNoConnectionError):
+                if not self.waiting.deferrable:
+                    describe_open = self._prepare_description(purchase)
+                elif trigger.required_action is None:
+                    trigger.required_action = self._show_payment(purchase, shortage)
         return self.task.wait(trigger, self.context, deferrable=self.waiting.deferrable, describe_open=describe_open)
+
+    def _show_payment(self, purchase: Purchase, shortage: Shortage | None) -> ActionState | None:
+        self.executor.load_existing()
+        if self.executor.journal.approval.asked is not None:
+            # Airflow keeps one request per task. Showing the payment would open the approval again.
+            return None
+        return show_payment(self.executor, self.context["ti"], purchase, shortage, self.task.log)
 
     def log_payment(self, purchase: Purchase) -> None:
         """Log what was paid, and warn if it is not what the link was for."""

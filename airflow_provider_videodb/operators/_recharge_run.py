@@ -104,9 +104,7 @@ class RechargeRun:
 
     def change(self) -> dict[str, Any]:
         """Read the settings, compare, write what differs, and read back."""
-        if self.request.changes["enabled"]:
-            # The client checks it as well, but by then other pipelines would know of this one.
-            check_unpriced("Automatic recharge", self.hook.settings.approval_policy)
+        self._check_approvals()
         if self.is_restored_later and self.request.restore is None and VARIABLES_CAN_BE_LISTED:
             return RechargeHold(self).switch_on()
         changes, ti = self.request.changes, self.context["ti"]
@@ -132,6 +130,18 @@ class RechargeRun:
         if note is not None and not self.is_restored_later:
             delete_variable(key)
         return self.result(before, current)
+
+    def _check_approvals(self) -> None:
+        """
+        Refuse what would switch automatic recharge on, now or at the end of the pipeline.
+
+        The client checks it as well, but by then other pipelines would know of this one, or it would be off for good.
+        """
+        policy = self.hook.settings.approval_policy
+        if self.request.changes["enabled"]:
+            check_unpriced("Automatic recharge", policy)
+        elif policy.asks_for_anything and self.is_restored_later and self.client.get_auto_recharge().enabled:
+            check_unpriced("Automatic recharge, which this pipeline would switch back on,", policy)
 
     def bring_back(self, setup_task_id: str) -> dict[str, Any]:
         """Restore the settings that the setup task found."""

@@ -91,7 +91,7 @@ class DatabaseStore:
         fernet = get_fernet()
         values = {"val": fernet.encrypt(text.encode()).decode(), "is_encrypted": fernet.is_encrypted}
         team = self._team(key)
-        with _writing(f"write its Variable {key!r}") as session:
+        with writing(f"write its Variable {key!r}") as session:
             changed = session.execute(update(_TABLE).where(_TABLE.c.key == _check(key)).values(values))
             if not changed.rowcount:  # type: ignore[attr-defined]  # the result of an update has it
                 session.execute(insert(_TABLE).values({"key": key, **values, **team}))
@@ -99,7 +99,7 @@ class DatabaseStore:
 
     def delete(self, key: str) -> None:
         """Remove the key, if it exists."""
-        with _writing(f"delete its Variable {key!r}") as session:
+        with writing(f"delete its Variable {key!r}") as session:
             session.execute(delete(Variable).where(Variable.key == _check(key)))
         self._rows.pop(key, None)
 
@@ -165,7 +165,13 @@ def reading(what: str) -> Iterator[Session]:
 
 
 @contextmanager
-def _writing(what: str) -> Iterator[Session]:
+def writing(what: str) -> Iterator[Session]:
+    """
+    Open a session to write, and commit at the end.
+
+    :param what: completes "Airflow's database could not …".
+    :raises VideoDBRecordNotKeptError: if the database fails.
+    """
     try:
         with create_session() as session:
             yield session

@@ -94,11 +94,12 @@ async def _read_response(ti_id: UUID) -> dict[str, Any] | None:
         detail = await _ask(GetHITLDetailResponse(ti_id=ti_id))
         chosen, user = list(detail.chosen_options or ()), detail.responded_by_user
         named = None if user is None else {"id": user.id, "name": user.name}
+        at = None if detail.responded_at is None else detail.responded_at.isoformat()
         is_received = detail.response_received and chosen
     except Exception as err:  # noqa: BLE001 - a request must not end a wait for money
         log.warning("Airflow did not say whether somebody responded in Required Actions: %s", describe_cause(err))
         return None
-    return {"chosen_options": chosen, "responded_by_user": named} if is_received else None
+    return {"chosen_options": chosen, "responded_by_user": named, "responded_at": at} if is_received else None
 
 
 async def _close(ti_id: UUID) -> None:

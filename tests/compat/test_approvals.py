@@ -33,9 +33,12 @@ def test_record_keeps_its_meaning(path: Path) -> None:
     journal, store = journal_with(golden)
 
     assert journal.load() is None
-    assert journal.approval.covers(50, currency=None) is (path.stem == "approved")
+    # The first records name no connection.
+    conn_id = golden["approval"]["asked"].get("conn_id")
+    assert journal.approval.covers(50, currency=None, conn_id=conn_id) is path.stem.startswith("approved")
     assert journal.approval.is_open is path.stem.startswith("asked")
-    assert not journal.approval.covers(51, currency=None)
+    assert not journal.approval.covers(51, currency=None, conn_id=conn_id)
+    assert not journal.approval.covers(50, currency=None, conn_id="other")
     # Only the try changes when the next one takes it over.
     assert store.get("videodb_purchase") | {"try": golden["try"]} == golden
 
@@ -57,7 +60,7 @@ def test_purchase_keeps_its_approval() -> None:
     journal.save(Purchase(generation=0, amount=50, currency="usd", key="a-key"))
 
     assert store.get("videodb_purchase")["approval"] == golden["approval"]
-    assert journal.approval.covers(50, currency="usd")
+    assert journal.approval.covers(50, currency="usd", conn_id=None)
 
 
 def test_record_without_purchase_and_request_cannot_be_read() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,6 +74,38 @@ class TestChangeAfterTheApproval:
         assert isinstance(bought.cause, VideoDBApprovalMissingError)
         assert says in str(bought.cause)
         assert emulator.calls("POST") == []
+
+    @pytest.mark.parametrize("retries", [0, 1], ids=["on the response", "on a retry"])
+    def test_approval_does_not_pass_to_another_connection(
+        self,
+        approver: Approver,
+        emulator: Emulator,
+        connect: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        retries: int,
+    ) -> None:
+        # The person saw what the month of the first connection may still spend.
+        connect(approval_above=10)
+        other = emulator.add_account("other")
+        theirs = other.connection | {"extra": {"approval_above": 10}}
+        monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(theirs))
+        runs = PurchaseRuns(amount=50, retries=retries)
+        edit = partial(setattr, runs.task, "videodb_conn_id", "other")
+
+        def edit_and_die() -> None:
+            edit()
+            raise Died
+
+        if retries:
+            POST.does(edit_and_die, monkeypatch)
+        else:
+            approver.before_response = edit
+        bought = runs.run()
+
+        assert isinstance(bought.cause, VideoDBApprovalMissingError)
+        assert "connection other" in str(bought.cause)
+        assert emulator.calls("POST") == other.calls("POST") == []
 
     def test_lower_line_of_the_connection_asks_no_second_question(
         self, approver: Approver, emulator: Emulator, connect: Callable[..., None]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
-from airflow_provider_videodb.exceptions import VideoDBTryOverError
+from airflow_provider_videodb.exceptions import VideoDBRecordUnreadableError, VideoDBTryOverError
 from airflow_provider_videodb.notifications.payment_request import PaymentRequestNotifier
 from airflow_provider_videodb.operators._messages import PaymentMessages
 from airflow_provider_videodb.operators._topup_run import TopupRun
@@ -16,7 +17,7 @@ from airflow_provider_videodb.purchases.current_try import CurrentTry
 from airflow_provider_videodb.purchases.rules import candidates
 from tests.support import inbox as inboxes
 from tests.support.inbox import open_inbox
-from tests.support.purchases import USAGE, PurchaseRuns, id_of
+from tests.support.purchases import USAGE, Point, PurchaseRuns, id_of, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,3 +129,38 @@ def test_reminder_that_cannot_be_sent_is_not_due_at_once(
 
     assert 2 <= len(waits) <= 4
     assert kinds(inbox) == ["Please", "Not"]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_reminder_ends_no_wait_without_the_record(
+    person: Person, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, *, deferrable: bool
+) -> None:
+    def break_record() -> None:
+        unreadable = VideoDBRecordUnreadableError("Airflow's database is away.")
+        Point("purchases.executor.PurchaseExecutor", "load_existing").breaks(unreadable, monkeypatch)
+
+    met = Point("operators._messages.PaymentMessages", "remind").does(break_record, monkeypatch)
+    person.while_waiting = in_turn(lambda: None, lambda: None, person.pays)
+    bought = PurchaseRuns(amount=50, notifiers=[by_mail()], deferrable=deferrable, **OFTEN).run()
+
+    assert met
+    assert (bought.state, bought.tries) == ("success", 1)
+    assert kinds(inbox) == ["Please", "Reminder:", "Paid:"]
+
+
+def test_reminder_ends_no_wait_without_the_connection(
+    person: Person, emulator: Emulator, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow raises the same error for a connection that is missing and for one that it cannot read."""
+    name = "AIRFLOW_CONN_VIDEODB_DEFAULT"
+
+    def come_back() -> None:
+        monkeypatch.setenv(name, emulator.connection_json)
+
+    met = Point("operators._messages.PaymentMessages", "remind").does(partial(monkeypatch.delenv, name), monkeypatch)
+    person.while_waiting = in_turn(lambda: None, come_back, person.pays)
+    bought = PurchaseRuns(amount=50, notifiers=[by_mail()], **OFTEN).run()
+
+    assert met
+    assert (bought.state, bought.tries) == ("success", 1)
+    assert kinds(inbox) == ["Please", "Reminder:", "Paid:"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from tests.support.purchases import (
     Point,
     PurchaseRuns,
     in_turn,
+    journal_of,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +52,36 @@ def test_failing_notifier_leaves_the_task_and_the_next_one(person: Person) -> No
 
     assert (bought.state, bought.tries) == ("success", 1)
     assert broken.told == working.told == person.links
+
+
+def test_notifier_that_hangs_holds_no_worker(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_videodb.operators._messages.LONGEST_CALL", 0.2)
+    order, gone_on = [], Event()
+
+    def hang() -> Exception | None:
+        order.append("let go" if gone_on.wait(20) else "held the worker")
+        return None
+
+    def go_on() -> None:
+        gone_on.set()
+        person.pays()
+
+    person.while_waiting = go_on
+    hanging, working = Notifier(hang), Notifier()
+    bought = PurchaseRuns(amount=50, notifiers=[hanging, working]).run()
+
+    assert (bought.state, bought.tries) == ("success", 1)
+    assert order == ["let go"]
+    assert working.told == person.links
+    assert journal_of(bought)["notified"] == ["1:Notifier"]
+
+
+def test_notifier_that_exits_leaves_the_task(person: Person) -> None:
+    exiting, working = Notifier(lambda: SystemExit(1)), Notifier()
+    bought = PurchaseRuns(amount=50, notifiers=[exiting, working]).run()
+
+    assert (bought.state, bought.tries) == ("success", 1)
+    assert exiting.told == working.told == person.links
 
 
 def test_notifier_template_knows_the_link(person: Person, tmp_path: Any) -> None:

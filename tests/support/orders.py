@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Notifier:
     """Keeps each link it is called for. It stands in for the notifiers of Slack or mail."""
 
-    def __init__(self, error: Callable[[], Exception | None] = lambda: None) -> None:
+    def __init__(self, error: Callable[[], BaseException | None] = lambda: None) -> None:
         self.told: list[str] = []
         self._error = error
 

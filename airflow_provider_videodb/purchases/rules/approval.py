@@ -72,7 +72,8 @@ class ApprovalPolicy:
 
 def is_approved(policy: ApprovalPolicy, approval: Approval, amount: int, *, currency: str | None) -> bool:
     """Say whether a purchase needs no further approval."""
-    return not policy.asks_for(amount, currency=currency) or approval.covers(amount, currency=currency)
+    is_free = not policy.asks_for(amount, currency=currency)
+    return is_free or approval.covers(amount, currency=currency, conn_id=policy.conn_id)
 
 
 def check_approved(policy: ApprovalPolicy, approval: Approval, amount: int, *, currency: str | None) -> None:
@@ -116,6 +117,7 @@ def next_request(
     now: datetime,
     timeout: float,
     max_tries: int,
+    conn_id: str | None,
     approvers: tuple[str, ...] = (),
 ) -> Ask:
     """
@@ -125,10 +127,11 @@ def next_request(
 
     :param timeout: seconds that a person has to respond.
     :param max_tries: see :class:`~.approval_record.Ask`.
+    :param conn_id: the connection that the task buys on.
     :param approvers: the ids of the users who may respond.
     :raises VideoDBApprovalRefusedError: if it was refused, and no person has cleared the task since.
-    :raises VideoDBApprovalMissingError: if Airflow shows a request for a smaller amount or to others, which nobody can
-        change.
+    :raises VideoDBApprovalMissingError: if Airflow shows a request for a smaller amount, on another connection or to
+        others, which nobody can change.
     """
     asked, outcome = approval.asked, approval.outcome
     new = Ask(
@@ -138,13 +141,14 @@ def next_request(
         until=(now + timedelta(seconds=timeout)).isoformat(),
         max_tries=max_tries,
         approvers=approvers,
+        conn_id=conn_id,
     )
     if asked is None:
         return new
     if outcome is not None and outcome.status is not OutcomeStatus.APPROVED and outcome.max_tries == max_tries:
         raise refused_error(outcome, asked)
-    if not asked.is_enough_for(amount, currency=currency):
-        raise outgrown_error(asked, amount, currency=currency)
+    if not asked.is_enough_for(amount, currency=currency, conn_id=conn_id):
+        raise outgrown_error(asked, new)
     if asked.approvers != approvers:
         raise other_request_error(new)
     if approval.is_open and asked.max_tries == max_tries:
@@ -158,7 +162,8 @@ def read_response(event: object, ask: Ask, *, now: datetime, max_tries: int) -> 
 
     Only the option that names the amount approves it.
 
-    An approval after the time in the request is too late, because the request says so.
+    An approval after the time in the request is too late, because the request says so. One without a moment counts from
+    now on.
 
     :param event: what Airflow resumes the task with.
     :param max_tries: see :class:`Outcome`.
@@ -178,9 +183,9 @@ def read_response(event: object, ask: Ask, *, now: datetime, max_tries: int) -> 
     if not is_plain or by is None or not isinstance(option, str) or option not in known:
         seen = event.get("error") if "error" in event else chosen
         return _outcome(OutcomeStatus.NOT_UNDERSTOOD, now, max_tries, by=by, response=seen)
-    at = _moment(event.get("responded_at"))
-    is_late = at is not None and at > datetime.fromisoformat(ask.until) and option == approve
-    return _outcome(OutcomeStatus.TIMED_OUT if is_late else known[option], at or now, max_tries, by=by)
+    at = _moment(event.get("responded_at")) or now
+    is_late = at > datetime.fromisoformat(ask.until) and option == approve
+    return _outcome(OutcomeStatus.TIMED_OUT if is_late else known[option], at, max_tries, by=by)
 
 
 def _outcome(

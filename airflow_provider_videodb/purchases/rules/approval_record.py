@@ -39,6 +39,7 @@ class Ask:
     :param until: when no response counts as a refusal (ISO 8601).
     :param max_tries: Airflow's figure then. A clear by a person raises it, and a retry does not.
     :param approvers: the ids of the users who may respond; empty if Airflow does not restrict them.
+    :param conn_id: the connection that the text names. The approval of a purchase does not pass to another one.
     :param is_shown: whether Airflow has confirmed that it shows the request.
     :param notified: the notifiers that have sent the request, and the further messages that each has sent.
     """
@@ -49,6 +50,7 @@ class Ask:
     until: str
     max_tries: int
     approvers: tuple[str, ...] = ()
+    conn_id: str | None = None
     is_shown: bool = False
     notified: tuple[str, ...] = ()
 
@@ -67,9 +69,10 @@ class Ask:
         # JSON has lists only, and a record is compared with what the store returns.
         return asdict(self) | {"approvers": list(self.approvers), "notified": list(self.notified)}
 
-    def is_enough_for(self, amount: int, *, currency: str | None) -> bool:
-        """Say whether its approval would cover a purchase."""
-        return amount <= self.amount and (currency or "usd").lower() == (self.currency or "usd").lower()
+    def is_enough_for(self, amount: int, *, currency: str | None, conn_id: str | None) -> bool:
+        """Say whether its approval would cover a purchase on this connection."""
+        is_same = (currency or "usd").lower() == (self.currency or "usd").lower() and conn_id == self.conn_id
+        return is_same and amount <= self.amount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,10 +134,11 @@ class Approval:
         """Whether a person was asked and has not responded."""
         return self.asked is not None and self.outcome is None
 
-    def covers(self, amount: int, *, currency: str | None) -> bool:
-        """Say whether a person approved at least this purchase."""
-        is_approved = self.outcome is not None and self.outcome.status is OutcomeStatus.APPROVED
-        return is_approved and self.asked is not None and self.asked.is_enough_for(amount, currency=currency)
+    def covers(self, amount: int, *, currency: str | None, conn_id: str | None) -> bool:
+        """Say whether a person approved at least this purchase on this connection."""
+        if self.asked is None or self.outcome is None or self.outcome.status is not OutcomeStatus.APPROVED:
+            return False
+        return self.asked.is_enough_for(amount, currency=currency, conn_id=conn_id)
 
     def asking(self, ask: Ask) -> Approval:
         """Record a request, whose outcome is open."""
@@ -155,7 +159,9 @@ def _fields_of(record: object) -> dict[str, Any]:
         raise TypeError("it is not a JSON object")
     asked, outcome = record["asked"], record["outcome"]
     if asked is not None:
-        fields = _checked(asked, texts=("at", "until"), numbers=("amount", "max_tries"), optional=("currency",))
+        fields = _checked(
+            asked, texts=("at", "until"), numbers=("amount", "max_tries"), optional=("currency", "conn_id")
+        )
         fields |= {name: _texts(asked, name) for name in ("approvers", "notified")}
         asked = Ask(**fields, is_shown=asked.get("is_shown") is True)
         if not 0 < asked.amount < TOO_LARGE:

@@ -168,12 +168,15 @@ def refused_error(outcome: Outcome, ask: Ask) -> VideoDBApprovalRefusedError:
     return VideoDBApprovalRefusedError(f"{what} Nothing was bought. {next_step}")
 
 
-def outgrown_error(ask: Ask, amount: int, *, currency: str | None) -> VideoDBApprovalMissingError:
+def outgrown_error(ask: Ask, needed: Ask) -> VideoDBApprovalMissingError:
     """Return the error for an insufficient approval."""
+    then, now = ask.price, needed.price
+    if ask.conn_id != needed.conn_id:
+        then, now = f"{then} on connection {ask.conn_id}", f"{now} on connection {needed.conn_id}"
     return VideoDBApprovalMissingError(
-        f"This task now needs {amount} {currency_name(currency or 'usd')}, and its approval request says "
-        f"{ask.price}. Airflow cannot change the text of a request, so this task cannot ask for more. Nothing was "
-        "bought. Next step: start a new DAG run. It asks for the amount that is needed then."
+        f"This task now needs {now}, and its approval request says {then}. Airflow cannot change the text of a "
+        "request, so this task cannot ask again. Nothing was bought. Next step: start a new DAG run. It asks for what "
+        "is needed then."
     )
 
 

@@ -6,9 +6,18 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.support.checkouts import asked, made
-from tests.support.recorded import HASHED, put_variable, record_claim, record_purchase, resolutions, show_checkout
+from tests.support.recorded import (
+    HASHED,
+    forget_records,
+    put_variable,
+    record_claim,
+    record_purchase,
+    resolutions,
+    show_checkout,
+)
 
 ID = "0123456789abcdef"
 
@@ -101,3 +110,36 @@ def test_unreadable_record_is_named(videodb, emulator):
     ran = videodb("answer")
     assert "The record of videodb_purchase__a__b__c__-1__00000000 cannot be read" in ran.err
     assert ran.status == 0
+
+
+def test_resolution_of_a_changed_record_is_not_written(unknown, monkeypatch):
+    def answer_of_another(_terminal):
+        # Somebody else resolved it, and the cleared task has sent another POST.
+        forget_records()
+        again = tuple((datetime.now(UTC) - timedelta(seconds=ago)).isoformat() for ago in (60, 1))
+        record_purchase(asked(posts=again), HASHED)
+        return "y\n"
+
+    monkeypatch.setattr("tests.unit.cli.conftest.Terminal.readline", answer_of_another)
+    ran = unknown("answer", ID, "--buy", types="")
+    assert (ran.status, ran.out) == (1, "")
+    assert "has changed since you were asked" in " ".join(ran.err.split())
+    assert resolutions() == {}
+
+
+def test_database_that_fails_is_an_error_and_no_traceback(unknown, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise OperationalError("INSERT INTO variable", {}, Exception("database is locked"))
+
+    monkeypatch.setattr("airflow.models.variable.Variable.set", fail)
+    ran = unknown("answer", ID, "--buy", "--yes")
+    assert (ran.status, ran.out) == (1, "")
+    assert "database is locked" in ran.err
+    assert "INSERT" not in ran.err
+
+
+def test_closed_input_is_no_terminal(unknown, monkeypatch):
+    monkeypatch.setattr("tests.unit.cli.conftest.Terminal", lambda _: None)
+    ran = unknown("answer", ID, "--buy", types="y\n")
+    assert (ran.status, ran.out) == (2, "")
+    assert "give --yes" in " ".join(ran.err.split())

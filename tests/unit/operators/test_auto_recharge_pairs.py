@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from decimal import Decimal
 
@@ -175,3 +176,25 @@ def test_cleared_run_restores_what_it_then_finds(account):
 
     assert pair.run.result("on")["before"] == {"enabled": True, "threshold": 33, "amount": 44}
     assert stored(account) == (True, 33, 44)
+
+
+def test_pair_that_could_not_switch_it_back_on_leaves_it_on(account, monkeypatch):
+    account.set_auto_recharge(enabled=True, threshold=5, amount=25)
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_VIDEODB_DEFAULT", json.dumps(account.connection | {"extra": {"approval_above": 10}})
+    )
+    pair = Pair(on={"enabled": False})
+
+    # The teardown finds nothing to restore.
+    assert pair.states() == ("failed", "success", "failed")
+    assert "Automatic recharge, which this pipeline would switch back on," in str(pair.errors["on"][0].__context__)
+    assert stored(account) == (True, 5, 25)
+    assert (writes(account), flags(), notes()) == (0, [], {})
+
+
+def test_pair_that_finds_it_off_needs_no_approval(account, monkeypatch):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_VIDEODB_DEFAULT", json.dumps(account.connection | {"extra": {"approval_above": 10}})
+    )
+
+    assert Pair(on={"enabled": False}).states() == ("success", "success", "success")

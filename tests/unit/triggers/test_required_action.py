@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -19,8 +20,9 @@ pytestmark = pytest.mark.anyio
 TI = UUID(int=1)
 PAID = {"status": "paid"}
 JANE = SimpleNamespace(id="7", name="Jane")
-UNANSWERED = SimpleNamespace(response_received=False, chosen_options=None, responded_by_user=None)
-CANCELLED = SimpleNamespace(response_received=True, chosen_options=["Cancel"], responded_by_user=JANE)
+NOW = datetime(2026, 11, 26, 7, tzinfo=UTC)
+UNANSWERED = SimpleNamespace(response_received=False, chosen_options=None, responded_by_user=None, responded_at=None)
+CANCELLED = SimpleNamespace(response_received=True, chosen_options=["Cancel"], responded_by_user=JANE, responded_at=NOW)
 
 
 class Airflow:
@@ -69,7 +71,12 @@ async def test_response_before_the_deferral_ends_the_wait(airflow, monkeypatch, 
 
     told = await event(never())
 
-    assert told == {"chosen_options": ["Cancel"], "responded_by_user": {"id": "7", "name": "Jane"}}
+    assert told == {
+        "chosen_options": ["Cancel"],
+        "responded_by_user": {"id": "7", "name": "Jane"},
+        # A response that came after the time of an approval does not count.
+        "responded_at": NOW.isoformat(),
+    }
     assert airflow.asked[0].ti_id == TI
 
 

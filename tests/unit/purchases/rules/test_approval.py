@@ -41,7 +41,13 @@ def approved(amount: int = 50, currency: str | None = None) -> Approval:
 
 
 def request(approval: Approval, amount: int = 50, **how: Any) -> Ask:
-    arguments: dict[str, Any] = {"currency": None, "now": NOW + timedelta(hours=1), "timeout": 60, "max_tries": 2}
+    arguments: dict[str, Any] = {
+        "currency": None,
+        "now": NOW + timedelta(hours=1),
+        "timeout": 60,
+        "max_tries": 2,
+        "conn_id": None,
+    }
     return next_request(approval, amount, **arguments | how)
 
 
@@ -100,14 +106,19 @@ class TestCheck:
 
     @pytest.mark.parametrize("status", [status for status in OutcomeStatus if status is not OutcomeStatus.APPROVED])
     def test_other_outcome_covers_nothing(self, status: OutcomeStatus) -> None:
-        assert not Approval(asked=ASK, outcome=outcome(status)).covers(1, currency=None)
+        assert not Approval(asked=ASK, outcome=outcome(status)).covers(1, currency=None, conn_id=None)
 
     def test_open_request_covers_nothing(self) -> None:
-        assert not Approval(asked=ASK).covers(1, currency=None)
+        assert not Approval(asked=ASK).covers(1, currency=None, conn_id=None)
 
     @pytest.mark.parametrize(("approved_in", "bought_in", "covers"), [(None, "USD", True), ("eur", "usd", False)])
     def test_approval_is_for_one_currency(self, *, approved_in: str | None, bought_in: str, covers: bool) -> None:
-        assert approved(currency=approved_in).covers(50, currency=bought_in) is covers
+        assert approved(currency=approved_in).covers(50, currency=bought_in, conn_id=None) is covers
+
+    def test_approval_is_for_one_connection(self) -> None:
+        other = ApprovalPolicy(connection_above=Decimal(10), conn_id="other")
+
+        assert not is_approved(other, approved(), 50, currency=None)
 
     def test_unknown_price_needs_a_policy_that_asks_nobody(self) -> None:
         check_unpriced("A subscription", ApprovalPolicy())
@@ -150,6 +161,10 @@ class TestNextRequest:
         with pytest.raises(VideoDBApprovalMissingError, match="now needs 51 USD, and its approval request says 50"):
             request(approval, 51)
 
+    def test_other_connection_needs_another_task_instance(self) -> None:
+        with pytest.raises(VideoDBApprovalMissingError, match="50 USD on connection other, and its request"):
+            request(Approval(asked=ASK), conn_id="other")
+
     def test_other_approvers_need_another_task_instance(self) -> None:
         with pytest.raises(VideoDBApprovalMissingError, match="one to approve 50 USD to ada"):
             request(Approval(asked=ASK), approvers=("ada",))
@@ -170,6 +185,14 @@ class TestResponse:
         text = str(refused_error(outcome, ASK))
         assert "Nobody approved 50 USD for credits by 2026-11-26 07:00:00 UTC" in text
         assert "Ada (id 7) approved it too late." in text
+
+    @pytest.mark.parametrize("at", [None, "yesterday"], ids=str)
+    def test_approval_of_an_unknown_moment_counts_from_now(self, at: object) -> None:
+        unknown = APPROVED | {"responded_at": at}
+
+        assert self.read(unknown).status is OutcomeStatus.APPROVED
+        late = read_response(unknown, ASK, now=NOW + timedelta(seconds=1), max_tries=2)
+        assert late.status is OutcomeStatus.TIMED_OUT
 
     def test_refusal_after_the_time_is_a_refusal(self) -> None:
         late = APPROVED | {"chosen_options": ["Refuse"], "responded_at": NOW + timedelta(days=2)}
