@@ -110,7 +110,8 @@ def _name_of(err: VideoDBError) -> str:
 
 
 def _after_pause(seconds: float | None) -> Verdict:
-    if seconds is None:
+    if not seconds:
+        # A pause of 0 s would use up all retries at once, so the delay of the task stays.
         return Verdict(action=Action.RETRY, reason="VideoDB asks for fewer requests.")
     delay = min(seconds, LONGEST_PAUSE)
     return Verdict(action=Action.RETRY, delay=delay, reason=f"VideoDB asks for a pause of {seconds:g} s.")

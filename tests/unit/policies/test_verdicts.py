@@ -60,7 +60,8 @@ def decided(err, *, keeps_records=False):
         (VideoDBNotFoundError("", status=404), DEFAULT),
         (VideoDBRateLimitError("", retry_after=7.5, method="GET"), (Action.RETRY, 7.5)),
         (VideoDBRateLimitError("", retry_after=7.5, method="POST"), (Action.RETRY, 7.5)),
-        (VideoDBRateLimitError("", retry_after=0.0), (Action.RETRY, 0.0)),
+        # All retries would be used up at once.
+        (VideoDBRateLimitError("", retry_after=0.0), RETRY),
         (VideoDBRateLimitError("", retry_after=1e18), (Action.RETRY, LONGEST_PAUSE)),
         (VideoDBRateLimitError(""), RETRY),
         (VideoDBGatewayRateLimitError("", retry_after=7, method="GET"), (Action.RETRY, 7)),
