@@ -81,9 +81,7 @@ class PaymentMessages:
 
     def request(self, purchase: Purchase, *, shortage: Shortage | None, waits: bool) -> Purchase:
         """
-        Send a link to everybody who lacks it.
-
-        A message that nobody has to pay makes the link due again.
+        Send a link to everybody who now lacks it.
 
         :param waits: whether the task waits for the payment.
         """
@@ -194,11 +192,7 @@ class PaymentMessages:
         self._tell_of_approval(replace(request, event=ApprovalEvent.FAILED, note=_in_lines(err)))
 
     def _tell_of_approval(self, request: ApprovalRequest) -> None:
-        """
-        Send a message once.
-
-        Only somebody who was asked hears of a failure.
-        """
+        """Send a message once to those whom it concerns."""
         self._task.payment, self._task.approval_request = None, request
         journal = self._get_executor().journal
         for place, notifier in enumerate(self._task.notifiers):
@@ -301,10 +295,6 @@ def _is_ours(notifier: object) -> bool:
 
 
 def _name_of(place: int, notifier: object) -> str:
-    """
-    Return a notifier's name in the record.
-
-    A wrapped notifier keeps its name.
-    """
+    """Return a notifier's name, which wrapping does not change."""
     sender = notifier.notifier if isinstance(notifier, PaymentRequestNotifier) else notifier
     return f"{place}:{type(sender).__name__}"

@@ -1,5 +1,5 @@
 """
-Brings the page "VideoDB" into Airflow's UI.
+Brings the credits page into Airflow's UI.
 
 Every process of Airflow imports this module, so it imports nothing else of this package. Only the API server gets
 requests, and the first one of them builds the application.

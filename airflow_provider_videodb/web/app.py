@@ -31,7 +31,7 @@ class _Files(StaticFiles):
         return response
 
 
-#: The page for payers has no scripts, and no other site may frame it.
+#: The confirmation page has no scripts, and no other site may frame it.
 _PAID_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -42,7 +42,7 @@ def create_app() -> FastAPI:
     """
     Return the application.
 
-    Everything but the files and the page for payers asks Airflow who the viewer is. No route changes anything.
+    Every route asks Airflow who the viewer is, except the files and the confirmation page. No route changes anything.
     """
     # Airflow does not protect the application of a plugin, so its own pages of documentation would be public.
     app = FastAPI(title="VideoDB", docs_url=None, redoc_url=None, openapi_url=None)

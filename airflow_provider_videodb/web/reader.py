@@ -1,8 +1,8 @@
 """
 Reads VideoDB for the page, and rarely.
 
-The threads that serve the page are those of Airflow's whole UI. So none of them waits for VideoDB: a thread of this
-module sends the request, and the page gets what was read before.
+The threads that serve the page also serve the rest of Airflow's UI. So none of them waits long for VideoDB. A thread of
+this module sends the request, and the page gets what was read before.
 """
 
 from __future__ import annotations

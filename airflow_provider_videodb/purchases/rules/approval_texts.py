@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.notifier_payment import TaskInstance
     from airflow_provider_videodb.purchases.rules.required_action import Shortage
 
-#: How the headline of each request begins and ends. The page in Airflow's UI finds requests by it.
+#: How the headline of each request begins and ends. The credits page finds requests by it.
 SUBJECT_START, SUBJECT_END = "Approve ", " for VideoDB credits?"
 
 

@@ -1,4 +1,4 @@
-// The page "VideoDB". Airflow imports this module and renders the component that it leaves in `globalThis.VideoDB`.
+// The credits page, "VideoDB" in Airflow's menu. Airflow imports this module and renders the component that it leaves in `globalThis.VideoDB`.
 import { ConnectionCard } from "./connection.js";
 import { Note, Todos, h } from "./parts.js";
 import { STYLE } from "./style.js";
