@@ -162,7 +162,7 @@ class TestNextRequest:
             request(approval, 51)
 
     def test_other_connection_needs_another_task_instance(self) -> None:
-        with pytest.raises(VideoDBApprovalMissingError, match="50 USD on connection other, and its request"):
+        with pytest.raises(VideoDBApprovalMissingError, match="50 USD on connection other, and its approval request"):
             request(Approval(asked=ASK), conn_id="other")
 
     def test_other_approvers_need_another_task_instance(self) -> None:
