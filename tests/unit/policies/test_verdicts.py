@@ -6,6 +6,8 @@ import inspect
 
 import pytest
 import videodb
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 from videodb.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -115,6 +117,8 @@ def error_of_sdk(*responses, post=True):
     """Return what the SDK raises after these responses."""
     with RawServer(*responses, hang_up=True) as server:
         sdk = videodb.connect(api_key="sk-mine", base_url=server.url)
+        # The SDK would sleep as long as VideoDB asks, read again, and raise the same error.
+        sdk.session.mount("http://", HTTPAdapter(max_retries=Retry(1, respect_retry_after_header=False)))
         with pytest.raises(VideodbError) as caught:
             sdk.post("video/m-1/index", {}) if post else sdk.get("video/m-1")
     return caught.value
