@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -42,6 +43,7 @@ def test_json_of_a_checkout_is_all_of_the_output(videodb, emulator):
     (bought,) = emulator.checkouts()
     assert (shown["id"], shown["amount"]) == (bought.id, 50)
     assert shown["payment_url"] == emulator.payment_url(bought.id)
+    assert datetime.fromisoformat(shown["expires_at"]) - datetime.now(UTC) > timedelta(hours=22)
 
 
 def test_second_run_does_not_buy_again(videodb, emulator):
@@ -75,13 +77,23 @@ def test_key_stays_until_the_list_shows_the_checkout(videodb, emulator):
 
 def test_limit_of_the_connection_is_kept(videodb, emulator, limits):
     limits(max_topup_amount=40)
-    ran = videodb("topup", "50", "--yes")
+    # It fails before it asks a person.
+    ran = videodb("topup", "50", types="y\n")
     assert (ran.status, ran.out) == (1, "")
     assert "50 USD is more than connection videodb_default allows" in ran.err
+    assert "[y/N]" not in ran.err
     limits(monthly_topup_limit=60)
     show_checkout(emulator, "cs_paid", amount=20, status="completed")
     assert "monthly_topup_limit" in videodb("topup", "50", "--yes").err
     assert emulator.calls("POST") == []
+
+
+def test_person_is_told_why_it_takes_long(videodb, emulator, limits, monkeypatch):
+    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.LIST_LAG", timedelta(0))
+    assert videodb("topup", "20", "--yes").err == ""
+    limits(monthly_topup_limit=200)
+    ran = videodb("topup", "50", "--yes")
+    assert (ran.status, ran.err) == (0, "Under monthly_topup_limit, this takes 11 seconds or more.\n")
 
 
 def test_lost_response_says_what_to_look_for(videodb, emulator):
