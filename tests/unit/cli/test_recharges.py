@@ -43,6 +43,7 @@ def test_it_is_turned_on_and_off(videodb, emulator):
     ran = videodb(*ON, types="y\n")
     assert ran.status == 0
     assert "Change it to on, 100 credits below 20? [y/N]" in ran.err
+    assert ran.out.count("Automatic recharge of connection videodb_default") == 1
     assert emulator.auto_recharge.enabled
     assert "is off.\nWhen it is on, VideoDB buys 100 credits" in videodb("recharge", "--disable", "--yes").out
     assert not emulator.auto_recharge.enabled

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_videodb.api.client import BillingClient
+from airflow_provider_videodb.cli.topups import _about_open
+from airflow_provider_videodb.overview.money import ListedCheckout
+from tests.support.checkouts import after, listed
 from tests.support.recorded import show_checkout
 
 TOPUP = "/billing/topup"
@@ -50,7 +53,8 @@ def test_second_run_does_not_buy_again(videodb, emulator):
     videodb("topup", "50", "--yes")
     ran = videodb("topup", "50", "--yes")
     assert (ran.status, ran.out) == (1, "")
-    assert "The account has an open checkout of 50 USD already" in ran.err
+    (bought,) = emulator.checkouts()
+    assert f"The account has an open checkout of 50 USD already: {bought.id}." in " ".join(ran.err.split())
     assert len(emulator.checkouts()) == 1
     assert videodb("topup", "50", "--yes", "--again").status == 0
     assert videodb("topup", "20", "--yes").status == 0
@@ -63,6 +67,19 @@ def test_person_is_told_of_the_open_checkout(videodb, emulator):
     assert "of 50 USD, made " in ran.err
     assert "Make another checkout of 50 USD" in ran.err
     assert len(emulator.checkouts()) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        (listed("cs_1"), "Checkout cs_1 of 50 USD, made 2 min 5 s ago, can still be paid."),
+        (listed("cs_1", made_at=None), "Checkout cs_1 of 50 USD, made at an unknown time, can still be paid."),
+        (listed(None), "Checkout without an id of 50 USD, made 2 min 5 s ago, can still be paid."),
+    ],
+    ids=["dated", "undated", "unnamed"],
+)
+def test_open_checkout_is_described_with_its_age(entry, line):
+    assert _about_open([ListedCheckout(checkout=entry, is_payable=True)], after(125)) == [line]
 
 
 def test_key_stays_until_the_list_shows_the_checkout(videodb, emulator):

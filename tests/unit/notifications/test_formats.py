@@ -72,7 +72,7 @@ def test_markdown_is_escaped_and_its_links_end_where_they_should() -> None:
 
 
 @pytest.mark.parametrize("with_title", [True, False])
-def test_plain_text_begins_with_the_title_only_if_it_has_no_other_place(with_title: bool) -> None:
+def test_plain_text_has_the_title_if_nothing_else_has(with_title: bool) -> None:
     text = formats.as_plain(MESSAGE, with_title=with_title)
 
     assert text.startswith("Please pay\n\n" if with_title else "a < b & c > d\n\nRun: manual__`1`\n\nPay 50 USD: https")

@@ -207,6 +207,8 @@ def test_secrets_backend_that_fails_is_not_quoted(client, monkeypatch, caplog):
         "what": "Airflow could not read this part (OSError).",
         "next": "Look for the error in the log of the API server.",
     }
+    assert "A part of the page VideoDB failed." in caplog.text
+    assert "vault token 1234" in caplog.text
     assert client("op").get("/api/connections").json()["connections"] == ["videodb_default"]
 
 
