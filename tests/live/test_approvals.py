@@ -250,31 +250,32 @@ def test_approval_after_the_time_buys_nothing(live_airflow, emulator):
     assert emulator.calls("POST") == []
 
 
-class TestApprovers:
-    @pytest.fixture(scope="class")
-    def users_airflow(self, shared_emulator, tmp_path_factory):
-        home = tmp_path_factory.mktemp("approvers")
-        dags = home / "dags"
-        dags.mkdir()
-        shutil.copy(LIVE_DAGS / "live_approvals.py", dags)
-        connections = {"videodb_default": shared_emulator.connection}
-        users = {"admin": "admin", "op": "op", "other": "op", "viewer": "viewer"}
-        with AirflowInstance(home, dags_folder=dags, connections=connections, users=users) as airflow:
-            yield airflow
+@pytest.fixture(scope="module")
+def users_airflow(shared_emulator, tmp_path_factory):
+    """Run a second Airflow, whose users have roles."""
+    home = tmp_path_factory.mktemp("approvers")
+    dags = home / "dags"
+    dags.mkdir()
+    shutil.copy(LIVE_DAGS / "live_approvals.py", dags)
+    connections = {"videodb_default": shared_emulator.connection}
+    users = {"admin": "admin", "op": "op", "other": "op", "viewer": "viewer"}
+    with AirflowInstance(home, dags_folder=dags, connections=connections, users=users) as airflow:
+        yield airflow
 
-    def test_only_an_approver_can_respond(self, users_airflow, emulator):
-        run = started(users_airflow, "live_approvers", "top_up")
-        for user in ("viewer", "other", "admin"):
-            users_airflow.api.log_in(user)
-            for option in ("Approve 50 USD", "Refuse"):
-                with pytest.raises(AirflowApiError, match="403"):
-                    respond(run, "top_up", option)
-        assert responded_at(run, "top_up") is None
-        assert emulator.calls("POST") == []
 
-        users_airflow.api.log_in("op")
-        respond(run, "top_up", "Approve 50 USD")
-        users_airflow.api.log_in("admin")
-        pay(until(lambda: link_of(run, "top_up"), timeout=60, what="the link"))
-        assert run.wait() == "success"
-        assert any("op approved 50 USD." in line["event"] for line in run.log("top_up"))
+def test_only_an_approver_can_respond(users_airflow, emulator):
+    run = started(users_airflow, "live_approvers", "top_up")
+    for user in ("viewer", "other", "admin"):
+        users_airflow.api.log_in(user)
+        for option in ("Approve 50 USD", "Refuse"):
+            with pytest.raises(AirflowApiError, match="403"):
+                respond(run, "top_up", option)
+    assert responded_at(run, "top_up") is None
+    assert emulator.calls("POST") == []
+
+    users_airflow.api.log_in("op")
+    respond(run, "top_up", "Approve 50 USD")
+    users_airflow.api.log_in("admin")
+    pay(until(lambda: link_of(run, "top_up"), timeout=60, what="the link"))
+    assert run.wait() == "success"
+    assert any("op approved 50 USD." in line["event"] for line in run.log("top_up"))

@@ -82,15 +82,13 @@ class Approver:
         from airflow.utils.session import create_session
         from sqlalchemy import select
 
-        waiting = select(TaskInstance).where(
-            TaskInstance.state.in_(("awaiting_input", "deferred")) if ti_id is None else _is(TaskInstance.id, ti_id)
-        )
         with create_session() as session:
-            for ti in session.scalars(waiting).all():
-                detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == ti.id))
-                if detail is not None and detail.responded_at is None:
+            for detail in session.scalars(select(HITLDetail)).all():
+                ti: Any = session.get(TaskInstance, detail.ti_id)
+                is_meant = _is_same(detail.ti_id, ti_id) if ti_id else ti.state in {"awaiting_input", "deferred"}
+                if is_meant and detail.responded_at is None:
                     self._respond(ti, detail, session, resumes=RESPONSES_RESUME_TASKS and ti_id is None)
-                elif detail is not None and ti.state == "awaiting_input":
+                elif is_meant and ti.state == "awaiting_input":
                     # Airflow has resumed the task already, and dag.test() has overwritten its state since.
                     _resume(ti, detail, session)
 
@@ -128,9 +126,9 @@ def _let_time_run_out(ti: Any, session: Any) -> None:
     SchedulerJobRunner(job=Job()).check_awaiting_input_timeouts(session=session)
 
 
-def _is(column: Any, value: object) -> Any:
-    """Compare a column of ids, which are text in Airflow 3.1."""
-    return column == column.type.python_type(str(value))
+def _is_same(stored: object, ti_id: object) -> bool:
+    """Compare the ids of two task instances. Stored ones are text in Airflow 3.1."""
+    return str(stored) == str(ti_id)
 
 
 def _stored_response(ti_id: Any) -> Any:
@@ -141,7 +139,7 @@ def _stored_response(ti_id: Any) -> Any:
     from sqlalchemy import select
 
     with create_session() as session:
-        detail = session.scalar(select(HITLDetail).where(_is(HITLDetail.ti_id, ti_id)))
+        [detail] = (one for one in session.scalars(select(HITLDetail)) if _is_same(one.ti_id, ti_id))
         return HITLDetailResponse.model_validate(detail, from_attributes=True)
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_videodb.emulator.server import Emulator
 
+#: Seconds. It only ends a test that would wait for good, because a busy machine may need ten for one poll.
+PATIENCE = 60.0
+
 
 class Triggerer:
     """A running triggerer: starts triggers and collects their events."""
@@ -49,22 +52,22 @@ class Triggerer:
         self.runner.to_cancel.append(trigger_id)
         await self.runner.cancel_triggers()
 
-    async def events(self, count: int, *, within: float = 10) -> dict[int, TriggerEvent]:
+    async def events(self, count: int, *, within: float = PATIENCE) -> dict[int, TriggerEvent]:
         """Return all events by trigger id, once there are that many; no trigger may have failed."""
         await self.until(lambda: len(self.happened) >= count, within=within)
         assert not self.failed
         return self.happened
 
-    async def payload(self, *, within: float = 10) -> Any:
+    async def payload(self, *, within: float = PATIENCE) -> Any:
         """Return the payload of the only event."""
         (event,) = (await self.events(1, within=within)).values()
         return event.payload
 
-    async def idle(self, *, within: float = 10) -> None:
+    async def idle(self, *, within: float = PATIENCE) -> None:
         """Wait until all triggers have ended."""
         await self.until(lambda: not self.runner.triggers, within=within)
 
-    async def until(self, condition: Callable[[], object], *, within: float = 10) -> None:
+    async def until(self, condition: Callable[[], object], *, within: float = PATIENCE) -> None:
         """Run the triggerer's main loop until the condition holds."""
         async with asyncio.timeout(within):
             while not condition():
@@ -110,4 +113,4 @@ async def polled(account: Emulator, times: int = 1, *, path: str = "/billing/usa
     """Wait for that many more requests at an account."""
     so_far = len(account.calls(path=path))
     until = (lambda call: call.done) if answered else None
-    await asyncio.to_thread(account.wait_for_calls, so_far + times, path=path, until=until)
+    await asyncio.to_thread(account.wait_for_calls, so_far + times, path=path, until=until, timeout=PATIENCE)

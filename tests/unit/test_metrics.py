@@ -114,6 +114,29 @@ def test_broken_stats_is_logged_once(sent, monkeypatch, caplog, send):
     ]
 
 
+@pytest.mark.parametrize("send", [metrics.send, metrics.send_later])
+def test_process_that_can_start_no_thread_goes_on(monkeypatch, caplog, send):
+    def start(_):
+        raise RuntimeError("can't start new thread")
+
+    metrics._sender.cache_clear()
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with metrics_on(monkeypatch, "otel_on"), caplog.at_level(logging.WARNING):
+        send(BALANCE, Decimal(1), conn_id="a")
+    assert "A metric could not be sent (RuntimeError: can't start new thread)." in caplog.text
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_holds_are_sent_with_what_they_leave(sent, later):
+    figures = {"balance": Decimal(100), "reserve": Decimal(10), "held": Decimal("30.5")}
+    metrics.send_holds("team_a", **figures, waiting=2, later=later)
+    assert sent.all() == {
+        ("videodb.holds.held", "team_a"): 30.5,
+        ("videodb.holds.available", "team_a"): 59.5,
+        ("videodb.holds.waiting", "team_a"): 2,
+    }
+
+
 def test_unusable_value_reaches_nobody(sent):
     metrics.send(POLL_FAILURES, conn_id="a")
     metrics.send(BALANCE, "many", conn_id="a")

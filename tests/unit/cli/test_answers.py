@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from airflow_provider_videodb.cli.answers import _outcome, _page_of
+from airflow_provider_videodb.overview.recorded import TaskName
 from tests.support.checkouts import asked, made
 from tests.support.recorded import (
     HASHED,
@@ -20,6 +22,7 @@ from tests.support.recorded import (
 )
 
 ID = "0123456789abcdef"
+NAMED = {"dag_id": "d", "run_id": "r", "task_id": "t"}
 
 
 @pytest.fixture
@@ -72,7 +75,43 @@ def test_no_leaves_everything_as_it_was(unknown):
 
 def test_other_amount_is_pointed_out(unknown, emulator):
     show_checkout(emulator, "cs_20", amount=20, status="completed")
-    assert "The amounts differ." in unknown("answer", ID, "--checkout", "cs_20", types="n\n").err
+    shown = unknown("answer", ID, "--checkout", "cs_20", types="n\n").err
+    assert "Its checkout is cs_20: 20 USD, completed" in shown
+    assert "The amounts differ." in shown
+    assert "The amounts differ." not in unknown("answer", ID, "--checkout", "cs_1", types="n\n").err
+
+
+@pytest.mark.parametrize(
+    ("after", "text"),
+    [
+        (made(paid=("cs_1",)), "The task will take it as paid and buy nothing."),
+        (made(link_shared=True), "The task will wait for the payment of the link that it has shared."),
+        (asked(), "The task may buy again: it will ask for a new checkout of 50 USD, if it still needs it."),
+    ],
+    ids=["paid", "shared", "asked"],
+)
+def test_consequence_is_told_before_it_is_written(after, text):
+    assert _outcome(after) == text
+
+
+@pytest.mark.parametrize(
+    ("base", "task", "page"),
+    [
+        (
+            "https://a.example/",
+            NAMED | {"dag_id": "d/1", "run_id": "r+1"},
+            "https://a.example/dags/d%2F1/runs/r%2B1/tasks/t",
+        ),
+        ("http://localhost", NAMED | {"map_index": 0}, "http://localhost/dags/d/runs/r/tasks/t/mapped/0"),
+        ("", NAMED, None),
+        ("airflow", NAMED, None),
+        ("https://a.example", None, None),
+    ],
+    ids=["web", "mapped", "unset", "no-scheme", "no-task"],
+)
+def test_page_of_the_task_can_be_opened(monkeypatch, base, task, page):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base)
+    assert _page_of(None if task is None else TaskName(**task)) == page
 
 
 def test_checkout_of_another_task_is_refused(unknown, emulator):

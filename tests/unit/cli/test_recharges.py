@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from airflow_provider_videodb.api.client import BillingClient
 from airflow_provider_videodb.api.models import AutoRecharge
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.rules.recharge import Holder, Mark
@@ -43,8 +44,11 @@ def test_it_is_turned_on_and_off(videodb, emulator):
     ran = videodb(*ON, types="y\n")
     assert ran.status == 0
     assert "Change it to on, 100 credits below 20? [y/N]" in ran.err
+    assert ran.out.count("Automatic recharge of connection videodb_default") == 1
     assert emulator.auto_recharge.enabled
-    assert "is off.\nWhen it is on, VideoDB buys 100 credits" in videodb("recharge", "--disable", "--yes").out
+    ran = videodb("recharge", "--disable", types="y\n")
+    assert "Change it to off? [y/N]" in ran.err
+    assert "is off.\nWhen it is on, VideoDB buys 100 credits" in ran.out
     assert not emulator.auto_recharge.enabled
 
 
@@ -57,15 +61,21 @@ def test_it_is_not_changed_without_a_yes(videodb, emulator):
 def test_same_settings_are_not_written_again(videodb, emulator):
     videodb(*ON, "--yes")
     emulator.clear_calls()
-    assert "has these settings already. Nothing was changed." in videodb(*ON).err
+    ran = videodb(*ON, types="y\n")
+    assert (ran.status, ran.err) == (0, "Automatic recharge has these settings already. Nothing was changed.\n")
+    assert "Automatic recharge of connection videodb_default is on." in ran.out
     assert emulator.calls("POST") == []
 
 
 def test_pipelines_that_rely_on_it_are_named(videodb, emulator):
     needed_by("nightly")
+    text = "The last one will see your change, and will not overwrite it."
     assert "DAG nightly, run r, task on" in videodb("recharge").out
-    ran = videodb(*ON, types="n\n")
-    assert "The last one will see your change, and will not overwrite it." in ran.err
+    assert text in videodb(*ON, types="n\n").err
+
+
+def test_change_that_concerns_no_pipeline_names_none(videodb, emulator):
+    assert "will see your change" not in videodb(*ON, types="n\n").err
 
 
 def test_account_without_figures_needs_both(videodb, emulator):
@@ -77,6 +87,17 @@ def test_account_without_figures_needs_both(videodb, emulator):
 def test_lost_response_is_followed_by_a_read(videodb, emulator):
     emulator.add_fault("drop_after", method="POST", path=WRITTEN)
     assert "is on." in videodb(*ON, "--yes").out
+
+
+def test_ctrl_c_during_the_request_leaves_it_unknown(videodb, emulator, monkeypatch):
+    def stopped(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BillingClient, "set_auto_recharge", stopped)
+    ran = videodb(*ON, "--yes")
+    assert ran.status == 1
+    text = "The command was stopped during its request. So it is unknown whether the settings changed."
+    assert text in " ".join(ran.err.split())
 
 
 def test_settings_are_unknown_if_they_cannot_be_read_back(videodb, emulator, limits):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from airflow_provider_videodb.api.client import BillingClient
+from airflow_provider_videodb.cli.topups import _about_open
+from airflow_provider_videodb.overview.money import ListedCheckout
+from tests.support.checkouts import after, listed
 from tests.support.recorded import show_checkout
 
 TOPUP = "/billing/topup"
@@ -43,13 +47,15 @@ def test_json_of_a_checkout_is_all_of_the_output(videodb, emulator):
     (bought,) = emulator.checkouts()
     assert (shown["id"], shown["amount"]) == (bought.id, 50)
     assert shown["payment_url"] == emulator.payment_url(bought.id)
+    assert datetime.fromisoformat(shown["expires_at"]) - datetime.now(UTC) > timedelta(hours=22)
 
 
 def test_second_run_does_not_buy_again(videodb, emulator):
     videodb("topup", "50", "--yes")
     ran = videodb("topup", "50", "--yes")
     assert (ran.status, ran.out) == (1, "")
-    assert "The account has an open checkout of 50 USD already" in ran.err
+    (bought,) = emulator.checkouts()
+    assert f"The account has an open checkout of 50 USD already: {bought.id}." in " ".join(ran.err.split())
     assert len(emulator.checkouts()) == 1
     assert videodb("topup", "50", "--yes", "--again").status == 0
     assert videodb("topup", "20", "--yes").status == 0
@@ -62,6 +68,19 @@ def test_person_is_told_of_the_open_checkout(videodb, emulator):
     assert "of 50 USD, made " in ran.err
     assert "Make another checkout of 50 USD" in ran.err
     assert len(emulator.checkouts()) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        (listed("cs_1"), "Checkout cs_1 of 50 USD, made 2 min 5 s ago, can still be paid."),
+        (listed("cs_1", made_at=None), "Checkout cs_1 of 50 USD, made at an unknown time, can still be paid."),
+        (listed(None), "Checkout without an id of 50 USD, made 2 min 5 s ago, can still be paid."),
+    ],
+    ids=["dated", "undated", "unnamed"],
+)
+def test_open_checkout_is_described_with_its_age(entry, line):
+    assert _about_open([ListedCheckout(checkout=entry, is_payable=True)], after(125)) == [line]
 
 
 def test_repeated_command_buys_nothing_while_the_list_lags(videodb, emulator):
@@ -100,13 +119,23 @@ def test_lost_response_is_not_repeated_at_once(videodb, emulator):
 
 def test_limit_of_the_connection_is_kept(videodb, emulator, limits):
     limits(max_topup_amount=40)
-    ran = videodb("topup", "50", "--yes")
+    # It fails before it asks a person.
+    ran = videodb("topup", "50", types="y\n")
     assert (ran.status, ran.out) == (1, "")
     assert "50 USD is more than connection videodb_default allows" in ran.err
+    assert "[y/N]" not in ran.err
     limits(monthly_topup_limit=60)
     show_checkout(emulator, "cs_paid", amount=20, status="completed")
     assert "monthly_topup_limit" in videodb("topup", "50", "--yes").err
     assert emulator.calls("POST") == []
+
+
+def test_person_is_told_why_it_takes_long(videodb, emulator, limits, monkeypatch):
+    monkeypatch.setattr("airflow_provider_videodb.hooks.limited_client.LIST_LAG", timedelta(0))
+    assert videodb("topup", "20", "--yes").err == ""
+    limits(monthly_topup_limit=200)
+    ran = videodb("topup", "50", "--yes")
+    assert (ran.status, ran.err) == (0, "Under monthly_topup_limit, this takes 11 seconds or more.\n")
 
 
 def test_lost_response_says_what_to_look_for(videodb, emulator):

@@ -42,6 +42,6 @@ def control(emulator):
     """Call the control API, which needs no key."""
 
     def call(method, path, json=None):
-        return requests.request(method, f"{emulator.base_url}/_emulator{path}", json=json, timeout=10)
+        return requests.request(method, f"{emulator.base_url}/_emulator{path}", json=json, timeout=60)
 
     return call

@@ -45,7 +45,7 @@ def command():
 def usage_of(connection):
     """Return the balance behind a connection. None if its key is refused."""
     headers = {"x-access-token": connection["password"]}
-    usage = requests.get(f"{connection['host']}/billing/usage", headers=headers, timeout=10).json()
+    usage = requests.get(f"{connection['host']}/billing/usage", headers=headers, timeout=60).json()
     return usage["data"]["credit_balance"] if usage["success"] else None
 
 
@@ -58,21 +58,21 @@ def test_command_prints_address_and_connection(command):
     assert connection["conn_type"] == "videodb"
     assert connection["password"] == "sk-it's mine"
     assert f"Pay here    {connection['host']}/" in printed
-    usage = requests.get(f"{connection['host']}/billing/usage", headers={"x-access-token": "sk-it's mine"}, timeout=10)
+    usage = requests.get(f"{connection['host']}/billing/usage", headers={"x-access-token": "sk-it's mine"}, timeout=60)
     assert usage.json()["credits_remaining"] == 7.5
-    assert requests.get(f"{connection['host']}/", timeout=10).status_code == 200
+    assert requests.get(f"{connection['host']}/", timeout=60).status_code == 200
 
 
 def test_command_prints_a_line_for_each_call_but_no_key(command):
     process, printed = command("--api-key", "sk-emulator-secret")
     base_url = re.search(r"http://127\.0\.0\.1:\d+", printed).group()
     headers = {"x-access-token": "sk-emulator-secret"}
-    requests.post(f"{base_url}/billing/topup", json={"amount": 20}, headers=headers, timeout=10)
-    requests.post(f"{base_url}/_emulator/faults", json={"kind": "status", "status": 503}, timeout=10)
-    requests.get(f"{base_url}/billing/usage", headers=headers, timeout=10)
-    requests.get(f"{base_url}/", timeout=10)
+    requests.post(f"{base_url}/billing/topup", json={"amount": 20}, headers=headers, timeout=60)
+    requests.post(f"{base_url}/_emulator/faults", json={"kind": "status", "status": 503}, timeout=60)
+    requests.get(f"{base_url}/billing/usage", headers=headers, timeout=60)
+    requests.get(f"{base_url}/", timeout=60)
     process.send_signal(signal.SIGTERM)
-    lines = [line[10:] for line in process.communicate(timeout=10)[0].splitlines() if line]
+    lines = [line[10:] for line in process.communicate(timeout=60)[0].splitlines() if line]
     assert lines == ["200  POST /billing/topup  $20.00", "503  GET /billing/usage  fault status"]
 
 
@@ -92,7 +92,7 @@ def test_command_prints_a_connection_for_each_account(command):
     stranger = connections["AIRFLOW_CONN_VIDEODB_RESEARCH"] | {"password": "sk-emulator-not-a-secret"}
     assert usage_of(stranger) is None
     process.send_signal(signal.SIGTERM)
-    lines = [line[10:] for line in process.communicate(timeout=10)[0].splitlines() if line]
+    lines = [line[10:] for line in process.communicate(timeout=60)[0].splitlines() if line]
     assert lines == [
         "200  GET /billing/usage  research",
         "200  GET /billing/usage  team_2",
@@ -106,7 +106,7 @@ def test_emulator_of_a_container_listens_everywhere_and_says_so(command):
     (port,) = re.findall(r"Base URL    http://127\.0\.0\.1:(\d+)", printed)
     # The other address stands for the network. A foreign name is refused there too.
     for host, status in (("127.0.0.1", 200), ("emulator", 403)):
-        health = requests.get(f"http://127.0.0.2:{port}/health", headers={"Host": host}, timeout=10)
+        health = requests.get(f"http://127.0.0.2:{port}/health", headers={"Host": host}, timeout=60)
         assert health.status_code == status
 
 
@@ -114,18 +114,18 @@ def test_allowed_host_may_be_repeated(command):
     _, printed = command("--allowed-host", "videodb.test", "--allowed-host", "videodb")
     base_url = re.search(r"http://127\.0\.0\.1:\d+", printed).group()
     for host, status in (("videodb:8765", 200), ("videodb.test", 200), ("evil.example", 403)):
-        assert requests.get(f"{base_url}/health", headers={"Host": host}, timeout=10).status_code == status
+        assert requests.get(f"{base_url}/health", headers={"Host": host}, timeout=60).status_code == status
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_command_stops_cleanly_while_a_call_hangs(command, number):
     process, printed = command()
     base_url = re.search(r"http://127\.0\.0\.1:\d+", printed).group()
-    requests.post(f"{base_url}/_emulator/faults", json={"kind": "hang"}, timeout=10)
+    requests.post(f"{base_url}/_emulator/faults", json={"kind": "hang"}, timeout=60)
     held = socket.create_connection(("127.0.0.1", int(base_url.rsplit(":", 1)[1])))
     held.sendall(b"GET /billing/usage HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     process.send_signal(number)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert errors == ""
     held.close()

@@ -15,7 +15,7 @@ from airflow_provider_videodb.emulator.server import Emulator
 
 
 def usage(base_url, key):
-    return requests.get(f"{base_url}/billing/usage", headers={"x-access-token": key}, timeout=10)
+    return requests.get(f"{base_url}/billing/usage", headers={"x-access-token": key}, timeout=60)
 
 
 def test_emulator_has_its_address_and_connection():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from airflow_provider_videodb.holds.rules.account import View
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
 from airflow_provider_videodb.overview.holds import by_account, describe_account, runs_of
 from airflow_provider_videodb.overview.pauses import Pause
@@ -17,6 +18,7 @@ from tests.support.hold_views import (
     SETTLING,
     URGENT,
     WHO,
+    flag,
     view,
 )
 
@@ -69,7 +71,34 @@ def test_released_credits_are_shown_until_they_settle():
     assert shown["settling_credits"] == 7
     (one,) = shown["settling"]
     assert one["counts_until"] == "2026-11-25T00:01:00Z"
-    assert one["since"] is None
+    assert (one["since"], one["age_seconds"]) == (None, None)
+
+
+def test_held_and_settling_credits_are_told_apart():
+    shown = described(SETTLING, HELD)
+    assert (shown["held_credits"], shown["settling_credits"]) == (12.5, 7)
+    assert [one["dag_id"] for one in shown["holds"]] == ["held"]
+    assert [one["dag_id"] for one in shown["settling"]] == ["settling"]
+
+
+def test_oldest_hold_comes_first():
+    younger = flag("urgent", Kind.HELD, "1", NOW)
+    for flags in ((HELD, younger), (younger, HELD)):
+        assert [one["credits"] for one in described(*flags)["holds"]] == [12.5, 1]
+
+
+def test_hold_of_a_clock_that_is_ahead_has_no_negative_age():
+    (one,) = described(flag("held", Kind.HELD, "1", NOW + MINUTE))["holds"]
+    assert one["age_seconds"] == 0
+
+
+def test_link_is_shown_with_the_gate_that_waits_for_its_payment():
+    links = {FIRST.holder: "https://pay.example/cs_1"}
+    waiting = describe_account("a", view(FIRST, URGENT), WHO, {}, None, links=links).to_dict()["waiting"]
+    assert [(one["dag_id"], one["payment_url"]) for one in waiting] == [
+        ("urgent", None),
+        ("first", "https://pay.example/cs_1"),
+    ]
 
 
 def test_those_who_wait_are_in_the_order_of_the_queue():
@@ -103,6 +132,9 @@ def test_pause_is_shown_and_is_why_they_wait():
 
 def test_accounts_are_told_apart():
     parts = by_account(view(OTHER, HELD, FIRST))
+    assert list(parts) == ["a", "b"]
+    assert parts["a"].is_complete
+    assert not by_account(View(flags=(HELD,), listed_at=NOW, is_complete=False))["a"].is_complete
     assert {name: part.flags for name, part in parts.items()} == {"a": (HELD, FIRST), "b": (OTHER,)}
     assert parts["a"].listed_at == NOW
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -142,8 +143,10 @@ def test_checkout_without_an_end_says_none(entry):
     assert found.to_dict()["expires_at"] is None
 
 
-def test_words_of_a_server_are_not_repeated():
-    (found,) = listed_checkouts([checkout(5, "sk-key\x1b[2J", currency="sk-")], now=NOW)
+@pytest.mark.parametrize("currency", ["sk-", "skkey", "äöü", "", None])
+def test_words_of_a_server_are_not_repeated(currency):
+    entry = replace(checkout(5, "sk-key\x1b[2J"), currency=currency)
+    (found,) = listed_checkouts([entry], now=NOW)
     assert (found.status, found.currency) == ("unknown", None)
 
 

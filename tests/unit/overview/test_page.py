@@ -49,7 +49,8 @@ def checkout(status="completed", *, amount="20", made=MOMENT, currency="usd"):
 
 
 def note(**fields):
-    given = {"credits": 12, "spent": 9.5, "released_by": "task release", "dag_id": "a", "run_id": "r", "task_id": "t"}
+    given = {"credits": 12, "spent": 9.5, "released_by": "task release"}
+    given |= {"dag_id": "a", "run_id": "r", "task_id": "t", "map_index": 3}
     return Note(account="a", ended_ms=NOW, owner=("x", "y"), fields=given | fields)
 
 
@@ -62,6 +63,7 @@ def test_checkout_names_the_task_that_claimed_it():
     owner = TaskName(dag_id="a", run_id="r", task_id="t")
     [shown] = changes(checkouts=[checkout()], owners={"cs_1": owner})
     assert (shown["dag_id"], shown["run_id"], shown["task_id"], shown["map_index"]) == ("a", "r", "t", -1)
+    assert (shown["what"], shown["how"], shown["at"]) == ("completed", "cs_1", "2026-11-25T00:00:00Z")
 
 
 @pytest.mark.parametrize("owner", [None, TaskName(dag_id="secret", run_id="r", task_id="t")])
@@ -91,6 +93,17 @@ def test_reason_names_the_balance_if_it_is_known():
     assert described(HELD, FIRST)["queue"][0]["reason"].startswith("Waiting: 50 credits needed (12.5 held")
 
 
+@pytest.mark.parametrize("balance", [None, Decimal(100)])
+def test_only_a_reader_of_its_dag_learns_who_is_next(balance):
+    who = {FIRST: WHO[FIRST], URGENT: WHO[URGENT]}
+    urgent, first = (one["reason"] for one in described(FIRST, URGENT, who=who, balance=balance)["queue"])
+    assert urgent.endswith("Place 1 of 2.")
+    assert first.endswith("Place 2 of 2. Next in line: DAG urgent, run r, task t.")
+
+    _, first = described(FIRST, URGENT, who={FIRST: WHO[FIRST]}, balance=balance)["queue"]
+    assert first["reason"].endswith("Place 2 of 2.")
+
+
 def test_holder_that_may_not_be_read_is_nowhere_named():
     shown = described(HELD, FIRST, URGENT, who={FIRST: WHO[FIRST]})
     assert shown["holds"][0]["dag_id"] is None
@@ -118,13 +131,20 @@ def test_changes_come_newest_first():
         "12 credits were released, 9.5 spent",
         "20 USD: made, and expired unpaid",
     ]
-    assert shown[1]["how"] == "task release"
-    assert shown[1]["task_id"] == "t"
+    released = {name: shown[1][name] for name in ("what", "how", "dag_id", "run_id", "task_id", "map_index")}
+    assert released == {
+        "what": "released",
+        "how": "task release",
+        "dag_id": "a",
+        "run_id": "r",
+        "task_id": "t",
+        "map_index": 3,
+    }
 
 
 def test_ended_hold_of_an_unreadable_dag_has_no_name():
     [one] = changes([note(released_by="released by hand by ann: secret")], may_read={})
-    assert (one["dag_id"], one["run_id"], one["task_id"], one["how"]) == (None, None, None, "")
+    assert (one["dag_id"], one["run_id"], one["task_id"], one["map_index"], one["how"]) == (None, None, None, None, "")
     assert one["text"] == "12 credits were released, 9.5 spent"
 
 
@@ -188,7 +208,10 @@ def test_problem_has_what_happened_and_the_next_step():
 
 
 def test_text_of_a_foreign_error_is_not_shown():
-    assert "secret" not in str(describe_problem(ValueError("secret")))
+    assert describe_problem(ValueError("secret")) == {
+        "what": "Airflow could not read this part (ValueError).",
+        "next": "Look for the error in the log of the API server.",
+    }
 
 
 def test_age_is_never_negative():

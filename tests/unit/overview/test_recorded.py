@@ -37,6 +37,7 @@ def test_other_name_tells_no_task(key):
 def test_owner_of_a_claim_tells_the_task():
     assert TaskName.from_owner("/".join(words_of(ODD))) == ODD
     assert str(ODD) == f"DAG a__b, run {ODD.run_id}, task c__d [3]"
+    assert str(TaskName(dag_id="a", run_id="b", task_id="c", map_index=0)) == "DAG a, run b, task c [0]"
     assert TaskName.from_owner("another/task") is None
     assert TaskName.from_owner("a/b/c/d") is None
 
@@ -75,11 +76,24 @@ def test_purchase_at_another_account_is_a_question():
         {"claims": {"cs_1": HASHED}},
         {"claims": {"cs_1": None}},
         {"now": after(1)},
+        # The POST may have been on its way until five seconds ago.
+        {"purchase": asked(in_flight=55)},
     ],
     ids=str,
 )
 def test_purchase_that_its_task_can_settle_is_no_question(given):
-    assert question(asked(), *TWO, **given) is None
+    assert question(given.pop("purchase", asked()), *TWO, **given) is None
+
+
+def test_checkout_that_the_task_has_claimed_itself_is_a_candidate():
+    found = question(asked(), *TWO, claims={"cs_1": TASK})
+    assert [one.id for one in found.candidates] == ["cs_1", "cs_2"]
+    assert found.name == str(TASK)
+
+
+def test_failure_that_no_resolution_can_settle_is_no_question():
+    assert question(LINK_SHARED) is None
+    assert question(LINK_SHARED, listed("cs_1", "expired"), now=after(2 * 86_400)) is None
 
 
 def test_known_purchase_is_no_question():
@@ -94,3 +108,10 @@ def test_claim_and_record_tell_whose_checkout_it_is():
     assert (found["cs_1"].link, str(found["cs_1"])) == (LINK, f"{TASK} (deferred)")
     assert (found["cs_2"].task, found["cs_2"].link) == (ODD, None)
     assert "cs_3" not in found
+    assert found["cs_1"].to_dict() == {**TASK.to_dict(), "state": "deferred", "payment_url": LINK}
+
+
+def test_record_without_a_task_or_a_checkout_is_nobodys():
+    nobody = RecordedPurchase(task=None, purchase=LINK_SHARED, state=None)
+    unknown = RecordedPurchase(task=TASK, purchase=asked(), state="failed")
+    assert belongings([nobody, unknown], {}, now=after(60)) == {}

@@ -53,6 +53,11 @@ def test_unreadable_arguments_send_a_person_to_the_task(kwargs):
     assert (shown["todo"], shown["url"]) == ("open_task", None)
 
 
+@pytest.mark.parametrize("gate", [{"holder": []}, {"holder": {}}, {"holder": None}, {"respects_holds": []}], ids=str)
+def test_odd_gate_breaks_nothing(gate):
+    assert described(golden("credits") | {"threshold": 100, "gate": gate}, account(40))["why"]
+
+
 @pytest.mark.parametrize("name", ["videodb_conn_id", "deadline", "threshold", "gate", "wait"])
 @pytest.mark.parametrize("value", [None, [], {}, "x", True, float("nan"), float("inf"), -1, 1e300])
 def test_odd_argument_breaks_nothing(name, value):
@@ -64,8 +69,16 @@ def test_unpaid_checkout_is_to_be_paid():
     assert shown["todo"] == "pay"
     assert shown["url"] == "https://pay.example/cs_1"
     assert shown["price"] == "50 USD"
+    assert shown["checkout"] == "cs_1"
     assert shown["expires"] == "2026-01-16T12:00:00Z"
     assert shown["gives_up"] == "2100-01-01T00:00:00Z"
+
+
+def test_checkout_that_was_never_dated_can_still_be_paid():
+    kwargs = golden("checkout")
+    kwargs["purchase"] |= {"posts": []}
+    shown = described(kwargs)
+    assert (shown["todo"], shown["expires"]) == ("pay", None)
 
 
 def test_paid_checkout_needs_nobody():
@@ -104,6 +117,12 @@ def test_gate_that_lacks_credits_asks_for_them():
     shown = described(kwargs, account(40))
     assert shown["todo"] == "add_credits"
     assert shown["why"] == "It needs 100 credits, and 40 are available."
+    assert (shown["needs"], shown["price"], shown["checkout"], shown["expires"]) == (100, None, None, None)
+
+
+def test_debt_is_not_shown_as_available():
+    why = described(golden("credits") | {"threshold": 100}, account(-20))["why"]
+    assert why == "It needs 100 credits, and 0 are available."
 
 
 def test_gate_that_buys_asks_nobody():
@@ -119,6 +138,12 @@ def test_price_comes_with_what_is_missing():
     assert why == "It needs 100 credits, and 40 are available. The task waits until somebody pays 50 USD."
 
 
+def test_price_comes_alone_if_only_the_payment_is_awaited():
+    kwargs = golden("ensure_credits_filled") | {"threshold": 100}
+    kwargs["wait"]["purchase"] = golden("checkout")["purchase"]
+    assert described(kwargs, account(100))["why"] == "The task waits until somebody pays 50 USD."
+
+
 def test_enough_credits_need_nobody():
     shown = described(golden("credits") | {"threshold": 100}, account(100))
     assert shown["todo"] == "nothing"
@@ -130,8 +155,29 @@ def test_credits_that_others_hold_are_no_reason_to_buy():
     holder = read_wait(kwargs).holder
     shown = described(kwargs, account(120, 20))
     assert (shown["todo"], "others hold" in shown["why"]) == ("nothing", True)
-    shown = described(kwargs, account(120, 20, reasons={holder: "Place 2 of 3."}))
-    assert shown["why"] == "Place 2 of 3."
+    shown = described(kwargs, account(100, 20, reasons={holder: "Place 2 of 3."}))
+    assert (shown["todo"], shown["why"]) == ("nothing", "Place 2 of 3.")
+
+
+@pytest.mark.parametrize(
+    ("gate", "todo"),
+    [
+        (None, "add_credits"),
+        ({"holds": False, "respects_holds": False}, "add_credits"),
+        ({"holds": False, "respects_holds": True}, "resume"),
+        # A version that stored no such field respected holds.
+        ({"holds": False}, "resume"),
+        ({"holder": "0123456789abcdef.-1", "respects_holds": False}, "resume"),
+    ],
+    ids=str,
+)
+def test_only_a_gate_that_holds_or_respects_holds_waits_for_them(gate, todo):
+    kwargs = golden("credits") | {"threshold": 100, "gate": gate}
+    assert described(kwargs, account(40, is_paused=True))["todo"] == todo
+    is_free = todo == "add_credits"
+    why = described(kwargs, account(100, 20))["why"]
+    assert ("There are enough credits" in why) is is_free
+    assert ("others hold or reserve" in why) is not is_free
 
 
 def test_paused_account_is_to_be_resumed():
@@ -188,7 +234,7 @@ def test_gate_that_asks_says_who_is_ahead():
 
 
 def test_gate_that_asks_needs_nobody_once_the_credits_are_there():
-    assert described(asking(), account(60))["todo"] == "nothing"
+    assert described(asking(), account(53))["todo"] == "nothing"
 
 
 def test_request_about_a_payment_is_no_question():

@@ -29,6 +29,7 @@ def decision(err, *, context=None, **arguments):
 
     policy = VideoDBRetryPolicy(**arguments)
     found = policy.evaluate(exception=err, try_number=1, max_tries=3, context=context)
+    assert (found.reason is None) is (found.action.value == "default")
     return found.action.value, found.retry_delay
 
 

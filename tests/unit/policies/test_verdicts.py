@@ -6,6 +6,8 @@ import inspect
 
 import pytest
 import videodb
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 from videodb.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -84,6 +86,21 @@ def test_verdict_on_an_error_of_this_package(err, expected):
 
 
 @pytest.mark.parametrize(
+    ("err", "reason"),
+    [
+        (VideoDBPermissionError("", status=403, method="GET"), "A retry cannot help (HTTP 403)."),
+        (VideoDBConfigError("a field is missing"), "A retry cannot help (VideoDBConfigError)."),
+        (VideoDBRateLimitError("", retry_after=7.5), "VideoDB asks for a pause of 7.5 s."),
+        # The log names what VideoDB asked for, although the task waits less.
+        (VideoDBRateLimitError("", retry_after=172_800), "VideoDB asks for a pause of 172800 s."),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_reason_names_what_happened(err, reason):
+    assert verdict_on(err, credits_delay=600, keeps_records=False).reason == reason
+
+
+@pytest.mark.parametrize(
     "error",
     [
         VideoDBOutcomeUnknownError,
@@ -116,6 +133,8 @@ def error_of_sdk(*responses, post=True):
     """Return what the SDK raises after these responses."""
     with RawServer(*responses, hang_up=True) as server:
         sdk = videodb.connect(api_key="sk-mine", base_url=server.url)
+        # The SDK would sleep as long as VideoDB asks, read again, and raise the same error.
+        sdk.session.mount("http://", HTTPAdapter(max_retries=Retry(1, respect_retry_after_header=False)))
         with pytest.raises(VideodbError) as caught:
             sdk.post("video/m-1/index", {}) if post else sdk.get("video/m-1")
     return caught.value
@@ -159,6 +178,7 @@ def test_verdict_on_a_response_to_a_job(response, expected):
     [
         (raw_response(REFUSED, 401), FAIL),
         (raw_response(HTML, 401), DEFAULT),
+        (raw_response({"error": "denied"}, 401), DEFAULT),
         (raw_response(HTML, 403), DEFAULT),
         (raw_response(HTML, 429, Retry_After="90"), (Action.RETRY, 90.0)),
         (raw_response(REFUSED, 500), DEFAULT),
@@ -173,6 +193,11 @@ def test_verdict_on_a_response_to_a_read(response, expected):
 )
 def test_verdict_on_a_job_that_fails_later(message, expected):
     assert decided(error_of_sdk(accepted_job, failed_job(message))) == expected
+
+
+def test_reason_of_the_sdk_names_the_status():
+    verdict = verdict_on(error_of_sdk(raw_response(REFUSED, 401)), credits_delay=600, keeps_records=False)
+    assert verdict.reason == "A retry cannot help (HTTP 401)."
 
 
 def test_job_that_outlives_its_poll_is_not_submitted_again():

@@ -154,6 +154,15 @@ def test_samples_stay_few_and_cover_the_period():
     assert spent_within(watched.samples, now, 24 * HOUR) == pytest.approx(24 * 60)
 
 
+def test_spending_before_the_period_is_forgotten():
+    watched = None
+    for hour in range(72):
+        now = Sample(BEGIN + HOUR * hour, Decimal(max(5000 - 1000 * hour, 1000)))
+        watched = advance(watched, now, line(warn_hours=24), kind=Kind.LOW, account="one", conn_id="c")
+    # All was spent in the first four hours. One rate for the whole time would still count a third of it.
+    assert spent_within(watched.samples, now, 24 * HOUR) == 0
+
+
 def test_clock_that_is_set_back_forgets_the_future():
     assert play([1000, 100], [BEGIN + HOUR, BEGIN], line=line(warn_hours=4)) == ["low"]
     assert play([1000, 250], [BEGIN + HOUR, BEGIN], line=line(warn_hours=4)) == []
@@ -207,6 +216,14 @@ def test_event_is_flat_json():
     }
 
 
+def test_only_a_warning_says_how_long_the_credits_last():
+    before = advance(None, Sample(BEGIN, Decimal(1000)), line(warn_hours=4), kind=Kind.LOW, account="a", conn_id="c")
+    now = Sample(BEGIN + HOUR, Decimal(100))
+    after = advance(before, now, line(warn_hours=4), kind=Kind.LOW, account="a", conn_id="c")
+
+    assert (after.unsent["level"], after.unsent["spent"], after.unsent["hours_left"]) == ("low", 900, None)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -245,3 +262,7 @@ def test_unreadable_memory_is_an_error(text):
 def test_line_that_breaks_a_rule_is_refused(arguments):
     with pytest.raises(VideoDBConfigError, match="Next step: "):
         line(**arguments)
+
+
+def test_credits_may_be_back_at_the_line_itself():
+    assert play([1000, 199, 200, 199], line=line(back_at=200)) == ["low", "low"]

@@ -188,14 +188,13 @@ async def test_hanging_account_delays_no_deadline_and_no_other(emulator, second_
     second_account.set_balance(10)
     async with triggerer() as airflow:
         stuck, other = await airflow.start(gate(deadline=time.time() + 0.5), gate(videodb_conn_id="second"))
-        began = time.monotonic()
         events = await airflow.events(2)
 
         assert events[other].payload["status"] == "enough"
         assert events[stuck].payload == {"format": 1, "status": "timeout", "usage": None}
-        assert time.monotonic() - began < 3
-        await airflow.idle(within=1)
-        assert len(emulator.calls()) == 1
+        await airflow.idle()
+        [hanging] = emulator.calls()
+        assert not hanging.done
 
 
 async def test_payments_share_a_poll_and_each_task_hears_its_own(emulator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -88,6 +89,19 @@ async def test_older_airflow_is_asked_until_somebody_responds(airflow, monkeypat
     assert len(airflow.asked) == 4
 
 
+async def test_older_airflow_is_asked_no_more_often_than_it_asks_itself(airflow, monkeypatch):
+    monkeypatch.setattr(_required_action, "RESPONSES_RESUME_TASKS", False)
+    monkeypatch.setattr(_required_action, "_SHORTEST_INTERVAL", 60)
+    airflow.details = [UNANSWERED, CANCELLED]
+
+    async def wait() -> Any:
+        await asyncio.sleep(0.2)
+        return PAID
+
+    assert await event(wait()) == PAID
+    assert len(airflow.asked) == 1
+
+
 async def test_airflow_that_resumes_tasks_is_asked_once(airflow, monkeypatch):
     monkeypatch.setattr(_required_action, "RESPONSES_RESUME_TASKS", True)
 
@@ -141,10 +155,16 @@ async def test_request_that_is_over_is_closed(airflow):
     assert (closed.ti_id, closed.chosen_options) == (TI, ["Nothing left to do"])
 
 
-async def test_request_that_cannot_be_closed_delays_nothing(airflow):
+async def test_request_that_cannot_be_closed_delays_nothing(airflow, caplog):
     airflow.details = [RuntimeError("404")]
 
-    assert await event(paid_after(airflow.asked, 1), ActionState.OVER) == PAID
+    async def wait() -> Any:
+        while "Airflow closed no request" not in caplog.text:  # noqa: ASYNC110 - a log sets no asyncio.Event
+            await asyncio.sleep(0.005)
+        return PAID
+
+    with caplog.at_level(logging.DEBUG):
+        assert await event(wait(), ActionState.OVER) == PAID
 
 
 async def test_state_of_a_newer_version_is_ignored(airflow):
@@ -171,7 +191,8 @@ async def test_cancelled_wait_leaves_nothing_behind(airflow, monkeypatch):
 class OlderChannel:
     """A channel that only the event loop can use, and that mixes up the response of a cancelled request."""
 
-    def __init__(self) -> None:
+    def __init__(self, response: Any = None) -> None:
+        self.response = response
         self.sent = asyncio.Event()
         self.responds = asyncio.Event()
         self.cancelled = False
@@ -186,7 +207,18 @@ class OlderChannel:
             raise
         finally:
             self.ended.set()
-        raise RuntimeError("404")
+        if self.response is None:
+            raise RuntimeError("404")
+        return self.response
+
+
+async def test_response_is_read_over_the_channel_of_an_older_airflow(monkeypatch):
+    channel = OlderChannel(CANCELLED)
+    channel.responds.set()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", channel, raising=False)
+
+    assert (await event(never()))["chosen_options"] == ["Cancel"]
+    assert not _required_action._requests
 
 
 async def test_request_before_airflow_33_is_never_cancelled(monkeypatch):
@@ -198,9 +230,15 @@ async def test_request_before_airflow_33_is_never_cancelled(monkeypatch):
         return PAID
 
     assert await event(wait()) == PAID
+    # The event loop alone would not keep it alive.
+    [request] = _required_action._requests
     channel.responds.set()
     await channel.ended.wait()
     assert not channel.cancelled
+    await asyncio.wait({request})
+    # asyncio logs an exception that nobody has retrieved.
+    assert not request._log_traceback
+    assert not _required_action._requests
 
 
 def test_trigger_stores_the_state_only_if_it_has_one():

@@ -80,7 +80,7 @@ async def test_argument_ends_only_its_own_wait(emulator, healthy, arguments):
     async with triggerer() as airflow:
         (good,) = await airflow.start(gate(videodb_conn_id="healthy"))
         bad = await airflow.start_stored(*_stored(gate(), arguments | {"max_consecutive_failures": 1} | arguments))
-        events = await airflow.events(1, within=5)
+        events = await airflow.events(1)
         with pytest.raises(VideoDBError):
             checked_event(events[bad].payload, EventStatus.ENOUGH)
 

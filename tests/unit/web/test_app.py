@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -114,10 +115,12 @@ def test_responses_are_not_kept_by_browsers(client, account):
 
 
 def test_waiting_task_is_shown_with_its_link(client, account, deferred_task):
-    deferred_task("nightly", CHECKOUT_TRIGGER, checkout_arguments())
+    arguments = checkout_arguments()
+    arguments["purchase"]["posts"] = [datetime.now(UTC).isoformat()]
+    deferred_task("nightly", CHECKOUT_TRIGGER, arguments)
     [task] = shown(client)["tasks"]["value"]["tasks"]
     assert (task["dag_id"], task["task_id"], task["map_index"]) == ("nightly", "top_up", -1)
-    assert task["todo"] in {"pay", "open_task"}
+    assert (task["todo"], task["url"]) == ("pay", arguments["purchase"]["payment_url"])
     assert client("op").get("/api/connections").json()["connections"] == ["videodb_default"]
 
 
@@ -129,11 +132,20 @@ def test_connection_of_the_environment_is_found_through_its_task(client, emulato
     assert len(shown(client, "videodb_elsewhere")["tasks"]["value"]["tasks"]) == 1
 
 
-def test_task_of_an_unreadable_dag_is_not_shown(client, account, deferred_task, monkeypatch):
+@pytest.mark.parametrize("denied", ["TASK_INSTANCE", "XCOM", "the DAG"])
+def test_task_of_an_unreadable_dag_is_not_shown(client, account, deferred_task, monkeypatch, denied):
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
     deferred_task("secret", CHECKOUT_TRIGGER, checkout_arguments())
-    monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", lambda *_, details=None, **__: False)
+    # The link is an XCom of the task.
+    if denied == "the DAG":
+        monkeypatch.setattr(SimpleAuthManager, "get_authorized_dag_ids", lambda *_, **__: {"another"})
+    else:
+        monkeypatch.setattr(
+            SimpleAuthManager,
+            "is_authorized_dag",
+            lambda *_, access_entity=None, **__: getattr(access_entity, "name", None) != denied,
+        )
     page = shown(client)
     assert page["tasks"]["value"] == {"tasks": [], "more": 0}
     assert "secret" not in json.dumps(page)
@@ -195,6 +207,8 @@ def test_secrets_backend_that_fails_is_not_quoted(client, monkeypatch, caplog):
         "what": "Airflow could not read this part (OSError).",
         "next": "Look for the error in the log of the API server.",
     }
+    assert "A part of the page VideoDB failed." in caplog.text
+    assert "vault token 1234" in caplog.text
     assert client("op").get("/api/connections").json()["connections"] == ["videodb_default"]
 
 

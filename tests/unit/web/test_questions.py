@@ -27,6 +27,18 @@ def test_open_request_is_found_with_its_connection(deferred_task, trigger):
     assert (question.dag_id, question.conn_id, question.subject) == ("nightly", "videodb_archive", SUBJECT)
 
 
+def test_request_with_forgotten_arguments_has_no_connection(deferred_task):
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    deferred_task("nightly", None, {}, asks=("videodb_archive", SUBJECT))
+    with create_session() as session:
+        session.execute(delete(RenderedTaskInstanceFields))
+    [question] = read_questions(anything)
+    assert (question.dag_id, question.conn_id) == ("nightly", None)
+
+
 def test_request_of_another_operator_is_not_ours(deferred_task):
     deferred_task("nightly", HITL_TRIGGER, {}, asks=("videodb_default", "Publish the video?"))
     assert read_questions(anything) == []

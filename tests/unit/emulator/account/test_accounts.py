@@ -23,7 +23,7 @@ def team(emulator, research):
 def call(account, method, path, json=None, key=None):
     """Call VideoDB's API with the key of an account."""
     headers = {"x-access-token": key or account.api_key}
-    return requests.request(method, account.base_url + path, json=json, headers=headers, timeout=10)
+    return requests.request(method, account.base_url + path, json=json, headers=headers, timeout=60)
 
 
 def test_account_has_own_key_connection_and_balance(emulator, research):
@@ -38,11 +38,11 @@ def test_account_has_own_key_connection_and_balance(emulator, research):
 def test_checkout_is_paid_by_its_own_account(emulator, research):
     link = call(research, "POST", "/billing/topup", {"amount": 50}).json()["data"]["url"]
     assert emulator.checkouts() == []
-    assert "$50.00" in requests.get(link, timeout=10).text
-    requests.post(link, headers={"Origin": emulator.base_url}, timeout=10)
+    assert "$50.00" in requests.get(link, timeout=60).text
+    requests.post(link, headers={"Origin": emulator.base_url}, timeout=60)
     assert (emulator.balance, research.balance) == (3, 150)
     (invoice,) = call(research, "GET", "/billing/invoices").json()["data"]
-    assert "$50.00" in requests.get(invoice["pdf_url"], timeout=10).text
+    assert "$50.00" in requests.get(invoice["pdf_url"], timeout=60).text
 
 
 def test_job_is_unknown_to_another_account(emulator, research):
@@ -132,17 +132,17 @@ def test_wrong_account_changes_nothing(emulator, research):
 
 def test_page_switches_between_accounts(emulator, research):
     call(research, "POST", "/billing/topup", {"amount": 50})
-    first = requests.get(f"{emulator.base_url}/", timeout=10).text
+    first = requests.get(f"{emulator.base_url}/", timeout=60).text
     assert re.findall(r'href="/\?account=(\w+)"', first) == ["default", "research"]
     assert "Nothing to pay." in first
-    page = requests.get(f"{emulator.base_url}/?account=research", timeout=10).text
+    page = requests.get(f"{emulator.base_url}/?account=research", timeout=60).text
     (action,) = re.findall(r'action="(/_emulator/page/pay/[^"]+)"', page)
-    after = requests.post(emulator.base_url + action, headers={"Origin": emulator.base_url}, timeout=10)
+    after = requests.post(emulator.base_url + action, headers={"Origin": emulator.base_url}, timeout=60)
     assert (after.status_code, after.url) == (200, f"{emulator.base_url}/?account=research")
     assert (emulator.balance, research.balance) == (3, 150)
-    assert requests.get(f"{emulator.base_url}/?account=nobody", timeout=10).status_code == 404
+    assert requests.get(f"{emulator.base_url}/?account=nobody", timeout=60).status_code == 404
 
 
 def test_only_account_needs_no_switch(emulator):
-    page = requests.get(f"{emulator.base_url}/", timeout=10).text
+    page = requests.get(f"{emulator.base_url}/", timeout=60).text
     assert "account=" not in page

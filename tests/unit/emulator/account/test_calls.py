@@ -34,7 +34,7 @@ def test_call_log_is_bounded(api, monkeypatch):
     monkeypatch.setattr("airflow_provider_videodb.emulator.account.calls.MOST_CALLS", 3)
     with Emulator() as small:
         for offset in range(5):
-            requests.get(f"{small.base_url}/billing/usage?offset={offset}", timeout=10)
+            requests.get(f"{small.base_url}/billing/usage?offset={offset}", timeout=60)
         assert [call.query for call in small.calls()] == ["offset=2", "offset=3", "offset=4"]
     assert [call.number for call in small.calls()] == [3, 4, 5]
 

@@ -49,7 +49,7 @@ def test_concurrent_calls_meet_a_fault_exactly_its_times(emulator):
     headers = {"x-access-token": emulator.api_key}
     with ThreadPoolExecutor(8) as pool:
         url = f"{emulator.base_url}/billing/usage"
-        statuses = list(pool.map(lambda _: requests.get(url, headers=headers, timeout=10).status_code, range(40)))
+        statuses = list(pool.map(lambda _: requests.get(url, headers=headers, timeout=60).status_code, range(40)))
     assert statuses.count(503) == 7
     assert statuses.count(200) == 33
     assert len(emulator.calls()) == 40

@@ -47,7 +47,7 @@ class Receiver:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def next(self):
-        return self.got.get(timeout=10)
+        return self.got.get(timeout=60)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def receiver():
 def sent(emulator, count=1):
     """Wait until the emulator has finished with some callbacks."""
     with emulator.state.changed:
-        assert emulator.state.changed.wait_for(lambda: len(emulator.callbacks()) >= count, timeout=15)
+        assert emulator.state.changed.wait_for(lambda: len(emulator.callbacks()) >= count, timeout=60)
     return emulator.callbacks()
 
 
@@ -212,7 +212,7 @@ def test_emulator_stops_while_a_receiver_is_silent():
             f"{emulator.base_url}/collection/default/upload",
             json={"url": URL, "callback_url": f"http://127.0.0.1:{silent.getsockname()[1]}/"},
             headers={"x-access-token": emulator.api_key},
-            timeout=10,
+            timeout=60,
         )
         connection, _ = silent.accept()
         begin = time.monotonic()
@@ -235,7 +235,7 @@ def test_command_prints_a_line_for_each_callback(receiver):
                 f"{base_url}/collection/default/upload",
                 json={"url": URL, "callback_url": url},
                 headers=headers,
-                timeout=10,
+                timeout=60,
             )
         lines = []
         while sum("callback" in line for line in lines) < 2:

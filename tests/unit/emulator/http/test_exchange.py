@@ -17,7 +17,7 @@ class Wire:
 
     def __init__(self, emulator):
         self.emulator = emulator
-        self.socket = socket.create_connection(("127.0.0.1", emulator.port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", emulator.port), timeout=60)
 
     def __enter__(self):
         return self
@@ -201,7 +201,7 @@ def test_html_fault_sends_any_status(emulator, api, status):
 @pytest.mark.parametrize(("work", "made"), [(None, 1), (False, 0)])
 def test_truncated_fault_announces_more_than_it_sends(emulator, work, made):
     emulator.add_fault("truncated", work=work)
-    connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=60)
     connection.request("POST", "/billing/topup", TOPUP, {"x-access-token": emulator.api_key})
     response = connection.getresponse()
     with pytest.raises(http.client.IncompleteRead) as broken:

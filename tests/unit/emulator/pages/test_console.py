@@ -15,7 +15,7 @@ def press(emulator):
 
     def send(action, **fields):
         origin = {"Origin": emulator.base_url}
-        return requests.post(f"{emulator.base_url}/_emulator/page/{action}", data=fields, headers=origin, timeout=10)
+        return requests.post(f"{emulator.base_url}/_emulator/page/{action}", data=fields, headers=origin, timeout=60)
 
     return send
 
@@ -82,7 +82,7 @@ def test_wrong_value_is_named_on_the_page(emulator, press, action, fields, messa
 def test_polls_are_hidden_unless_asked_for(emulator, api):
     api.get("/billing/usage")
     api.get("/billing/nothing")
-    page, polls = (requests.get(f"{emulator.base_url}/{query}", timeout=10).text for query in ("", "?polls=1"))
+    page, polls = (requests.get(f"{emulator.base_url}/{query}", timeout=60).text for query in ("", "?polls=1"))
     assert "/billing/usage" not in page
     assert "/billing/nothing" in page
     assert "1 poll hidden" in page
@@ -93,15 +93,15 @@ def test_polls_are_hidden_unless_asked_for(emulator, api):
 def test_amounts_are_shown_in_their_unit(emulator, api, checkout):
     api.post("/billing/auto_recharge", {"enabled": True, "threshold": 2, "amount": 30})
     emulator.charge(2, "search")
-    page = requests.get(f"{emulator.base_url}/", timeout=10).text
+    page = requests.get(f"{emulator.base_url}/", timeout=60).text
     for text in ("<td>$50.00</td>", "<td>30 credits</td>", "<td>-2</td>", "<code>search</code>", "<td>+3</td>"):
         assert text in page
 
 
 def test_overview_refreshes_by_a_script_of_its_own_address(emulator):
-    page = requests.get(f"{emulator.base_url}/", timeout=10)
+    page = requests.get(f"{emulator.base_url}/", timeout=60)
     (source,) = re.findall(r'<script src="([^"]+)">', page.text)
-    script = requests.get(emulator.base_url + source, timeout=10)
+    script = requests.get(emulator.base_url + source, timeout=60)
     assert script.headers["content-type"].startswith("text/javascript")
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert emulator.calls() == []

@@ -15,7 +15,7 @@ def browser(emulator):
     """Request a page without a key, and follow no redirect."""
 
     def call(method, path):
-        return requests.request(method, emulator.base_url + path, timeout=10, allow_redirects=False)
+        return requests.request(method, emulator.base_url + path, timeout=60, allow_redirects=False)
 
     return call
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_videodb.exceptions import VideoDBApprovalMissingError, VideoDBApprovalRefusedError
@@ -90,6 +90,9 @@ class TestPolicy:
 
 class TestCheck:
     @given(amount=amounts, granted=st.none() | amounts, line=lines)
+    @example(amount=50, granted=50, line=Decimal(49))
+    @example(amount=51, granted=50, line=Decimal(50))
+    @example(amount=50, granted=None, line=Decimal(50))
     def test_nothing_above_the_line_and_the_approval_passes(
         self, *, amount: int, granted: int | None, line: Decimal | None
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,6 +32,22 @@ def test_record_is_read_as_it_was_written(approval: Approval) -> None:
 
 def test_no_record_is_no_approval() -> None:
     assert Approval.from_dict(None) == Approval()
+    assert not Approval().is_open
+
+
+def test_smallest_amount_and_another_currency_are_read() -> None:
+    asked = replace(ASKED, amount=1, currency="eur")
+
+    assert Approval.from_dict(Approval(asked=asked).to_dict()).asked == asked
+    assert (asked.price, asked.options) == ("1 EUR", ("Approve 1 EUR", "Refuse"))
+
+
+def test_record_without_the_later_fields_is_read() -> None:
+    record = Approval(asked=ASKED).to_dict()
+    for later in ("approvers", "notified", "is_shown"):
+        del record["asked"][later]
+
+    assert Approval.from_dict(record).asked == replace(ASKED, approvers=(), notified=(), is_shown=False)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +64,7 @@ def test_no_record_is_no_approval() -> None:
         {"asked": {"until": "soon"}},
         {"asked": {"until": "2026-11-27T07:00:00"}},
         {"asked": {"at": None}},
+        {"asked": {"at": "2026-11-26T07:00:00"}},
         {"asked": {"approvers": [7]}},
         {"asked": {"notified": [7]}},
         {"asked": {"notified": 7}},
@@ -56,6 +74,8 @@ def test_no_record_is_no_approval() -> None:
         {"outcome": {"max_tries": 1.5}},
         {"outcome": {"by": 7}},
         {"outcome": {"at": "soon"}},
+        {"outcome": {"at": "2026-11-26T08:00:00"}},
+        {"outcome": {"response": 7}},
     ],
     ids=str,
 )
