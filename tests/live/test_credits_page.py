@@ -258,4 +258,4 @@ def test_each_kind_of_wait_says_what_to_click(scene, page, people):
     for dag_id in ("live_page_approval", "live_page_gate_asks"):
         open_credits_page(page, scene.airflow)
         needs.get_by_role("link", name=f"Open the request of task {dag_id} /").click()
-        page.get_by_role("button", name=re.compile(r"Approve \d+ USD")).wait_for()
+        page.get_by_role("button", name=re.compile(r"^Approve \d+ USD$")).wait_for()
