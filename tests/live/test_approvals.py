@@ -98,11 +98,10 @@ def test_person_approves_before_anything_is_bought(live_airflow, emulator, page)
     assert "53 credits are needed. 3 are available, so 50 are missing." in body
     assert "DAG live_approval, run" in body
     page.get_by_role("button", name="Approve 50 USD", exact=True).click()
-    run.wait_for_task("credits", "deferred", timeout=60)
-    [checkout] = emulator.checkouts()
+    [checkout] = until(emulator.checkouts, timeout=60, what="the checkout")
     assert checkout.amount == 50
 
-    pay(run.xcom("credits", "payment_url"))
+    pay(until(lambda: link_of(run, "credits"), timeout=60, what="the link"))
     assert run.wait() == "success"
     assert len(emulator.checkouts()) == 1
 
