@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.core_api.security import get_user, requires_access_connection
 from fastapi import Depends, FastAPI
@@ -13,6 +13,9 @@ from fastapi.staticfiles import StaticFiles
 from airflow_provider_videodb.web.access import Viewer
 from airflow_provider_videodb.web.account import AccountPage, list_accounts
 from airflow_provider_videodb.web.reader import Reader
+
+if TYPE_CHECKING:
+    import os
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -29,6 +32,13 @@ class _Files(StaticFiles):
         response = super().file_response(*args, **kwargs)
         response.headers["Cache-Control"] = "no-cache"
         return response
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Find no file at a path that no file can have. The Starlette of Airflow 3.1 raises an error, so a 500."""
+        try:
+            return super().lookup_path(path)
+        except ValueError:
+            return "", None
 
 
 #: The confirmation page has no scripts, and no other site may frame it.

@@ -117,7 +117,7 @@ def show_required_action(page: Page, airflow: AirflowInstance, run: DagRun, task
 
 def show_approval(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str) -> None:
     """Open the request of a task to approve its purchase."""
-    _show_request(page, airflow, run, task_id, page.get_by_role("button", name=re.compile("^Approve ")))
+    _show_request(page, airflow, run, task_id, page.get_by_role("button", name=re.compile("^Approve [^?]+$")))
 
 
 def _show_request(page: Page, airflow: AirflowInstance, run: DagRun, task_id: str, button: Locator) -> None:

@@ -13,6 +13,7 @@ from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.holds.identity import Identity
 from airflow_provider_videodb.holds.journal import PREFIX
 from airflow_provider_videodb.holds.rules.records import Flag, Kind
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 from dev.airflow.dags import EXAMPLE_DAGS, link_dags
 from dev.airflow.instance import AirflowInstance
 from dev.demo.browser import wait_for_animations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 USERS = {"admin": "admin", "op": "op", "viewer": "viewer"}
 _LIMITS = {"monthly_topup_limit": 200, "max_topup_amount": 50, "credit_reserve": 2}
 _HOUR = 3600_000
+_HOLDING_DAG_IDS = ("shared_archive", "shared_highlights") if VARIABLES_CAN_BE_LISTED else ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def page_environment(home: Path, settings: Mapping[str, str] | None = None) -> I
         ) as airflow,
     ):
         add_connection(airflow, "videodb_default", emulator.connection, extra=_LIMITS)
-        for dag_id in ("credit_gate", "ensure_credits", "shared_archive", "shared_highlights"):
+        for dag_id in ("credit_gate", "ensure_credits", *_HOLDING_DAG_IDS):
             airflow.api.wait_for_dag(dag_id)
         yield PageEnvironment(emulator, airflow)
 

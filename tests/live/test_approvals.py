@@ -97,12 +97,11 @@ def test_person_approves_before_anything_is_bought(live_airflow, emulator, page)
     body = page.locator("body").inner_text()
     assert "53 credits are needed. 3 are available, so 50 are missing." in body
     assert "DAG live_approval, run" in body
-    page.get_by_role("button", name="Approve 50 USD").click()
-    run.wait_for_task("credits", "deferred", timeout=60)
-    [checkout] = emulator.checkouts()
+    page.get_by_role("button", name="Approve 50 USD", exact=True).click()
+    [checkout] = until(emulator.checkouts, timeout=60, what="the checkout")
     assert checkout.amount == 50
 
-    pay(run.xcom("credits", "payment_url"))
+    pay(until(lambda: link_of(run, "credits"), timeout=60, what="the link"))
     assert run.wait() == "success"
     assert len(emulator.checkouts()) == 1
 
@@ -111,7 +110,7 @@ def test_person_approves_before_anything_is_bought(live_airflow, emulator, page)
 def test_person_refuses(live_airflow, emulator, page):
     run = started(live_airflow, "live_approval", "credits")
     show_request(page, live_airflow, run, "credits", "approval-refused")
-    page.get_by_role("button", name="Refuse").click()
+    page.get_by_role("button", name="Refuse", exact=True).click()
 
     assert run.wait() == "failed"
     assert run.task("credits")["try_number"] == 1

@@ -10,6 +10,7 @@ import requests
 
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.holds.rules.records import Kind
+from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS, VARIABLES_CAN_BE_LISTED
 from dev.demo.browser import find_chromium, open_page
 from dev.demo.credits_page import (
     add_connection,
@@ -26,6 +27,11 @@ from tests.support.compat import needs_listed_variables
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
 DAGS = LIVE_DAGS / "live_credits_page.py"
+HOLDS = (
+    ("12 credits were released, 9.5 spent", "shared_archive / credits")
+    if VARIABLES_CAN_BE_LISTED
+    else ("Credit holds need Airflow 3.3 or newer.",)
+)
 LONG = "a_dag_whose_name_does_not_fit_anywhere_" * 4
 
 
@@ -89,11 +95,10 @@ def test_owner_of_the_card_sees_the_month(scene, page):
         "Limit per purchase",
         "index_spoken_words",
         "Used this month, by kind",
-        "12 credits were released, 9.5 spent",
         "20 USD: made, not paid yet",
+        *HOLDS,
     ):
         assert shown in text
-    assert "shared_archive / credits" in text
     assert scene.emulator.api_key not in page.content()
 
 
@@ -169,6 +174,7 @@ def test_frozen_videodb_leaves_the_rest_of_the_page(scene, page):
             scene.airflow.api.delete_connection("videodb_frozen")
 
 
+@needs_listed_variables
 def test_refused_key_and_many_holds_stay_readable(scene, page):
     wrong = scene.emulator.connection | {"password": "sk-wrong-key"}
     add_connection(scene.airflow, "videodb_with_a_wrong_key", wrong, extra={"credit_account": "videodb_default"})
@@ -215,7 +221,7 @@ def people(scene):
         for dag_id, task_id, state in (
             ("live_page_gate_pays", "credits", "deferred"),
             ("live_page_gate_asks", "credits", "deferred"),
-            ("live_page_approval", "top_up", "awaiting_input"),
+            ("live_page_approval", "top_up", "awaiting_input" if RESPONSES_RESUME_TASKS else "deferred"),
         ):
             airflow.api.wait_for_dag(dag_id)
             runs[dag_id] = airflow.api.trigger(dag_id)
@@ -227,7 +233,6 @@ def people(scene):
         airflow.api.delete_connection("videodb_people")
 
 
-@needs_listed_variables
 def test_each_kind_of_wait_says_what_to_click(scene, page, people):
     emulator, runs = people
     log_in_as(page, scene.airflow, "op")
@@ -240,8 +245,11 @@ def test_each_kind_of_wait_says_what_to_click(scene, page, people):
     assert pay.get_attribute("href") == emulator.payment_url(checkout.id)
     text = needs.inner_text()
     assert "Approve 15 USD for VideoDB credits?" in text
-    assert "Waiting: 40 credits needed" in text
-    assert "It asks whether it may buy the rest." in text
+    if VARIABLES_CAN_BE_LISTED:
+        assert "Waiting: 40 credits needed" in text
+        assert "It asks whether it may buy the rest." in text
+    else:
+        assert "Approve 35 USD for VideoDB credits?" in text
     for dag_id, place in (("live_page_gate_asks", "credits"), ("live_page_approval", "top_up/mapped/0")):
         name = place.replace("/mapped/0", " [0]")
         request = needs.get_by_role("link", name=f"Open the request of task {dag_id} / {name}")
@@ -250,4 +258,4 @@ def test_each_kind_of_wait_says_what_to_click(scene, page, people):
     for dag_id in ("live_page_approval", "live_page_gate_asks"):
         open_credits_page(page, scene.airflow)
         needs.get_by_role("link", name=f"Open the request of task {dag_id} /").click()
-        page.get_by_role("button", name=re.compile(r"Approve \d+ USD")).wait_for()
+        page.get_by_role("button", name=re.compile(r"^Approve \d+ USD$")).wait_for()

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORM_IMPORTS_NO_HOOK",
+    "LINKS_OPEN_A_TAB",
     "DagSerialization",
     "OperatorSerialization",
     "RunTrigger",
@@ -95,6 +96,8 @@ needs_test_of_stored_connections = pytest.mark.skipif(
 _FORM_HAS_FIELDS = Version(airflow_version) >= Version("3.2")
 #: Airflow 3.2 imports each hook for its form, although the provider declares the fields.
 FORM_IMPORTS_NO_HOOK = Version(airflow_version) >= Version("3.3")
+#: Before Airflow 3.3, a link in the text of a request replaces Airflow's page.
+LINKS_OPEN_A_TAB = Version(airflow_version) >= Version("3.3")
 needs_form_fields = pytest.mark.skipif(
     not _FORM_HAS_FIELDS, reason="the connection form of this Airflow takes the extra as JSON, without fields"
 )

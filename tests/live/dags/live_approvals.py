@@ -25,12 +25,6 @@ def live_approval_timeout() -> None:
     TopupOperator(task_id="top_up", amount=50, approval=True, payment_timeout=3, poll_interval=1)
 
 
-@dag(schedule=None)
-def live_approval_with_hold() -> None:
-    EnsureCreditsOperator(task_id="credits", credits=53, approval=True, hold=True, poll_interval=1)
-
-
 live_approval()
 live_approvers()
 live_approval_timeout()
-live_approval_with_hold()

@@ -6,6 +6,7 @@ from airflow.sdk import dag
 
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
 
 COMMON = {"videodb_conn_id": "videodb_people", "poll_interval": 1, "payment_timeout": timedelta(hours=6)}
 
@@ -21,12 +22,12 @@ def live_page_approval() -> None:
 
 @dag(schedule=None)
 def live_page_gate_asks() -> None:
-    EnsureCreditsOperator(task_id="credits", credits=40, approval=True, hold=True, **COMMON)
+    EnsureCreditsOperator(task_id="credits", credits=40, approval=True, hold=VARIABLES_CAN_BE_LISTED, **COMMON)
 
 
 @dag(schedule=None)
 def live_page_gate_pays() -> None:
-    EnsureCreditsOperator(task_id="credits", credits=30, hold=True, **COMMON)
+    EnsureCreditsOperator(task_id="credits", credits=30, hold=VARIABLES_CAN_BE_LISTED, **COMMON)
 
 
 live_page_approval()

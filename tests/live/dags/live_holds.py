@@ -1,4 +1,4 @@
-"""Two pipelines that each need 12 credits of one account."""
+"""Two pipelines that each need 12 credits of one account, and a gate that asks for an approval while it queues."""
 
 import time
 from pathlib import Path
@@ -32,5 +32,11 @@ def live_hold_second() -> None:
     hold_and_work()
 
 
+@dag(schedule=None)
+def live_approval_with_hold() -> None:
+    EnsureCreditsOperator(task_id="credits", credits=53, approval=True, hold=True, poll_interval=1)
+
+
 live_hold_first()
 live_hold_second()
+live_approval_with_hold()

@@ -32,9 +32,11 @@ def in_a_new_process(code, **environment):
 
 def test_plugin_loads_nothing_heavy():
     loaded = in_a_new_process(
-        "import json, sys, airflow.configuration, airflow.providers.common.compat.sdk as sdk; sdk.AirflowPlugin;"
-        "before = set(sys.modules);"
-        "import airflow_provider_videodb.plugins.videodb;"
+        "import json, sys, airflow.configuration\n"
+        "try: import airflow.sdk.plugins_manager\n"
+        "except ImportError: import airflow.plugins_manager\n"  # Airflow 3.1
+        "before = set(sys.modules)\n"
+        "import airflow_provider_videodb.plugins.videodb\n"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     assert [name for name in loaded if name.startswith("airflow_provider_videodb.")] == [
