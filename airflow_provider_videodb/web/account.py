@@ -31,7 +31,7 @@ from airflow_provider_videodb.overview.page import (
 from airflow_provider_videodb.overview.pauses import active_pause
 from airflow_provider_videodb.overview.purchases import read_claims
 from airflow_provider_videodb.overview.waits import AccountNow, describe_question, describe_task, read_wait
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+from airflow_provider_videodb.version_compat import LISTED_REQUESTS_FIT_A_PHONE, VARIABLES_CAN_BE_LISTED
 from airflow_provider_videodb.web.records import listed_connections, read_questions, read_waiting_tasks
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class AccountPage:
         return {
             "id": self._conn_id,
             "account": settings.credit_account,
+            "listed_requests_fit_a_phone": LISTED_REQUESTS_FIT_A_PHONE,
             "problem": None,
             "usage": self._read(parts["usage"], lambda value: self._usage(value, settings)),
             "month": self._read(

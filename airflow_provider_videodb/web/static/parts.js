@@ -1,5 +1,5 @@
 // What several parts of the page use: notes, tables, moments, and the list of what a person has to do.
-import { age, moment, plural, secondsSince, taskName, taskPath } from "./text.js";
+import { age, listPath, moment, plural, secondsSince, taskName, taskPath } from "./text.js";
 
 const React = globalThis.React;
 export const h = React.createElement;
@@ -68,12 +68,13 @@ function Todo({ kind, title, children, acts }) {
     h("div", { className: "vdb-acts" }, acts));
 }
 
-function TaskTodo({ task, connection, account, base }) {
+function TaskTodo({ task, connection, account, hasList, base }) {
   const titles = { pay: `Pay ${task.price}`, add_credits: "Add credits", resume: "The account is paused", approve: "Decide on a purchase",
     open_task: "Look at the task" };
   const asks = task.todo === "approve";
+  const isListed = asks && hasList && globalThis.matchMedia("(max-width: 640px)").matches;
   const opens = h("a", { key: "task", className: asks ? "vdb-button vdb-pay" : "vdb-button",
-    href: taskPath(base, task) + (asks ? "/required_actions" : ""),
+    href: isListed ? listPath(base, task) : taskPath(base, task) + (asks ? "/required_actions" : ""),
     "aria-label": `Open ${asks ? "the request of" : ""} task ${taskName(task)}` }, asks ? "Open request" : "Open task");
   const pay = task.url && h(PayButton, { key: "pay", task });
   return h(Todo, { kind: "task", title: titles[task.todo], acts: [pay, opens] },
@@ -81,6 +82,7 @@ function TaskTodo({ task, connection, account, base }) {
     h("div", null, connection && `Connection ${connection}. `, task.url && task.expires && [
       "The link expires ", h(In, { key: "expires", iso: task.expires }), ". "],
     task.gives_up && ["The task stops waiting ", h(In, { key: "end", iso: task.gives_up }), "."]),
+    isListed && h(Next, null, "Tap the symbol beside the request in the list."),
     task.todo === "add_credits" && h(Next, null, "Buy credits in VideoDB's console. The task then goes on by itself."),
     task.todo === "resume" && h(Next, null, "If nobody needs the pause any more, end it with ",
       h("code", null, `airflow videodb holds resume --account ${account}`)));
@@ -98,7 +100,7 @@ export function Todos({ ids, states, unreadable, base }) {
   const known = ids.map((id) => states[id]?.value).filter(Boolean);
   const problems = known.filter((data) => data.problem || data.usage?.error);
   const tasks = known.flatMap((data) => (data.tasks.value?.tasks ?? []).map((task) => ({
-    task, connection: data.id, account: data.account })))
+    task, connection: data.id, account: data.account, hasList: data.listed_requests_fit_a_phone })))
     .concat(unreadable.map((task) => ({ task: { ...task, todo: "open_task", why: UNREADABLE } })));
   const todo = tasks.filter(({ task }) => task.todo !== "nothing")
     .sort((one, two) => ORDER.indexOf(one.task.todo) - ORDER.indexOf(two.task.todo));
