@@ -108,7 +108,7 @@ def _about_approval(request: ApprovalRequest) -> Message:
         text = f"The task {task} of the DAG {dag} asks before it buys. Nothing has been bought yet."
         who = f"Only these users may respond: {', '.join(request.approvers)}." if request.approvers else ""
         why = f"{request.reason}\n{request.month}\nYou are asked because {request.rule}.\n{who}"
-        task_link = _list_with(request, dag=dag, task=request.asked_by[2])
+        task_link = _list_with(request)
         if task_link is not None:
             why += f"\nOn a phone, open '{task_link.label}' below, and tap the symbol beside the request."
     else:
@@ -131,12 +131,14 @@ def _about_approval(request: ApprovalRequest) -> Message:
     )
 
 
-def _list_with(request: ApprovalRequest, *, dag: str, task: str) -> Link | None:
-    """Return the list that shows only this request; ``None`` if Airflow's list does not open requests."""
+def _list_with(request: ApprovalRequest) -> Link | None:
+    """Return the list with this request; ``None`` if Airflow's list does not open requests."""
     base, separator, _ = request.url.rpartition("/dags/")
     if not LISTED_REQUESTS_FIT_A_PHONE or not separator:
         return None
-    query = urlencode({"response_received": "false", "dag_id_pattern": dag, "task_id_pattern": task})
+    # Airflow filters by the display name of a DAG, which is not its id.
+    only = {"subject_search": request.subject, "task_id_pattern": request.asked_by[2]}
+    query = urlencode({"response_received": "false"} | only)
     return _link("The request in a list", f"{base}/required_actions?{query}")
 
 

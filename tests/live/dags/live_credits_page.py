@@ -6,6 +6,7 @@ from airflow.sdk import dag
 
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
+from airflow_provider_videodb.sensors.credits import CreditThresholdSensor
 
 COMMON = {"videodb_conn_id": "videodb_people", "poll_interval": 1, "payment_timeout": timedelta(hours=6)}
 
@@ -29,6 +30,14 @@ def live_page_gate_pays() -> None:
     EnsureCreditsOperator(task_id="credits", credits=30, hold=True, **COMMON)
 
 
+@dag(schedule=None)
+def live_page_gate_waits() -> None:
+    CreditThresholdSensor(
+        task_id="credits", threshold=1, hold=True, videodb_conn_id="videodb_people", poke_interval=1, timeout=21600
+    )
+
+
 live_page_approval()
 live_page_gate_asks()
 live_page_gate_pays()
+live_page_gate_waits()

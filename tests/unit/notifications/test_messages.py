@@ -178,7 +178,7 @@ def test_approver_with_a_phone_gets_a_list_whose_requests_fit(monkeypatch: pytes
     assert said.button.url.endswith("/tasks/buy/required_actions")
     assert said.task.url == (
         "https://airflow.example/dags/airflow/required_actions"
-        "?response_received=false&dag_id_pattern=my_dag&task_id_pattern=buy%26sell"
+        "?response_received=false&subject_search=Approve+50+USD+for+VideoDB+credits%3F&task_id_pattern=buy%26sell"
     )
     assert f"On a phone, open '{said.task.label}' below, and tap the symbol beside the request." in said.paragraphs
 
