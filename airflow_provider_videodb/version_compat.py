@@ -27,6 +27,7 @@ except ImportError:  # Airflow 3.1
     )
 
 __all__ = [
+    "LISTED_REQUESTS_FIT_A_PHONE",
     "RESPONSES_RESUME_TASKS",
     "STATE_STORE_OUTLIVES_CLEAR",
     "VARIABLES_CAN_BE_LISTED",
@@ -51,6 +52,9 @@ VARIABLES_CAN_BE_LISTED = _VERSION >= (3, 3)
 
 #: Before 3.3, a response in Required Actions resumes no deferred task. Its trigger has to read the response.
 RESPONSES_RESUME_TASKS = _VERSION >= (3, 3)
+
+#: Before 3.3, the list of Required Actions opens a request on the page of its task only, which no phone shows.
+LISTED_REQUESTS_FIT_A_PHONE = _VERSION >= (3, 3)
 
 
 def load_stats() -> Any:

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from airflow_provider_videodb.api.urls import is_web_address
 from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalEvent, ApprovalRequest
 from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentEvent
+from airflow_provider_videodb.version_compat import LISTED_REQUESTS_FIT_A_PHONE
 
 if TYPE_CHECKING:
     from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentRequest
@@ -61,7 +62,7 @@ class Message:
     :param paragraphs: what has happened, and what to do next.
     :param facts: names and values.
     :param button: the page where a person pays or responds; ``None`` if nobody has to.
-    :param task: the page of the task in Airflow.
+    :param task: another page of Airflow: of the task, or a list with the request that fits a phone.
     """
 
     subject: str
@@ -105,8 +106,12 @@ def _about_approval(request: ApprovalRequest) -> Message:
         text = f"The task {task} of the DAG {dag} asks before it buys. Nothing has been bought yet."
         who = f"Only these users may respond: {', '.join(request.approvers)}." if request.approvers else ""
         why = f"{request.reason}\n{request.month}\nYou are asked because {request.rule}.\n{who}"
+        task_link = _list_with(request)
+        if task_link is not None:
+            why += f"\nOn a phone, open '{task_link.label}' below, and tap the symbol beside the request."
     else:
         text, why = f"The task {task} of the DAG {dag} has failed without this purchase.", ""
+        task_link = _link("Open the task in Airflow", request.url)
     facts = (
         ("Amount", _line(request.price)),
         ("Respond by", _moment(request.respond_by) if is_open else ""),
@@ -120,8 +125,19 @@ def _about_approval(request: ApprovalRequest) -> Message:
         paragraphs=(text, *_lines(why), *_lines(request.note)),
         facts=tuple((name, value) for name, value in facts if value),
         button=_link("Approve or refuse", request.url if is_open else ""),
-        task=_link("Open the task in Airflow", "" if is_open else request.url),
+        task=task_link,
     )
+
+
+def _list_with(request: ApprovalRequest) -> Link | None:
+    """Return the list with this request; ``None`` if Airflow's list does not open requests."""
+    base, separator, _ = request.url.rpartition("/dags/")
+    if not LISTED_REQUESTS_FIT_A_PHONE or not separator:
+        return None
+    # Airflow filters by the display name of a DAG, which is not its id.
+    only = {"subject_search": request.subject, "task_id_pattern": request.asked_by[2]}
+    query = urlencode({"response_received": "false"} | only)
+    return _link("The request in a list", f"{base}/required_actions?{query}")
 
 
 def _facts(payment: PaymentRequest) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,15 @@ from airflow_provider_videodb.api.models import CHECKOUT_LIFETIME, CheckoutStatu
 from airflow_provider_videodb.api.parsing import to_decimal, to_json_number
 from airflow_provider_videodb.api.urls import is_web_address
 from airflow_provider_videodb.exceptions import VideoDBPurchaseUnknownError
-from airflow_provider_videodb.holds.rules.messages import number
+from airflow_provider_videodb.holds.rules.messages import number, until
 from airflow_provider_videodb.overview.text import printable, to_iso
 from airflow_provider_videodb.purchases.rules.purchase import Purchase
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from airflow_provider_videodb.api.models import Checkout
+    from airflow_provider_videodb.overview.pauses import Pause
 
 _LAST_SECOND = 253_402_300_799
 #: The argument ``required_action`` of a trigger whose request a person may respond to.
@@ -73,14 +75,14 @@ class AccountNow:
     :param available: credits that a new hold may take; ``None`` if they are unknown.
     :param listed: the checkouts by id, as VideoDB listed them last.
     :param reasons: why each holder in the queue waits.
-    :param is_paused: whether no gate may open.
+    :param pause: why no gate may open, and until when; ``None`` if gates may open.
     """
 
     balance: Decimal | None
     available: Decimal | None
     listed: Mapping[str, Checkout]
     reasons: Mapping[str, str]
-    is_paused: bool
+    pause: Pause | None
 
 
 def read_wait(kwargs: object) -> Wait:
@@ -152,8 +154,8 @@ def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:  
         return Todo.OPEN_TASK, "Another version of the provider deferred this task. Its page says why it waits."
     if wait.purchase is not None and not wait.purchase.paid:
         return _payment(wait, wait.purchase, account, now)
-    if account.is_paused and (wait.holder or wait.respects_holds):
-        return Todo.RESUME, "The account is paused."
+    if account.pause is not None and (wait.holder or wait.respects_holds):
+        return Todo.RESUME, describe_pause(account.pause)
     needs = "credits" if wait.needs is None else f"{number(wait.needs)} credits"
     paid = "" if wait.purchase is None else f"{wait.purchase.price_paid} is paid. "
     there = _there(wait, account)
@@ -180,12 +182,19 @@ def _todo(wait: Wait, account: AccountNow, now: datetime) -> tuple[Todo, str]:  
     return Todo.ADD_CREDITS, missing
 
 
+def describe_pause(pause: Pause) -> str:
+    """Say who paused the account, until when and why, because nobody should end a pause that somebody needs."""
+    who = f"{printable(pause.by)} paused the account" if pause.by else "The account is paused"
+    reason = f": {printable(pause.reason).rstrip('.')}" if pause.reason else ""
+    return f"{who} {until(pause.until_ms)}{reason}."
+
+
 def _there(wait: Wait, account: AccountNow) -> Decimal | None:
     return account.available if wait.respects_holds or wait.holder else account.balance
 
 
 def _missing(needs: Decimal, there: Decimal) -> str:
-    return f"It needs {number(needs)} credits, and {number(max(Decimal(0), there))} are available."
+    return f"It needs {number(needs)} credits. {number(there)} are available, so {number(needs - there)} are missing."
 
 
 def _payment(wait: Wait, purchase: Purchase, account: AccountNow, now: datetime) -> tuple[Todo, str]:

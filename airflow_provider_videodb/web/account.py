@@ -31,7 +31,7 @@ from airflow_provider_videodb.overview.page import (
 from airflow_provider_videodb.overview.pauses import active_pause
 from airflow_provider_videodb.overview.purchases import read_claims
 from airflow_provider_videodb.overview.waits import AccountNow, describe_question, describe_task, read_wait
-from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+from airflow_provider_videodb.version_compat import LISTED_REQUESTS_FIT_A_PHONE, VARIABLES_CAN_BE_LISTED
 from airflow_provider_videodb.web.records import listed_connections, read_questions, read_waiting_tasks
 
 if TYPE_CHECKING:
@@ -61,13 +61,16 @@ def list_accounts(viewer: Viewer) -> dict[str, Any]:
     """
     stored = listed_connections()
     listed = [conn_id for conn_id in stored if viewer.may_read_connection(conn_id)]
-    tasks, _ = read_waiting_tasks(viewer.may_read_tasks)
-    named = {read_wait(task.kwargs).conn_id for task in tasks}
+    waits = [(task, read_wait(task.kwargs)) for task in read_waiting_tasks(viewer.may_read_tasks)[0]]
+    named = {wait.conn_id for _, wait in waits}
     named |= {asked.conn_id for asked in read_questions(viewer.may_read_tasks)}
     others = (named | {VideoDBBillingHook.default_conn_name}) - {*stored, None}
     readable = [conn_id for conn_id in others if conn_id is not None and viewer.may_read_connection(conn_id)]
     found = [conn_id for conn_id in readable if _exists(conn_id)]
-    return {"connections": sorted({*listed, *found}), "may_read": bool(listed or readable)}
+    may_read = bool(listed or readable)
+    # Nobody else would hear of a task whose arguments do not even say which connection it waits with.
+    unreadable = [_task(task) for task, wait in waits if may_read and wait.conn_id is None]
+    return {"connections": sorted({*listed, *found}), "may_read": may_read, "unreadable": unreadable}
 
 
 class AccountPage:
@@ -82,7 +85,7 @@ class AccountPage:
         self._viewer = viewer
         self._reader = reader
         self._now = datetime.now(UTC)
-        self._account = AccountNow(balance=None, available=None, listed={}, reasons={}, is_paused=False)
+        self._account = AccountNow(balance=None, available=None, listed={}, reasons={}, pause=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON for the page."""
@@ -98,7 +101,7 @@ class AccountPage:
             available=None if usage is None else usage.credit_balance - settings.credit_reserve,
             listed=by_id(checkouts),
             reasons={},
-            is_paused=False,
+            pause=None,
         )
         # The tasks come after the holds, which say why a gate waits.
         holds = _part(lambda: self._holds(settings))
@@ -106,6 +109,7 @@ class AccountPage:
         return {
             "id": self._conn_id,
             "account": settings.credit_account,
+            "listed_requests_fit_a_phone": LISTED_REQUESTS_FIT_A_PHONE,
             "problem": None,
             "usage": self._read(parts["usage"], lambda value: self._usage(value, settings)),
             "month": self._read(
@@ -146,7 +150,7 @@ class AccountPage:
             available=None if balance is None else balance - settings.credit_reserve - view.held,
             listed=self._account.listed,
             reasons=reasons,
-            is_paused=pause is not None,
+            pause=pause,
         )
         return describe_holds(view, who, read_run_states(runs_of(who)), reasons, pause)
 

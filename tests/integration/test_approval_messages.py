@@ -61,7 +61,7 @@ def test_mail_asks_before_the_response_and_says_what_for(
     for part in (
         "120 credits are needed.",
         "allows 100 USD, so 100 USD are left before this purchase",
-        "You are asked because approval of this task is True.",
+        "You are asked because this task asks before each purchase (approval=True).",
         "Only these users may respond: 7.",
         "Respond by",
         bought.run.dag_run.run_id,

@@ -10,8 +10,8 @@ import requests
 
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.holds.rules.records import Kind
-from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS, VARIABLES_CAN_BE_LISTED
-from dev.demo.browser import find_chromium, open_page
+from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
+from dev.demo.browser import find_chromium, open_page, wait_for_animations
 from dev.demo.credits_page import (
     add_connection,
     fill,
@@ -21,12 +21,12 @@ from dev.demo.credits_page import (
     page_environment,
     put_hold,
 )
-from tests.live.conftest import LIVE_DAGS, keep_picture
+from tests.live.conftest import keep_picture
+from tests.live.credits_page import assert_fits, people_waiting, text_of
 from tests.support.compat import needs_listed_variables
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
-DAGS = LIVE_DAGS / "live_credits_page.py"
 HOLDS = (
     ("12 credits were released, 9.5 spent", "shared_archive / credits")
     if VARIABLES_CAN_BE_LISTED
@@ -47,22 +47,6 @@ def page():
     with open_page(CHROMIUM) as page:
         page.set_default_timeout(90_000)
         yield page
-
-
-def text_of(page):
-    return page.locator(".vdb").inner_text()
-
-
-def assert_fits(page):
-    """Nothing is wider than the window."""
-    wider = page.evaluate("""() => {
-        const root = document.querySelector('.vdb');
-        return [...root.querySelectorAll('*')]
-            .filter(one => !one.closest('.vdb-hidden, thead') && one.getBoundingClientRect().right > innerWidth + 1)
-            .map(one => one.outerHTML.slice(0, 120))
-            .concat(root.scrollWidth > root.clientWidth ? ['the page scrolls sideways'] : []);
-    }""")
-    assert wider == []
 
 
 def test_person_on_call_sees_what_to_click(scene, page):
@@ -191,12 +175,54 @@ def test_refused_key_and_many_holds_stay_readable(scene, page):
         text = text_of(page)
         assert "Next: Put a valid API key into the connection's password." in text
         assert "share these holds" in text
-        assert "a task that you may not see" in text
+        assert "What was bought is unknown, because VideoDB's list could not be read." in text
+        assert text.count("Nothing was bought or released yet.") == 0
+        assert "a task that is unknown, or that you may not see" in text
         assert LONG not in text
         assert "airflow videodb holds list --account videodb_default" in text
         keep_picture(page, "credits-page-many")
     finally:
         scene.airflow.api.delete_connection("videodb_with_a_wrong_key")
+
+
+@needs_listed_variables
+def test_pause_says_who_needs_it(scene, page, people):
+    _, runs = people
+    scene.airflow.run_command("videodb", "holds", "pause", "--account", "videodb_people", "--reason", "VideoDB moves")
+    try:
+        run = scene.airflow.api.trigger("live_page_gate_waits")
+        run.wait_for_task("credits", "deferred")
+        runs["waits"] = run
+        log_in_as(page, scene.airflow, "op")
+        open_credits_page(page, scene.airflow)
+        needs = page.get_by_role("region", name="What needs you").inner_text()
+        assert re.search(r"\w+ paused the account until somebody resumes it: VideoDB moves\.", needs)
+        assert "airflow videodb holds resume --account videodb_people" in needs
+    finally:
+        scene.airflow.run_command("videodb", "holds", "resume", "--account", "videodb_people")
+
+
+def test_table_leads_to_each_of_many_connections(scene, page):
+    extra = [f"videodb_customer_{number:02}" for number in range(30)]
+    for conn_id in extra:
+        add_connection(scene.airflow, conn_id, scene.emulator.connection)
+    try:
+        log_in_as(page, scene.airflow, "op")
+        page.set_viewport_size({"width": 390, "height": 844})
+        open_credits_page(page, scene.airflow)
+        assert_fits(page)
+        table = page.get_by_role("region", name="31 connections")
+        table.get_by_role("link", name="videodb_customer_29").press("Enter")
+        assert page.evaluate("document.activeElement.innerText") == "videodb_customer_29"
+        card = page.get_by_role("region", name="Connection videodb_customer_29")
+        assert card.get_by_role("heading", name="videodb_customer_29").bounding_box()["y"] < 844
+        assert card.get_by_role("heading", name="Invoices").is_hidden()
+        card.get_by_text("Holds, use, purchases, changes and invoices").click()
+        assert card.get_by_role("heading", name="Invoices").is_visible()
+        keep_picture(page, "credits-page-31")
+    finally:
+        for conn_id in extra:
+            scene.airflow.api.delete_connection(conn_id)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -212,25 +238,24 @@ def test_payer_is_told_that_the_page_can_be_closed(scene, page, scheme):
 
 @pytest.fixture
 def people(scene):
-    """Let tasks wait for a response, for a response in the queue, and for a payment with a Required Action."""
-    airflow = scene.airflow
-    with Emulator(credits=5) as emulator:
-        add_connection(airflow, "videodb_people", emulator.connection)
-        (airflow.home / "dags" / DAGS.name).symlink_to(DAGS)
-        runs = {}
-        for dag_id, task_id, state in (
-            ("live_page_gate_pays", "credits", "deferred"),
-            ("live_page_gate_asks", "credits", "deferred"),
-            ("live_page_approval", "top_up", "awaiting_input" if RESPONSES_RESUME_TASKS else "deferred"),
-        ):
-            airflow.api.wait_for_dag(dag_id)
-            runs[dag_id] = airflow.api.trigger(dag_id)
-            index = 0 if task_id == "top_up" else -1
-            runs[dag_id].wait_for_task(task_id, state, map_index=index)
-        yield emulator, runs
-        for run in runs.values():
-            airflow.api.request("PATCH", f"/dags/{run.dag_id}/dagRuns/{run.run_id}", json={"state": "failed"})
-        airflow.api.delete_connection("videodb_people")
+    with people_waiting(scene) as waiting:
+        yield waiting
+
+
+@needs_listed_variables
+def test_approver_reads_the_whole_request_on_a_phone(scene, page, people):
+    log_in_as(page, scene.airflow, "op")
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_credits_page(page, scene.airflow)
+    page.get_by_role("link", name="Open the request of task live_page_approval /").click()
+    page.get_by_role("row").filter(has_text="Approve 15 USD").get_by_role("button", name="Open Review Drawer").click()
+    for part in (page.get_by_role("button", name="Approve 15 USD"), page.get_by_text("Nothing has been bought yet.")):
+        part.scroll_into_view_if_needed()
+        wait_for_animations(page)
+        box = part.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    keep_picture(page, "approval-drawer-390")
 
 
 def test_each_kind_of_wait_says_what_to_click(scene, page, people):

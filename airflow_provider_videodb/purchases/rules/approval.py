@@ -61,7 +61,7 @@ class ApprovalPolicy:
             name = "the connection" if self.conn_id is None else f"connection {self.conn_id}"
             return f"approval_above of {name} is {plain_amount(self.connection_above)} USD"
         if self.always:
-            return "approval of this task is True"
+            return "this task asks before each purchase (approval=True)"
         return f"approval_above of this task is {plain_amount(self._above or 0)} USD"
 
     @property

@@ -1,5 +1,6 @@
 // One connection: its figures, its waiting tasks, its holds and what changed last.
 import { Ago, In, Note, Panel, PayButton, Problem, Table, TaskLink, h } from "./parts.js";
+import { anchor } from "./connections.js";
 import { age, dollars, figure, plural } from "./text.js";
 
 const { Fragment } = globalThis.React;
@@ -38,6 +39,7 @@ function Tiles({ data, at }) {
     h(Tile, { title: "Used this month", part: usage, at }, usage.value && h(Figure, { value: usage.value.used_credits, unit: "credits" })),
     h(Tile, { title: "Bought this month", part: month, at },
       spent && h(Figure, { value: spent.paid_usd, unit: "USD" }),
+      spent && spent.payable_usd > 0 && h("div", { className: "vdb-small" }, `${dollars(spent.payable_usd)} can still be paid`),
       spent && limit !== null && h("div", { className: "vdb-small" },
         spent.left_usd === null ? `of ${dollars(limit)}` : `${dollars(spent.left_usd)} left of ${dollars(limit)}`),
       spent && limit > 0 && h("span", { className: "vdb-bar", role: "img",
@@ -76,9 +78,9 @@ function Purchases({ data }) {
     rows.length > 0 && h("dl", null, rows.map(([name, value]) => h(Fragment, { key: name }, h("dt", null, name), h("dd", null, value)))),
     spent?.unknown_checkouts.length > 0 && h(Note, { kind: "warning" },
       `${plural(spent.unknown_checkouts.length, "checkout")} cannot be added up in USD. Look at VideoDB's console.`),
-    h(Problem, { problem: data.month.error, told: data.usage.error }),
+    h(Problem, { problem: data.month.error, told: data.usage.error, stale: spent !== null }),
     data.auto_recharge.error?.next !== data.month.error?.next
-      && h(Problem, { problem: data.auto_recharge.error, told: data.usage.error }));
+      && h(Problem, { problem: data.auto_recharge.error, told: data.usage.error, stale: recharge !== null }));
 }
 
 function Waiting({ data, base }) {
@@ -148,9 +150,12 @@ function paused({ until, by, reason }) {
 
 function Changes({ data, base }) {
   const rows = data.changes.value ?? [];
+  const knowsCheckouts = data.checkouts.value !== null;
   return h(Panel, { title: "Last changes" },
     h(Problem, { problem: data.changes.error }),
-    data.changes.value && rows.length === 0 && h("p", { className: "vdb-muted" }, "Nothing was bought or released yet."),
+    !knowsCheckouts && h("p", { className: "vdb-muted" }, "What was bought is unknown, because VideoDB's list could not be read."),
+    knowsCheckouts && data.changes.value && rows.length === 0
+      && h("p", { className: "vdb-muted" }, "Nothing was bought or released yet."),
     rows.length > 0 && h(Table, { caption: "Last changes, the newest first", rows, columns: [
       ["When", (row) => h(Ago, { iso: row.at })],
       ["What", (row) => h("span", { className: "vdb-word" }, CHANGES[row.what] ?? "Checkout")],
@@ -163,7 +168,7 @@ function Invoices({ data }) {
   const document = (row) => row.url && h("a", { href: row.url, target: "_blank", rel: "noopener noreferrer",
     "aria-label": `Invoice ${row.id}, in a new tab` }, "Open");
   return h(Panel, { title: "Invoices" },
-    h(Problem, { problem: data.invoices.error, told: data.usage.error }),
+    h(Problem, { problem: data.invoices.error, told: data.usage.error, stale: data.invoices.value !== null }),
     data.invoices.value && rows.length === 0 && h("p", { className: "vdb-muted" }, "VideoDB lists no invoice."),
     rows.length > 0 && h(Table, { caption: "Invoices, the newest first", rows, columns: [
       ["Date", (row) => row.at.slice(0, 10)], ["Invoice", (row) => row.id],
@@ -171,17 +176,22 @@ function Invoices({ data }) {
       ["PDF", document]] }));
 }
 
-export function ConnectionCard({ data, refusal, base, at, shared }) {
+/** `isFolded` shows on demand what matters less at night. */
+export function ConnectionCard({ data, refusal, base, at, shared, isFolded }) {
+  const card = { className: "vdb-card", id: anchor(data.id), "aria-label": `Connection ${data.id}` };
   if (data.problem) {
-    return h("section", { className: "vdb-card", "aria-label": `Connection ${data.id}` },
-      h("div", { className: "vdb-head" }, h("h2", null, data.id)), refusal,
+    return h("section", card,
+      h("div", { className: "vdb-head" }, h("h2", { tabIndex: -1 }, data.id)), refusal,
       h(Problem, { problem: data.problem }), h(Waiting, { data, base }));
   }
-  return h("section", { className: "vdb-card", "aria-label": `Connection ${data.id}` },
-    h("div", { className: "vdb-head" }, h("h2", null, data.id),
+  const rest = [
+    h(OtherCheckouts, { key: "others", data, base }), h(Holds, { key: "holds", data, base, shared }),
+    h("div", { key: "month", className: "vdb-grid" }, h(UsageByKind, { part: data.usage }), h(Purchases, { data })),
+    h("div", { key: "past", className: "vdb-grid" }, h(Changes, { data, base }), h(Invoices, { data }))];
+  return h("section", card,
+    h("div", { className: "vdb-head" }, h("h2", { tabIndex: -1 }, data.id),
       h("span", { className: "vdb-muted vdb-small" }, "VideoDB's figures can be 15 minutes late.")),
     refusal, h(Problem, { problem: data.usage.error }),
-    h(Tiles, { data, at }), h(Waiting, { data, base }), h(OtherCheckouts, { data, base }), h(Holds, { data, base, shared }),
-    h("div", { className: "vdb-grid" }, h(UsageByKind, { part: data.usage }), h(Purchases, { data })),
-    h("div", { className: "vdb-grid" }, h(Changes, { data, base }), h(Invoices, { data })));
+    h(Tiles, { data, at }), h(Waiting, { data, base }),
+    isFolded ? h("details", null, h("summary", null, "Holds, use, purchases, changes and invoices"), rest) : rest);
 }

@@ -1,5 +1,6 @@
 // The credits page, "VideoDB" in Airflow's menu. Airflow imports this module and renders the component that it leaves in `globalThis.VideoDB`.
 import { ConnectionCard } from "./connection.js";
+import { Connections, anchor } from "./connections.js";
 import { Note, Todos, h } from "./parts.js";
 import { STYLE } from "./style.js";
 
@@ -10,6 +11,8 @@ const API = new URL("../api/", import.meta.url);
 const REFRESH_MS = 30000;
 // VideoDB has not responded yet.
 const READING_MS = 2000;
+// With more connections, each shows its figures and waiting tasks, and the rest on demand.
+const MOST_UNFOLDED = 3;
 
 class Refused extends Error {
   constructor(status) {
@@ -94,16 +97,17 @@ function NoConnection() {
       "variable or a secrets backend appears here while a task waits with it."));
 }
 
-function Connection({ id, report, states }) {
+function Connection({ id, report, states, isFolded }) {
   const state = useRead(`connections/${encodeURIComponent(id)}`);
   useEffect(() => report(id, state), [id, state]);
   const refusal = state.error && h(Refusal, { error: state.error });
   if (state.value === null) {
-    return h("section", { className: "vdb-card" }, h("h2", null, id), refusal || h("p", null, "Reading…"));
+    return h("section", { className: "vdb-card", id: anchor(id), "aria-label": `Connection ${id}` },
+      h("div", { className: "vdb-head" }, h("h2", { tabIndex: -1 }, id)), refusal || h("p", null, "Reading…"));
   }
   const shared = Object.values(states).map((other) => other.value)
     .filter((other) => other?.account && other.id !== id && other.account === state.value.account).map((other) => other.id);
-  return h(ConnectionCard, { data: state.value, refusal, base: BASE, at: state.at, shared });
+  return h(ConnectionCard, { data: state.value, refusal, base: BASE, at: state.at, shared, isFolded });
 }
 
 function CreditsPage() {
@@ -112,14 +116,17 @@ function CreditsPage() {
   const [states, setStates] = useState({});
   const report = useRef((id, state) => setStates((known) => ({ ...known, [id]: state }))).current;
   const ids = list.value?.connections ?? [];
+  const unreadable = list.value?.unreadable ?? [];
+  const areMany = ids.length > MOST_UNFOLDED;
   return h("main", { className: "vdb", "aria-label": "VideoDB credits" },
     h("style", null, STYLE),
     h("div", { className: "vdb-page" },
       h("div", { className: "vdb-head" }, h("h1", null, "VideoDB credits")),
       list.error && h(Refusal, { error: list.error }),
       list.value === null && !list.error && h("p", { role: "status" }, "Reading…"),
-      ids.length > 0 && h(Todos, { ids, states, base: BASE }),
-      ids.map((id) => h(Connection, { key: id, id, report, states })),
+      ids.length + unreadable.length > 0 && h(Todos, { ids, states, unreadable, base: BASE }),
+      areMany && h(Connections, { ids, states }),
+      ids.map((id) => h(Connection, { key: id, id, report, states, isFolded: areMany })),
       list.value && !list.value.may_read && h(NoAccess),
       list.value?.may_read && ids.length === 0 && h(NoConnection),
       ids.length > 0 && h("p", { className: "vdb-muted vdb-small" },

@@ -1,5 +1,5 @@
 // What several parts of the page use: notes, tables, moments, and the list of what a person has to do.
-import { age, moment, plural, secondsSince, taskName, taskPath } from "./text.js";
+import { age, listPath, moment, plural, secondsSince, taskName, taskPath } from "./text.js";
 
 const React = globalThis.React;
 export const h = React.createElement;
@@ -8,10 +8,19 @@ export function Note({ kind, children }) {
   return h("div", { className: "vdb-note", "data-kind": kind, role: kind === "problem" ? "alert" : undefined }, children);
 }
 
-/** A problem of one part. `told` is one that the page shows already, as when VideoDB refuses the key of every call. */
-export function Problem({ problem, told }) {
-  if (problem && told && problem.next === told.next) return h("p", { className: "vdb-muted" }, "Unknown, see above.");
-  return problem && h(Note, { kind: "problem" }, problem.what, problem.next && h("div", null, `Next: ${problem.next}`));
+export function Next({ children }) {
+  return h("div", null, h("strong", null, "Next: "), children);
+}
+
+/**
+ * A problem of one part. `told` is one that the page shows already, as when VideoDB refuses the key of every call.
+ * `stale` says that the page shows what was read before.
+ */
+export function Problem({ problem, told, stale }) {
+  if (problem && told && problem.next === told.next) {
+    return h("p", { className: "vdb-muted" }, stale ? "The latest read failed, see above." : "Unknown, see above.");
+  }
+  return problem && h(Note, { kind: "problem" }, problem.what, problem.next && h(Next, null, problem.next));
 }
 
 export function Ago({ iso, words = "ago" }) {
@@ -24,7 +33,7 @@ export function In({ iso }) {
 }
 
 export function TaskLink({ base, task }) {
-  if (!task.dag_id) return h("span", { className: "vdb-muted" }, "a task that you may not see");
+  if (!task.dag_id) return h("span", { className: "vdb-muted" }, "a task that is unknown, or that you may not see");
   return h("a", { href: taskPath(base, task), title: `Run ${task.run_id}` }, taskName(task));
 }
 
@@ -59,31 +68,40 @@ function Todo({ kind, title, children, acts }) {
     h("div", { className: "vdb-acts" }, acts));
 }
 
-function TaskTodo({ task, connection, account, base }) {
-  const titles = { pay: `Pay ${task.price}`, add_credits: "Add credits", resume: "Resume the account", approve: "Decide on a purchase",
+function TaskTodo({ task, connection, account, hasList, base }) {
+  const titles = { pay: `Pay ${task.price}`, add_credits: "Add credits", resume: "The account is paused", approve: "Decide on a purchase",
     open_task: "Look at the task" };
   const asks = task.todo === "approve";
+  const isListed = asks && hasList && globalThis.matchMedia("(max-width: 640px)").matches;
   const opens = h("a", { key: "task", className: asks ? "vdb-button vdb-pay" : "vdb-button",
-    href: taskPath(base, task) + (asks ? "/required_actions" : ""),
+    href: isListed ? listPath(base, task) : taskPath(base, task) + (asks ? "/required_actions" : ""),
     "aria-label": `Open ${asks ? "the request of" : ""} task ${taskName(task)}` }, asks ? "Open request" : "Open task");
   const pay = task.url && h(PayButton, { key: "pay", task });
   return h(Todo, { kind: "task", title: titles[task.todo], acts: [pay, opens] },
     h("div", null, h(TaskLink, { base, task }), " has waited for ", h(Ago, { iso: task.since, words: "" }), ". ", task.why),
-    h("div", null, `Connection ${connection}. `, task.url && task.expires && [
+    h("div", null, connection && `Connection ${connection}. `, task.url && task.expires && [
       "The link expires ", h(In, { key: "expires", iso: task.expires }), ". "],
     task.gives_up && ["The task stops waiting ", h(In, { key: "end", iso: task.gives_up }), "."]),
-    task.todo === "add_credits" && h("div", null, "Next: buy credits in VideoDB's console."),
-    task.todo === "resume" && h("div", null, "Next: ", h("code", null, `airflow videodb holds resume --account ${account}`)));
+    isListed && h(Next, null, "Tap the symbol beside the request in the list."),
+    task.todo === "add_credits" && h(Next, null, "Buy credits in VideoDB's console. The task then goes on by itself."),
+    task.todo === "resume" && h(Next, null, "If nobody needs the pause any more, end it with ",
+      h("code", null, `airflow videodb holds resume --account ${account}`)));
 }
 
 const ORDER = ["approve", "pay", "add_credits", "resume", "open_task"];
 
-/** What a person has to do, for all connections together. */
-export function Todos({ ids, states, base }) {
+const UNREADABLE = "Airflow cannot read what it waits for: the Fernet key has changed, or another version of the provider deferred it.";
+
+/**
+ * What a person has to do, for all connections together.
+ * `unreadable` are tasks that do not even say which connection they wait with.
+ */
+export function Todos({ ids, states, unreadable, base }) {
   const known = ids.map((id) => states[id]?.value).filter(Boolean);
   const problems = known.filter((data) => data.problem || data.usage?.error);
   const tasks = known.flatMap((data) => (data.tasks.value?.tasks ?? []).map((task) => ({
-    task, connection: data.id, account: data.account })));
+    task, connection: data.id, account: data.account, hasList: data.listed_requests_fit_a_phone })))
+    .concat(unreadable.map((task) => ({ task: { ...task, todo: "open_task", why: UNREADABLE } })));
   const todo = tasks.filter(({ task }) => task.todo !== "nothing")
     .sort((one, two) => ORDER.indexOf(one.task.todo) - ORDER.indexOf(two.task.todo));
   const others = tasks.length - todo.length;
@@ -104,5 +122,5 @@ function ProblemTodo({ data, base }) {
   const problem = data.problem || data.usage.error;
   const edit = h("a", { key: "edit", className: "vdb-button", href: `${base}connections` }, "Open connections");
   return h(Todo, { kind: "problem", title: `VideoDB cannot be read with ${data.id}`, acts: [edit] },
-    problem.what, h("div", null, `Next: ${problem.next}`));
+    problem.what, h(Next, null, problem.next));
 }

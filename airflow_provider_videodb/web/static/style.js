@@ -12,7 +12,7 @@ export const STYLE = `
 .vdb p { margin: 0; }
 .vdb a { color: var(--chakra-colors-fg-info, var(--chakra-colors-blue-fg)); overflow-wrap: anywhere; }
 .vdb a:hover { text-decoration: underline; }
-.vdb a:focus-visible, .vdb summary:focus-visible { outline: 2px solid var(--tint); outline-offset: 2px; }
+.vdb a:focus-visible, .vdb h2:focus-visible, .vdb summary:focus-visible { outline: 2px solid var(--tint); outline-offset: 2px; }
 .vdb code { font-family: var(--chakra-fonts-mono, monospace); font-size: 12px; overflow-wrap: anywhere;
   background: var(--chakra-colors-bg-muted); border-radius: 4px; padding: 1px 4px; }
 .vdb-muted { color: var(--chakra-colors-fg-muted); }
@@ -28,6 +28,8 @@ export const STYLE = `
 .dark .vdb-tile { background: var(--chakra-colors-bg-muted); }
 .vdb-figure { font-size: 22px; font-weight: 600; line-height: 1.3; overflow-wrap: anywhere; }
 .vdb-figure small { font-size: 13px; font-weight: 400; color: var(--chakra-colors-fg-muted); }
+.vdb summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
+.vdb details[open] > summary { margin-bottom: 12px; }
 .vdb-panel { min-width: 0; margin-bottom: 20px; }
 .vdb-panel h3 ~ h3 { margin-top: 16px; }
 .vdb-todo { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; justify-content: space-between;

@@ -39,5 +39,9 @@ export function taskPath(base, task) {
   return `${base}dags/${dag}/runs/${run}/tasks/${name}${mapped}`;
 }
 
+/** The list with this request, which opens it in a drawer that fits a phone. The page of the task does not. */
+export const listPath = (base, task) => `${base}required_actions?response_received=false`
+  + `&subject_search=${encode("for VideoDB credits?")}&task_id_pattern=${encode(task.task_id)}`;
+
 export const taskName = (task) =>
   `${task.dag_id} / ${task.task_id}${task.map_index >= 0 ? ` [${task.map_index}]` : ""}`;

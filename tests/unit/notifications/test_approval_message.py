@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from airflow_provider_videodb.notifications._message import Link, message_of
 from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalEvent, ApprovalRequest
+from airflow_provider_videodb.version_compat import LISTED_REQUESTS_FIT_A_PHONE
 
 PAGE = "https://airflow.example/dags/my_dag/required_actions"
 REQUEST = ApprovalRequest(
@@ -18,6 +19,11 @@ REQUEST = ApprovalRequest(
     respond_by="2026-11-26T08:30:00+01:00",
     approvers=("ada", "grace"),
     url=PAGE,
+)
+ON_A_PHONE = (
+    ("On a phone, open 'The request in a list' below, and tap the symbol beside the request.",)
+    if LISTED_REQUESTS_FIT_A_PHONE
+    else ()
 )
 FAILED = replace(REQUEST, event=ApprovalEvent.FAILED, note="ada refused it.\nNext step: clear this task.")
 
@@ -32,15 +38,17 @@ def test_request_says_why_until_when_and_who_may_respond() -> None:
         "20 USD are paid.",
         "You are asked because approval of this task is True.",
         "Only these users may respond: ada, grace.",
+        *ON_A_PHONE,
     )
     assert dict(message.facts)["Respond by"] == "2026-11-26 07:30 UTC"
-    assert (message.button, message.task) == (Link(label="Approve or refuse", url=PAGE), None)
+    assert message.button == Link(label="Approve or refuse", url=PAGE)
 
 
 def test_request_to_everybody_names_nobody() -> None:
     message = message_of(replace(REQUEST, approvers=()))
 
-    assert message.paragraphs[-1] == "You are asked because approval of this task is True."
+    assert "Only these users" not in " ".join(message.paragraphs)
+    assert "You are asked because approval of this task is True." in message.paragraphs
 
 
 def test_failure_says_what_to_do_and_offers_no_buttons() -> None:

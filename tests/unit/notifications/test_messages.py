@@ -12,6 +12,7 @@ from airflow_provider_videodb.notifications import _formats as formats
 from airflow_provider_videodb.notifications._fields import filled_fields
 from airflow_provider_videodb.notifications._message import message_of
 from airflow_provider_videodb.notifications.payment_request import PaymentRequestNotifier
+from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalEvent, ApprovalRequest
 from airflow_provider_videodb.purchases.rules.notifier_payment import PaymentEvent, PaymentRequest
 
 LINK = "https://pay.example/cs_1"
@@ -160,3 +161,39 @@ def test_callback_of_another_task_is_an_error() -> None:
 
     with pytest.raises(VideoDBConfigError, match="was called for task other"):
         PaymentRequestNotifier(Text())({"task": Task()})  # type: ignore[arg-type]
+
+
+def approval(**differs: Any) -> Any:
+    asked_by = ("my_dag", "manual__1", "buy", None)
+    url = "https://airflow.example/dags/airflow/dags/my_dag/runs/manual__1/tasks/buy/required_actions"
+    fields: dict[str, Any] = {"amount": 50, "currency": "usd", "reason": "", "rule": "x", "month": "", "approvers": ()}
+    fields |= {"asked_by": asked_by, "respond_by": "2026-01-16T12:00:00+00:00", "url": url}
+    return message_of(ApprovalRequest(**fields | differs))
+
+
+def test_approver_with_a_phone_gets_a_list_whose_requests_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_videodb.notifications._message.LISTED_REQUESTS_FIT_A_PHONE", True)
+    said = approval(asked_by=("my_dag", "manual__1", "buy&sell", 3))
+
+    assert said.button.url.endswith("/tasks/buy/required_actions")
+    assert said.task.url == (
+        "https://airflow.example/dags/airflow/required_actions"
+        "?response_received=false&subject_search=Approve+50+USD+for+VideoDB+credits%3F&task_id_pattern=buy%26sell"
+    )
+    assert f"On a phone, open '{said.task.label}' below, and tap the symbol beside the request." in said.paragraphs
+
+
+def test_list_is_not_offered_where_it_opens_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_videodb.notifications._message.LISTED_REQUESTS_FIT_A_PHONE", False)
+    said = approval()
+
+    assert said.task is None
+    assert not any("phone" in paragraph for paragraph in said.paragraphs)
+
+
+def test_failed_approval_leads_to_the_task() -> None:
+    said = approval(event=ApprovalEvent.FAILED, note="Nobody approved it.")
+
+    assert said.button is None
+    assert said.task.label == "Open the task in Airflow"
+    assert not any("phone" in paragraph for paragraph in said.paragraphs)

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_videodb.api.models import Checkout
+from airflow_provider_videodb.overview.pauses import Pause
 from airflow_provider_videodb.overview.waits import AccountNow, describe_question, describe_task, read_wait
 
 GOLDEN = Path(__file__).parents[2] / "compat" / "triggers"
 MADE = datetime(2026, 1, 15, 12, tzinfo=UTC)
 SOON = MADE + timedelta(hours=1)
-NOTHING_KNOWN = AccountNow(balance=None, available=None, listed={}, reasons={}, is_paused=False)
+PAUSE = Pause(until_ms=0, by="Ada", reason="VideoDB moves its servers.")
+NOTHING_KNOWN = AccountNow(balance=None, available=None, listed={}, reasons={}, pause=None)
 
 
 def golden(name):
@@ -116,13 +118,13 @@ def test_gate_that_lacks_credits_asks_for_them():
     kwargs = golden("credits") | {"threshold": 100}
     shown = described(kwargs, account(40))
     assert shown["todo"] == "add_credits"
-    assert shown["why"] == "It needs 100 credits, and 40 are available."
+    assert shown["why"] == "It needs 100 credits. 40 are available, so 60 are missing."
     assert (shown["needs"], shown["price"], shown["checkout"], shown["expires"]) == (100, None, None, None)
 
 
-def test_debt_is_not_shown_as_available():
+def test_debt_is_missing_too():
     why = described(golden("credits") | {"threshold": 100}, account(-20))["why"]
-    assert why == "It needs 100 credits, and 0 are available."
+    assert why == "It needs 100 credits. -20 are available, so 120 are missing."
 
 
 def test_gate_that_buys_asks_nobody():
@@ -135,7 +137,9 @@ def test_price_comes_with_what_is_missing():
     kwargs = golden("ensure_credits_filled") | {"threshold": 100}
     kwargs["wait"]["purchase"] = golden("checkout")["purchase"]
     why = described(kwargs, account(40))["why"]
-    assert why == "It needs 100 credits, and 40 are available. The task waits until somebody pays 50 USD."
+    assert why == (
+        "It needs 100 credits. 40 are available, so 60 are missing. The task waits until somebody pays 50 USD."
+    )
 
 
 def test_price_comes_alone_if_only_the_payment_is_awaited():
@@ -173,7 +177,7 @@ def test_credits_that_others_hold_are_no_reason_to_buy():
 )
 def test_only_a_gate_that_holds_or_respects_holds_waits_for_them(gate, todo):
     kwargs = golden("credits") | {"threshold": 100, "gate": gate}
-    assert described(kwargs, account(40, is_paused=True))["todo"] == todo
+    assert described(kwargs, account(40, pause=PAUSE))["todo"] == todo
     is_free = todo == "add_credits"
     why = described(kwargs, account(100, 20))["why"]
     assert ("There are enough credits" in why) is is_free
@@ -181,12 +185,25 @@ def test_only_a_gate_that_holds_or_respects_holds_waits_for_them(gate, todo):
 
 
 def test_paused_account_is_to_be_resumed():
-    shown = described(golden("credits_holding") | {"threshold": 1}, account(100, is_paused=True))
+    shown = described(golden("credits_holding") | {"threshold": 1}, account(100, pause=PAUSE))
     assert shown["todo"] == "resume"
+    assert shown["why"] == "Ada paused the account until somebody resumes it: VideoDB moves its servers."
+
+
+def test_pause_without_a_name_and_a_reason_says_its_end():
+    pause = Pause(until_ms=1_700_000_000_000)
+    shown = described(golden("credits_holding") | {"threshold": 1}, account(100, pause=pause))
+    assert shown["why"] == "The account is paused until 2023-11-14 22:13:20 UTC."
+
+
+def test_pause_cannot_write_control_characters():
+    pause = replace(PAUSE, by="Ada\x1b[2J", reason="")
+    shown = described(golden("credits_holding") | {"threshold": 1}, account(100, pause=pause))
+    assert shown["why"].startswith("Ada?[2J paused the account until")
 
 
 def test_gate_that_ignores_holds_ignores_a_pause():
-    shown = described(golden("credits") | {"threshold": 100}, account(1, is_paused=True))
+    shown = described(golden("credits") | {"threshold": 100}, account(1, pause=PAUSE))
     assert shown["todo"] == "add_credits"
 
 
@@ -217,7 +234,7 @@ def asking(**changes):
 @pytest.mark.parametrize(
     ("known", "why"),
     [
-        (account(3), "It needs 53 credits, and 3 are available. It asks whether it may buy the rest."),
+        (account(3), "It needs 53 credits. 3 are available, so 50 are missing. It asks whether it may buy the rest."),
         (NOTHING_KNOWN, "It waits for 53 credits. The balance is unknown. It asks whether it may buy the rest."),
     ],
 )

@@ -49,7 +49,7 @@ def test_connection_is_shown_to_those_who_may_read_it(client, account, user, sta
 
 @pytest.mark.parametrize("user", ["viewer", "user"])
 def test_viewer_without_rights_learns_no_connection(client, account, user):
-    assert client(user).get("/api/connections").json() == {"connections": [], "may_read": False}
+    assert client(user).get("/api/connections").json() == {"connections": [], "may_read": False, "unreadable": []}
 
 
 def test_anonymous_visitor_gets_no_list(client, account):
@@ -73,11 +73,12 @@ def test_list_names_connections_of_the_database_and_the_default_of_the_environme
     assert client("op").get("/api/connections").json() == {
         "connections": ["videodb_archive", "videodb_default"],
         "may_read": True,
+        "unreadable": [],
     }
 
 
 def test_reader_without_a_connection_is_told_so(client):
-    assert client("op").get("/api/connections").json() == {"connections": [], "may_read": True}
+    assert client("op").get("/api/connections").json() == {"connections": [], "may_read": True, "unreadable": []}
 
 
 def test_figures_are_those_of_videodb(client, account):
@@ -151,7 +152,7 @@ def test_task_of_an_unreadable_dag_is_not_shown(client, account, deferred_task, 
     assert "secret" not in json.dumps(page)
 
 
-def test_trigger_that_cannot_be_decrypted_names_no_connection(client, account, deferred_task, monkeypatch):
+def test_trigger_that_cannot_be_decrypted_is_shown_without_connection(client, account, deferred_task, monkeypatch):
     from airflow.models.trigger import Trigger
 
     deferred_task("nightly", CHECKOUT_TRIGGER, checkout_arguments())
@@ -161,6 +162,9 @@ def test_trigger_that_cannot_be_decrypted_names_no_connection(client, account, d
 
     monkeypatch.setattr(Trigger, "kwargs", property(fails))
     assert shown(client)["tasks"]["value"]["tasks"] == []
+    [task] = client("op").get("/api/connections").json()["unreadable"]
+    assert (task["dag_id"], task["task_id"]) == ("nightly", "top_up")
+    assert client("viewer").get("/api/connections").json()["unreadable"] == []
 
 
 @needs_listed_variables
@@ -207,7 +211,7 @@ def test_secrets_backend_that_fails_is_not_quoted(client, monkeypatch, caplog):
         "what": "Airflow could not read this part (OSError).",
         "next": "Look for the error in the log of the API server.",
     }
-    assert "A part of the page VideoDB failed." in caplog.text
+    assert "A part of the credits page failed." in caplog.text
     assert "vault token 1234" in caplog.text
     assert client("op").get("/api/connections").json()["connections"] == ["videodb_default"]
 

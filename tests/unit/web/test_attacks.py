@@ -140,5 +140,5 @@ def test_connection_that_may_not_be_read_hides_its_tasks(client, account, deferr
 
     deferred_task("nightly", CHECKOUT_TRIGGER, checkout_arguments())
     monkeypatch.setattr(SimpleAuthManager, "is_authorized_connection", lambda *_, **__: False)
-    assert client("op").get("/api/connections").json() == {"connections": [], "may_read": False}
+    assert client("op").get("/api/connections").json() == {"connections": [], "may_read": False, "unreadable": []}
     assert client("op").get("/api/connections/videodb_default").status_code == 403

@@ -76,7 +76,7 @@ class TestPolicy:
     @pytest.mark.parametrize(
         ("policy", "rule"),
         [
-            (ApprovalPolicy(always=True), "approval of this task is True"),
+            (ApprovalPolicy(always=True), "this task asks before each purchase (approval=True)"),
             (ApprovalPolicy(task_above=Decimal("12.50")), "approval_above of this task is 12.5 USD"),
             (ApprovalPolicy(always=True, connection_above=Decimal(0), conn_id="c"), "of connection c is 0 USD"),
             (ApprovalPolicy(connection_above=Decimal(9)), "of the connection is 9 USD"),

@@ -25,7 +25,7 @@ REQUEST = ApprovalRequest(
     amount=50,
     currency="usd",
     reason="50 credits are *missing*.",
-    rule="approval of this task is True",
+    rule="this task asks before each purchase (approval=True)",
     month="0 USD are paid.",
     asked_by=("etl_daily", "manual__1", "buy", None),
     respond_by=ASK.until,
@@ -50,7 +50,7 @@ def test_body_says_what_is_asked_and_by_which_task() -> None:
         r"- Reason: 50 credits are \*missing\*\.",
         r"- This month: 0 USD are paid\.",
         r"- Asked by: DAG etl\_daily, run manual\_\_1, task buy",
-        "- Why you are asked: approval of this task is True",
+        r"- Why you are asked: this task asks before each purchase \(approval=True\)",
         "- Respond by: 2024-02-16 12:00:00 UTC",
         "",
         (
