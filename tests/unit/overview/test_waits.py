@@ -161,6 +161,8 @@ def test_credits_that_others_hold_are_no_reason_to_buy():
     assert (shown["todo"], "others hold" in shown["why"]) == ("nothing", True)
     shown = described(kwargs, account(100, 20, reasons={holder: "Place 2 of 3."}))
     assert (shown["todo"], shown["why"]) == ("nothing", "Place 2 of 3.")
+    shown = described(kwargs, account(100, 100, reasons={holder: "Place 2 of 3."}))
+    assert shown["why"] == "Place 2 of 3. The task checks at its next poll."
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,19 @@ def test_samples_stay_few_and_cover_the_period():
     assert spent_within(watched.samples, now, 24 * HOUR) == pytest.approx(24 * 60)
 
 
+def test_topup_neither_counts_nor_hides_what_was_spent():
+    samples = (Sample(BEGIN, Decimal(1000)), Sample(BEGIN + HOUR, Decimal(500)))
+
+    assert spent_within(samples, Sample(BEGIN + 2 * HOUR, Decimal(2000)), 10 * HOUR) == 500
+
+
+def test_event_that_was_not_sent_survives_a_restart():
+    watched = advance(None, Sample(BEGIN, Decimal(1)), line(), kind=Kind.LOW, account="one", conn_id="c")
+
+    assert watched.unsent is not None
+    assert Watched.from_json(watched.to_json()) == watched
+
+
 def test_spending_before_the_period_is_forgotten():
     watched = None
     for hour in range(72):
