@@ -182,8 +182,8 @@ def test_only_a_gate_that_holds_or_respects_holds_waits_for_them(gate, todo):
     assert described(kwargs, account(40, pause=PAUSE))["todo"] == todo
     is_free = todo == "add_credits"
     why = described(kwargs, account(100, 20))["why"]
-    assert ("There are enough credits" in why) is is_free
-    assert ("others hold or reserve" in why) is not is_free
+    assert ("the account has enough credits" in why) is is_free
+    assert ("is in reserve, or others hold it" in why) is not is_free
 
 
 def test_paused_account_is_to_be_resumed():
