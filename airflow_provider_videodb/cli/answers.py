@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import ceil
 from textwrap import wrap
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -25,13 +26,20 @@ from airflow_provider_videodb.cli.running import (
 from airflow_provider_videodb.exceptions import VideoDBConfigError, VideoDBPurchaseUnknownError, without_next_step
 from airflow_provider_videodb.overview.database import writing
 from airflow_provider_videodb.overview.purchases import read_claims, read_purchases, read_variables
-from airflow_provider_videodb.overview.recorded import Question, TaskName, question_of
+from airflow_provider_videodb.overview.recorded import (
+    Question,
+    RecordedPurchase,
+    TaskName,
+    question_of,
+    seconds_until_known,
+)
 from airflow_provider_videodb.overview.text import printable, to_iso_moment
 from airflow_provider_videodb.purchases.rules.candidates import candidates, describe_checkout
 from airflow_provider_videodb.purchases.rules.resolution import BUY, apply_resolution, resolution_variable
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Sequence
 
     from airflow_provider_videodb.api.models import Checkout
     from airflow_provider_videodb.purchases.rules.purchase import Purchase
@@ -86,12 +94,24 @@ def _open_questions(conn_id: str) -> tuple[list[Question], list[Checkout], dict[
         say([f"The record of {printable(name)} cannot be read, so it is not listed."])
     unpaid = [one for one in records.purchases if not one.purchase.paid and one.purchase.has_effect]
     checkouts, now = client.list_checkouts(), datetime.now(UTC)
+    say(_about_recent(unpaid, now))
     possible = {one.id for each in unpaid for one in candidates(each.purchase, checkouts) if one.id}
     claims = read_claims(possible)
     asked = (question_of(one, checkouts=checkouts, claims=claims, account=account, now=now) for one in unpaid)
     questions = sorted((one for one in asked if one is not None), key=lambda one: (one.name, one.id))
     earlier = read_variables(resolution_variable(one.recorded.purchase) for one in questions)
     return questions, checkouts, earlier
+
+
+def _about_recent(unpaid: Sequence[RecordedPurchase], now: datetime) -> list[str]:
+    """Say which purchases may have an open question soon."""
+    waits = [(one, ceil(seconds_until_known(one, now=now))) for one in unpaid]
+    return [
+        f"{printable(str(one.task or 'A task'))} sent its purchase a moment ago, so its outcome is not known yet. "
+        f"Next step: run this command again in {seconds} s."
+        for one, seconds in waits
+        if seconds
+    ]
 
 
 def _list(args: Namespace, questions: list[Question], earlier: dict[str, str]) -> None:

@@ -237,6 +237,19 @@ def question_of(
     )
 
 
+def seconds_until_known(recorded: RecordedPurchase, *, now: datetime) -> float:
+    """
+    Return how long nobody can tell whether a purchase has an unknown outcome; 0 if it can be told now.
+
+    VideoDB may still carry out its POST, or not list the checkout yet.
+    """
+    purchase = recorded.purchase
+    is_over = purchase.paid or (recorded.task is not None and recorded.state in _OVER)
+    if is_over or purchase.checkout_id is not None or not purchase.posts:
+        return 0
+    return max(0.0, (LIST_LAG - _quiet_for(purchase, now)).total_seconds())
+
+
 def _quiet_for(purchase: Purchase, now: datetime) -> timedelta:
     if not purchase.posts:
         return LIST_LAG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -50,6 +51,17 @@ def test_without_questions_there_is_nothing_to_answer(videodb, emulator):
     assert json.loads(videodb("answer", "-o", "json").out)["questions"] == []
 
 
+def test_purchase_under_way_is_announced_with_its_time(videodb, emulator):
+    record_purchase(asked(posts=((datetime.now(UTC) - timedelta(seconds=20)).isoformat(),), in_flight=35), HASHED)
+    ran = videodb("answer")
+    assert ran.out == "No purchase has an unknown outcome, so there are no open questions.\n"
+    assert re.search(
+        r"A task sent its purchase a moment ago, so its outcome is not known yet. "
+        r"Next step: run this command again in 2[3-5] s.",
+        " ".join(ran.err.split()),
+    )
+
+
 def test_checkout_is_written_as_the_resolution(unknown):
     ran = unknown("answer", ID, "--checkout", "cs_1", types="y\n")
     assert ran.status == 0
@@ -84,9 +96,9 @@ def test_other_amount_is_pointed_out(unknown, emulator):
 @pytest.mark.parametrize(
     ("after", "text"),
     [
-        (made(paid=("cs_1",)), "The task will take it as paid and buy nothing."),
+        (made(paid=("cs_1",)), "The task will count it as paid and buy nothing."),
         (made(link_shared=True), "The task will wait for the payment of the link that it has shared."),
-        (asked(), "The task may buy again: it will ask for a new checkout of 50 USD, if it still needs it."),
+        (asked(), "The task may buy again. It will make a new checkout of 50 USD, if it still needs the credits."),
     ],
     ids=["paid", "shared", "asked"],
 )
