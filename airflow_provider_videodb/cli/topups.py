@@ -24,6 +24,8 @@ from airflow_provider_videodb.exceptions import (
 from airflow_provider_videodb.overview.database import DatabaseStore
 from airflow_provider_videodb.overview.money import open_checkouts, spending_of
 from airflow_provider_videodb.overview.text import to_age, to_iso_moment, to_minute
+from airflow_provider_videodb.purchases.rules.approval import check_approved
+from airflow_provider_videodb.purchases.rules.approval_record import Approval
 from airflow_provider_videodb.purchases.rules.candidates import LIST_LAG
 from airflow_provider_videodb.purchases.rules.limits import check_limits
 from airflow_provider_videodb.purchases.rules.purchase import idempotency_key
@@ -45,6 +47,7 @@ def topup(args: Namespace) -> None:
     """Make a checkout, and print its link."""
     hook = AccountHook(args.conn_id)
     limits = hook.settings.limits
+    check_approved(hook.settings.approval_policy, Approval(), args.amount, currency=None)
     listed, now = hook.get_poll_client().list_checkouts(), datetime.now(UTC)
     check_limits(args.amount, limits, checkouts=listed, now=now)
     same = [one for one in open_checkouts(listed, now=now) if one.checkout.amount == args.amount]
@@ -118,7 +121,8 @@ def _what_to_look_for(args: Namespace) -> str:
 def _already_open(args: Namespace, same: Sequence[ListedCheckout]) -> VideoDBError:
     return VideoDBConfigError(
         f"The account has an open checkout of {args.amount} USD already: {same[0].checkout.id or 'without an id'}. "
-        "Nothing was bought. Next step: pay that one, or add --again to make another."
+        "Nothing was bought. Next step: pay that one by the link that was printed when it was made. Or add --again to "
+        "make another."
     )
 
 

@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_videodb.exceptions import VideoDBConfigError
 from airflow_provider_videodb.hooks.arguments import (
     parse_approvers,
     parse_dollar_line,
@@ -100,6 +101,8 @@ class PurchasingOperator(RejectsEmptyTemplates):
         self.approvers = self.plain("approvers", approvers, parse_approvers)
         self.notifiers = self.plain("notifiers", notifiers, parse_list)
         self.remind_every = self.plain("remind_every", remind_every, parse_optional_seconds)
+        with self._fail_mapped_task():
+            self._reject_reminders_to_nobody()
         self.deferrable = self.plain("deferrable", deferrable, parse_flag)
         self.videodb_conn_id = self.templated("videodb_conn_id", videodb_conn_id, parse_text)
         #: For the templates of notifiers: the payment link, and everything else about the payment.
@@ -146,6 +149,23 @@ class PurchasingOperator(RejectsEmptyTemplates):
         except Exception:
             self.log.exception("VideoDB did not say what can still be paid.")
             self.log.warning("Next step: check the open checkouts there.")
+
+    def _reject_reminders_to_nobody(self) -> None:
+        """
+        Refuse ``remind_every`` without a notifier that has a text for reminders.
+
+        :raises VideoDBConfigError: names the argument and its value.
+        """
+        if self.remind_every is None:
+            return
+        from airflow_provider_videodb.notifications.payment_request import PaymentRequestNotifier
+
+        if not any(isinstance(notifier, PaymentRequestNotifier) for notifier in self.notifiers):
+            raise VideoDBConfigError(
+                f"remind_every is {self.remind_every!r}, but no notifier is a PaymentRequestNotifier, so nobody would "
+                "be reminded. Nothing was bought. Next step: wrap a notifier in PaymentRequestNotifier, or remove "
+                "remind_every."
+            )
 
     def push_link(self, context: Context, url: str | None) -> None:
         """Push the link for the button; ``None`` keeps Airflow from logging that the XCom is missing."""

@@ -95,9 +95,9 @@ class PostSender:
         # The decision has checked it. A mistake there must not spend money.
         check_approved(self.policy, self.journal.approval, purchase.amount, currency=purchase.currency)
         if purchase.orphans:
-            log.warning("VideoDB made these checkouts, but its responses were lost:")
+            log.warning("VideoDB may have made these checkouts, but its responses were lost:")
             log.warning("%s", ", ".join(purchase.orphans))
-            log.warning("Nobody has their links, so they expire unpaid.")
+            log.warning("The task has no links to them. It makes a checkout with a link.")
         purchase, age = self._record_intent(purchase, there_before)
         try:
             checkout = self.api.topup(

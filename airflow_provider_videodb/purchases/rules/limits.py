@@ -215,6 +215,12 @@ def _broken_by_itself(amount: Decimal, limits: SpendLimits, currency: str | None
     return None
 
 
+def _how_to_have_room(amount: Decimal, limit: Decimal) -> str:
+    if amount > limit:
+        return "buy less"
+    return "wait for the next month or until open checkouts have expired (24 hours)"
+
+
 def _broken_month(
     amount: Decimal, limits: SpendLimits, checkouts: Sequence[Checkout], *, made_at: datetime, now: datetime
 ) -> _Broken | None:
@@ -228,8 +234,8 @@ def _broken_month(
             reason=f"{plain_amount(amount)} USD more would make {plain_amount(already + amount)} USD this month "
             f"({month.month}, UTC); {limits.connection} allows {plain_amount(limit)} USD (monthly_topup_limit). "
             f"{_counted_already(already, len(month.added_up))} ",
-            next_step="wait for the next month or until open checkouts have expired (24 hours), or ask the owner of "
-            "the connection to raise monthly_topup_limit.",
+            next_step=f"{_how_to_have_room(amount, limit)}, or ask the owner of the connection to raise "
+            "monthly_topup_limit.",
         )
     if unknown:
         return _Broken(

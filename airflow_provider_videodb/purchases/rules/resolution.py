@@ -56,7 +56,9 @@ def how_to_resolve(purchase: Purchase) -> str:
         f"UI: Admin > Variables, set {name} to CHECKOUT_ID\n"
         f"UI: Admin > Variables, set {name} to {BUY}\n"
         f"airflow variables set {name} CHECKOUT_ID\n"
-        f"airflow variables set {name} {BUY}"
+        f"airflow variables set {name} {BUY}\n"
+        "Or let this command list the candidates, check your choice and write it:\n"
+        "airflow videodb answer"
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk import BaseNotifier, BaseOperator
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError
+from airflow_provider_videodb.notifications.payment_request import PaymentRequestNotifier
 from airflow_provider_videodb.operators.auto_recharge import AutoRechargeOperator
 from airflow_provider_videodb.operators.ensure_credits import EnsureCreditsOperator
 from airflow_provider_videodb.operators.topup import TopupOperator
@@ -30,6 +31,16 @@ PURCHASING_OPERATORS = (TopupOperator, EnsureCreditsOperator)
 class Tell(BaseNotifier):
     def notify(self, context: Any) -> None:
         raise NotImplementedError
+
+
+class WithText(Tell):
+    """A notifier with fields for a subject and a text."""
+
+    template_fields = ("subject", "html_content")
+
+    def __init__(self, *, subject: str | None = None, html_content: str | None = None) -> None:
+        super().__init__()
+        self.subject, self.html_content = subject, html_content
 
 
 def construct(operator: type[BaseOperator], **arguments: Any) -> Any:
@@ -172,6 +183,14 @@ def test_restore_excludes_settings_of_the_same_task(others: dict[str, Any], name
         on = AutoRechargeOperator(task_id="on", threshold=20, amount=100)
         with pytest.raises(VideoDBConfigError, match=f"restore was given together with {names}, .* Next step: remove"):
             AutoRechargeOperator(task_id="back", restore=on.output, **others)
+
+
+@pytest.mark.parametrize("operator", PURCHASING_OPERATORS)
+@pytest.mark.parametrize("notifiers", [[], [Tell()]], ids=len)
+def test_reminders_need_a_notifier_that_can_remind(operator: type[BaseOperator], notifiers: list[BaseNotifier]) -> None:
+    with pytest.raises(VideoDBConfigError, match=r"^remind_every is 60, but no notifier is a PaymentRequestNotifier"):
+        construct(operator, remind_every=60, notifiers=notifiers)
+    construct(operator, remind_every=60, notifiers=[*notifiers, PaymentRequestNotifier(WithText())])
 
 
 @needs_listed_variables

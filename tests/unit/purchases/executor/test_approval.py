@@ -89,7 +89,7 @@ def test_another_post_needs_the_approval_as_well(world: World, questions: list[A
 
 def test_try_that_cannot_ask_buys_nothing(world: World) -> None:
     world.policy = ApprovalPolicy(always=True)
-    with pytest.raises(VideoDBApprovalMissingError, match="A person has to approve 50 USD, because this task asks before"):
+    with pytest.raises(VideoDBApprovalMissingError, match="A person has to approve 50 USD, because this task"):
         world.buys()
 
     assert world.posts == []

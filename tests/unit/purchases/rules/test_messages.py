@@ -98,7 +98,9 @@ def test_unknown_outcome_names_candidates_and_ways_out_by_line() -> None:
         "UI: Admin > Variables, set videodb_resolution_0123456789abcdef to CHECKOUT_ID\n"
         "UI: Admin > Variables, set videodb_resolution_0123456789abcdef to buy\n"
         "airflow variables set videodb_resolution_0123456789abcdef CHECKOUT_ID\n"
-        "airflow variables set videodb_resolution_0123456789abcdef buy"
+        "airflow variables set videodb_resolution_0123456789abcdef buy\n"
+        "Or let this command list the candidates, check your choice and write it:\n"
+        "airflow videodb answer"
     )
 
 

@@ -25,7 +25,9 @@ HOW_TO_RESOLVE = (
     "UI: Admin > Variables, set videodb_resolution_0123456789abcdef to CHECKOUT_ID\n"
     "UI: Admin > Variables, set videodb_resolution_0123456789abcdef to buy\n"
     "airflow variables set videodb_resolution_0123456789abcdef CHECKOUT_ID\n"
-    "airflow variables set videodb_resolution_0123456789abcdef buy"
+    "airflow variables set videodb_resolution_0123456789abcdef buy\n"
+    "Or let this command list the candidates, check your choice and write it:\n"
+    "airflow videodb answer"
 )
 
 
