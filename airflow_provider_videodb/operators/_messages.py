@@ -10,13 +10,9 @@ retry does not send it again.
 
 from __future__ import annotations
 
-import copy
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from airflow_provider_videodb.api.models import CheckoutStatus, by_id
@@ -29,6 +25,7 @@ from airflow_provider_videodb.exceptions import (
     is_permanent,
 )
 from airflow_provider_videodb.notifications.payment_request import PaymentRequestNotifier
+from airflow_provider_videodb.operators._notifier_call import call_notifier
 from airflow_provider_videodb.purchases.rules.approval_record import OutcomeStatus
 from airflow_provider_videodb.purchases.rules.approval_texts import ApprovalEvent, ApprovalRequest
 from airflow_provider_videodb.purchases.rules.candidates import can_have_expired, status_of
@@ -49,8 +46,6 @@ if TYPE_CHECKING:
 _GOES_ON = "The pipeline continues as soon as somebody has paid."
 #: After one of these, nobody expects to be asked for a payment.
 _ENDINGS = (PaymentEvent.EXPIRED, PaymentEvent.FAILED, PaymentEvent.NOT_NEEDED)
-#: Seconds that a notifier may take. A worker must not wait for a mail server that does not respond.
-LONGEST_CALL = 60.0
 #: Seconds until a reminder that could not be sent is due again, at most. Each one takes a worker.
 _LONGEST_DELAY = 600.0
 
@@ -263,26 +258,16 @@ class PaymentMessages:
         return status_of(purchase, listed) == CheckoutStatus.PENDING
 
     def _send(self, notifier: BaseNotifier) -> bool:
-        # Rendering changes a notifier, and several tasks may share it. So each call gets a copy.
-        ended: Future[None] = Future()
-        # A thread, because an alarm could interrupt a question to Airflow, and the next one would get its response.
-        Thread(target=copy_context().run, args=(_call, copy.copy(notifier), self._context, ended), daemon=True).start()
+        name = _kind_of(notifier)
         try:
-            ended.result(LONGEST_CALL)
+            call_notifier(notifier, self._context)
         except (Exception, SystemExit):
             # The link is on the task's page as well, so the task need not fail.
-            self._task.log.exception("Notifier %s failed, so its message was not sent.", type(notifier).__name__)
+            self._task.log.exception("Notifier %s failed, so its message was not sent.", name)
             self._task.log.warning("The task continues. A retry of the task sends it again.")
             return False
+        self._task.log.info("Notifier %s was called without an error.", name)
         return True
-
-
-def _call(notifier: BaseNotifier, context: Context, ended: Future[None]) -> None:
-    try:
-        notifier(context)
-        ended.set_result(None)
-    except BaseException as err:  # noqa: BLE001 - the task's own thread raises it again
-        ended.set_exception(err)
 
 
 def _in_lines(err: VideoDBError) -> str:
@@ -296,5 +281,9 @@ def _is_ours(notifier: object) -> bool:
 
 def _name_of(place: int, notifier: object) -> str:
     """Return a notifier's name, which wrapping does not change."""
+    return f"{place}:{_kind_of(notifier)}"
+
+
+def _kind_of(notifier: object) -> str:
     sender = notifier.notifier if isinstance(notifier, PaymentRequestNotifier) else notifier
-    return f"{place}:{type(sender).__name__}"
+    return type(sender).__name__

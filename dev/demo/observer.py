@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 GATE_TASK = "top_up"
 _LINK_KEY = "payment_url"
-#: A process that reported `deferred` needs this long to exit.
-_TIME_TO_EXIT = timedelta(seconds=1)
+#: A process that reported `deferred` needs this long to exit on a busy machine, at most.
+_TIME_TO_EXIT = timedelta(seconds=10)
 _STATE_WORDS = {
     "running": ("runs on a worker", "yellow"),
     "deferred": ("waits without a worker", "cyan"),
@@ -74,6 +74,7 @@ class Observer:
         self.evidence.events_source = self._changes.source
         self._last_call = 0
         self._balance: Decimal | None = None
+        self._has_exited = False
 
     def poll(self) -> list[Moment]:
         """Return what happened since the last poll."""
@@ -111,17 +112,21 @@ class Observer:
     def _observe_wait(self) -> None:
         """Record what the deferred task uses and shows."""
         task = self._run.task(GATE_TASK)
-        if task["state"] != "deferred" or not self._has_exited():
+        if task["state"] != "deferred":
             return
         busy = self._env.airflow.api.pool()["running_slots"] or self._env.airflow.has_process(task["pid"])
         links = self._run.links(GATE_TASK).values()
         if self._run.task(GATE_TASK)["state"] != "deferred":
             return
+        # A process that waits in the worker never exits, so it is busy in every later poll.
+        self._has_exited = self._has_exited or not busy or self._had_time_to_exit()
+        if not self._has_exited:
+            return
         self.evidence.polls_while_waiting += 1
         self.evidence.busy_while_waiting += bool(busy)
         self.evidence.links_while_waiting |= {link for link in links if link}
 
-    def _has_exited(self) -> bool:
+    def _had_time_to_exit(self) -> bool:
         """Tell whether the deferring process had time to exit."""
         last = [event for event in self.evidence.events if event["task_id"] == GATE_TASK][-1:]
         return any(datetime.now(UTC) - when(event) > _TIME_TO_EXIT for event in last)

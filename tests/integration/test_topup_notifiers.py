@@ -55,7 +55,7 @@ def test_failing_notifier_leaves_the_task_and_the_next_one(person: Person) -> No
 
 
 def test_notifier_that_hangs_holds_no_worker(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_videodb.operators._messages.LONGEST_CALL", 0.2)
+    monkeypatch.setattr("airflow_provider_videodb.operators._notifier_call.LONGEST_CALL", 0.2)
     order, gone_on = [], Event()
 
     def hang() -> Exception | None:
