@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import contextmanager
 from functools import cached_property
@@ -77,8 +78,9 @@ class VideoDBHook(BaseHook):
         """
         try:
             # Airflow masks the password with a synchronous call. Before 3.3.2, that call on the event loop of a
-            # triggerer fails or stops every trigger. A thread avoids both.
-            connection = await sync_to_async(self.get_connection)(self.videodb_conn_id)
+            # triggerer fails or stops every trigger. A thread avoids both. The end of a wait cancels its read. In
+            # Airflow 3.1, a cancelled question leaves its response to the next one, and the triggerer ends.
+            connection = await asyncio.shield(sync_to_async(self.get_connection)(self.videodb_conn_id))
         except AirflowNotFoundException:
             raise _no_such_connection(self.videodb_conn_id) from None
         return ConnectionSettings.from_connection(connection)

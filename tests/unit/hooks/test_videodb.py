@@ -14,6 +14,7 @@ import pytest
 from airflow.models import Connection as StoredConnection
 from airflow.sdk import Connection
 from airflow.utils.session import create_session
+from asgiref.sync import async_to_sync
 from sqlalchemy import delete, select
 
 from airflow_provider_videodb.exceptions import VideoDBConfigError
@@ -25,6 +26,35 @@ from tests.conftest import API_KEY
 from tests.support.compat import needs_test_of_stored_connections, redact
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
+
+
+def test_cancelled_read_of_connection_still_gets_its_response(monkeypatch):
+    """In Airflow 3.1, the next question of the triggerer would get it, and the triggerer would end."""
+
+    async def read():
+        asked, responded, received = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def ask():
+            asked.set()
+            await responded.wait()
+            received.set()
+
+        def get_connection(conn_id):
+            # As Airflow's supervisor channel does in a thread of a triggerer.
+            async_to_sync(ask)()
+            return Connection(conn_id=conn_id, conn_type="videodb", password=API_KEY)
+
+        hook = VideoDBHook()
+        monkeypatch.setattr(hook, "get_connection", get_connection)
+        reading = asyncio.create_task(hook.aget_settings())
+        await asked.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        responded.set()
+        await asyncio.wait_for(received.wait(), timeout=10)
+
+    asyncio.run(read())
 
 
 def test_unknown_connection_is_named_with_a_command(airflow_db):
