@@ -27,6 +27,7 @@ Approver: TypeAlias = str | Mapping[str, str]
 Reader = Callable[[str, object], object]
 
 _MAX_PRIORITY = 1_000_000
+_LONGEST = timedelta(days=36_525)
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
@@ -103,10 +104,11 @@ def parse_count(name: str, value: object) -> int:
 
 
 def parse_seconds(name: str, value: object) -> float:
-    """Parse a ``timedelta`` or a number of seconds, above zero."""
-    rule = "a timedelta or a number of seconds, above zero"
+    """Parse a ``timedelta`` or a number of seconds, above zero and up to 100 years."""
+    rule = "a timedelta or a number of seconds, above zero and up to 100 years"
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(_number(name, value, rule, minimum=0))
-    if seconds <= 0:
+    # A longer one would overflow Python's dates once the task waits, after it has bought.
+    if not 0 < seconds <= _LONGEST.total_seconds():
         raise _broken(name, value, rule)
     return seconds
 

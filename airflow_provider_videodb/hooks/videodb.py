@@ -88,23 +88,11 @@ class VideoDBHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Read the balance, which changes nothing."""
         try:
-            client = self.get_unlimited_client()
+            client = unlimited_client(self.settings)
             balance = to_json_number(client.get_usage().credit_balance)
         except VideoDBError as err:
             return False, str(err)
         return True, f"VideoDB at {client.base_url} accepted the API key. The balance is {balance} credits."
-
-    def get_unlimited_client(self) -> BillingClient:
-        """
-        Return a client without spending limits, for the operators of this package.
-
-        An operator checks the limits itself and records each step of its purchase. A client that checks them again
-        after its POST would leave the purchase unrecorded meanwhile.
-        """
-        settings = self.settings
-        return BillingClient(
-            settings.api_key, base_url=settings.base_url, timeout=settings.timeout, max_retries=settings.max_retries
-        )
 
     def get_sdk(self) -> videodb.Connection:
         """
@@ -160,6 +148,18 @@ def _sdk() -> Any:
             "pip install 'airflow-provider-videodb[sdk]'"
         ) from None
     return videodb
+
+
+def unlimited_client(settings: ConnectionSettings) -> BillingClient:
+    """
+    Return a client without spending limits and approvals, for the operators of this package.
+
+    An operator checks them itself and records each step of its purchase. A client that checks them again after its POST
+    would leave the purchase unrecorded meanwhile.
+    """
+    return BillingClient(
+        settings.api_key, base_url=settings.base_url, timeout=settings.timeout, max_retries=settings.max_retries
+    )
 
 
 def _no_such_connection(conn_id: str) -> VideoDBNoConnectionError:

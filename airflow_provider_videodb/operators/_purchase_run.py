@@ -25,6 +25,7 @@ from airflow_provider_videodb.exceptions import (
 )
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 from airflow_provider_videodb.hooks.log_page import log_lines
+from airflow_provider_videodb.hooks.videodb import unlimited_client
 from airflow_provider_videodb.links.paid_page import paid_page
 from airflow_provider_videodb.operators._approval_run import ApprovalDesk, AsksForApproval
 from airflow_provider_videodb.operators._messages import PaymentMessages
@@ -128,7 +129,7 @@ class PurchaseRun(AsksForApproval, Generic[WaitT, RequestT]):
         current_try = CurrentTry(self.context["ti"], is_stopped=lambda: self.task.is_stopped)
         identity = task_identity(self.context)
         return PurchaseExecutor(
-            api=self.hook.get_unlimited_client(),
+            api=unlimited_client(settings),
             journal=Journal(open_store(self.context), current_try),
             claims=TaskClaims(VariableClaims(), identity),
             current_try=current_try,

@@ -49,7 +49,7 @@ def construct(operator: type[BaseOperator], **arguments: Any) -> Any:
 
 FOR_BUYERS = [
     ("max_amount", [None, "", " ", 12.5, 0, -1, "many", True]),
-    ("payment_timeout", [0, -1, timedelta(0), "soon", None, "{{ params.x }}"]),
+    ("payment_timeout", [0, -1, 1e15, timedelta.max, timedelta(0), "soon", None, "{{ params.x }}"]),
     ("poll_interval", [0, -1, None, "{{ params.x }}"]),
     ("deferrable", ["False", 0, None, "{{ params.x }}"]),
     ("notifiers", [Tell(), "slack", None, ["slack"], {"a": 1}]),

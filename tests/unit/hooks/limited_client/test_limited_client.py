@@ -16,6 +16,7 @@ from airflow_provider_videodb.exceptions import (
     VideoDBOutcomeUnknownError,
 )
 from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
+from airflow_provider_videodb.hooks.videodb import unlimited_client
 
 DOORS = {
     "hook.topup": lambda hook, amount: hook.topup(amount),
@@ -184,5 +185,5 @@ def test_invalid_amount_is_refused_before_anything_is_sent(emulator, limited, do
 
 
 def test_unlimited_client_checks_no_limit(emulator, limited):
-    limited(max_topup_amount=1, monthly_topup_limit=1).get_unlimited_client().topup(50)
+    unlimited_client(limited(max_topup_amount=1, monthly_topup_limit=1).settings).topup(50)
     assert [call.method for call in emulator.calls()] == ["POST"]
