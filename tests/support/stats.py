@@ -28,18 +28,21 @@ class SentMetrics:
 
     def __init__(self) -> None:
         self._reader = InMemoryMetricReader()
+        self._values: dict[tuple[str, ...], float] = {}
         self.logger = SafeOtelLogger(MeterProvider(metric_readers=[self._reader], shutdown_on_exit=False))
 
     def all(self) -> dict[tuple[str, ...], float]:
         assert metrics.wait_until_sent(10)
         data = self._reader.get_metrics_data()
         scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics] if data else []
-        return {
+        # The OpenTelemetry beside Airflow 3.1 and 3.2 reads the value of a gauge once.
+        self._values |= {
             (metric.name.removeprefix("airflow."), *point.attributes.values()): point.value
             for scope in scopes
             for metric in scope.metrics
             for point in metric.data.data_points
         }
+        return dict(self._values)
 
     def of(self, metric: metrics.Metric) -> dict[tuple[str, ...], float]:
         return {

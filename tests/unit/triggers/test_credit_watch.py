@@ -222,8 +222,8 @@ async def test_memory_that_cannot_be_written_sends_nothing_and_loses_nothing(emu
 
 async def test_event_is_not_repeated_if_its_end_could_not_be_written(emulator, channel):
     emulator.set_balance(100)
-    channel.on_write = lambda _key, text: setattr(
-        channel, "writing", RuntimeError("away") if json.loads(text)["unsent"] else None
+    channel.on_write = lambda key, text: setattr(
+        channel, "writing", RuntimeError("away") if key == KEY and json.loads(text)["unsent"] else None
     )
     async with triggerer() as airflow:
         await airflow.start(watch())
