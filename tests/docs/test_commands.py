@@ -10,6 +10,7 @@ from tests.support.commands import check_commands, commands_of_console
 WRONG = [
     "make nothing",
     "pip install 'airflow-provider-videodb[skd]'",
+    "pip install '.[skd]' -c constraints/airflow-3.3.txt",
     "airflow connection add videodb_default",
     "airflow version && airflow videodb holds lst",
     "airflow videodb holds pause --for 1x --reason invoice",

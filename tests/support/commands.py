@@ -127,11 +127,13 @@ def _pip(arguments: Sequence[str]) -> None:
     after_option = {"-c", "--constraint", "-r", "--requirement", "-e", "--editable"}
     for before, word in zip([command, *words], words, strict=False):
         if not word.startswith("-") and before not in after_option:
-            _check_requirement(Requirement(word))
+            _check_requirement(word)
 
 
-def _check_requirement(requirement: Requirement) -> None:
+def _check_requirement(word: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    # A dot is the clone that a reader is in.
+    requirement = Requirement(f"{project['name']}{word[1:]}" if word.startswith(".") else word)
     if requirement.name == project["name"]:
         assert requirement.extras <= project["optional-dependencies"].keys()
 
