@@ -27,14 +27,14 @@ def describe_link(recorded: RecordedPurchase, account: AccountNow, *, now: datet
 
     :return: JSON values as of :func:`describe_task`, with the task; ``None`` if nobody should pay the link.
     """
-    if recorded.state in _ENDED or recorded.link(now=now) is None:
+    if recorded.task is None or recorded.state in _ENDED or recorded.link(now=now) is None:
         return None
     described = describe_task(Wait(conn_id=None, purchase=recorded.purchase), account, now=now)
     if described["todo"] != Todo.PAY.value:
         return None
     state = printable(str(recorded.state))
     return described | {
-        **(recorded.task.to_dict() if recorded.task is not None else {}),
+        **recorded.task.to_dict(),
         "since": to_iso_moment(datetime.fromisoformat(recorded.purchase.posts[-1])),
         "why": f"{described['why']} Its state is {state} now, and the link stays valid.",
     }

@@ -188,8 +188,8 @@ class AccountPage:
         paying = [
             described
             for one in self._unpaid
-            if (task := one.recorded.task) is None or tuple(task.to_dict().values()) not in found
             if (described := describe_link(one.recorded, self._account, now=self._now)) is not None
+            and tuple(described[name] for name in ("dag_id", "run_id", "task_id", "map_index")) not in found
         ]
         return {"tasks": asking + waiting + paying, "more": more}
 
