@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_videodb.api.client import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
-from airflow_provider_videodb.api.parsing import to_decimal
+from airflow_provider_videodb.api.parsing import TOO_LARGE, to_decimal
 from airflow_provider_videodb.api.redaction import QUOTED_RUN, Redactor
 from airflow_provider_videodb.api.transport import CONNECT_TIMEOUT
 from airflow_provider_videodb.api.urls import check_api_key, check_base_url, is_loopback
@@ -258,7 +258,7 @@ def _field(
         or (whole and number != number.to_integral_value())
     ):
         kind = "a whole number" if whole else "a number"
-        bounds = f"of {low:g} or more" if high is None else f"from {low:g} to {high}"
+        bounds = f"of {low:g} or more and below {TOO_LARGE}" if high is None else f"from {low:g} to {high}"
         is_empty = isinstance(value, str) and not value.strip()
         found = "empty, as an unset variable leaves it" if is_empty else repr(value)[:80]
         raise VideoDBConfigError(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _BETWEEN = "__"
 #: Nobody clears a task in these states to continue its purchase. ``None`` is a task instance that was deleted.
-_OVER = frozenset({"success", "skipped", "removed", None})
+OVER = frozenset({"success", "skipped", "removed", None})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,7 +212,7 @@ def question_of(
     :param now: by our clock.
     """
     purchase = recorded.purchase
-    if purchase.paid or not purchase.has_effect or (recorded.task is not None and recorded.state in _OVER):
+    if purchase.paid or not purchase.has_effect or (recorded.task is not None and recorded.state in OVER):
         return None
     others = {one for one, task in claims.items() if task is None or task != recorded.task}
     action = decide(
@@ -244,7 +244,7 @@ def seconds_until_known(recorded: RecordedPurchase, *, now: datetime) -> float:
     VideoDB may still carry out its POST, or not list the checkout yet.
     """
     purchase = recorded.purchase
-    is_over = purchase.paid or (recorded.task is not None and recorded.state in _OVER)
+    is_over = purchase.paid or (recorded.task is not None and recorded.state in OVER)
     if is_over or purchase.checkout_id is not None or not purchase.posts:
         return 0
     return max(0.0, (LIST_LAG - _quiet_for(purchase, now)).total_seconds())

@@ -29,10 +29,14 @@ from airflow_provider_videodb.overview.page import (
     shown_flags,
 )
 from airflow_provider_videodb.overview.pauses import active_pause
-from airflow_provider_videodb.overview.purchases import read_claims
+from airflow_provider_videodb.overview.purchases import read_claims, read_variables
+from airflow_provider_videodb.overview.recorded import question_of
+from airflow_provider_videodb.overview.unpaid import describe_link, describe_unknown
 from airflow_provider_videodb.overview.waits import AccountNow, describe_question, describe_task, read_wait
+from airflow_provider_videodb.purchases.rules.candidates import candidates
+from airflow_provider_videodb.purchases.rules.resolution import resolution_variable
 from airflow_provider_videodb.version_compat import LISTED_REQUESTS_FIT_A_PHONE, VARIABLES_CAN_BE_LISTED
-from airflow_provider_videodb.web.records import listed_connections, read_questions, read_waiting_tasks
+from airflow_provider_videodb.web.records import listed_connections, read_questions, read_unpaid, read_waiting_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
     from airflow_provider_videodb.overview.recorded import TaskName
     from airflow_provider_videodb.web.access import Viewer
     from airflow_provider_videodb.web.reader import Part, Reader
-    from airflow_provider_videodb.web.records import Question, WaitingTask
+    from airflow_provider_videodb.web.records import Question, UnpaidPurchase, WaitingTask
 
 #: Seconds that a request waits for a prompt response of VideoDB.
 _PROMPT = 1.0
@@ -57,13 +61,14 @@ def list_accounts(viewer: Viewer) -> dict[str, Any]:
     Return the connections that the viewer may read.
 
     Airflow cannot list the connections of environment variables and secrets backends. So one of them is listed only if
-    it is the default connection, or if a task waits with it.
+    it is the default connection, or if a task waits or has an unpaid purchase with it.
     """
     stored = listed_connections()
     listed = [conn_id for conn_id in stored if viewer.may_read_connection(conn_id)]
     waits = [(task, read_wait(task.kwargs)) for task in read_waiting_tasks(viewer.may_read_tasks)[0]]
     named = {wait.conn_id for _, wait in waits}
     named |= {asked.conn_id for asked in read_questions(viewer.may_read_tasks)}
+    named |= {one.conn_id for one in read_unpaid(viewer.may_read_tasks)}
     others = (named | {VideoDBBillingHook.default_conn_name}) - {*stored, None}
     readable = [conn_id for conn_id in others if conn_id is not None and viewer.may_read_connection(conn_id)]
     found = [conn_id for conn_id in readable if _exists(conn_id)]
@@ -86,6 +91,8 @@ class AccountPage:
         self._reader = reader
         self._now = datetime.now(UTC)
         self._account = AccountNow(balance=None, available=None, listed={}, reasons={}, pause=None)
+        self._fingerprint: str | None = None
+        self._unpaid: list[UnpaidPurchase] = []
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON for the page."""
@@ -93,6 +100,7 @@ class AccountPage:
             settings = VideoDBBillingHook(self._conn_id).settings
         except Exception as err:  # noqa: BLE001 - a secrets backend may raise anything
             return {"id": self._conn_id, "problem": _problem(err), "tasks": _part(self._tasks)}
+        self._fingerprint = settings.fingerprint
         parts = self._reader.read(self._conn_id, settings, wait=_PROMPT)
         usage: Usage | None = parts["usage"].value
         checkouts: list[Checkout] = parts["checkouts"].value or []
@@ -103,9 +111,10 @@ class AccountPage:
             reasons={},
             pause=None,
         )
-        # The tasks come after the holds, which say why a gate waits.
+        # The tasks come after the holds, which say why a gate waits. They also read the unpaid purchases.
         holds = _part(lambda: self._holds(settings))
         tasks = _part(self._tasks)
+        unknown = self._read(parts["checkouts"], lambda value: self._unknown(value, parts["checkouts"].read_at))
         return {
             "id": self._conn_id,
             "account": settings.credit_account,
@@ -122,6 +131,7 @@ class AccountPage:
             "auto_recharge": self._read(parts["auto_recharge"], lambda value: value.to_dict()),
             "holds": holds,
             "tasks": tasks,
+            "unknown": unknown,
             "changes": _part(lambda: self._changes(settings, checkouts)),
         }
 
@@ -168,7 +178,35 @@ class AccountPage:
             for task, wait in waits
             if wait.conn_id == self._conn_id
         ]
-        return {"tasks": asking + waiting, "more": more}
+        # A task that ends its wait meanwhile is found here. Read first, it would be found in neither.
+        self._unpaid = [
+            one
+            for one in read_unpaid(self._viewer.may_read_tasks)
+            if one.is_of(self._conn_id, account=self._fingerprint)
+        ]
+        found = {(task.dag_id, task.run_id, task.task_id, task.map_index) for task in tasks}
+        paying = [
+            described
+            for one in self._unpaid
+            if (described := describe_link(one.recorded, self._account, now=self._now)) is not None
+            and tuple(described[name] for name in ("dag_id", "run_id", "task_id", "map_index")) not in found
+        ]
+        return {"tasks": asking + waiting + paying, "more": more}
+
+    def _unknown(self, checkouts: list[Checkout], read_at: datetime | None) -> list[dict[str, Any]]:
+        """
+        Return the purchases with an unknown outcome, which `airflow videodb answer` resolves.
+
+        :param read_at: when the list was read. It says nothing about what was sent since.
+        """
+        now = self._now if read_at is None else min(read_at, self._now)
+        unpaid = [one.recorded for one in self._unpaid]
+        claims = read_claims({one.id for each in unpaid for one in candidates(each.purchase, checkouts) if one.id})
+        account = self._fingerprint or ""
+        asked = [question_of(one, checkouts=checkouts, claims=claims, account=account, now=now) for one in unpaid]
+        questions = [one for one in asked if one is not None]
+        earlier = read_variables(resolution_variable(one.recorded.purchase) for one in questions)
+        return [describe_unknown(one, earlier, now=self._now) for one in questions]
 
     def _changes(self, settings: ConnectionSettings, checkouts: list[Checkout]) -> list[dict[str, Any]]:
         notes = []

@@ -14,11 +14,14 @@ from airflow.utils.session import create_session
 from sqlalchemy import and_, func, not_, or_, select
 
 from airflow_provider_videodb.hooks.connection import CONN_TYPE
+from airflow_provider_videodb.overview.purchases import read_unpaid_purchases
 from airflow_provider_videodb.purchases.rules.approval_texts import SUBJECT_END, SUBJECT_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from airflow_provider_videodb.overview.recorded import RecordedPurchase
 
 #: How many waiting tasks are read. Each is decrypted.
 MOST_TASKS = 200
@@ -147,6 +150,51 @@ def read_questions(may_read: Callable[[str], bool]) -> list[Question]:
         for dag_id, run_id, task_id, map_index, since, subject, gives_up, rendered in rows
         if since is not None
     ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnpaidPurchase:
+    """
+    A recorded purchase, and the connection of its task.
+
+    :param conn_id: ``None`` if Airflow does not know it.
+    """
+
+    recorded: RecordedPurchase
+    conn_id: str | None
+
+    def is_of(self, conn_id: str, *, account: str | None) -> bool:
+        """
+        Say whether the task bought with this connection.
+
+        :param account: fingerprint of the connection's account; ``None`` if it is unknown.
+        """
+        if self.conn_id is not None:
+            return self.conn_id == conn_id
+        return account is not None and self.recorded.purchase.account == account
+
+
+def read_unpaid(may_read: Callable[[str], bool]) -> list[UnpaidPurchase]:
+    """
+    Return the unpaid purchases of tasks that are not over.
+
+    :param may_read: tells whether the viewer may read the tasks of a DAG.
+    """
+    purchases = read_unpaid_purchases(may_read)
+    fields = RenderedTaskInstanceFields
+    names = (fields.dag_id, fields.run_id, fields.task_id, fields.map_index)
+    runs = sorted({one.task.run_id for one in purchases if one.task is not None})
+    conn_ids: dict[tuple[Any, ...], object] = {}
+    with create_session() as session:
+        for start in range(0, len(runs), MOST_TASKS):
+            some = fields.run_id.in_(runs[start : start + MOST_TASKS])
+            for *name, rendered in session.execute(select(*names, fields.rendered_fields).where(some)):
+                conn_ids[tuple(name)] = (rendered or {}).get("videodb_conn_id")
+    found = []
+    for one in purchases:
+        conn_id = None if one.task is None else conn_ids.get(tuple(one.task.to_dict().values()))
+        found.append(UnpaidPurchase(recorded=one, conn_id=conn_id if isinstance(conn_id, str) else None))
+    return found
 
 
 def listed_connections() -> list[str]:

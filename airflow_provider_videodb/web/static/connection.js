@@ -98,9 +98,10 @@ function Waiting({ data, base }) {
     part.value?.more > 0 && h("p", { className: "vdb-muted" }, `${plural(part.value.more, "more task waits", "more tasks wait")}, with this or another connection.`));
 }
 
-function OtherCheckouts({ data, base }) {
+/** `payable` are the checkouts that the page offers to pay, with any connection of the account. */
+function OtherCheckouts({ data, payable, base }) {
   const own = new Set((data.tasks.value?.tasks ?? []).map((task) => task.checkout));
-  const others = (data.checkouts?.value ?? []).filter((one) => !own.has(one.id));
+  const others = (data.checkouts?.value ?? []).filter((one) => !own.has(one.id) && !payable.has(one.id));
   return others.length > 0 && h(Panel, { title: "Other open checkouts" },
     h("p", { className: "vdb-muted" }, "No waiting task that you may see has their links. VideoDB's list does not contain links."),
     h(Table, { caption: "Other open checkouts", rows: others, columns: [
@@ -177,7 +178,7 @@ function Invoices({ data }) {
 }
 
 /** `isFolded` shows on demand what matters less at night. */
-export function ConnectionCard({ data, refusal, base, at, shared, isFolded }) {
+export function ConnectionCard({ data, refusal, base, at, shared, payable, isFolded }) {
   const card = { className: "vdb-card", id: anchor(data.id), "aria-label": `Connection ${data.id}` };
   if (data.problem) {
     return h("section", card,
@@ -185,7 +186,7 @@ export function ConnectionCard({ data, refusal, base, at, shared, isFolded }) {
       h(Problem, { problem: data.problem }), h(Waiting, { data, base }));
   }
   const rest = [
-    h(OtherCheckouts, { key: "others", data, base }), h(Holds, { key: "holds", data, base, shared }),
+    h(OtherCheckouts, { key: "others", data, payable, base }), h(Holds, { key: "holds", data, base, shared }),
     h("div", { key: "month", className: "vdb-grid" }, h(UsageByKind, { part: data.usage }), h(Purchases, { data })),
     h("div", { key: "past", className: "vdb-grid" }, h(Changes, { data, base }), h(Invoices, { data }))];
   return h("section", card,

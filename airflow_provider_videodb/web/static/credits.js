@@ -107,7 +107,9 @@ function Connection({ id, report, states, isFolded }) {
   }
   const shared = Object.values(states).map((other) => other.value)
     .filter((other) => other?.account && other.id !== id && other.account === state.value.account).map((other) => other.id);
-  return h(ConnectionCard, { data: state.value, refusal, base: BASE, at: state.at, shared, isFolded });
+  const payable = new Set(Object.values(states).flatMap((other) => other.value?.tasks?.value?.tasks ?? [])
+    .filter((task) => task.url).map((task) => task.checkout));
+  return h(ConnectionCard, { data: state.value, refusal, base: BASE, at: state.at, shared, payable, isFolded });
 }
 
 function CreditsPage() {

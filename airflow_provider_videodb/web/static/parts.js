@@ -88,6 +88,23 @@ function TaskTodo({ task, connection, account, hasList, base }) {
       h("code", null, `airflow videodb holds resume --account ${account}`)));
 }
 
+/** A purchase of which only a person can say how it ended. */
+function UnknownTodo({ one, connection, base }) {
+  const other = connection === "videodb_default" ? "" : ` --conn-id ${connection}`;
+  const command = (choice) => h("code", null, `airflow videodb answer ${one.id} ${choice}${other}`);
+  const opens = h("a", { key: "task", className: "vdb-button", href: taskPath(base, one),
+    "aria-label": `Open task ${taskName(one)}` }, "Open task");
+  const next = one.resolution === null
+    ? ["Look in VideoDB's console which checkout is this task's. Write it down, then clear the task.",
+      h("div", { key: "one" }, "If one is: ", command("--checkout CHECKOUT_ID")), h("div", { key: "none" }, "If none is: ", command("--buy"))]
+    : ["The resolution ", h("code", { key: "given" }, one.resolution), " is written. Clear the task, which then applies it."];
+  return h(Todo, { kind: "problem", title: `Say how a purchase of ${one.price} ended`, acts: [opens] },
+    h("div", null, h(TaskLink, { base, task: one }), ` (${one.state}) bought `, one.asked_at && h(Ago, { iso: one.asked_at }),
+      `, and the outcome is unknown. Connection ${connection}.`),
+    one.reason.map((line, index) => h("div", { key: index, style: { overflowWrap: "anywhere" } }, line)),
+    h(Next, null, ...next));
+}
+
 const ORDER = ["approve", "pay", "add_credits", "resume", "open_task"];
 
 const UNREADABLE = "Airflow cannot read what it waits for: the Fernet key has changed, or another version of the provider deferred it.";
@@ -98,7 +115,8 @@ const UNREADABLE = "Airflow cannot read what it waits for: the Fernet key has ch
  */
 export function Todos({ ids, states, unreadable, base }) {
   const known = ids.map((id) => states[id]?.value).filter(Boolean);
-  const problems = known.filter((data) => data.problem || data.usage?.error);
+  const problems = known.filter(problemOf);
+  const unknown = known.flatMap((data) => (data.unknown?.value ?? []).map((one) => ({ one, connection: data.id })));
   const tasks = known.flatMap((data) => (data.tasks.value?.tasks ?? []).map((task) => ({
     task, connection: data.id, account: data.account, hasList: data.listed_requests_fit_a_phone })))
     .concat(unreadable.map((task) => ({ task: { ...task, todo: "open_task", why: UNREADABLE } })));
@@ -107,19 +125,24 @@ export function Todos({ ids, states, unreadable, base }) {
   const others = tasks.length - todo.length;
   const waiting = others ? ` ${plural(others, "task waits", "tasks wait")} without you.` : "";
   const isKnown = ids.every((id) => states[id]?.value || states[id]?.error);
+  const isRead = known.every((data) => !data.unknown?.reading || data.unknown.value !== null);
   return h("section", { className: "vdb-card", "aria-labelledby": "vdb-todo" },
     h("div", { className: "vdb-head" }, h("h2", { id: "vdb-todo" }, "What needs you")),
     !isKnown && h("p", { role: "status" }, "Reading…"),
     h("ul", { style: { listStyle: "none", margin: 0, padding: 0 } },
       problems.map((data) => h(ProblemTodo, { key: data.id, data, base })),
+      unknown.map((one) => h(UnknownTodo, { key: `${one.connection} ${one.one.id}`, ...one, base })),
       todo.map((one, index) => h(TaskTodo, { key: index, ...one, base }))),
-    isKnown && !todo.length && !problems.length && h("p", { className: "vdb-note", "data-kind": "good" },
+    isKnown && isRead && !todo.length && !problems.length && !unknown.length && h("p", { className: "vdb-note", "data-kind": "good" },
       `Nothing.${waiting}`),
-    todo.length > 0 && others > 0 && h("p", { className: "vdb-muted", style: { marginTop: 12 } }, waiting.trim()));
+    todo.length + unknown.length > 0 && others > 0 && h("p", { className: "vdb-muted", style: { marginTop: 12 } }, waiting.trim()));
 }
 
+/** Without the list of checkouts, nobody knows whether a purchase has an unknown outcome. */
+const problemOf = (data) => data.problem || data.usage?.error || data.unknown?.error;
+
 function ProblemTodo({ data, base }) {
-  const problem = data.problem || data.usage.error;
+  const problem = problemOf(data);
   const edit = h("a", { key: "edit", className: "vdb-button", href: `${base}connections` }, "Open connections");
   return h(Todo, { kind: "problem", title: `VideoDB cannot be read with ${data.id}`, acts: [edit] },
     problem.what, h(Next, null, problem.next));

@@ -63,6 +63,12 @@ def test_broken_field_is_named_and_nothing_is_sent(connect, monkeypatch, fields,
     assert API_KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["monthly_topup_limit", "max_topup_amount", "approval_above", "credit_reserve"])
+def test_limit_that_is_too_large_is_told_the_bound(connect, name):
+    with pytest.raises(VideoDBConfigError, match="must be a number of 0 or more and below 9007199254740992"):
+        connect(extra={name: 2**53 + 1}).get_usage()
+
+
 NO_NUMBERS = (
     *("", " ", "\t\n", "none", "None", "null", "nil", "unlimited", "${LIMIT}", "$LIMIT", "{{ limit }}", '""', "''"),
     *(
