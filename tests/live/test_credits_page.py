@@ -22,7 +22,7 @@ from dev.demo.credits_page import (
     put_hold,
 )
 from tests.live.conftest import keep_picture
-from tests.live.credits_page import assert_fits, people_waiting, text_of
+from tests.live.credits_page import UNPAID_TEXTS, assert_fits, look_at, people_waiting, purchases_unpaid, text_of
 from tests.support.compat import needs_listed_variables
 
 CHROMIUM = find_chromium()
@@ -284,3 +284,15 @@ def test_each_kind_of_wait_says_what_to_click(scene, page, people):
         open_credits_page(page, scene.airflow)
         needs.get_by_role("link", name=f"Open the request of task {dag_id} /").click()
         page.get_by_role("button", name=re.compile(r"^Approve \d+ USD$")).wait_for()
+
+
+def test_unpaid_purchase_needs_somebody_between_its_waits(scene, page):
+    with purchases_unpaid(scene) as (link, task_page):
+        log_in_as(page, scene.airflow, "op")
+        look_at(page, scene.airflow, "credits-page-unpaid")
+        needs = page.get_by_role("region", name="What needs you")
+        assert needs.get_by_role("link", name="Pay 30 USD for live_unpaid_late").get_attribute("href") == link
+        assert needs.get_by_role("link", name="Open task live_unpaid_unknown").get_attribute("href") == task_page
+        assert [text for text in UNPAID_TEXTS if not re.search(text, needs.inner_text())] == []
+        # Its section would deny the link that the other connection of the account shows.
+        assert page.get_by_text("Other open checkouts").count() == 0
