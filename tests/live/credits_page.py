@@ -41,10 +41,11 @@ def assert_fits(page):
     assert wider == []
 
 
-def look_at(page, airflow, name):
-    """Open the page in a wide window and on a phone, and keep a picture of each."""
+def look_at(page, airflow, name, *, shows):
+    """Open the page in a wide window and on a phone, and keep a picture of each once it shows a text."""
     for width in (1280, 390):
         open_credits_page(page, airflow)
+        page.get_by_text(shows).wait_for()
         fit_window(page, width=width)
         assert_fits(page)
         keep_picture(page, f"{name}-{width}")

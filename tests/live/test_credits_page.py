@@ -289,7 +289,7 @@ def test_each_kind_of_wait_says_what_to_click(scene, page, people):
 def test_unpaid_purchase_needs_somebody_between_its_waits(scene, page):
     with purchases_unpaid(scene) as (link, task_page):
         log_in_as(page, scene.airflow, "op")
-        look_at(page, scene.airflow, "credits-page-unpaid")
+        look_at(page, scene.airflow, "credits-page-unpaid", shows="Say how a purchase of 40 USD ended")
         needs = page.get_by_role("region", name="What needs you")
         assert needs.get_by_role("link", name="Pay 30 USD for live_unpaid_late").get_attribute("href") == link
         assert needs.get_by_role("link", name="Open task live_unpaid_unknown").get_attribute("href") == task_page

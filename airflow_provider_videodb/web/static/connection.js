@@ -103,7 +103,7 @@ function OtherCheckouts({ data, payable, base }) {
   const own = new Set((data.tasks.value?.tasks ?? []).map((task) => task.checkout));
   const others = (data.checkouts?.value ?? []).filter((one) => !own.has(one.id) && !payable.has(one.id));
   return others.length > 0 && h(Panel, { title: "Other open checkouts" },
-    h("p", { className: "vdb-muted" }, "No waiting task that you may see has their links. VideoDB's list does not contain links."),
+    h("p", { className: "vdb-muted" }, "This page has no links for them: no task that you may see is waiting for them, and VideoDB's list contains no links."),
     h(Table, { caption: "Other open checkouts", rows: others, columns: [
       ["Checkout", (one) => h("code", null, one.id ?? "without an id")],
       ["Made by", (one) => one.dag_id && h(TaskLink, { base, task: one })],

@@ -133,7 +133,7 @@ function CreditsPage() {
       list.value?.may_read && ids.length === 0 && h(NoConnection),
       ids.length > 0 && h("p", { className: "vdb-muted vdb-small" },
         "Airflow cannot list connections of environment variables and secrets backends. One of them appears here if ",
-        "it is videodb_default, or while a task waits with it.")));
+        "it is videodb_default, or while a task waits or has an unpaid purchase with it.")));
 }
 
 globalThis.VideoDB = CreditsPage;

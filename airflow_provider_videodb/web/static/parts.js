@@ -99,7 +99,7 @@ function UnknownTodo({ one, connection, base }) {
       h("div", { key: "one" }, "If one is: ", command("--checkout CHECKOUT_ID")), h("div", { key: "none" }, "If none is: ", command("--buy"))]
     : ["The resolution ", h("code", { key: "given" }, one.resolution), " is written. Clear the task, which then applies it."];
   return h(Todo, { kind: "problem", title: `Say how a purchase of ${one.price} ended`, acts: [opens] },
-    h("div", null, h(TaskLink, { base, task: one }), ` (${one.state}) bought `, one.asked_at && h(Ago, { iso: one.asked_at }),
+    h("div", null, h(TaskLink, { base, task: one }), ` (${one.state}) asked VideoDB `, one.asked_at && h(Ago, { iso: one.asked_at }),
       `, and the outcome is unknown. Connection ${connection}.`),
     one.reason.map((line, index) => h("div", { key: index, style: { overflowWrap: "anywhere" } }, line)),
     h(Next, null, ...next));

@@ -95,6 +95,12 @@ def test_connection_of_the_environment_appears_with_its_unpaid_purchase(client, 
     assert len(shown(client, "videodb_elsewhere")["tasks"]["value"]["tasks"]) == 1
 
 
+def test_task_that_is_over_names_no_connection(client, emulator, bought, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_VIDEODB_ELSEWHERE", emulator.connection_json)
+    bought(shared(), "success", conn_id="videodb_elsewhere")
+    assert client("op").get("/api/connections").json()["connections"] == ["videodb_default"]
+
+
 def test_forgotten_connection_is_told_by_its_account(client, account, bought, stored_connection):  # noqa: F811
     from airflow_provider_videodb.hooks.billing import VideoDBBillingHook
 
