@@ -183,12 +183,16 @@ def read_unpaid(may_read: Callable[[str], bool]) -> list[UnpaidPurchase]:
     purchases = read_unpaid_purchases(may_read)
     fields = RenderedTaskInstanceFields
     names = (fields.dag_id, fields.run_id, fields.task_id, fields.map_index)
-    runs = sorted({one.task.run_id for one in purchases if one.task is not None})
+    tasks = [one.task for one in purchases if one.task is not None]
     conn_ids: dict[tuple[Any, ...], object] = {}
     with create_session() as session:
-        for start in range(0, len(runs), MOST_TASKS):
-            some = fields.run_id.in_(runs[start : start + MOST_TASKS])
-            for *name, rendered in session.execute(select(*names, fields.rendered_fields).where(some)):
+        for start in range(0, len(tasks), MOST_TASKS):
+            some = tasks[start : start + MOST_TASKS]
+            # The fields of other tasks in these runs can be long.
+            wanted = select(*names, fields.rendered_fields).where(
+                fields.run_id.in_({task.run_id for task in some}), fields.task_id.in_({task.task_id for task in some})
+            )
+            for *name, rendered in session.execute(wanted):
                 conn_ids[tuple(name)] = (rendered or {}).get("videodb_conn_id")
     found = []
     for one in purchases:

@@ -30,6 +30,21 @@ def test_purchase_under_a_monthly_limit_prints_json_only(airflow_db, emulator, m
     assert json.loads(ran.stdout)["payment_url"] == emulator.payment_url(bought.id)
 
 
+def test_commands_at_once_buy_once(airflow_db, emulator):
+    emulator.change_settings(list_lag=60)
+    command = [*MODULE, "topup", "50", "--yes"]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+        for _ in range(3)
+    ]
+    ended = [(process.communicate(timeout=180), process.returncode) for process in started]
+    # If each sees another one, none of them buys.
+    assert len(emulator.checkouts()) <= 1
+    assert [status for _, status in ended].count(0) == len(emulator.checkouts())
+    for (out, err), status in ended:
+        assert status == 0 or (out == "" and "ran this command for 50 USD" in " ".join(err.split()))
+
+
 class TestAnswer:
     """A task stopped, because two paid checkouts may be its own."""
 

@@ -9,10 +9,14 @@ import pytest
 from airflow_provider_videodb.emulator.server import Emulator
 from dev.airflow.dags import EXAMPLE_DAGS, link_dags
 from dev.airflow.instance import AirflowInstance
+from dev.demo.browser import find_chromium, open_page
+from dev.demo.credits_page import fill, page_environment
 from tests.support.stats import HAS_STATSD, StatsdSink
 
 LIVE_DAGS = Path(__file__).parent / "dags"
 PICTURES = os.environ.get("VIDEODB_PICTURES")
+CHROMIUM = find_chromium()
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
 
 # Airflow gives up a killed triggerer after 5 seconds, not 30, and the next one takes over its triggers.
 QUICK_TO_NOTICE = {
@@ -81,6 +85,24 @@ def no_holds(request):
     live_airflow = request.getfixturevalue("live_airflow")
     for variable in live_airflow.api.pages("/variables", "variables", variable_key_pattern="videodb/"):
         live_airflow.api.request("DELETE", f"/variables/{variable['key']}")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """Run an Airflow with users, whose credits page has something of everything to show."""
+    with page_environment(tmp_path_factory.mktemp("scene")) as scene:
+        fill(scene.emulator, scene.airflow)
+        yield scene
+
+
+@pytest.fixture
+def page(request):
+    """Open a browser."""
+    with open_page(CHROMIUM) as page:
+        if "scene" in request.fixturenames:
+            # Many parts of the credits page are read one after the other.
+            page.set_default_timeout(90_000)
+        yield page
 
 
 @pytest.fixture(scope="package")

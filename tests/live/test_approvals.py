@@ -12,21 +12,12 @@ from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
 from dev.airflow.api import FINISHED, AirflowApiError
 from dev.airflow.instance import AirflowInstance
 from dev.airflow.processes import until
-from dev.demo.browser import find_chromium, open_page, show_approval, wait_for_animations
+from dev.demo.browser import show_approval, wait_for_animations
 from dev.demo.payer import pay
-from tests.live.conftest import LIVE_DAGS, keep_picture
+from tests.live.conftest import LIVE_DAGS, keep_picture, needs_chromium
 from tests.support.compat import needs_listed_variables, needs_responses_that_resume
 
-CHROMIUM = find_chromium()
 WAITING = ("awaiting_input",) if RESPONSES_RESUME_TASKS else ("deferred",)
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
-
-
-@pytest.fixture
-def page():
-    with open_page(CHROMIUM) as page:
-        page.set_viewport_size({"width": 1280, "height": 900})
-        yield page
 
 
 def request_path(run, task_id):

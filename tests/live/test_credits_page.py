@@ -11,42 +11,25 @@ import requests
 from airflow_provider_videodb.emulator.server import Emulator
 from airflow_provider_videodb.holds.rules.records import Kind
 from airflow_provider_videodb.version_compat import VARIABLES_CAN_BE_LISTED
-from dev.demo.browser import find_chromium, open_page, wait_for_animations
+from dev.demo.browser import wait_for_animations
 from dev.demo.credits_page import (
     add_connection,
-    fill,
     fit_window,
     log_in_as,
     open_credits_page,
-    page_environment,
     put_hold,
 )
-from tests.live.conftest import keep_picture
+from tests.live.conftest import keep_picture, needs_chromium
 from tests.live.credits_page import UNPAID_TEXTS, assert_fits, look_at, people_waiting, purchases_unpaid, text_of
 from tests.support.compat import needs_listed_variables
 
-CHROMIUM = find_chromium()
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
+pytestmark = needs_chromium
 HOLDS = (
     ("12 credits were released, 9.5 spent", "shared_archive / credits")
     if VARIABLES_CAN_BE_LISTED
     else ("Credit holds need Airflow 3.3 or newer.",)
 )
 LONG = "a_dag_whose_name_does_not_fit_anywhere_" * 4
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory):
-    with page_environment(tmp_path_factory.mktemp("credits_page")) as scene:
-        fill(scene.emulator, scene.airflow)
-        yield scene
-
-
-@pytest.fixture
-def page():
-    with open_page(CHROMIUM) as page:
-        page.set_default_timeout(90_000)
-        yield page
 
 
 def test_person_on_call_sees_what_to_click(scene, page):

@@ -10,12 +10,11 @@ import pytest
 import requests
 
 from dev.airflow.processes import free_port
-from dev.demo.browser import find_chromium, open_page, read_log_page
-from tests.live.conftest import keep_picture
+from dev.demo.browser import open_page, read_log_page
+from tests.live.conftest import CHROMIUM, keep_picture, needs_chromium
 from tests.support.troubleshooting import entries_for
 
-CHROMIUM = find_chromium()
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")

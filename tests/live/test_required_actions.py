@@ -5,31 +5,17 @@ from __future__ import annotations
 import os
 import signal
 
-import pytest
-
 from dev.airflow.processes import until
 from dev.demo.browser import (
-    find_chromium,
     log_in,
-    open_page,
     read_log_page,
     show_required_action,
     wait_for_animations,
 )
 from dev.demo.payer import pay
-from tests.live.conftest import keep_picture
+from tests.live.conftest import keep_picture, needs_chromium
 from tests.support.compat import LINKS_OPEN_A_TAB, needs_responses_that_resume
 from tests.support.troubleshooting import entries_for
-
-CHROMIUM = find_chromium()
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
-
-
-@pytest.fixture
-def page():
-    with open_page(CHROMIUM) as page:
-        page.set_viewport_size({"width": 1280, "height": 900})
-        yield page
 
 
 def actions_of(run):

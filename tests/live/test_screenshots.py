@@ -10,8 +10,6 @@ import pytest
 from airflow_provider_videodb.get_provider_info import get_provider_info
 from airflow_provider_videodb.version_compat import RESPONSES_RESUME_TASKS
 from dev.demo.browser import (
-    find_chromium,
-    open_page,
     show_approval,
     show_connection_form,
     show_extra_fields,
@@ -20,15 +18,12 @@ from dev.demo.browser import (
 )
 from dev.demo.credits_page import (
     draw_approval_line,
-    fill,
     fit_window,
     log_in_as,
     open_credits_page,
-    page_environment,
 )
-from tests.live.conftest import PICTURES
+from tests.live.conftest import PICTURES, needs_chromium
 
-CHROMIUM = find_chromium()
 ROOT = Path(__file__).parents[2]
 TAKEN = {
     "approval",
@@ -39,24 +34,9 @@ TAKEN = {
     "pay-button",
     "required-action",
 }
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
 needs_newest_look = pytest.mark.skipif(
     not RESPONSES_RESUME_TASKS, reason="this Airflow looks different; the docs show the newest"
 )
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory):
-    with page_environment(tmp_path_factory.mktemp("screenshots")) as scene:
-        fill(scene.emulator, scene.airflow)
-        yield scene
-
-
-@pytest.fixture
-def page():
-    with open_page(CHROMIUM) as page:
-        page.set_default_timeout(90_000)
-        yield page
 
 
 @pytest.fixture

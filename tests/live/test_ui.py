@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from dev.demo.browser import (
     BUTTON,
-    find_chromium,
     open_details,
-    open_page,
     show_connection_form,
     show_extra_fields,
     show_pay_button,
     type_extra,
 )
-from tests.live.conftest import keep_picture
+from tests.live.conftest import keep_picture, needs_chromium
 from tests.support.compat import needs_form_fields, needs_form_with_json
 
-CHROMIUM = find_chromium()
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine; CI installs one")
+pytestmark = needs_chromium
 
 FIELD_LABELS = (
     "Timeout (seconds)",
@@ -41,12 +36,6 @@ EMPTIED_FIELDS = (
     "credit_reserve",
     "settlement_minutes",
 )
-
-
-@pytest.fixture
-def page():
-    with open_page(CHROMIUM) as page:
-        yield page
 
 
 @needs_form_fields

@@ -83,8 +83,8 @@ function TaskTodo({ task, connection, account, hasList, base }) {
       "The link expires ", h(In, { key: "expires", iso: task.expires }), ". "],
     task.gives_up && ["The task stops waiting ", h(In, { key: "end", iso: task.gives_up }), "."]),
     isListed && h(Next, null, "Tap the symbol beside the request in the list."),
-    task.todo === "add_credits" && h(Next, null, "Buy credits in VideoDB's console. The task then goes on by itself."),
-    task.todo === "resume" && h(Next, null, "If nobody needs the pause any more, end it with ",
+    task.todo === "add_credits" && h(Next, null, "Buy credits in VideoDB's console. The task then continues automatically."),
+    task.todo === "resume" && h(Next, null, "If nobody needs the pause now, end it with ",
       h("code", null, `airflow videodb holds resume --account ${account}`)));
 }
 

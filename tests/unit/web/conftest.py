@@ -42,6 +42,24 @@ def client(tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 @pytest.fixture
+def deny(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that denies every viewer a part of a DAG, or the DAG."""
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    def deny_part(denied: str) -> None:
+        if denied == "the DAG":
+            monkeypatch.setattr(SimpleAuthManager, "get_authorized_dag_ids", lambda *_, **__: {"another"})
+            return
+
+        def is_authorized(*_: Any, access_entity: Any = None, **__: Any) -> bool:
+            return getattr(access_entity, "name", None) != denied
+
+        monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", is_authorized)
+
+    return deny_part
+
+
+@pytest.fixture
 def stored_connection(airflow_db: None) -> Iterator[Callable[..., None]]:
     """Return a function that stores a connection in Airflow's database."""
     from airflow.models.connection import Connection

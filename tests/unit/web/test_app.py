@@ -134,19 +134,10 @@ def test_connection_of_the_environment_is_found_through_its_task(client, emulato
 
 
 @pytest.mark.parametrize("denied", ["TASK_INSTANCE", "XCOM", "the DAG"])
-def test_task_of_an_unreadable_dag_is_not_shown(client, account, deferred_task, monkeypatch, denied):
-    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
-
+def test_task_of_an_unreadable_dag_is_not_shown(client, account, deferred_task, deny, denied):
     deferred_task("secret", CHECKOUT_TRIGGER, checkout_arguments())
     # The link is an XCom of the task.
-    if denied == "the DAG":
-        monkeypatch.setattr(SimpleAuthManager, "get_authorized_dag_ids", lambda *_, **__: {"another"})
-    else:
-        monkeypatch.setattr(
-            SimpleAuthManager,
-            "is_authorized_dag",
-            lambda *_, access_entity=None, **__: getattr(access_entity, "name", None) != denied,
-        )
+    deny(denied)
     page = shown(client)
     assert page["tasks"]["value"] == {"tasks": [], "more": 0}
     assert "secret" not in json.dumps(page)

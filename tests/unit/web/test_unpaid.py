@@ -163,19 +163,10 @@ def test_unreadable_list_says_that_outcomes_are_unknown(client, account, bought)
 
 
 @pytest.mark.parametrize("denied", ["TASK_INSTANCE", "XCOM", "the DAG"])
-def test_purchase_of_an_unreadable_dag_is_not_shown(client, candidates, bought, monkeypatch, denied):
-    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
-
+def test_purchase_of_an_unreadable_dag_is_not_shown(client, candidates, bought, deny, denied):
     bought(unknown(), "failed", dag_id="secret")
     bought(shared(key="another-key-of-a-task"), "queued", dag_id="secret_too", conn_id="videodb_default")
-    if denied == "the DAG":
-        monkeypatch.setattr(SimpleAuthManager, "get_authorized_dag_ids", lambda *_, **__: {"another"})
-    else:
-        monkeypatch.setattr(
-            SimpleAuthManager,
-            "is_authorized_dag",
-            lambda *_, access_entity=None, **__: getattr(access_entity, "name", None) != denied,
-        )
+    deny(denied)
     page = shown(client)
     assert (page["tasks"]["value"]["tasks"], page["unknown"]["value"]) == ([], [])
     assert "secret" not in json.dumps(page)
